@@ -1,0 +1,1 @@
+"""The benchmark program and the reading of what benchmarks print."""

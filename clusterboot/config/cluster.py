@@ -1,0 +1,113 @@
+"""The records that a cluster file becomes: what later rooms know of hosts and options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+KeyMode = Literal["per-node", "ca", "shared"]
+VerifyMode = Literal["launch", "full", "none"]
+
+
+@dataclass(frozen=True)
+class Login:
+    """How one machine is dialled and logged in to: a node, or a gateway on the way.
+
+    ``hostname`` is what is dialled; ``hostkey_name`` the name its host key is pinned under
+    (``HostKeyAlias``, else the hostname). ``identity_files`` are tried in order; with
+    ``identities_only`` nothing else is, neither agent nor OpenSSH's default keys.
+    Equal logins are one machine, dialled once.
+    """
+
+    hostname: str
+    user: str
+    port: int = 22
+    identity_files: tuple[Path, ...] = ()
+    identities_only: bool = False
+    hostkey_alias: str | None = None
+
+    @property
+    def hostkey_name(self) -> str:
+        """The name under which known_hosts files have this machine's key."""
+        name = self.hostkey_alias or self.hostname
+        return name if self.port == 22 or self.hostkey_alias else f"[{name}]:{self.port}"
+
+
+@dataclass(frozen=True)
+class Host:
+    """A compute node: its name in every output, its login, and the gateways before it."""
+
+    name: str
+    login: Login
+    via: tuple[Login, ...] = ()
+    internal_ip: str | None = None
+
+
+@dataclass(frozen=True)
+class MpiOptions:
+    """Where the nodes' MPI is and what it is given besides: from ``clusterboot.mpi``."""
+
+    prefix: str | None = None
+    module: str | None = None
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NcclOptions:
+    """Where NCCL's tests are, and which HCAs it is told to use: from ``clusterboot.nccl``."""
+
+    tests_dir: str | None = None
+    ib_hca: str | None = None
+
+
+@dataclass(frozen=True)
+class TrustOptions:
+    """Host keys beyond the operator's own files: from ``clusterboot.trust``.
+
+    ``known_hosts`` are files in OpenSSH's format; ``pins`` maps a host's name to public
+    keys as ``ssh-ed25519 AAAA…``.
+    """
+
+    known_hosts: tuple[Path, ...] = ()
+    pins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The ``clusterboot`` block: what a dstack fleet file has no word for."""
+
+    keys: KeyMode = "per-node"
+    verify: VerifyMode = "launch"
+    slots: int | None = None
+    launch_from: str | None = None
+    fanout: int = 32
+    trust: TrustOptions = field(default_factory=TrustOptions)
+    mpi: MpiOptions = field(default_factory=MpiOptions)
+    nccl: NcclOptions = field(default_factory=NcclOptions)
+    expected_busbw_gbps: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A whole, checked cluster file.
+
+    ``hosts`` is in the file's order, folded names expanded; ``network`` the interconnect's
+    subnet where the file names one; ``env`` goes to every rank; ``warnings`` are lines for
+    standard error.
+    """
+
+    name: str
+    path: Path
+    hosts: tuple[Host, ...]
+    network: IPv4Network | IPv6Network | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def gateways(self) -> tuple[Login, ...]:
+        """Each distinct gateway once, in the order in which hosts name them."""
+        return tuple(dict.fromkeys(hop for host in self.hosts for hop in host.via))

@@ -1,0 +1,1 @@
+"""Verdicts: what rows and matrices prove, and what they do not."""

@@ -1,0 +1,145 @@
+"""What a node is: the records that facts become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+MpiKind = Literal["openmpi", "mpich", "intelmpi", "mvapich"]
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address of an interface, as ``10.1.0.4`` with its prefix length."""
+
+    ip: str
+    prefix_len: int
+    scope: str = "global"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """A network interface. ``kind`` is what made it: ``physical``, ``veth``, ``bridge``, ``tunnel``.
+
+    ``speed_mbps`` is 10^6 bits a second; ``None`` where the kernel does not say.
+    """
+
+    name: str
+    state: str
+    mtu: int
+    mac: str | None = None
+    kind: str = "physical"
+    speed_mbps: int | None = None
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True)
+class RdmaPort:
+    """A port of an InfiniBand or RoCE device. ``rate_gbps`` is 10^9 bits a second, as sysfs gives it."""
+
+    device: str
+    port: int
+    link_layer: str
+    state: str
+    rate_gbps: float | None = None
+    netdev: str | None = None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU as its driver's tool lists it; memory in MiB."""
+
+    index: int
+    name: str
+    uuid: str | None = None
+    bus_id: str | None = None
+    memory_mib: int | None = None
+
+
+@dataclass(frozen=True)
+class GpuFacts:
+    """All GPUs of a node. ``vendor`` is ``nvidia``, ``amd`` or ``None`` on a CPU node.
+
+    ``nvlinks`` has the active links of each GPU, by index, in GB/s each; ``topology`` the
+    driver's own matrix, one row a device: ``{"GPU0": {"GPU1": "NV18"}}``.
+    """
+
+    vendor: Literal["nvidia", "amd"] | None = None
+    driver: str | None = None
+    cuda: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+    nvlinks: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    topology: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mpi:
+    """An MPI as non-interactive shells find it. ``launcher`` is the absolute path of ``mpirun``."""
+
+    kind: MpiKind
+    version: str
+    launcher: str
+    mpicc: str | None = None
+
+
+@dataclass(frozen=True)
+class Software:
+    """What a benchmark needs beside MPI: each ``None`` or empty where it was not found.
+
+    ``nccl_tests`` maps a program's name (``all_reduce_perf``) to its absolute path.
+    """
+
+    nccl_library: str | None = None
+    nccl_version: str | None = None
+    nccl_tests: dict[str, str] = field(default_factory=dict)
+    ssh_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a non-interactive shell; ``None`` means unlimited. ``memlock_kib`` in KiB."""
+
+    memlock_kib: int | None
+    open_files: int | None
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home directory and what identifies it across machines.
+
+    ``identity`` is equal for two nodes exactly where they see the same directory.
+    """
+
+    path: str
+    fs_type: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """Everything that was found out about one node.
+
+    ``clock_skew_s`` is the node's clock minus the operator's, in seconds, known to
+    ``clock_error_s`` either way.
+    """
+
+    hostname: str
+    machine_id: str | None
+    os: str
+    kernel: str
+    arch: str
+    user: str
+    cpus: int
+    cpu_model: str | None
+    sockets: int | None
+    memory_mib: int
+    numa_nodes: int
+    interfaces: tuple[Interface, ...] = ()
+    rdma_ports: tuple[RdmaPort, ...] = ()
+    gpu: GpuFacts = field(default_factory=GpuFacts)
+    mpi: tuple[Mpi, ...] = ()
+    software: Software = field(default_factory=Software)
+    limits: Limits = field(default_factory=lambda: Limits(None, None))
+    home: Home | None = None
+    clock_skew_s: float | None = None
+    clock_error_s: float | None = None

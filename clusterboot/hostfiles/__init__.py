@@ -1,0 +1,1 @@
+"""Which address each node is reached at by MPI, and the hostfiles that say so."""

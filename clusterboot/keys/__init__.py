@@ -1,0 +1,1 @@
+"""Who trusts whom among the nodes: planned, installed, proven, taken back."""

@@ -1,0 +1,1 @@
+"""A virtual cluster on this machine: namespaces, real sshd, shaped links."""
