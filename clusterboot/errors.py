@@ -141,5 +141,17 @@ class HostResult:
 
     @classmethod
     def from_error(cls, name: str, error: ClusterbootError) -> HostResult:
-        """Record on host ``name`` what ``error`` says."""
-        return cls(name, error.status, stage=error.stage, cause=error.cause, remedy=error.remedy)
+        """Record on host ``name`` what ``error`` says, and of which other machine it says it."""
+        elsewhere = error.host is not None and error.host != name
+        cause = f"{error.host}: {error.cause}" if elsewhere else error.cause
+        return cls(name, error.status, stage=error.stage, cause=cause, remedy=error.remedy)
+
+
+@dataclass(frozen=True)
+class HostKeySeen:
+    """A host key that was met and not known: whose it is said to be, and how to compare it."""
+
+    host: str
+    address: str
+    key_type: str
+    fingerprint: str

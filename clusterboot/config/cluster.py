@@ -19,6 +19,8 @@ class Login:
     ``hostname`` is what is dialled; ``hostkey_name`` the name its host key is pinned under
     (``HostKeyAlias``, else the hostname). ``identity_files`` are tried in order; with
     ``identities_only`` nothing else is, neither agent nor OpenSSH's default keys.
+    ``known_hosts_files`` stand for OpenSSH's default ones where they are named;
+    ``identity_agent`` is a socket's path or ``none``, ``None`` for ``$SSH_AUTH_SOCK``.
     Equal logins are one machine, dialled once.
     """
 
@@ -28,6 +30,9 @@ class Login:
     identity_files: tuple[Path, ...] = ()
     identities_only: bool = False
     hostkey_alias: str | None = None
+    known_hosts_files: tuple[Path, ...] = ()
+    certificate_files: tuple[Path, ...] = ()
+    identity_agent: str | None = None
 
     @property
     def hostkey_name(self) -> str:
@@ -67,8 +72,8 @@ class NcclOptions:
 class TrustOptions:
     """Host keys beyond the operator's own files: from ``clusterboot.trust``.
 
-    ``known_hosts`` are files in OpenSSH's format; ``pins`` maps a host's name to public
-    keys as ``ssh-ed25519 AAAA…``.
+    ``known_hosts`` are files in OpenSSH's format; ``pins`` maps the name that a login's
+    host key is kept under (:attr:`Login.hostkey_name`) to public keys as ``ssh-ed25519 AAAA…``.
     """
 
     known_hosts: tuple[Path, ...] = ()
@@ -96,7 +101,7 @@ class Cluster:
 
     ``hosts`` is in the file's order, folded names expanded; ``network`` the interconnect's
     subnet where the file names one; ``env`` goes to every rank; ``warnings`` are lines for
-    standard error.
+    standard error; ``unselected`` are the names of the file's hosts that were left out on request.
     """
 
     name: str
@@ -106,6 +111,7 @@ class Cluster:
     env: Mapping[str, str] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
     warnings: tuple[str, ...] = ()
+    unselected: tuple[str, ...] = ()
 
     @property
     def gateways(self) -> tuple[Login, ...]:

@@ -10,17 +10,25 @@ MpiKind = Literal["openmpi", "mpich", "intelmpi", "mvapich"]
 
 @dataclass(frozen=True)
 class Address:
-    """One address of an interface, as ``10.1.0.4`` with its prefix length."""
+    """One address of an interface, as ``10.1.0.4`` with its prefix length.
+
+    ``flags`` are the kernel's own words that matter to its use: ``temporary``,
+    ``deprecated``, ``tentative``, ``dadfailed``.
+    """
 
     ip: str
     prefix_len: int
     scope: str = "global"
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Interface:
-    """A network interface. ``kind`` is what made it: ``physical``, ``veth``, ``bridge``, ``tunnel``.
+    """A network interface, as the network namespace of the login sees it.
 
+    ``kind`` is what made it: ``physical``, ``veth``, ``bridge``, ``bond``, ``vlan``,
+    ``macvlan``, ``ipvlan``, ``tunnel``, ``loopback``, or ``virtual`` for any other.
+    ``state`` is the kernel's operational state in lower case: ``up``, ``down``, ``unknown``.
     ``speed_mbps`` is 10^6 bits a second; ``None`` where the kernel does not say.
     """
 
@@ -61,7 +69,9 @@ class GpuFacts:
     """All GPUs of a node. ``vendor`` is ``nvidia``, ``amd`` or ``None`` on a CPU node.
 
     ``nvlinks`` has the active links of each GPU, by index, in GB/s each; ``topology`` the
-    driver's own matrix, one row a device: ``{"GPU0": {"GPU1": "NV18"}}``.
+    driver's own matrix, one row a device: ``{"GPU0": {"GPU1": "NV18"}}``, with adapters
+    under their device names (``mlx5_0``). ``error`` is set where the node has the vendor's
+    tool and it failed: such a node is broken, not one without GPUs.
     """
 
     vendor: Literal["nvidia", "amd"] | None = None
@@ -70,6 +80,7 @@ class GpuFacts:
     gpus: tuple[Gpu, ...] = ()
     nvlinks: dict[int, tuple[float, ...]] = field(default_factory=dict)
     topology: dict[str, dict[str, str]] = field(default_factory=dict)
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,10 +108,14 @@ class Software:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a non-interactive shell; ``None`` means unlimited. ``memlock_kib`` in KiB."""
+    """Limits of a non-interactive shell; ``None`` means unlimited. ``memlock_kib`` in KiB.
+
+    ``known`` is false where the node would not say.
+    """
 
     memlock_kib: int | None
     open_files: int | None
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,7 +135,7 @@ class NodeFacts:
     """Everything that was found out about one node.
 
     ``clock_skew_s`` is the node's clock minus the operator's, in seconds, known to
-    ``clock_error_s`` either way.
+    ``clock_error_s`` either way. ``boot_id`` is equal for nodes that run on one kernel.
     """
 
     hostname: str
@@ -139,7 +154,8 @@ class NodeFacts:
     gpu: GpuFacts = field(default_factory=GpuFacts)
     mpi: tuple[Mpi, ...] = ()
     software: Software = field(default_factory=Software)
-    limits: Limits = field(default_factory=lambda: Limits(None, None))
+    limits: Limits = field(default_factory=lambda: Limits(None, None, known=False))
     home: Home | None = None
     clock_skew_s: float | None = None
     clock_error_s: float | None = None
+    boot_id: str | None = None

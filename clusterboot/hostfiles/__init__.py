@@ -1,1 +1,30 @@
 """Which address each node is reached at by MPI, and the hostfiles that say so."""
+
+from clusterboot.hostfiles.addresses import choose_addresses
+from clusterboot.hostfiles.files import changes, write
+from clusterboot.hostfiles.records import AddressPlan, Excluded, NodeAddress, Slot
+from clusterboot.hostfiles.render import (
+    render_excluded,
+    render_intelmpi,
+    render_mpich,
+    render_openmpi,
+    slots,
+)
+from clusterboot.hostfiles.ssh import render_known_hosts, render_ssh_config
+
+__all__ = [
+    "AddressPlan",
+    "Excluded",
+    "NodeAddress",
+    "Slot",
+    "changes",
+    "choose_addresses",
+    "render_excluded",
+    "render_intelmpi",
+    "render_known_hosts",
+    "render_mpich",
+    "render_openmpi",
+    "render_ssh_config",
+    "slots",
+    "write",
+]

@@ -1,1 +1,42 @@
 """Who trusts whom among the nodes: planned, installed, proven, taken back."""
+
+from clusterboot.keys.install import parse as parse_install
+from clusterboot.keys.install import removal_section
+from clusterboot.keys.install import section as install_section
+from clusterboot.keys.lines import take_back
+from clusterboot.keys.plan import HomePlan, homes, member, plan
+from clusterboot.keys.records import OWN_DIR, Edit, Member, NodeFile, Survey
+from clusterboot.keys.remains import Remains
+from clusterboot.keys.remains import parse as parse_remains
+from clusterboot.keys.remains import sections as remains_sections
+from clusterboot.keys.survey import parse as parse_survey
+from clusterboot.keys.survey import sections as survey_sections
+from clusterboot.keys.verify import LoginFailure
+from clusterboot.keys.verify import parse as parse_verify
+from clusterboot.keys.verify import section as verify_section
+from clusterboot.keys.verify import timeout_s as verify_timeout_s
+
+__all__ = [
+    "OWN_DIR",
+    "Edit",
+    "HomePlan",
+    "LoginFailure",
+    "Member",
+    "NodeFile",
+    "Remains",
+    "Survey",
+    "homes",
+    "install_section",
+    "member",
+    "parse_install",
+    "parse_remains",
+    "parse_survey",
+    "parse_verify",
+    "plan",
+    "remains_sections",
+    "removal_section",
+    "survey_sections",
+    "take_back",
+    "verify_section",
+    "verify_timeout_s",
+]

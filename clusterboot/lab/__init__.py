@@ -1,1 +1,67 @@
-"""A virtual cluster on this machine: namespaces, real sshd, shaped links."""
+"""A virtual cluster on this machine: namespaces, real sshd, shaped links.
+
+It never touches the machine's own sshd, ``~/.ssh`` or routes but the one to its head, and
+``down`` leaves nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from .enter import machine_of, run_inside
+from .faults import FAULTS, FaultKind, break_node, mend
+from .life import cluster_file, down, find, running, status, up
+from .machine import obstacle
+from .records import Fault, Lab, LabNode, LabStatus, NodeStatus, Process
+
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "FaultKind",
+    "Lab",
+    "LabNode",
+    "LabStatus",
+    "NodeStatus",
+    "Process",
+    "break_node",
+    "cluster_file",
+    "down",
+    "find",
+    "mend",
+    "node_exec",
+    "node_home",
+    "obstacle",
+    "running",
+    "status",
+    "up",
+]
+
+
+def node_exec(
+    name: str,
+    node: str,
+    argv: Sequence[str],
+    user: str | None = None,
+    *,
+    text: str = "",
+    timeout_s: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run ``argv`` inside a node (or ``head``) of a running lab, past its sshd.
+
+    Parameters: ``user`` is root where it is ``None``, else the lab's user, in whose home it runs then;
+    ``text`` goes to standard input.
+    Returns: the completed process, whatever its exit code. Errors: ``UsageError`` for a lab, node or
+    user that there is not; ``subprocess.TimeoutExpired`` after ``timeout_s`` seconds.
+    """
+    return run_inside(machine_of(find(name), node), argv, user, text, timeout_s)
+
+
+def node_home(name: str, node: str) -> Path:
+    """Give the folder on this machine that a node (or ``head``) has as its user's home.
+
+    Errors: ``UsageError`` for a lab or node that there is not.
+    """
+    lab = find(name)
+    return lab.home(machine_of(lab, node).name)

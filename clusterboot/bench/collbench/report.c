@@ -1,0 +1,120 @@
+/* The table, in nccl-tests' own layout (2.13 and later): see its src/util.cu. */
+#define _POSIX_C_SOURCE 200809L
+#include "collbench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HOST_LENGTH 64
+
+struct device {
+    char host[HOST_LENGTH];
+    int pid;
+    int local_rank;
+};
+
+void report_start(const struct options *o, const struct collective *c)
+{
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    MPI_Get_library_version(library, &length);
+    library[strcspn(library, ",\n\r")] = '\0';
+    printf("# clusterboot collbench %s: MPI, host memory; %s\n", COLLBENCH_VERSION, library);
+    printf("# Collective test starting: %s\n", c->name);
+    printf("# nThread 1 nGpus 1 minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %d agg iters: 1 "
+           "validation: %d graph: 0\n#\n",
+           o->begin_bytes, o->end_bytes, o->factor > 1 ? o->factor : o->step_bytes,
+           o->factor > 1 ? "factor" : "bytes", o->warmup, o->iterations, o->checks);
+}
+
+void report_devices(const struct job *job, int local_rank)
+{
+    struct device own = {"", (int)getpid(), local_rank};
+    struct device *all = NULL;
+    if (gethostname(own.host, sizeof own.host) != 0)
+        strcpy(own.host, "unknown");
+    own.host[sizeof own.host - 1] = '\0';
+    own.host[strcspn(own.host, ".")] = '\0';
+    if (job->rank == 0) {
+        all = calloc((size_t)job->ranks, sizeof *all);
+        if (!all) {
+            fprintf(stderr, "collbench: out of memory for the list of ranks\n");
+            MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
+        }
+    }
+    MPI_Gather(&own, (int)sizeof own, MPI_BYTE, all, (int)sizeof own, MPI_BYTE, 0, MPI_COMM_WORLD);
+    if (!all)
+        return;
+    printf("# Using devices\n");
+    for (int rank = 0; rank < job->ranks; rank++)
+        printf("#  Rank %2d Group %2d Pid %6d on %10s device %2d [none] MPI host memory\n", rank, 0, all[rank].pid,
+               all[rank].host, all[rank].local_rank);
+    free(all);
+}
+
+void report_columns(void)
+{
+    static const char *const lines[2][9] = {
+        {"size", "count", "type", "redop", "root", "time", "algbw", "busbw", "#wrong"},
+        {"(B)", "(elements)", "", "", "", "(us)", "(GB/s)", "(GB/s)", ""},
+    };
+    printf("#\n# %10s  %12s  %8s  %6s  %6s           out-of-place                       in-place          \n", "", "",
+           "", "", "");
+    for (int i = 0; i < 2; i++) {
+        const char *const *w = lines[i];
+        printf("# %10s  %12s  %8s  %6s  %6s  %7s  %6s  %6s  %6s  %7s  %6s  %6s  %6s\n", w[0], w[1], w[2], w[3], w[4],
+               w[5], w[6], w[7], w[8], w[5], w[6], w[7], w[8]);
+    }
+    fflush(stdout);
+}
+
+/* Two decimals where they fit into the column, fewer where not. */
+static void print_cell(char *cell, size_t size, int width, double value)
+{
+    for (int decimals = 2; decimals >= 0; decimals--)
+        if (snprintf(cell, size, "%*.*f", width, decimals, value) <= width)
+            return;
+    snprintf(cell, size, width >= 7 ? "%*.1e" : "%*.0e", width, value);
+}
+
+static int print_placement(char *line, size_t size, struct placement place, double algbw, double busbw)
+{
+    char time[32];
+    char alg[32];
+    char bus[32];
+    print_cell(time, sizeof time, 7, place.time_s * 1e6);
+    print_cell(alg, sizeof alg, 6, algbw);
+    print_cell(bus, sizeof bus, 6, busbw);
+    if (place.wrong < 0)
+        return snprintf(line, size, "  %7s  %6s  %6s  %6s", time, alg, bus, "N/A");
+    return snprintf(line, size, "  %7s  %6s  %6s  %6g", time, alg, bus, (double)place.wrong);
+}
+
+/* A row leaves in one write, so that nothing can land in the middle of it. */
+void report_row(const struct collective *c, const struct options *o, const struct job *job, struct shape shape,
+                const struct placement places[2], double busbw_gbps[2])
+{
+    char line[512];
+    size_t bytes = (shape.send > shape.recv ? shape.send : shape.recv) * job->type->size;
+    int used = snprintf(line, sizeof line, "%12zu  %12zu  %8s  %6s  %6d", bytes, shape.param, job->type->name,
+                        c->reduces ? "sum" : "none", c->rooted ? o->root : -1);
+    for (int i = 0; i < 2; i++) {
+        double algbw = places[i].time_s > 0 ? (double)bytes / 1e9 / places[i].time_s : 0;
+        busbw_gbps[i] = algbw * c->bus_factor(job->ranks);
+        used += print_placement(line + used, sizeof line - (size_t)used, places[i], algbw, busbw_gbps[i]);
+    }
+    if (job->rank != 0)
+        return;
+    printf("%s\n", line);
+    fflush(stdout);
+}
+
+void report_end(const struct collective *c, long long failures, double mean_busbw_gbps)
+{
+    printf("# Out of bounds values : %lld %s\n", failures, failures ? "FAILED" : "OK");
+    printf("# Avg bus bandwidth    : %g \n#\n", mean_busbw_gbps);
+    printf("# Collective test concluded: %s\n#\n", c->name);
+    fflush(stdout);
+}

@@ -1,0 +1,126 @@
+"""Single lines of a benchmark's output that are not rows: each a small function of one line."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from clusterboot.bench.records import Rank, Sweep
+
+_RANK = re.compile(
+    r"#?\s*Rank\s+(?P<rank>\d+)(?:\s+Group\s+(?P<group>\d+))?(?:\s+Pid\s+(?P<pid>\d+))?"
+    r"\s+on\s+(?P<host>\S+)\s+device\s+(?P<device>\d+)\s+\[(?P<bus>[^\]]*)\]\s*(?P<name>.*)"
+)
+_SWEEP = re.compile(
+    r"#?\s*nThread \d+ nGpus \d+ minBytes (?P<begin>\d+) maxBytes (?P<end>\d+)"
+    r" step: (?P<step>\d+)\((?P<unit>factor|bytes)\)(?P<rest>.*)"
+)
+_SETTING = re.compile(r"([a-z ]+): (\d+)")
+_OUT_OF_BOUNDS = re.compile(r"#?\s*Out of bounds values\s*:\s*(\d+)\s+(OK|FAILED)\b")
+_AVERAGE = re.compile(r"#?\s*Avg bus bandwidth\s*:\s*(\S+)")
+_REDUCING = re.compile(r"#\s*Reducing maxBytes to (\d+) due to memory limitation")
+_STARTING = re.compile(r"#\s*Collective test starting:\s*(\S+)")
+_CONCLUDED = re.compile(r"#\s*Collective test concluded:\s*(\S+)")
+_VERSION = re.compile(r"#\s*nccl-tests version (\S+)")
+_COLLBENCH = re.compile(r"#\s*clusterboot collbench (\S+?):")
+
+
+def rank(text: str) -> Rank | None:
+    """Read a line of the list of devices.
+
+    Layouts before 2.13.4 have no group, 2018's no pid; a bracket that is not a PCI address
+    (collbench's) gives no bus id.
+    """
+    match = _RANK.match(text.strip())
+    if not match:
+        return None
+    bus = match["bus"].strip()
+    return Rank(
+        int(match["rank"]),
+        match["host"],
+        int(match["device"]),
+        int(match["group"]) if match["group"] else None,
+        int(match["pid"]) if match["pid"] else None,
+        bus if re.fullmatch(r"(?:0x)?[0-9a-fA-F:.]+", bus) else None,
+        match["name"].strip() or None,
+    )
+
+
+def sweep(text: str) -> Sweep | None:
+    """Read the line of parameters: ``nThread 1 nGpus 8 minBytes … step: 2(factor) …``."""
+    match = _SWEEP.match(text.strip())
+    if not match:
+        return None
+
+    settings = {name.strip(): int(value) for name, value in _SETTING.findall(match["rest"])}
+    return Sweep(
+        int(match["begin"]),
+        int(match["end"]),
+        int(match["step"]),
+        match["unit"] == "factor",
+        settings.get("iters"),
+        settings.get("warmup iters"),
+        settings.get("validation"),
+    )
+
+
+def out_of_bounds(text: str) -> int | None:
+    """Read the count of the footer ``Out of bounds values : N OK|FAILED``."""
+    match = _OUT_OF_BOUNDS.match(text.strip())
+    return int(match[1]) if match else None
+
+
+def average_busbw(text: str) -> float | None:
+    """Read the footer ``Avg bus bandwidth : X``.
+
+    Returns: 10^9 bytes a second; NaN where the footer is there without a finite number.
+    """
+    match = _AVERAGE.match(text.strip())
+    if not match:
+        return None
+    try:
+        value = float(match[1])
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def reduced_to(text: str) -> int | None:
+    """Read ``Reducing maxBytes to N due to memory limitation``, in bytes."""
+    match = _REDUCING.match(text.strip())
+    return int(match[1]) if match else None
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.match(text.strip())
+    return match[1] if match else None
+
+
+def starting(text: str) -> str | None:
+    """Read the program's name of ``Collective test starting``."""
+    return _first(_STARTING, text)
+
+
+def concluded(text: str) -> str | None:
+    """Read the program's name of ``Collective test concluded``."""
+    return _first(_CONCLUDED, text)
+
+
+def version(text: str) -> str | None:
+    """Read nccl-tests' own version, which it prints since 2.17.4."""
+    return _first(_VERSION, text)
+
+
+def collbench(text: str) -> str | None:
+    """Read the version of collbench's own first line."""
+    return _first(_COLLBENCH, text)
+
+
+def begins(text: str) -> bool:
+    """Tell whether a line is one of those with which a new test may begin."""
+    return any(read(text) is not None for read in (collbench, version, starting, sweep))
+
+
+def ends_table(text: str) -> bool:
+    """Tell whether no row of the table before this line can still be unfinished."""
+    return begins(text) or bool(_OUT_OF_BOUNDS.match(text.strip()))

@@ -1,0 +1,135 @@
+"""What a benchmark is asked to do: its command line, and the rows that it must print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clusterboot.bench.collectives import COLLECTIVES, DTYPE_BYTES
+from clusterboot.bench.records import Sweep
+from clusterboot.errors import UsageError
+
+# Rounding of a rank's share, where a size is divided: in collbench and since nccl-tests 2.13.11.
+_SHARE_BYTES = 16
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """A sweep over message sizes, in nccl-tests' terms.
+
+    ``factor`` 1 adds ``step_bytes`` instead of multiplying. ``check`` is the number of data
+    checks a size, 0 for none. ``cap_s`` is collbench's own: iterations are reduced so that
+    a size takes about that many seconds at most; ``None`` for no cap.
+    Errors: ``UsageError`` for values that no benchmark could run.
+    """
+
+    collectives: tuple[str, ...] = ("all_reduce",)
+    begin_bytes: int = 8
+    end_bytes: int = 128 * 1024**2
+    factor: int = 2
+    iterations: int = 20
+    warmup: int = 5
+    check: int = 1
+    step_bytes: int = 1024**2
+    cap_s: float | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.collectives if name not in COLLECTIVES]
+        known = ", ".join(COLLECTIVES)
+        if unknown or not self.collectives:
+            raise UsageError(f"no collective '{', '.join(unknown)}'", remedy=f"known are {known}")
+        if self.begin_bytes > self.end_bytes:
+            raise UsageError(f"-b {self.begin_bytes} is larger than -e {self.end_bytes}")
+        if self.begin_bytes < 0 or self.factor < 1 or self.step_bytes < 1:
+            raise UsageError("-b must be at least 0, -f and -i at least 1")
+        if self.begin_bytes == 0 and self.factor > 1:
+            raise UsageError("-b 0 stays 0 however often -f multiplies it", remedy="start with -b 8")
+        if self.iterations < 1 or self.warmup < 0 or self.check < 0:
+            raise UsageError("-n must be at least 1, -w and -c at least 0")
+        if self.cap_s is not None and not 0 < self.cap_s <= 1e6:
+            raise UsageError("the cap on a size's time must be more than 0 and at most 1e6 seconds")
+
+    @property
+    def sweep(self) -> Sweep:
+        """The sweep as a log's line of parameters would give it."""
+        by_factor = self.factor > 1
+        return Sweep(
+            self.begin_bytes,
+            self.end_bytes,
+            self.factor if by_factor else self.step_bytes,
+            by_factor,
+            self.iterations,
+            self.warmup,
+            self.check,
+        )
+
+
+def argv(options: BenchOptions) -> list[str]:
+    """Write the options that nccl-tests and collbench share, program's name not included.
+
+    Source: nccl-tests' README, "Arguments".
+    """
+    words = ["-b", str(options.begin_bytes), "-e", str(options.end_bytes)]
+    if options.factor > 1:
+        words += ["-f", str(options.factor)]
+    else:
+        words += ["-i", str(options.step_bytes)]
+    return [
+        *words,
+        *("-n", str(options.iterations), "-w", str(options.warmup), "-c", str(options.check)),
+    ]
+
+
+def collbench_argv(options: BenchOptions) -> list[str]:
+    """Write collbench's whole option list: the shared ones, all collectives in one run, the cap.
+
+    Errors: ``UsageError`` for a collective that collbench does not have.
+    """
+    missing = [name for name in options.collectives if not COLLECTIVES[name].in_collbench]
+    if missing:
+        raise UsageError(f"collbench has no {', '.join(missing)}", remedy="run it with nccl-tests")
+    cap = [] if options.cap_s is None else ["-T", f"{options.cap_s:g}"]
+    return ["-t", ",".join(options.collectives), *argv(options), *cap]
+
+
+def nominal_sizes(sweep: Sweep) -> tuple[int, ...]:
+    """List the sizes that a sweep goes through, before any rounding, in bytes.
+
+    Returns: nothing for a sweep that would never end.
+    """
+    sizes = []
+    size = sweep.begin_bytes
+    while size <= sweep.end_bytes:
+        sizes.append(size)
+        following = size * sweep.step if sweep.by_factor else size + sweep.step
+        if following <= size or len(sizes) > 1_000_000:
+            return ()
+        size = following
+    return tuple(sizes)
+
+
+def effective_size(
+    size_bytes: int, collective: str, ranks: int, dtype: str = "float", *, share_bytes: int = _SHARE_BYTES
+) -> int:
+    """Give the size that a row shows for a nominal size, in bytes.
+
+    Whole elements only; where the size is divided among the ranks, whole shares of
+    ``share_bytes``, so small sizes become 0.
+    Source: GetCollByteCount in nccl-tests' ``src/all_gather.cu`` and its like.
+    """
+    element = DTYPE_BYTES[dtype]
+    count = size_bytes // element
+    if not COLLECTIVES[collective].split:
+        return count * element
+    unit = max(1, share_bytes // element)
+    return count // ranks // unit * unit * ranks * element
+
+
+def expected_sizes(
+    options: BenchOptions, collective: str, ranks: int, dtype: str = "float"
+) -> tuple[int, ...]:
+    """List the sizes of the rows that a run must print, in order, in bytes.
+
+    Parameters: the options; one collective; the number of ranks; nccl-tests' name of a type.
+    Returns: one size a row; several may be 0.
+    """
+    return tuple(effective_size(size, collective, ranks, dtype) for size in nominal_sizes(options.sweep))

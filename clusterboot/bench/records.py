@@ -1,0 +1,157 @@
+"""What a benchmark's output becomes: ranks, rows, tests, problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Layout = Literal["1", "2.0", "2.13", "2.19"]
+Tool = Literal["nccl-tests", "collbench"]
+Verdict = Literal["ok", "slow", "wrong-data", "failed", "hung", "could-not-launch", "inconclusive"]
+ProblemKind = Literal[
+    "nccl-error",
+    "cuda-error",
+    "mpi-launch",
+    "no-slots",
+    "ssh",
+    "missing-library",
+    "missing-executable",
+    "not-mpi-build",
+    "timeout",
+    "truncated",
+    "wrong-data",
+    "usage",
+    "killed",
+    "min-bandwidth",
+]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """One rank as the benchmark's own list of devices has it; ``None`` where it says nothing."""
+
+    rank: int
+    host: str
+    device: int | None = None
+    group: int | None = None
+    pid: int | None = None
+    bus_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One half of a row. ``None`` is N/A or not a finite number, never 0.
+
+    Bandwidths are 10^9 bytes a second. ``wrong`` counts elements; ``error`` is the largest
+    deviation that layouts 1 and 2.0 print instead.
+    """
+
+    time_us: float | None
+    algbw_gbps: float | None
+    busbw_gbps: float | None
+    wrong: int | None = None
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One size of one test; ``in_place`` is ``None`` where the layout has no such columns."""
+
+    size_bytes: int
+    count: int
+    dtype: str
+    redop: str | None
+    root: int | None
+    out_of_place: Placement
+    in_place: Placement | None
+    line: int | None = None
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """Those of the two placements that the row has, out-of-place first."""
+        return (self.out_of_place,) if self.in_place is None else (self.out_of_place, self.in_place)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a test said that it was going to run: from its line of parameters.
+
+    ``step`` multiplies the size where ``by_factor``, else it is added, in bytes.
+    """
+
+    begin_bytes: int
+    end_bytes: int
+    step: int
+    by_factor: bool
+    iterations: int | None = None
+    warmup: int | None = None
+    check: int | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a log that an administrator has to know, and what to do about it.
+
+    ``line`` counts from 1; ``None`` where nothing is there to point at.
+    """
+
+    kind: ProblemKind
+    text: str
+    remedy: str
+    host: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class BenchTest:
+    """One table of a log, and all that the log says about it.
+
+    ``out_of_bounds`` is the footer's count, ``concluded`` true where both lines of the footer
+    are there, ``broken_rows`` the number of rows that were begun and not finished.
+    ``reduced_to_bytes`` is the largest size after "Reducing maxBytes".
+    """
+
+    collective: str | None = None
+    tool: Tool = "nccl-tests"
+    layout: Layout | None = None
+    version: str | None = None
+    ranks: tuple[Rank, ...] = ()
+    sweep: Sweep | None = None
+    reduced_to_bytes: int | None = None
+    rows: tuple[Row, ...] = ()
+    avg_busbw_gbps: float | None = None
+    out_of_bounds: int | None = None
+    concluded: bool = False
+    broken_rows: int = 0
+    problems: tuple[Problem, ...] = ()
+    verdict: Verdict | None = None
+
+    @property
+    def peak(self) -> tuple[float, int] | None:
+        """The best printed busbw of both placements, in 10^9 bytes a second, and its size in bytes."""
+        points = [
+            (place.busbw_gbps, row.size_bytes)
+            for row in self.rows
+            for place in row.placements
+            if place.busbw_gbps is not None
+        ]
+        return max(points, key=lambda point: point[0], default=None)
+
+
+@dataclass(frozen=True)
+class ParsedLog:
+    """A whole log, read but not judged; ``problems`` are those outside any test."""
+
+    tests: tuple[BenchTest, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogReport:
+    """A whole log, judged: the worst verdict and every problem of its tests and around them."""
+
+    verdict: Verdict
+    tests: tuple[BenchTest, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    path: str | None = None

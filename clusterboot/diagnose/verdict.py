@@ -1,0 +1,242 @@
+"""What a benchmark's output proves: one verdict a test, one for the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from clusterboot.bench.options import BenchOptions
+from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Problem, ProblemKind, Verdict
+from clusterboot.diagnose.bandwidth import plateaus, shortfall
+from clusterboot.diagnose.completeness import what_is_missing
+from clusterboot.diagnose.expectation import Expectation
+
+End = Literal["exited", "timed-out", "could-not-launch", "interrupted", "unknown"]
+
+# Where tests differ, the first of these that occurs is the whole log's.
+_WORST_FIRST: tuple[Verdict, ...] = (
+    "wrong-data",
+    "could-not-launch",
+    "failed",
+    "hung",
+    "slow",
+    "inconclusive",
+    "ok",
+)
+_NOTHING_TO_CONCLUDE: tuple[ProblemKind, ...] = ("not-mpi-build", "usage", "truncated")
+_ENDS_A_RUN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "killed", "min-bandwidth", "wrong-data")
+# Of several problems of one test: a scheduler that stops a run also kills its ranks.
+_DECIDES_FIRST: tuple[Verdict, ...] = ("inconclusive", "hung", "failed", "could-not-launch")
+_NOTHING_TO_COMPARE = "nothing was there to compare the bandwidth with"
+_TRUNCATED_REMEDY = "run it again and keep the whole output"
+
+
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended, as whoever started it saw it; ``unknown`` for a log that somebody has.
+
+    ``exit_code`` is mpirun's where it exited; ``detail`` one line for the user.
+    """
+
+    how: End = "unknown"
+    exit_code: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, its reason in one line, the problems behind it, and remarks that change nothing."""
+
+    verdict: Verdict
+    reason: str
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogJudgement:
+    """The whole log's judgement, and each test's in the log's order."""
+
+    overall: Judgement
+    tests: tuple[Judgement, ...] = ()
+
+
+def judge(
+    log: ParsedLog,
+    expectation: Expectation | None = None,
+    ended: RunEnd | None = None,
+    options: BenchOptions | None = None,
+    ranks: int | None = None,
+) -> LogJudgement:
+    """Say what a log proves.
+
+    Parameters: the parsed log; what the bandwidth is held against; how the run ended; the
+    options and the number of ranks that it was started with, where they are known: all the
+    collectives and all the ranks must then be there.
+    Returns: wrong data before everything else; ``ok`` only for complete tests without any
+    problem, never by an exit code alone.
+    """
+    ended = ended or RunEnd()
+    expectation = expectation or Expectation()
+    last = len(log.tests) - 1
+    judged = tuple(
+        _judge_test(test, expectation, ended if at == last else RunEnd(), options, ranks)
+        for at, test in enumerate(log.tests)
+    )
+    return LogJudgement(_overall(log, judged, ended, options), judged)
+
+
+def report_of(log: ParsedLog, judgement: LogJudgement, path: str | None = None) -> LogReport:
+    """Join a log and its judgement into what is shown and saved."""
+    tests = tuple(
+        replace(test, verdict=judged.verdict, problems=judged.problems)
+        for test, judged in zip(log.tests, judgement.tests, strict=True)
+    )
+    return LogReport(judgement.overall.verdict, tests, judgement.overall.problems, path)
+
+
+def _judge_test(
+    test: BenchTest,
+    expectation: Expectation,
+    ended: RunEnd,
+    options: BenchOptions | None,
+    ranks: int | None,
+) -> Judgement:
+    wrong = _wrong_data(test)
+    if wrong:
+        return Judgement("wrong-data", wrong.text, (*test.problems, wrong))
+    lack = _too_few_ranks(test, ranks) or what_is_missing(test, options)
+    told = _by_problems(test.problems)
+    if told:
+        return told
+    if lack:
+        return _incomplete(test, lack, ended)
+    if test.problems:
+        return Judgement("slow", test.problems[0].text, test.problems)
+    return _bad_end(ended) or _by_bandwidth(test, expectation)
+
+
+def _bad_end(ended: RunEnd) -> Judgement | None:
+    """Judge a complete table whose run did not end well."""
+    if ended.how == "timed-out":
+        return Judgement("hung", ended.detail or "its table is complete, but the run never ended")
+    if ended.how == "exited" and ended.exit_code:
+        return Judgement(
+            "failed", f"its table is complete, but the run ended with exit code {ended.exit_code}"
+        )
+    return None
+
+
+def _too_few_ranks(test: BenchTest, ranks: int | None) -> str | None:
+    if ranks is None or len(test.ranks) == ranks:
+        return None
+    return f"{len(test.ranks)} of {ranks} ranks took part"
+
+
+def _wrong_data(test: BenchTest) -> Problem | None:
+    wrong = [(place.wrong, row) for row in test.rows for place in row.placements if place.wrong]
+    if not wrong and not test.out_of_bounds:
+        return None
+    text, line = f"Out of bounds values : {test.out_of_bounds} FAILED", None
+    if wrong:
+        first = wrong[0][1]
+        text = f"{sum(count for count, _ in wrong)} wrong values, first at {first.size_bytes} bytes"
+        line = first.line
+    return Problem(
+        "wrong-data", text, "find the host with smaller groups of nodes and check its memory", line=line
+    )
+
+
+def _by_problems(problems: tuple[Problem, ...]) -> Judgement | None:
+    """Judge by what a log says went wrong: the kind that decides most, decides."""
+    decided = [
+        (_verdict_of(problem.kind), problem) for problem in problems if problem.kind != "min-bandwidth"
+    ]
+    if not decided:
+        return None
+    verdict, problem = min(decided, key=lambda pair: _DECIDES_FIRST.index(pair[0]))
+    return Judgement(verdict, problem.text, problems)
+
+
+def _verdict_of(kind: ProblemKind, *, begun: bool = True) -> Verdict:
+    if kind in _NOTHING_TO_CONCLUDE:
+        return "inconclusive"
+    if kind == "timeout":
+        return "hung"
+    return "failed" if begun or kind in _ENDS_A_RUN else "could-not-launch"
+
+
+def _incomplete(test: BenchTest, lack: str, ended: RunEnd) -> Judgement:
+    truncated = Problem("truncated", lack, _TRUNCATED_REMEDY)
+    if ended.how == "timed-out":
+        return Judgement("hung", ended.detail or f"it stopped moving: {lack}", (truncated,))
+    if ended.how == "exited" and ended.exit_code:
+        return Judgement("failed", f"it ended with exit code {ended.exit_code}: {lack}", (truncated,))
+    if not test.rows and ended.how == "could-not-launch":
+        return Judgement("could-not-launch", ended.detail or lack, (truncated,))
+    return Judgement("inconclusive", lack, (truncated,))
+
+
+def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
+    found = shortfall(test, expectation)
+    if found.reasons:
+        return Judgement("slow", found.reasons[0], (), (*found.reasons[1:], *found.notes))
+    if not found.comparable:
+        return Judgement("inconclusive", found.notes[0], (), found.notes)
+    best = max((plateau.busbw_gbps for plateau in plateaus(test)), default=None)
+    reason = "all rows and the footer are there, no wrong value"
+    if best is not None:
+        reason += f", busbw {best:.4g} GB/s"
+    unchecked = all(
+        place.wrong is None and place.error is None for row in test.rows for place in row.placements
+    )
+    notes = (
+        *found.notes,
+        *(() if found.compared else (_NOTHING_TO_COMPARE,)),
+        *(("the data were not checked",) if unchecked else ()),
+    )
+    return Judgement("ok", reason, (), notes)
+
+
+def _overall(
+    log: ParsedLog, judged: tuple[Judgement, ...], ended: RunEnd, options: BenchOptions | None
+) -> Judgement:
+    problems = (*log.problems, *(problem for test in judged for problem in test.problems))
+    notes = tuple(dict.fromkeys(note for test in judged for note in test.notes))
+    parts = [*judged]
+    around = _around(log, ended, options)
+    if around:
+        parts.append(around)
+        problems += tuple(problem for problem in around.problems if problem not in problems)
+    worst = min(parts, key=lambda part: _WORST_FIRST.index(part.verdict))
+    return Judgement(worst.verdict, worst.reason, problems, notes)
+
+
+def _around(log: ParsedLog, ended: RunEnd, options: BenchOptions | None) -> Judgement | None:
+    """Judge what stands outside the tests, and tests that are not there at all."""
+    if ended.how == "interrupted":
+        return Judgement("inconclusive", ended.detail or "it was interrupted")
+    if not log.tests:
+        return _without_tests(log, ended)
+    if log.problems:
+        verdicts = [(_verdict_of(problem.kind, begun=False), problem) for problem in log.problems]
+        verdict, problem = min(verdicts, key=lambda pair: _WORST_FIRST.index(pair[0]))
+        return Judgement(verdict, problem.text)
+    seen = {test.collective for test in log.tests}
+    missing = [name for name in options.collectives if name not in seen] if options else []
+    if missing and None not in seen:
+        text = f"no test of {', '.join(missing)} is there"
+        return Judgement("inconclusive", text, (Problem("truncated", text, _TRUNCATED_REMEDY),))
+    return None
+
+
+def _without_tests(log: ParsedLog, ended: RunEnd) -> Judgement:
+    told = [problem for problem in log.problems if problem.kind not in _NOTHING_TO_CONCLUDE]
+    if told:
+        return Judgement("could-not-launch", told[0].text)
+    if log.problems:
+        return Judgement("inconclusive", log.problems[0].text)
+    if ended.how in ("could-not-launch", "timed-out") or (ended.how == "exited" and ended.exit_code):
+        code = f"it ended with exit code {ended.exit_code}" if ended.exit_code else "no rank started"
+        return Judgement("could-not-launch", ended.detail or f"{code} before any benchmark began")
+    return Judgement("inconclusive", "no benchmark's output is in it")

@@ -1,0 +1,95 @@
+"""Where software is found when PATH does not lead there: one line to change for a new place.
+
+Words are shell patterns, expanded on the node.
+"""
+
+from __future__ import annotations
+
+# Directories of mpirun: distributions, vendors' images, the usual prefixes of a build.
+MPI_BIN = (
+    "/usr/lib64/openmpi/bin",
+    "/usr/lib64/openmpi5/bin",
+    "/usr/lib64/mpich/bin",
+    "/usr/lib64/mpich-*/bin",
+    "/usr/lib64/mvapich*/bin",
+    "/usr/lib64/mpi/gcc/*/bin",
+    "/usr/mpi/gcc/*/bin",
+    "/usr/local/mpi/bin",
+    "/usr/local/openmpi*/bin",
+    "/usr/local/mpich*/bin",
+    "/usr/local/mvapich*/bin",
+    "/opt/openmpi*/bin",
+    "/opt/openmpi/*/bin",
+    "/opt/mpich*/bin",
+    "/opt/mvapich*/bin",
+    "/opt/amazon/openmpi/bin",
+    "/opt/amazon/openmpi5/bin",
+    "/opt/hpcx*/ompi/bin",
+    "/opt/nvidia/hpc_sdk/Linux_*/*/comm_libs/mpi/bin",
+    "/opt/intel/oneapi/mpi/latest/bin",
+    "/opt/intel/oneapi/mpi/*/bin",
+    "/opt/intel/compilers_and_libraries/linux/mpi/intel64/bin",
+    "/opt/cray/pe/mpich/default/bin",
+)
+
+# Names under which mpirun is installed; a distribution's own name tells its kind.
+MPI_LAUNCHERS = ("mpirun", "mpirun.openmpi", "mpirun.mpich")
+
+# Directories of libnccl.so.2.
+NCCL_LIB = (
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/local/nccl*/lib",
+    "/usr/local/nccl/build/lib",
+    "/usr/local/cuda/lib64",
+    "/opt/nccl*/lib",
+    "/opt/nccl/build/lib",
+    "/opt/nvidia/hpc_sdk/Linux_*/*/comm_libs/nccl/lib",
+)
+RCCL_LIB = ("/opt/rocm/lib", "/opt/rocm*/lib")
+
+# Directories of nccl-tests' programs; rccl-tests has the same names.
+NCCL_TESTS = (
+    "/usr/local/nccl-tests/build",
+    "/usr/local/nccl-tests",
+    "/opt/nccl-tests/build",
+    "/opt/nccl-tests",
+    "/opt/nccl_tests/build",
+    "/opt/nccl/nccl-tests/build",
+    "/opt/oci-hpc/nccl-test/build",
+    "/opt/deepops-nccl-tests/build",
+    "/opt/rccl-tests/build",
+    "/usr/local/cuda*/efa/test-cuda-*",
+    "/usr/local/bin",
+    "/usr/bin",
+    "$HOME/nccl-tests/build",
+    "$HOME/rccl-tests/build",
+)
+
+# nccl-tests' programs, without ``_perf``; an MPI build may end in ``_perf_mpi``.
+NCCL_TEST_NAMES = (
+    "all_reduce",
+    "all_gather",
+    "reduce_scatter",
+    "alltoall",
+    "alltoallv",
+    "broadcast",
+    "reduce",
+    "gather",
+    "scatter",
+    "sendrecv",
+    "hypercube",
+)
+
+# The vendors' tools, where PATH does not have them.
+NVIDIA_SMI = (
+    "/usr/bin/nvidia-smi",
+    "/usr/local/bin/nvidia-smi",
+    "/usr/local/nvidia/bin/nvidia-smi",
+    "/opt/bin/nvidia-smi",
+    "/usr/lib/wsl/lib/nvidia-smi",
+)
+ROCM_BIN = ("/opt/rocm/bin", "/opt/rocm*/bin")

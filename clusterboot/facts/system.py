@@ -1,0 +1,137 @@
+"""The machine itself: name, operating system, CPUs, memory, user and limits."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from clusterboot.facts.records import Limits
+from clusterboot.facts.text import PRELUDE, clean, cpu_list, integer, known, pairs
+
+# /proc/self is the section's own subshell, so affinity and limits are those that every
+# command of a non-interactive login gets. dash has no `ulimit -l` that could be relied on.
+SNIPPET = (
+    PRELUDE
+    + r"""show /proc/sys/kernel/hostname /etc/machine-id /var/lib/dbus/machine-id \
+  /proc/sys/kernel/osrelease /proc/sys/kernel/arch /sys/devices/system/cpu/online \
+  /sys/devices/system/node/has_cpu /sys/devices/system/node/online
+[ -r /proc/sys/kernel/arch ] || { printf 'uname:'; uname -snrm; }
+printf 'user:'; id -un || printf '%s\n' "${USER:-$LOGNAME}"
+for f in /etc/os-release /usr/lib/os-release; do
+  [ -r "$f" ] || continue
+  while IFS= read -r v; do
+    case $v in PRETTY_NAME=*) printf 'os:%s\n' "${v#*=}"; break;; esac
+  done <"$f"
+  break
+done
+while read -r k v; do case $k in MemTotal:) printf 'memory:%s\n' "$v"; break;; esac; done </proc/meminfo
+while read -r k v; do
+  case $k in Cpus_allowed_list:) printf 'affinity:%s\n' "$v"; break;; esac
+done </proc/self/status
+while IFS= read -r v; do
+  case $v in 'Max open files'*|'Max locked memory'*) printf 'limit:%s\n' "$v";; esac
+done </proc/self/limits
+seen=' '
+for f in /sys/devices/system/cpu/cpu*/topology/physical_package_id; do
+  read -r v <"$f" && case $seen in *" $v "*) ;; *) seen="$seen$v ";; esac
+done
+printf 'packages:%s\n' "$seen"
+model=
+while IFS= read -r v; do
+  case $v in 'model name'*|'cpu	'*) model=${v#*:}; break;; '') break;; esac
+done </proc/cpuinfo
+if [ -n "$model" ]; then printf 'model:%s\n' "$model"
+elif command -v lscpu >/dev/null; then
+  lscpu | while IFS= read -r v; do
+    case $v in 'Model name:'*) printf 'model:%s\n' "${v#*:}"; break;; esac
+  done
+fi
+"""
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """What the system section says; ``None`` or 0 where it does not."""
+
+    hostname: str | None
+    machine_id: str | None
+    os: str
+    kernel: str | None
+    arch: str | None
+    user: str
+    cpus: int
+    cpu_model: str | None
+    sockets: int | None
+    memory_mib: int
+    numa_nodes: int
+    limits: Limits
+
+
+def parse(text: str) -> System:
+    """Read the system section.
+
+    Parameters: its output. Returns: the facts, each absent one as the record says.
+    ``cpus`` counts those this login may use and that are online; NUMA nodes are those
+    with CPUs, so that the memory-only nodes of coherent GPUs do not count.
+    """
+    said: dict[str, str] = {}
+    limits: list[str] = []
+    for key, value in pairs(text):
+        if key == "limit":
+            limits.append(value)
+        else:
+            said.setdefault(key, value)
+    _, name, release, machine, *_ = (*said.get("uname", "").split(), "", "", "", "")
+    online = cpu_list(said.get("/sys/devices/system/cpu/online", ""))
+    allowed = cpu_list(said.get("affinity", ""))
+    memory_kib = integer(said.get("memory", "").partition(" ")[0])
+    return System(
+        hostname=known(said.get("/proc/sys/kernel/hostname") or name),
+        machine_id=known(said.get("/etc/machine-id") or said.get("/var/lib/dbus/machine-id")),
+        os=_unquote(said.get("os", "")) or "unknown",
+        kernel=known(said.get("/proc/sys/kernel/osrelease") or release),
+        arch=known(said.get("/proc/sys/kernel/arch") or machine),
+        user=clean(said.get("user", "")),
+        cpus=len(allowed & online) or len(allowed) or len(online),
+        cpu_model=known(said.get("model")),
+        sockets=_sockets(said.get("packages", "")),
+        memory_mib=max(memory_kib or 0, 0) // 1024,
+        numa_nodes=_numa_nodes(said),
+        limits=_limits(limits),
+    )
+
+
+def _unquote(value: str) -> str:
+    """Undo the shell quoting of os-release(5)."""
+    try:
+        return clean(" ".join(shlex.split(value)))
+    except ValueError:
+        return clean(value.strip("\"'"))
+
+
+def _sockets(packages: str) -> int | None:
+    """Count the package ids; -1 is how a kernel says that it does not know."""
+    ids = {integer(value) for value in packages.split()}
+    return len({number for number in ids if number is not None and number >= 0}) or None
+
+
+def _numa_nodes(said: dict[str, str]) -> int:
+    with_cpus = cpu_list(said.get("/sys/devices/system/node/has_cpu", ""))
+    return len(with_cpus or cpu_list(said.get("/sys/devices/system/node/online", ""))) or 1
+
+
+def _limits(lines: list[str]) -> Limits:
+    """Read soft limits from lines of /proc/self/limits (proc(5))."""
+    soft: dict[str, str] = {}
+    for line in lines:
+        name, value, *_ = (*re.split(r"\s{2,}", line.strip()), "", "")
+        soft[name] = value
+    memlock, files = soft.get("Max locked memory"), soft.get("Max open files")
+    memlock_bytes = integer(memlock)
+    return Limits(
+        memlock_kib=None if memlock_bytes is None else memlock_bytes // 1024,
+        open_files=integer(files),
+        known=all(value == "unlimited" or integer(value) is not None for value in (memlock, files)),
+    )

@@ -1,0 +1,79 @@
+"""What every flow starts from: the cluster, how it is to be reached, and where things are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from clusterboot.config.cluster import Cluster
+from clusterboot.connect.audit import AuditLog
+from clusterboot.connect.fleet import Fleet
+from clusterboot.connect.identity import IdentityStore
+from clusterboot.connect.transport import Doorkeeper, Timeouts
+from clusterboot.connect.trust import TrustStore
+from clusterboot.connect.watchdog import Watchdog
+from clusterboot.flows.events import Events, Silence
+from clusterboot.flows.visit import Ledger, Visit
+
+
+@dataclass(frozen=True)
+class Context:
+    """One command's cluster and its options.
+
+    ``state_dir`` is the operator's folder for this cluster; hostfiles and results go below
+    ``out_dir``. ``deadline_s`` bounds the whole command. ``ask_passphrase`` is ``None`` where
+    there is no terminal; the same is said of host keys by ``interactive``.
+    """
+
+    cluster: Cluster
+    state_dir: Path
+    out_dir: Path
+    events: Events = field(default_factory=Silence)
+    accept_new: bool = False
+    dry_run: bool = False
+    fanout: int | None = None
+    deadline_s: float | None = None
+    interactive: bool = False
+    ask_passphrase: Callable[[Path], str] | None = None
+    started_s: float = field(default_factory=time.time)
+
+    @property
+    def started(self) -> str:
+        """When the command began, as ``2026-01-01T00:00:00Z``."""
+        return datetime.fromtimestamp(self.started_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def hostfile_dir(self) -> Path:
+        """Where this cluster's hostfiles are."""
+        return self.out_dir / "hostfiles" / self.cluster.name
+
+    @contextmanager
+    def visit(self) -> Iterator[Visit]:
+        """Open the way to the cluster; it is closed, with everything on it, at the end of the block.
+
+        Errors: :class:`ClusterbootError` where the audit log cannot be written.
+        """
+        identities = IdentityStore(self.ask_passphrase)
+        for login in dict.fromkeys(login for host in self.cluster.hosts for login in (host.login, *host.via)):
+            # A key that cannot be read is told before anything is contacted.
+            for path in login.identity_files:
+                identities.load(path)
+        trust = TrustStore(
+            self.cluster.options.trust, self.state_dir / "known_hosts", accept_new=self.accept_new
+        )
+        door = Doorkeeper(trust, identities, Watchdog(self.deadline_s), Timeouts())
+        with AuditLog(self.state_dir / "audit.jsonl") as audit:
+            fleet = Fleet(
+                door,
+                audit,
+                fanout=self.fanout or self.cluster.options.fanout,
+                ask=self.events.ask if self.interactive else None,
+            )
+            with fleet:
+                yield Visit(self.cluster, self.events, fleet, Ledger.of(self.cluster.hosts))
+        for accepted in trust.accepted:
+            self.events.note(f"pinned {accepted.name} {accepted.key_type} {accepted.fingerprint}")

@@ -1,0 +1,66 @@
+"""The benchmark's binary on every node: built where the launch starts, then copied node to node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusterboot.bench import program
+from clusterboot.connect.script import new_nonce
+from clusterboot.connect.session import Session
+from clusterboot.errors import PartialError, ValidationError
+from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.visit import Visit
+from clusterboot.launch.build import Build, build_section, parse_build
+from clusterboot.launch.spread import Copied, parse_spread, spread_section
+
+_NAME = "collbench"
+_BUILD_TIMEOUT_S = 300.0
+_COPY_TIMEOUT_S = 300.0
+
+
+def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], ip: Mapping[str, str]) -> str:
+    """Build the project's benchmark on ``start`` and give it to every other node that lacks it.
+
+    Parameters: the launching node; its MPI; the facts, whose homes say where a copy is not
+    needed; the nodes' addresses as the launching node dials them.
+    Returns: the program's path, seen from a home directory. A node that did not get it is out.
+    Errors: :class:`ValidationError` where it cannot be built.
+    """
+    if mpi.mpicc is None:
+        raise ValidationError(
+            f"{mpi.kind} {mpi.version} has no mpicc here, so the benchmark cannot be built",
+            host=start,
+            stage="launch",
+            remedy="install the MPI's development files on this node (Debian: libopenmpi-dev)",
+        )
+    sources = {name: text.decode() for name, text in program.sources().items()}
+    build = Build(_NAME, sources, mpi, program.BUILD_ARGS)
+    name = visit.cluster.name
+    others = {
+        ip[host.name]: host.name
+        for host in visit.good
+        if host.name != start and not _same_home(facts[host.name], facts[start])
+    }
+
+    def make(session: Session) -> tuple[Copied, ...]:
+        built = session.run([build_section(build, name)], "launch", _BUILD_TIMEOUT_S).answer.sections
+        parse_build(built["build"], session.name)
+        if not others:
+            return ()
+        copy = spread_section(name, build.digest, _NAME, tuple(others), nonce=new_nonce())
+        copied = session.run([copy], "launch", _COPY_TIMEOUT_S).answer.sections
+        return parse_spread(copied[copy.name], tuple(others))
+
+    outcomes = visit.stage("benchmark", [host for host in visit.good if host.name == start], make)
+    if start not in outcomes:
+        failed = visit.ledger.results[start]
+        raise ValidationError(failed.cause or "", host=start, stage="launch", remedy=failed.remedy)
+    for copied in outcomes[start]:
+        if copied.result == "error":
+            error = PartialError(f"the benchmark could not be copied to it: {copied.error}", stage="launch")
+            visit.ledger.fail(others[copied.target], error)
+    return build.path(name)
+
+
+def _same_home(one: NodeFacts, other: NodeFacts) -> bool:
+    return one.home is not None and other.home is not None and one.home.identity == other.home.identity

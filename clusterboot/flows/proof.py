@@ -1,0 +1,95 @@
+"""The logins that a launch will make, tried from where it will make them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from clusterboot import keys
+from clusterboot.config.cluster import Host, VerifyMode
+from clusterboot.connect.session import Session
+from clusterboot.errors import PartialError
+from clusterboot.facts.records import NodeFacts
+from clusterboot.flows.visit import Visit
+from clusterboot.hostfiles import AddressPlan
+from clusterboot.keys import LoginFailure
+from clusterboot.launch.tree import Login, launch_logins
+
+# A node that cannot reach any other is no place to launch from; so many are tried.
+_LAUNCH_HOSTS_TRIED = 3
+
+
+def prove(
+    visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, verify: VerifyMode
+) -> tuple[str | None, tuple[LoginFailure, ...]]:
+    """Try the nodes' mutual logins and put out who cannot be reached.
+
+    Parameters: ``launch`` tries what the found MPI's launch tree needs, ``full`` every pair.
+    Returns: the host that a launch can start from, ``None`` where there is none, and each
+    login that failed.
+    """
+    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    failures: list[LoginFailure] = []
+    for _ in range(_LAUNCH_HOSTS_TRIED):
+        good = visit.good
+        if not good:
+            break
+        start = launch_host(good, facts, visit.cluster.options.launch_from)
+        logins = _logins(start, good, facts, verify)
+        found = _try(visit, logins, ip)
+        failures += found
+        blamed = _blame(found, logins)
+        for name, failure in blamed.items():
+            visit.ledger.fail(name, PartialError(failure.reason, stage="verify", remedy=failure.remedy))
+        if start not in blamed:
+            return start, tuple(failures)
+    return None, tuple(failures)
+
+
+def launch_host(good: Sequence[Host], facts: Mapping[str, NodeFacts], wanted: str | None) -> str:
+    """Choose the node that a launch starts from: the one asked for, else the first that has an MPI."""
+    names = [host.name for host in good]
+    if wanted in names:
+        return str(wanted)
+    return next((name for name in names if facts[name].mpi), names[0])
+
+
+def _logins(
+    start: str, good: Sequence[Host], facts: Mapping[str, NodeFacts], verify: VerifyMode
+) -> tuple[Login, ...]:
+    names = [host.name for host in good]
+    if verify == "full":
+        return tuple(Login(source, target) for source in names for target in names if source != target)
+    found = facts[start].mpi
+    return launch_logins(found[0].kind if found else "openmpi", start, names)
+
+
+def _try(visit: Visit, logins: Iterable[Login], ip: Mapping[str, str]) -> tuple[LoginFailure, ...]:
+    targets: dict[str, dict[str, str]] = defaultdict(dict)
+    for login in logins:
+        targets[login.source][login.target] = ip[login.target]
+
+    def attempt(session: Session) -> tuple[LoginFailure, ...]:
+        mine = targets[session.name]
+        section = keys.verify_section(tuple(mine.values()))
+        result = session.run([section], "verify", keys.verify_timeout_s(len(mine)))
+        return keys.parse_verify(result.answer.sections, session.name, mine)
+
+    hosts = [host for host in visit.good if host.name in targets]
+    outcomes = visit.stage("logins", hosts, attempt)
+    return tuple(failure for found in outcomes.values() for failure in found)
+
+
+def _blame(failures: Sequence[LoginFailure], logins: Sequence[Login]) -> dict[str, LoginFailure]:
+    """Choose whom each failed login speaks against: the target, or a source that reaches nobody."""
+    tried: dict[str, int] = defaultdict(int)
+    failed: dict[str, int] = defaultdict(int)
+    for login in logins:
+        tried[login.source] += 1
+    for failure in failures:
+        failed[failure.source] += 1
+    blamed: dict[str, LoginFailure] = {}
+    for failure in failures:
+        alone = tried[failure.source] > 1 and failed[failure.source] == tried[failure.source]
+        blamed.setdefault(failure.source if alone else failure.target, failure)
+    return blamed

@@ -1,0 +1,46 @@
+"""The first stage of every flow: what each node is, and the state of its keys, in one round trip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clusterboot import keys
+from clusterboot.connect.session import Session
+from clusterboot.facts import collect
+from clusterboot.facts.clock import ClockSample
+from clusterboot.facts.records import NodeFacts
+from clusterboot.flows.visit import Visit
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What one node said: its facts, the state of its keys, and the host key it was reached under."""
+
+    facts: NodeFacts
+    keys: keys.Survey
+    host_key: bytes
+
+
+def survey(visit: Visit, *, make_key: bool) -> dict[str, Surveyed]:
+    """Ask every host at once what it is.
+
+    Parameters: ``make_key`` lets a node make its key for this cluster if it has none.
+    Returns: the answers by host name, in the cluster's order; who did not answer is out.
+    """
+    cluster = visit.cluster
+    options = cluster.options
+    sections = (
+        *collect.sections(options.nccl.tests_dir, options.mpi.prefix),
+        *keys.survey_sections(cluster.name, make_key=make_key),
+    )
+
+    def ask(session: Session) -> Surveyed:
+        result = session.run(sections, "facts")
+        outputs = result.answer.sections
+        return Surveyed(
+            collect.parse(outputs, ClockSample(result.clock.sent_at_s, result.clock.received_at_s)),
+            keys.parse_survey(outputs, cluster.name, session.name),
+            session.host_key_blob,
+        )
+
+    return visit.stage("nodes", cluster.hosts, ask)

@@ -1,0 +1,98 @@
+"""Taking back what bootstrap put on the nodes, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from clusterboot import keys
+from clusterboot.connect.script import Section
+from clusterboot.connect.session import Session
+from clusterboot.errors import ExitCode, HostResult
+from clusterboot.facts import home
+from clusterboot.flows.context import Context
+from clusterboot.flows.visit import Visit, exit_code
+from clusterboot.keys import Edit
+from clusterboot.keys import state as members_state
+
+
+@dataclass(frozen=True)
+class TornDown:
+    """What a teardown came to: per host its result and the files that were changed or removed."""
+
+    hosts: tuple[HostResult, ...]
+    exit_code: ExitCode
+    edits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def teardown(context: Context) -> TornDown:
+    """Take every line, file and folder of this cluster's off its nodes.
+
+    A home that several nodes share is cleaned once, for all of them. A node that cannot be
+    reached keeps what it has; the next call finishes there.
+    """
+    cluster = context.cluster
+    with context.visit() as visit:
+        found = visit.stage("what is there", cluster.hosts, partial(_look, cluster.name))
+        groups: dict[str, list[str]] = {}
+        for name, left in found.items():
+            groups.setdefault(left.home or name, []).append(name)
+        plans = _plans(visit, found, [group[0] for group in groups.values()])
+        if context.dry_run:
+            return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), _paths(plans))
+
+        def take_back(session: Session) -> tuple[str, ...]:
+            edits = plans[session.name].edits
+            result = session.run([keys.removal_section(cluster.name, edits)], "keys")
+            return keys.parse_install(result.answer.sections, edits, session.name)
+
+        writers = [host for host in visit.good if host.name in plans]
+        changed = visit.stage("taking back", writers, take_back)
+        for group in groups.values():
+            if group[0] in changed:
+                for name in group:
+                    visit.ledger.changed(name)
+        members_state.forget(context.state_dir, [host.name for host in visit.good])
+        return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), changed)
+
+
+@dataclass(frozen=True)
+class _Found:
+    remains: keys.Remains
+    home: str | None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    edits: tuple[Edit, ...]
+    own_dir: str | None
+
+
+def _look(cluster: str, session: Session) -> _Found:
+    sections = (Section("facts.home", home.SNIPPET), *keys.remains_sections(cluster))
+    outputs = session.run(sections, "keys").answer.sections
+    where = home.parse(outputs["facts.home"].text)
+    return _Found(keys.parse_remains(outputs, cluster), where.identity if where else None)
+
+
+def _plans(visit: Visit, found: Mapping[str, _Found], writers: Sequence[str]) -> dict[str, _Plan]:
+    """Plan each home's removal through its writer; a home with nothing of ours needs none."""
+    plans: dict[str, _Plan] = {}
+    for name in writers:
+        remains = found[name].remains
+        edits = []
+        for file in remains.files:
+            edit = keys.take_back(file, visit.cluster.name, created=file.path in remains.created)
+            if edit is not None:
+                edits.append(edit)
+        if edits or remains.own_dir:
+            plans[name] = _Plan(tuple(edits), remains.own_dir)
+    return plans
+
+
+def _paths(plans: Mapping[str, _Plan]) -> dict[str, tuple[str, ...]]:
+    return {
+        name: (*(edit.path for edit in plan.edits), *((plan.own_dir,) if plan.own_dir else ()))
+        for name, plan in plans.items()
+    }

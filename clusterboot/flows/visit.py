@@ -1,0 +1,97 @@
+"""One command's visit to a cluster: stage by stage, with a record of who is still in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from clusterboot.config.cluster import Cluster, Host
+from clusterboot.connect.fleet import Fleet
+from clusterboot.connect.session import Session
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, worst
+from clusterboot.flows.events import Events
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Who is still in: each host of a command with what has become of it so far."""
+
+    results: dict[str, HostResult]
+
+    @classmethod
+    def of(cls, hosts: tuple[Host, ...]) -> Ledger:
+        """Open a ledger in which every host is in good standing."""
+        return cls({host.name: HostResult(host.name) for host in hosts})
+
+    def fail(self, name: str, error: ClusterbootError) -> None:
+        """Record why a host is out; its first failure stays."""
+        if self.results[name].status == "ok":
+            self.results[name] = HostResult.from_error(name, error)
+
+    def enter(self, outcomes: Mapping[str, T | ClusterbootError]) -> dict[str, T]:
+        """Record the failures of a stage, and give what the others came to, by host."""
+        done: dict[str, T] = {}
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, ClusterbootError):
+                self.fail(name, outcome)
+            else:
+                done[name] = outcome
+        return done
+
+    def changed(self, name: str) -> None:
+        """Record that something on the host is different now."""
+        self.results[name] = replace(self.results[name], changed=True)
+
+    def good(self, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+        """Give those of ``hosts`` that are still in."""
+        return tuple(host for host in hosts if self.results[host.name].status == "ok")
+
+    @property
+    def rows(self) -> tuple[HostResult, ...]:
+        """All hosts' results in the cluster file's order."""
+        return tuple(self.results.values())
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A cluster that is being worked on: the way to it, and the ledger of its hosts."""
+
+    cluster: Cluster
+    events: Events
+    fleet: Fleet
+    ledger: Ledger
+
+    @property
+    def good(self) -> tuple[Host, ...]:
+        """The hosts that are still in, in the cluster file's order."""
+        return self.ledger.good(self.cluster.hosts)
+
+    def stage(self, title: str, hosts: Iterable[Host], work: Callable[[Session], T]) -> dict[str, T]:
+        """Do one stage on ``hosts`` at once, telling its progress and keeping the ledger.
+
+        Returns: what ``work`` came to on the hosts where it succeeded, by name.
+        """
+        hosts = tuple(hosts)
+        self.events.stage(title, len(hosts))
+
+        def tell(host: Host, outcome: T | ClusterbootError) -> None:
+            if isinstance(outcome, ClusterbootError):
+                self.events.host(HostResult.from_error(host.name, outcome))
+            else:
+                self.events.host(HostResult(host.name))
+
+        return self.ledger.enter(self.fleet.each(hosts, work, tell))
+
+
+def exit_code(results: tuple[HostResult, ...]) -> ExitCode:
+    """Give the exit code that hosts' results amount to, by the precedence of the interface."""
+    codes = [ExitCode.TRUST for result in results if result.status == "untrusted"]
+    bad = [result for result in results if result.status not in ("ok", "skipped")]
+    if results and all(result.status in ("unreachable", "untrusted") for result in results):
+        codes.append(ExitCode.UNREACHABLE)
+    if bad:
+        codes.append(ExitCode.PARTIAL)
+    return worst(codes)

@@ -1,0 +1,204 @@
+"""Which address of each node the ranks are launched on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from clusterboot.config.cluster import Host
+from clusterboot.errors import UsageError
+from clusterboot.facts.records import NodeFacts
+from clusterboot.hostfiles.candidates import Candidate, Network, all_addresses, likely_addresses
+from clusterboot.hostfiles.records import AddressPlan, Excluded, NodeAddress
+
+_REMEDY = "name the interconnect's subnet as ssh_config.network in the cluster file"
+
+
+@dataclass(frozen=True)
+class _Subnet:
+    """A subnet that could be the interconnect, and each host's address in it."""
+
+    network: Network
+    members: Mapping[str, Candidate]
+
+    @property
+    def speed_mbps(self) -> int | None:
+        """The slowest member's; ``None`` where one is not known."""
+        speeds = [member.speed_mbps for member in self.members.values()]
+        return None if None in speeds else min(speed for speed in speeds if speed is not None)
+
+    @property
+    def where(self) -> str:
+        """``10.1.0.0/16 on eth0``."""
+        names = sorted({member.interface for member in self.members.values()})
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        return f"{self.network} on {shown}"
+
+
+def choose_addresses(
+    hosts: Sequence[Host], facts: Mapping[str, NodeFacts], network: Network | None = None
+) -> AddressPlan:
+    """Choose every host's address on the interconnect.
+
+    Parameters: the hosts in the cluster file's order; what is known of them by name; the
+    file's ``ssh_config.network``. A host's ``internal_ip`` goes first, then the named
+    network, then the subnet that the nodes share on their fastest links.
+    Returns: the plan; a host without an address in it is excluded with its reason and
+    leaves the others as they are.
+    Errors: ``UsageError`` at stage ``hostfile`` where several subnets could be meant, or none is shared.
+    """
+    excluded: dict[str, str] = {}
+    chosen: dict[str, Candidate] = {}
+    free: list[str] = []
+    for host in hosts:
+        node = facts.get(host.name)
+        if node is None:
+            excluded[host.name] = "nothing is known of it"
+        elif host.internal_ip is not None:
+            _take(host.name, _named(host.internal_ip, node), chosen, excluded)
+        else:
+            free.append(host.name)
+    lines = ["internal_ip of each host"] if chosen else []
+    if free:
+        subnet, line = _given(network, free, facts) if network else _inferred(free, facts)
+        network = subnet.network
+        lines.append(line)
+        for name in free:
+            _take(name, subnet.members.get(name) or _absent(network, facts[name]), chosen, excluded)
+    _exclude_doubles(chosen, excluded)
+    return AddressPlan(
+        addresses=tuple(
+            NodeAddress(host.name, str(chosen[host.name].ip), chosen[host.name].interface)
+            for host in hosts
+            if host.name in chosen
+        ),
+        network=_common(chosen.values(), network),
+        excluded=tuple(Excluded(host.name, excluded[host.name]) for host in hosts if host.name in excluded),
+        explanation="; ".join(lines),
+    )
+
+
+def _take(host: str, found: Candidate | str, chosen: dict[str, Candidate], excluded: dict[str, str]) -> None:
+    """Keep an address, or the reason why there is none."""
+    if isinstance(found, str):
+        excluded[host] = found
+    else:
+        chosen[host] = found
+
+
+def _named(internal_ip: str, node: NodeFacts) -> Candidate | str:
+    """Find the address that the cluster file says a host has."""
+    wanted = ip_address(internal_ip)
+    having = [candidate for candidate in all_addresses(node) if candidate.ip == wanted]
+    if not having:
+        have = ", ".join(str(candidate.ip) for candidate in all_addresses(node))
+        return f"its internal_ip {wanted} is on none of its interfaces, which have {have or 'no address'}"
+    best = max(having, key=lambda candidate: candidate.up)
+    return best if best.up else f"its internal_ip {wanted} is on {best.interface}, which is down"
+
+
+def _given(network: Network, names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[_Subnet, str]:
+    """Take each host's fastest address inside the network that the cluster file names."""
+    members = {}
+    for name in names:
+        inside = [c for c in all_addresses(facts[name]) if c.up and c.ip in network]
+        if inside:
+            members[name] = max(inside, key=lambda candidate: candidate.speed_mbps or 0)
+    subnet = _Subnet(network, members)
+    return subnet, f"{subnet.where if members else network}: named by ssh_config.network"
+
+
+def _absent(network: Network, node: NodeFacts) -> str:
+    """Say why a host has no address in the chosen network."""
+    down = [c for c in all_addresses(node) if not c.up and c.ip in network]
+    if down:
+        return f"{down[0].interface}, which has its address {down[0].ip} in {network}, is down"
+    have = ", ".join(f"{c.ip} on {c.interface}" for c in all_addresses(node) if c.up)
+    return f"it has no address in {network}, only {have}" if have else f"it has no address in {network}"
+
+
+def _inferred(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[_Subnet, str]:
+    """Find the subnet that the nodes share on their fastest links.
+
+    More than half of them must have it, not all: one node with its fast link down must
+    not move the others to the management network, it must be told.
+    """
+    subnets = _shared(names, facts)
+    if not subnets:
+        raise UsageError(
+            f"no subnet is shared by the {len(names)} nodes"
+            if len(names) > 1
+            else f"{names[0]} has no usable address",
+            stage="hostfile",
+            remedy=_REMEDY,
+        )
+    best = _fastest(subnets)
+    if len(best) > 1:
+        raise UsageError(
+            f"any of these could be the interconnect: {'; '.join(subnet.where for subnet in best)}",
+            stage="hostfile",
+            remedy=_REMEDY,
+        )
+    subnet, total = best[0], len(names)
+    having = (
+        f"all {total} nodes share"
+        if len(subnet.members) == total
+        else f"{len(subnet.members)} of {total} nodes share"
+    )
+    if total == 1:
+        having = f"{names[0]} has"
+    if len(subnets) == 1:
+        return subnet, f"{subnet.where}: the only subnet that {having}"
+    rate = f"{(subnet.speed_mbps or 0) / 1000:g} Gbit/s" if subnet.speed_mbps else "IPv4"
+    return subnet, f"{subnet.where}: the best ({rate}) of {len(subnets)} subnets, which {having}"
+
+
+def _shared(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> list[_Subnet]:
+    """Give the subnets in which more than half of the nodes have an address of their own.
+
+    Where most have the very same address, as on bridges that software made, it is no network between them.
+    """
+    members: dict[Network, dict[str, Candidate]] = {}
+    for name in names:
+        for candidate in likely_addresses(facts[name]):
+            held = members.setdefault(candidate.network, {}).get(name)
+            if held is None or (candidate.speed_mbps or 0) > (held.speed_mbps or 0):
+                members[candidate.network][name] = candidate
+    return [
+        _Subnet(network, of)
+        for network, of in members.items()
+        if 2 * len({candidate.ip for candidate in of.values()}) > len(names)
+    ]
+
+
+def _fastest(subnets: list[_Subnet]) -> list[_Subnet]:
+    """Leave the subnets that none is known to be faster than; of both families on equal links, IPv4."""
+    speeds = [subnet.speed_mbps for subnet in subnets]
+    if None not in speeds:
+        top = max(speed for speed in speeds if speed is not None)
+        subnets = [subnet for subnet in subnets if subnet.speed_mbps == top]
+    old = [subnet for subnet in subnets if subnet.network.version == 4]
+    same_links = len({frozenset((h, c.interface) for h, c in s.members.items()) for s in subnets}) == 1
+    return old if len(old) == 1 and same_links else subnets
+
+
+def _exclude_doubles(chosen: dict[str, Candidate], excluded: dict[str, str]) -> None:
+    """Exclude all hosts of an address that several have: ranks for one would land on another."""
+    holders: dict[str, list[str]] = {}
+    for name, candidate in chosen.items():
+        holders.setdefault(str(candidate.ip), []).append(name)
+    for ip, names in holders.items():
+        for name in names if len(names) > 1 else ():
+            others = ", ".join(other for other in names if other != name)
+            excluded[name] = f"its address {ip} is also that of {others}"
+            del chosen[name]
+
+
+def _common(chosen: Iterable[Candidate], network: Network | None) -> Network | None:
+    """Give the one subnet that all chosen addresses are in, if there is one."""
+    found = list(chosen)
+    if network is not None and all(candidate.ip in network for candidate in found):
+        return network
+    networks = {candidate.network for candidate in found}
+    return networks.pop() if len(networks) == 1 else None

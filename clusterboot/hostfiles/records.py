@@ -1,0 +1,46 @@
+"""What the hostfiles are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+
+@dataclass(frozen=True)
+class NodeAddress:
+    """A host's address on the interconnect, and the interface that has it."""
+
+    host: str
+    ip: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A host that stands in no hostfile, and why."""
+
+    host: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AddressPlan:
+    """Which address each host is launched on.
+
+    ``network`` is the subnet they are in, ``None`` where addresses were named one by one and
+    are in no common one. ``explanation`` says in one line why these.
+    """
+
+    addresses: tuple[NodeAddress, ...]
+    network: IPv4Network | IPv6Network | None
+    excluded: tuple[Excluded, ...]
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A line of a hostfile: a host, its address there, and how many ranks it takes."""
+
+    host: str
+    ip: str
+    slots: int

@@ -1,0 +1,164 @@
+"""The lines that clusterboot adds to files of other people, and how it knows them again.
+
+Its lines go to the top of a file. So a last line without a newline stays as it is, an
+``Include`` stands before the first ``Host``, and taking them out leaves the very bytes
+that were there before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from clusterboot.keys.records import OWN_DIR, Edit, Member, NodeFile
+
+
+def tag(cluster: str, host: str | None = None) -> str:
+    """Give the word that marks a line as clusterboot's: ``clusterboot:NAME`` or ``clusterboot:NAME:HOST``."""
+    return f"clusterboot:{cluster}:{host}" if host else f"clusterboot:{cluster}"
+
+
+def authorized_line(cluster: str, owners: Sequence[Member]) -> str:
+    """Write the ``authorized_keys`` line for the key that ``owners`` have, from their own addresses only.
+
+    Source: sshd(8), AUTHORIZED_KEYS FILE FORMAT; ``restrict`` needs OpenSSH 7.2.
+    """
+    sources = dict.fromkeys(source for member in owners for source in member.sources)
+    # A login to the node's own name comes from loopback where /etc/hosts says 127.0.1.1.
+    listed = ",".join((*sources, "127.0.0.0/8", "::1"))
+    return f'restrict,from="{listed}" {owners[0].public_key} {tag(cluster, owners[0].key_owner)}\n'
+
+
+def include_lines(cluster: str) -> str:
+    """Write the lines that make ``~/.ssh/config`` take in the cluster's own configuration.
+
+    Source: ssh_config(5), Include; relative names are looked for in ``~/.ssh``.
+    """
+    return f"# {tag(cluster)}, removed by clusterboot teardown\nInclude clusterboot/{cluster}/config\n"
+
+
+def edit_authorized_keys(
+    old: NodeFile, cluster: str, members: Sequence[Member], keep_hosts: Collection[str]
+) -> Edit | None:
+    """Plan what lets all ``members`` in.
+
+    Parameters: the file as it was read; the members; ``keep_hosts`` are hosts of the
+    cluster whose lines stay as they are, since they were not reached this time.
+    Returns: ``None`` where all of it is so already.
+    """
+    own = list(_own_lines(old.content, cluster))
+    lines = [authorized_line(cluster, group) for group in _by_key(members)]
+    current = {member.key_owner for member in members}
+    stay = [
+        old.content[start:end].decode("utf-8", "surrogateescape").rstrip("\r\n") + "\n"
+        for start, end, host in own
+        if host in keep_hosts and host not in current
+    ]
+    return _edit(old, own, "".join((*lines, *stay)))
+
+
+def edit_config(old: NodeFile, cluster: str) -> Edit | None:
+    """Plan the tagged ``Include`` at the top of ``~/.ssh/config``; ``None`` where it is there."""
+    return _edit(old, _own_include(old.content, cluster), include_lines(cluster))
+
+
+def take_back(old: NodeFile, cluster: str, *, created: bool) -> Edit | None:
+    """Plan the removal of every line of clusterboot's from a file.
+
+    Parameters: the file; ``created`` is true where clusterboot made it, so that it is
+    removed with its last line.
+    Returns: ``None`` where nothing of ours is in it.
+    """
+    own = [*_own_lines(old.content, cluster), *_own_include(old.content, cluster)]
+    edit = _edit(old, own, "")
+    if edit is None and created and old.kind == "file" and not old.content:
+        edit = Edit(old.path, old, "", ())
+    if edit is None:
+        return None
+    return Edit(edit.path, old, edit.insert, edit.keep, remove=created and not edit.new)
+
+
+def render_config(cluster: str, members: Sequence[Member], *, cheap_exchange: bool) -> str:
+    """Write the cluster's ``ssh`` configuration for a node: every other node by name and address.
+
+    Parameters: the members; with ``cheap_exchange`` curve25519 is preferred, which costs
+    OpenSSH 8.9 to 9.8 a twelfth of their default.
+    Source: ssh_config(5). Lines stay under 1,000 characters for old readers.
+    """
+    own = "~/" + OWN_DIR.format(name=cluster)
+    lines = ["# Written by clusterboot; changes are overwritten by the next bootstrap."]
+    for member in members:
+        lines += [f"Host {member.name} {' '.join(member.names)}".rstrip(), f"  HostName {member.address}"]
+        lines += [f"Host {member.name} {' '.join((*member.names, member.address))}"]
+        lines += [f"  HostKeyAlias {member.name}", f"  User {member.user}", f"  Port {member.port}"]
+    patterns = [word for member in members for word in (member.name, *member.names, member.address)]
+    for chunk in _chunks(list(dict.fromkeys(patterns)), 900):
+        lines += [
+            f"Host {chunk}",
+            f"  IdentityFile {own}/id_ed25519",
+            "  IdentitiesOnly yes",
+            "  StrictHostKeyChecking yes",
+            f"  UserKnownHostsFile {own}/known_hosts",
+            "  GlobalKnownHostsFile /dev/null",
+            "  UpdateHostKeys no",
+            "  ForwardAgent no",
+        ]
+        if cheap_exchange:
+            lines.append("  KexAlgorithms ^curve25519-sha256")
+    return "\n".join(lines) + "\n"
+
+
+def edit_own(old: NodeFile, text: str) -> Edit | None:
+    """Plan a file that is clusterboot's alone; ``None`` where it has this text already."""
+    if old.kind == "file" and old.content == text.encode():
+        return None
+    return Edit(old.path, old, text, ())
+
+
+def _by_key(members: Sequence[Member]) -> Iterable[list[Member]]:
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(member.public_key, []).append(member)
+    return groups.values()
+
+
+def _own_include(content: bytes, cluster: str) -> list[tuple[int, int, str]]:
+    first, second = (re.escape(line.encode()) for line in include_lines(cluster).splitlines())
+    pattern = re.compile(rb"(?m)^(?:" + first + rb"|" + second + rb")\r?(?:\n|\Z)")
+    return [(match.start(), match.end(), "") for match in pattern.finditer(content)]
+
+
+def _own_lines(content: bytes, cluster: str) -> Iterator[tuple[int, int, str]]:
+    pattern = re.compile(rb"[^#\n].* " + re.escape(tag(cluster).encode()) + rb":(\S+)")
+    start = 0
+    # Only a newline ends a line for sshd; a lone carriage return is part of it.
+    for part in content.split(b"\n"):
+        end = min(start + len(part) + 1, len(content))
+        match = pattern.fullmatch(part.rstrip(b"\r"))
+        if match:
+            yield start, end, match[1].decode("utf-8", "surrogateescape")
+        start = end
+
+
+def _edit(old: NodeFile, own: Sequence[tuple[int, int, str]], insert: str) -> Edit | None:
+    keep: list[tuple[int, int]] = []
+    position = 0
+    for start, end, _ in sorted(own):
+        if start > position:
+            keep.append((position, start - position))
+        position = max(position, end)
+    if position < len(old.content):
+        keep.append((position, len(old.content) - position))
+    edit = Edit(old.path, old, insert, tuple(keep))
+    return None if edit.new == old.content and (old.kind == "file" or not insert) else edit
+
+
+def _chunks(words: Sequence[str], limit: int) -> Iterator[str]:
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) >= limit:
+            yield line
+            line = ""
+        line = f"{line} {word}".lstrip()
+    if line:
+        yield line

@@ -1,0 +1,91 @@
+"""What the key room knows of a node, and what it wants to be there."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+FileKind = Literal["absent", "file", "unusable"]
+
+# Where a node's own files are, below its home; {name} is the cluster's.
+OWN_DIR = ".ssh/clusterboot/{name}"
+KEY_FILE = "id_ed25519"
+
+
+@dataclass(frozen=True)
+class NodeFile:
+    """A file of the user's on a node, as it was found.
+
+    ``path`` is below the home; ``problem`` says why an ``unusable`` one is not touched.
+    """
+
+    path: str
+    kind: FileKind
+    content: bytes = b""
+    problem: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content in hexadecimal; ``absent`` where there is no file."""
+        return hashlib.sha256(self.content).hexdigest() if self.kind == "file" else "absent"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The state of the keys on one node.
+
+    ``public_key`` is the node's own for this cluster, as ``ssh-ed25519 AAAA…`` without a
+    comment, ``None`` where it has none yet; ``host_keys`` are wire forms.
+    """
+
+    public_key: str | None
+    host_keys: tuple[bytes, ...]
+    authorized_keys: NodeFile
+    config: NodeFile
+    own_config: NodeFile
+    own_known_hosts: NodeFile
+    key_created: bool = False
+
+
+@dataclass(frozen=True)
+class Member:
+    """One node as the others have to know it.
+
+    ``address`` is where the others reach it; ``names`` are what people may call it, besides;
+    ``sources`` are the addresses that its logins may come from. ``key_owner`` names the
+    home that its key lives in: nodes that share a home share it.
+    """
+
+    name: str
+    user: str
+    port: int
+    address: str
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    public_key: str
+    host_keys: tuple[bytes, ...]
+    key_owner: str
+    prefers_cheap_exchange: bool = False
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change to one file of a node, tied to what the file was when it was read.
+
+    The new content is ``insert`` followed by the ``keep`` ranges (offset, length in bytes)
+    of the old one. With ``remove`` the file is deleted instead, if nothing is left of it.
+    """
+
+    path: str
+    old: NodeFile
+    insert: str
+    keep: tuple[tuple[int, int], ...]
+    mode: int = 0o600
+    remove: bool = False
+
+    @property
+    def new(self) -> bytes:
+        """The file's bytes after the edit."""
+        kept = b"".join(self.old.content[offset : offset + length] for offset, length in self.keep)
+        return self.insert.encode() + kept

@@ -1,0 +1,39 @@
+"""What is left of clusterboot on a node, for a teardown to take back."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clusterboot.connect.script import Section, SectionOutput
+from clusterboot.keys import survey
+from clusterboot.keys.records import OWN_DIR, NodeFile
+
+_FILES = ("authorized_keys", "config")
+
+
+@dataclass(frozen=True)
+class Remains:
+    """The user's files as they are, which of them clusterboot made, and its own folder if it is there."""
+
+    files: tuple[NodeFile, ...]
+    created: tuple[str, ...]
+    own_dir: str | None
+
+
+def sections(cluster: str) -> tuple[Section, ...]:
+    """Give the script that looks for what a teardown of ``cluster`` has to take back."""
+    own = shlex.quote(OWN_DIR.format(name=cluster))
+    remains = f'd="$HOME/"{own}\n[ -e "$d" ] || exit 0\necho present\ncat "$d/created" 2>/dev/null\nexit 0'
+    return (Section("keys.remains", remains), *(survey.file_section(name, cluster) for name in _FILES))
+
+
+def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
+    """Read what :func:`sections` said."""
+    present, *created = outputs["keys.remains"].text.splitlines() or [""]
+    return Remains(
+        files=tuple(survey.parse_file(outputs, name, cluster) for name in _FILES),
+        created=tuple(created),
+        own_dir=OWN_DIR.format(name=cluster) if present else None,
+    )

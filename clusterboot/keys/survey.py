@@ -1,0 +1,150 @@
+"""What is there already: the node's key, its host keys, and the files that would be edited."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import shlex
+from collections.abc import Mapping
+
+from clusterboot.connect.knownhosts import key_type_of
+from clusterboot.connect.script import Section, SectionOutput
+from clusterboot.errors import PartialError
+from clusterboot.keys.records import KEY_FILE, OWN_DIR, FileKind, NodeFile, Survey
+from clusterboot.printable import one_line
+
+_FILES = {
+    "authorized_keys": ".ssh/authorized_keys",
+    "config": ".ssh/config",
+    "own_config": f"{OWN_DIR}/config",
+    "own_known_hosts": f"{OWN_DIR}/known_hosts",
+}
+_PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
+
+# Nodes that share a home may all be here at once: the key is made aside, and ln(1), which
+# never replaces a file, lets exactly one of them put it in place.
+_MAKE_KEY = """umask 077
+mkdir -p "$HOME/.ssh" "$d" || exit 1
+if [ ! -e "$d/{key}" ]; then
+  t=$(mktemp -d "$d/new.XXXXXX") || exit 1
+  ssh-keygen -q -t ed25519 -N '' -C {comment} -f "$t/{key}" >&2 &&
+    ln "$t/{key}" "$d/{key}" 2>/dev/null && mv "$t/{key}.pub" "$d/{key}.pub" && echo created
+  rm -rf "$t"
+fi
+"""
+
+_SHOW_KEY = """if [ -s "$d/{key}.pub" ]; then cat "$d/{key}.pub"
+elif [ -e "$d/{key}" ]; then ssh-keygen -y -f "$d/{key}" </dev/null
+fi
+"""
+
+_SHOW_HOST_KEYS = """for f in /etc/ssh/ssh_host_*_key.pub; do
+  [ -r "$f" ] && cat "$f"
+done
+exit 0
+"""
+
+# The first word says what is there; the content follows from the next line on, untouched.
+_SHOW_FILE = """f="$HOME/"{path}
+if [ -L "$f" ]; then
+  t=$(readlink -f "$f" 2>/dev/null)
+  case "$t" in
+    "$(cd "$HOME" && pwd -P)"/*) [ -e "$t" ] || {{ echo "unusable a link to nothing"; exit; }};;
+    *) echo "unusable a link that leaves the home"; exit;;
+  esac
+fi
+if [ ! -e "$f" ]; then echo absent
+elif [ ! -f "$f" ]; then echo "unusable no regular file"
+elif [ ! -O "$f" ]; then echo "unusable owned by somebody else"
+elif [ ! -r "$f" ]; then echo "unusable not readable"
+else echo file; cat "$f"
+fi
+"""
+
+
+def sections(cluster: str, *, make_key: bool) -> tuple[Section, ...]:
+    """Give the script that surveys a node, making its key for this cluster if it has none.
+
+    Parameters: the cluster's name, checked by the cluster file's rule; ``make_key`` is
+    false where nothing may change.
+    """
+    own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
+    make = _MAKE_KEY.format(key=KEY_FILE, comment=shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
+    return (
+        Section("keys.identity", own + make + _SHOW_KEY.format(key=KEY_FILE)),
+        Section("keys.host_keys", _SHOW_HOST_KEYS),
+        *(file_section(name, cluster) for name in _FILES),
+    )
+
+
+def file_section(name: str, cluster: str) -> Section:
+    """Give the piece of a script that shows one of the files, by its field's name in :class:`Survey`."""
+    path = _FILES[name].format(name=cluster)
+    return Section(f"keys.file.{name}", _SHOW_FILE.format(path=shlex.quote(path)))
+
+
+def parse_file(outputs: Mapping[str, SectionOutput], name: str, cluster: str) -> NodeFile:
+    """Read what :func:`file_section` said."""
+    return _file(outputs[f"keys.file.{name}"], _FILES[name].format(name=cluster))
+
+
+def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Survey:
+    """Read what :func:`sections` said.
+
+    Errors: :class:`PartialError` at stage ``keys`` where the key could not be made.
+    """
+    identity = outputs["keys.identity"]
+    if identity.exit_code:
+        raise PartialError(
+            "the node's key could not be made",
+            host=host,
+            stage="keys",
+            remedy="check that ssh-keygen is there, that the home is writable, and that its disk has room",
+        )
+    lines = identity.text.splitlines()
+    created = "created" in lines
+    matches = [match for line in lines if (match := _PUBLIC_KEY.fullmatch(line.strip()))]
+    return Survey(
+        public_key=f"{matches[0][1]} {matches[0][2]}" if matches else None,
+        host_keys=tuple(_host_keys(outputs["keys.host_keys"].text)),
+        key_created=created,
+        **{name: parse_file(outputs, name, cluster) for name in _FILES},
+    )
+
+
+def usable(file: NodeFile, host: str) -> NodeFile:
+    """Give the file back if it may be edited.
+
+    Errors: :class:`PartialError` at stage ``keys`` that says what is in its place.
+    """
+    if file.kind == "unusable":
+        raise PartialError(
+            f"~/{file.path} is not touched: {file.problem}",
+            host=host,
+            stage="keys",
+            remedy="put a regular file of the user's own in its place",
+        )
+    return file
+
+
+def _host_keys(text: str) -> list[bytes]:
+    keys = []
+    for line in text.splitlines():
+        fields = line.split()
+        try:
+            blob = base64.b64decode(fields[1], validate=True) if len(fields) > 1 else b""
+        except binascii.Error:
+            continue
+        if key_type_of(blob) == (fields or [""])[0]:
+            keys.append(blob)
+    return keys
+
+
+def _file(output: SectionOutput, path: str) -> NodeFile:
+    word, _, content = output.stdout.partition(b"\n")
+    kind, _, problem = word.decode("utf-8", "replace").partition(" ")
+    kinds: dict[str, FileKind] = {"absent": "absent", "file": "file"}
+    if kind not in kinds or output.exit_code:
+        return NodeFile(path, "unusable", problem=one_line(problem) or "it could not be read")
+    return NodeFile(path, kinds[kind], content if kind == "file" else b"")

@@ -1,0 +1,260 @@
+"""Faults that a lab can have: a table of kinds, each made in one way and undone in one way.
+
+What is wrong with a lab's links is never edited: it is derived from the list of faults that
+the lab has, so that any mixture of slow links can be made and taken away in any order. Other
+faults record on themselves which processes undoing them has to free.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import ClusterbootError, UsageError
+from . import life, machine, network, process, store
+from .enter import in_network, machine_of, run_inside
+from .records import HEAD, USER, Fault, Lab, LabNode, Process
+
+_SSHD_COMMANDS = ("sshd", "sshd-session", "sshd-auth")
+
+# An old pid file would look like a sign that the new sshd listens. 2,000 times 5 ms are 10 s.
+_START_SSHD = """\
+rm -f /run/sshd.pid
+"$0" || exit
+n=0
+until [ -s /run/sshd.pid ]; do
+    n=$((n + 1))
+    [ $n -lt 2000 ] || exit 1
+    sleep 0.005
+done
+"""
+
+
+@dataclass(frozen=True)
+class FaultKind:
+    """One kind of fault.
+
+    ``make`` is given the lab with the fault already in its list, and returns the fault with what
+    undoing needs; ``undo`` is given the lab with the fault no longer in it. With ``paired`` the
+    fault is between two nodes, and written ``kind:OTHER``.
+    """
+
+    summary: str
+    make: Callable[[Lab, Fault], Fault]
+    undo: Callable[[Lab, Fault], None]
+    paired: bool = False
+
+
+def break_node(name: str, node: str, fault: str) -> Fault:
+    """Make a fault in a running lab.
+
+    Parameters: the lab; the node, or ``head``; a kind of ``FAULTS``, and for a pair ``kind:OTHER``.
+    Returns: the fault as recorded. Errors: ``UsageError`` for a lab, node or fault that there is not,
+    or a fault that the node has already; ``ClusterbootError`` where it could not be made.
+    """
+    machine.require()
+    with machine.lock():
+        lab = life.find(name)
+        wanted = _parse(lab, node, fault)
+        # Recorded before it is made: where making is cut off, mending still knows of it.
+        broken = replace(lab, faults=(*lab.faults, wanted))
+        store.save(broken)
+        made = FAULTS[wanted.kind].make(broken, wanted)
+        store.save(replace(broken, faults=(*lab.faults, made)))
+        return made
+
+
+def mend(name: str, node: str) -> tuple[Fault, ...]:
+    """Undo every fault of a node, those of its pairs included; the last one made goes first.
+
+    Returns: the faults that were undone; none where the node had none.
+    Errors: as :func:`break_node`.
+    """
+    machine.require()
+    with machine.lock():
+        lab = life.find(name)
+        machine_of(lab, node)
+        ours = tuple(fault for fault in reversed(lab.faults) if node in (fault.node, fault.other))
+        for fault in ours:
+            mended = replace(lab, faults=tuple(f for f in lab.faults if f != fault))
+            FAULTS[fault.kind].undo(mended, fault)
+            store.save(mended)
+            lab = mended
+        return ours
+
+
+def _parse(lab: Lab, node: str, text: str) -> Fault:
+    kind, colon, other = text.partition(":")
+    if kind not in FAULTS:
+        raise UsageError(f"there is no fault '{kind}'", remedy=f"use one of {', '.join(sorted(FAULTS))}")
+    if FAULTS[kind].paired != bool(colon):
+        form = f"{kind}:OTHER" if FAULTS[kind].paired else kind
+        raise UsageError(f"'{text}' is not how this fault is written", remedy=f"write {form}")
+    machine_of(lab, node)
+    if colon:
+        machine_of(lab, other)
+        if other == node:
+            raise UsageError("a pair is two nodes", host=node, remedy="name another node after the colon")
+    same = {(fault.node, fault.kind, fault.other) for fault in lab.faults}
+    if {(node, kind, other or None), (other, kind, node)} & same:
+        raise UsageError(f"it has the fault '{text}' already", host=node, remedy=f"lab.mend {node} undoes it")
+    return Fault(node, kind, other or None)
+
+
+def _init(node: LabNode) -> Process:
+    if node.init is None:
+        raise ClusterbootError("this machine does not run", host=node.name)
+    return node.init
+
+
+def _ends(lab: Lab, fault: Fault) -> tuple[LabNode, ...]:
+    """List the machines that a fault is on: one, or the two of a pair."""
+    return tuple(machine_of(lab, name) for name in (fault.node, fault.other) if name)
+
+
+def _reshape(lab: Lab, fault: Fault) -> Fault:
+    """Make the links of the fault's machines as the lab's list of faults has them."""
+    for node in _ends(lab, fault):
+        out_of, into = network.out_shape(lab, node), network.in_shape(lab, node)
+        in_network(_init(node), ["tc", "-batch", "-"], ["qdisc del dev eth0 root", *out_of])
+        if lab.switch:
+            drop = f"qdisc del dev {network.port_name(node)} root"
+            in_network(lab.switch, ["tc", "-batch", "-"], [drop, *into])
+    return fault
+
+
+def _reshape_back(lab: Lab, fault: Fault) -> None:
+    _reshape(lab, fault)
+
+
+def _cut_pair(lab: Lab, fault: Fault) -> Fault:
+    _route_pair(lab, fault, "replace")
+    return fault
+
+
+def _join_pair(lab: Lab, fault: Fault) -> None:
+    _route_pair(lab, fault, "del")
+
+
+def _route_pair(lab: Lab, fault: Fault, verb: str) -> None:
+    one, two = _ends(lab, fault)
+    for node, other in ((one, two), (two, one)):
+        in_network(_init(node), ["ip", "-batch", "-"], [f"route {verb} unreachable {other.address}/32"])
+
+
+def _filter_port(lab: Lab, fault: Fault) -> Fault:
+    _filter_rule(lab, fault, "add")
+    return fault
+
+
+def _unfilter_port(lab: Lab, fault: Fault) -> None:
+    _filter_rule(lab, fault, "del")
+
+
+def _filter_rule(lab: Lab, fault: Fault, verb: str) -> None:
+    # sshd's answers find no route, so that its clients hear nothing: a firewall that drops, without one.
+    rule = f"rule {verb} pref 100 ipproto tcp sport 22 blackhole"
+    in_network(_init(machine_of(lab, fault.node)), ["ip", "-batch", "-"], [rule])
+
+
+def _read_only_home(lab: Lab, fault: Fault) -> Fault:
+    _remount_home(lab, fault, "ro")
+    return fault
+
+
+def _writable_home(lab: Lab, fault: Fault) -> None:
+    _remount_home(lab, fault, "rw")
+
+
+def _remount_home(lab: Lab, fault: Fault, mode: str) -> None:
+    argv = ["mount", "-o", f"remount,bind,{mode}", f"/home/{USER}"]
+    _checked(machine_of(lab, fault.node), argv)
+
+
+def _sshd(node: LabNode) -> list[Process]:
+    return [found for found, command in process.inside(_init(node)) if command in _SSHD_COMMANDS]
+
+
+def _listener(node: LabNode) -> Process | None:
+    """Find the sshd that listens: the one that its pid file, as seen from inside, names."""
+    try:
+        text = Path(f"/proc/{_init(node).pid}/root/run/sshd.pid").read_text(encoding="ascii")
+        number = int(text)
+    except (OSError, ValueError):
+        return None
+    return next((found for found in _sshd(node) if process.inner_pid(found) == number), None)
+
+
+def _stop_sshd(lab: Lab, fault: Fault) -> Fault:
+    process.kill(_sshd(machine_of(lab, fault.node)))
+    return fault
+
+
+def _close_port(lab: Lab, fault: Fault) -> Fault:
+    listener = _listener(machine_of(lab, fault.node))
+    process.kill([listener] if listener else [])
+    return fault
+
+
+def _start_sshd(lab: Lab, fault: Fault) -> None:
+    node = machine_of(lab, fault.node)
+    if _listener(node):
+        return
+    _checked(node, ["sh", "-c", _START_SSHD, machine.tool("sshd")])
+
+
+def _freeze(lab: Lab, fault: Fault) -> Fault:
+    held = tuple(_sshd(machine_of(lab, fault.node)))
+    for found in held:
+        process.send(found, signal.SIGSTOP)
+    return replace(fault, held=held)
+
+
+def _thaw(_lab: Lab, fault: Fault) -> None:
+    for found in fault.held:
+        process.send(found, signal.SIGCONT)
+
+
+def _power_off(lab: Lab, fault: Fault) -> Fault:
+    # The link first: nobody is told that the connections ended.
+    node = machine_of(lab, fault.node)
+    in_network(_init(node), ["ip", "-batch", "-"], [f"link set {name} down" for name in _interfaces(node)])
+    process.kill(found for found, _ in process.inside(_init(node)))
+    return fault
+
+
+def _power_on(lab: Lab, fault: Fault) -> None:
+    node = machine_of(lab, fault.node)
+    lines = network.node_lines(lab, node)
+    if node.name == HEAD:
+        lines += network.head_outside_lines(lab)
+    in_network(_init(node), ["ip", "-batch", "-"], lines)
+    _start_sshd(lab, fault)
+
+
+def _interfaces(node: LabNode) -> tuple[str, ...]:
+    return ("eth0", "ext0") if node.name == HEAD else ("eth0",)
+
+
+def _checked(node: LabNode, argv: list[str]) -> None:
+    result = run_inside(node, argv)
+    if result.returncode != 0:
+        said = " ".join(result.stderr.split())
+        raise ClusterbootError(f"{argv[0]} failed inside the machine: {said}", host=node.name)
+
+
+FAULTS: Mapping[str, FaultKind] = {
+    "dead-pair": FaultKind("no route between the two, either way", _cut_pair, _join_pair, paired=True),
+    "frozen": FaultKind("sshd accepts and stays silent: all of it is stopped", _freeze, _thaw),
+    "home-read-only": FaultKind("the user's home cannot be written", _read_only_home, _writable_home),
+    "port-closed": FaultKind("port 22 refuses; sessions go on", _close_port, _start_sshd),
+    "port-filtered": FaultKind("port 22 is silent; sessions too", _filter_port, _unfilter_port),
+    "powered-off": FaultKind("no process, no link", _power_off, _power_on),
+    "slow-in": FaultKind("receives at a tenth of the rate", _reshape, _reshape_back),
+    "slow-nic": FaultKind("sends and receives at a tenth of the rate", _reshape, _reshape_back),
+    "slow-out": FaultKind("sends at a tenth of the rate", _reshape, _reshape_back),
+    "slow-pair": FaultKind("a tenth of the rate between the two", _reshape, _reshape_back, paired=True),
+    "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
+}

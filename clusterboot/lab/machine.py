@@ -1,0 +1,136 @@
+"""The machine that a lab runs on: what it must have, who asks, and which routes it knows."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import NoReturn
+
+from ..errors import ClusterbootError, UsageError
+
+# A tool, and the package that Debian and Ubuntu have it in.
+_TOOLS = {
+    "sshd": "openssh-server",
+    "ssh-keygen": "openssh-client",
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "sleep": "coreutils",
+    "mpirun": "openmpi-bin",
+    "mpicc": "libopenmpi-dev",
+}
+
+# Root's tools are not on everybody's PATH.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+_ENV_KEPT = ("CLUSTERBOOT_LAB_ROOT", "CLUSTERBOOT_CLUSTER", "PYTHONPATH", "VIRTUAL_ENV", "PATH")
+
+
+def tool(name: str) -> str:
+    """Give the absolute path of a tool. Errors: ``UsageError`` that lists all that are missing."""
+    path = shutil.which(name, path=_PATH)
+    if path is None:
+        raise UsageError(_missing_tools() or f"{name} is missing", remedy="install it")
+    return path
+
+
+def require() -> None:
+    """Make sure that a lab can be changed here.
+
+    Without root, the whole program is started again through ``sudo -n``, and this does not return.
+    Errors: ``UsageError`` that lists every missing package at once, or asks for root.
+    """
+    missing = _missing_tools()
+    if missing:
+        packages = " ".join(sorted(set(_absent().values())))
+        raise UsageError(missing, remedy=f"install them with: apt-get install {packages}")
+    if os.geteuid() != 0:
+        _start_again_as_root()
+
+
+def obstacle() -> str | None:
+    """Say in words why no lab can run here, for a test that needs one; ``None`` where it can."""
+    if os.geteuid() != 0:
+        return "a lab needs root"
+    missing = _missing_tools()
+    if missing:
+        return missing
+    probe = [tool("unshare"), "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "true"]
+    result = subprocess.run(probe, capture_output=True, text=True, check=False)
+    return None if result.returncode == 0 else f"namespaces cannot be made here: {result.stderr.strip()}"
+
+
+def _absent() -> dict[str, str]:
+    return {name: package for name, package in _TOOLS.items() if shutil.which(name, path=_PATH) is None}
+
+
+def _missing_tools() -> str | None:
+    absent = _absent()
+    return f"a lab needs what is not installed here: {', '.join(absent)}" if absent else None
+
+
+def _start_again_as_root() -> NoReturn:
+    sudo = shutil.which("sudo", path=_PATH)
+    remedy = "run the command as root, or allow it with sudo without a password"
+    if sudo is None:
+        raise UsageError("a lab needs root", remedy=remedy)
+    probe = subprocess.run([sudo, "-n", "true"], capture_output=True, check=False)
+    if probe.returncode != 0:
+        raise UsageError("a lab needs root, and sudo wants a password", remedy=remedy)
+    kept = [f"{name}={os.environ[name]}" for name in _ENV_KEPT if name in os.environ]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    argv = [sudo, "-n", "env", *kept, sys.executable, *sys.orig_argv[1:]]
+    os.execv(sudo, argv)  # noqa: S606
+
+
+def owner() -> tuple[int, int]:
+    """Give the uid and gid of the person who runs this: behind ``sudo``, whoever called it."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and re.fullmatch(r"\d+", uid) and re.fullmatch(r"\d+", gid):
+        return int(uid), int(gid)
+    return os.geteuid(), os.getegid()
+
+
+@contextmanager
+def lock() -> Iterator[None]:
+    """Let one change of a lab happen at a time on this machine.
+
+    The lock is on the machine's network namespace itself, the thing in which subnets must not
+    collide: it needs no file, and labs with different state folders share it.
+    """
+    descriptor = os.open("/proc/self/ns/net", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def routes() -> list[IPv4Network]:
+    """List the destinations of this machine's IPv4 routes, the default route left out."""
+    text = run([tool("ip"), "-json", "-4", "route", "show", "table", "all"]).stdout
+    found = (str(route.get("dst", "default")) for route in json.loads(text or "[]"))
+    return [IPv4Network(dst, strict=False) for dst in found if dst not in ("default", "0.0.0.0/0")]
+
+
+def run(argv: Sequence[str], text: str = "", *, host: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run one of the machine's tools with ``text`` on its standard input.
+
+    Errors: ``ClusterbootError`` with what it said, where it fails.
+    """
+    result = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        said = " ".join((result.stderr or result.stdout).split()) or f"exit code {result.returncode}"
+        raise ClusterbootError(f"{Path(argv[0]).name} failed: {said}", host=host)
+    return result

@@ -1,0 +1,150 @@
+"""The lab's network, as the lines that ``ip`` and ``tc`` take with ``-batch``.
+
+The switch is a router in a network namespace of its own, with one port a node and no bridge:
+a node's only neighbour is the switch, and that entry is permanent. On a bridge each pair of
+nodes that talk costs two ARP entries of a table that all namespaces of a machine share, and
+which overflows at 1,024 (net.ipv4.neigh.default.gc_thresh3, arp(7)): 33 nodes in an all-to-all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network
+
+from .records import Fault, Lab, LabNode, cluster_network, outside_network
+
+# A slow link has this fraction of its rate.
+SLOW = 10
+
+_INDEXES = range(64)
+
+
+def free_index(taken: Iterable[int], routes: Sequence[IPv4Network]) -> int | None:
+    """Choose the number of a new lab, and so its subnets.
+
+    Parameters: the numbers of other labs; the destinations of this machine's routes but the default.
+    Returns: the first number whose two subnets no route overlaps; where a wide private route (a
+    VPN's 10.0.0.0/8) covers all, one whose link to the head is free, since the interconnect is not
+    visible outside the lab; ``None`` where there is none.
+    """
+    busy = set(taken)
+    free = [i for i in _INDEXES if i not in busy and not any(outside_network(i).overlaps(r) for r in routes)]
+    clear = (i for i in free if not any(cluster_network(i).overlaps(r) for r in routes))
+    return next(clear, free[0] if free else None)
+
+
+def outside_link(lab: Lab) -> str:
+    """Name this machine's end of the link to the head; no other lab's has the same name."""
+    return "cb-" + hashlib.sha256(str(lab.folder).encode()).hexdigest()[:10]
+
+
+def claim_lines(lab: Lab) -> list[str]:
+    """Make the link to the head on this machine, not yet up."""
+    name = outside_link(lab)
+    return [
+        f"link add {name} type veth peer name {name}p",
+        f"address add {lab.operator_address}/{lab.outside.prefixlen} dev {name}",
+    ]
+
+
+def hand_over_lines(lab: Lab) -> list[str]:
+    """Move the far end of that link into the head, under a name that says where it leads; this end up."""
+    name, pid = outside_link(lab), lab.head.init.pid if lab.head.init else 0
+    return [f"link set {name}p netns {pid} name ext0", f"link set {name} up"]
+
+
+def head_outside_lines(lab: Lab) -> list[str]:
+    """Bring the head's end of the link to the operator up."""
+    return [f"address replace {lab.head_address}/{lab.outside.prefixlen} dev ext0", "link set ext0 up"]
+
+
+def switch_lines(lab: Lab) -> list[str]:
+    """Make the switch's ports, each with its machine's ``eth0`` at the other end."""
+    gateway = lab.network[-2]
+    lines = ["link set lo up", f"address add {gateway}/32 dev lo"]
+    for number, machine in enumerate(lab.machines):
+        port, pid = port_name(machine), machine.init.pid if machine.init else 0
+        lines += [
+            f"link add {port} up address {_mac(0, number)}"
+            f" type veth peer name eth0 address {_mac(1, number)} netns {pid}",
+            f"route add {machine.address}/32 dev {port}",
+            f"neighbour add {machine.address} lladdr {_mac(1, number)} dev {port} nud permanent",
+        ]
+    return lines
+
+
+def node_lines(lab: Lab, node: LabNode) -> list[str]:
+    """Bring a machine's own interfaces up; also anew, after its link was down."""
+    gateway = lab.network[-2]
+    return [
+        "link set lo up",
+        "link set eth0 up",
+        f"address replace {node.address}/{lab.network.prefixlen} dev eth0 noprefixroute",
+        f"neighbour replace {gateway} lladdr {_mac(0, lab.machines.index(node))} dev eth0 nud permanent",
+        f"route replace {lab.network} via {gateway} dev eth0 onlink src {node.address}",
+    ]
+
+
+def port_name(node: LabNode) -> str:
+    """Name the switch's port that leads to ``node``."""
+    return f"to-{node.name}"
+
+
+def out_shape(lab: Lab, node: LabNode) -> list[str]:
+    """Shape what a machine without any shape sends, with the faults that ``lab`` has."""
+    rate_bps = _rate(lab.rate_bps, lab.faults, node.name, ("slow-nic", "slow-out"))
+    slow_to = [lab_node for lab_node in lab.machines if _slow_pair(lab.faults, node.name, lab_node.name)]
+    if not slow_to:
+        return [f"qdisc add dev eth0 root {_tbf(rate_bps)}"]
+    lines = [
+        "qdisc add dev eth0 root handle 1: htb default 1",
+        f"class add dev eth0 parent 1: classid 1:1 {_htb(rate_bps)}",
+    ]
+    for number, other in enumerate(slow_to, 2):
+        lines += [
+            f"class add dev eth0 parent 1: classid 1:{number:x} {_htb(rate_bps // SLOW)}",
+            "filter add dev eth0 parent 1: protocol ip u32"
+            f" match ip dst {other.address}/32 flowid 1:{number:x}",
+        ]
+    return lines
+
+
+def in_shape(lab: Lab, node: LabNode) -> list[str]:
+    """Shape what a machine receives, at the switch's port without any shape."""
+    rate_bps = _rate(lab.rate_bps, lab.faults, node.name, ("slow-nic", "slow-in"))
+    return [f"qdisc add dev {port_name(node)} root {_tbf(rate_bps)}"]
+
+
+def _rate(rate_bps: int, faults: Iterable[Fault], node: str, slowing: tuple[str, ...]) -> int:
+    slow = any(fault.node == node and fault.kind in slowing for fault in faults)
+    return rate_bps // SLOW if slow else rate_bps
+
+
+def _slow_pair(faults: Iterable[Fault], one: str, two: str) -> bool:
+    return any(fault.kind == "slow-pair" and {fault.node, fault.other} == {one, two} for fault in faults)
+
+
+def _burst_bytes(rate_bps: int) -> int:
+    # What the link may be late by on a busy machine without losing rate: 2 ms (measured on two shared
+    # cores: 94 to 96 % of the rate for TCP; 80 to 92 % with 0.5 ms). Not more, since after a pause
+    # this much passes unshaped and flatters a short message.
+    return max(32_000, rate_bps // 8 // 500)
+
+
+def _tbf(rate_bps: int) -> str:
+    # A queue of 20 ms: deep enough for TCP to fill the link, short enough that it is not all latency.
+    burst_bytes = _burst_bytes(rate_bps)
+    return f"tbf rate {rate_bps}bit burst {burst_bytes}b limit {burst_bytes + max(150_000, rate_bps // 400)}b"
+
+
+def _htb(rate_bps: int) -> str:
+    burst_bytes = _burst_bytes(rate_bps)
+    return (
+        f"htb rate {rate_bps}bit ceil {rate_bps}bit burst {burst_bytes}b cburst {burst_bytes}b quantum 15000"
+    )
+
+
+def _mac(side: int, number: int) -> str:
+    # 02: is locally administered, unicast.
+    return f"02:cb:00:{side:02x}:{number >> 8:02x}:{number & 255:02x}"

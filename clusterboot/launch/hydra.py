@@ -1,0 +1,89 @@
+"""Hydra's command line, in the dialects of MPICH, MVAPICH and Intel MPI.
+
+Hydra exports the launcher's whole environment unless a list is given, so one always is.
+"""
+
+from __future__ import annotations
+
+from clusterboot.launch.environment import rank_env
+from clusterboot.launch.spec import Command, RunSpec, check
+
+
+def mpich(spec: RunSpec) -> Command:
+    """Describe a run for MPICH.
+
+    Errors: ``UsageError`` for a description that cannot be carried out.
+    Source: ``mpiexec.hydra -help`` of 4.0.2 and 5.0.2; libfabric's fi_tcp(7), UCX's
+    ``UCX_NET_DEVICES`` for the two network layers that MPICH is built on.
+    """
+    return _hydra_of_mpich(spec, {})
+
+
+def mvapich(spec: RunSpec) -> Command:
+    """Describe a run for MVAPICH, whose launcher is MPICH's.
+
+    Errors: ``UsageError`` for a description that cannot be carried out.
+    Source: MVAPICH2 user guide, ``MV2_ENABLE_AFFINITY``; MVAPICH 3 and later name it
+    ``MVP_ENABLE_AFFINITY``.
+    """
+    unbound = {"MV2_ENABLE_AFFINITY": "0", "MVP_ENABLE_AFFINITY": "0"} if spec.bind == "none" else {}
+    return _hydra_of_mpich(spec, unbound)
+
+
+def intelmpi(spec: RunSpec) -> Command:
+    """Describe a run for Intel MPI.
+
+    Errors: ``UsageError`` for a description that cannot be carried out.
+    Source: Intel MPI Library Developer Reference for Linux, "Global Hydra Options" and
+    "Environment Variable Reference".
+    """
+    check(spec)
+    fabric = {"FI_PROVIDER": "tcp"} if spec.tcp_only else {}
+    pinning = {"I_MPI_PIN": "off"} if spec.bind == "none" else {"I_MPI_PIN_DOMAIN": "core"}
+    # 2 gives the core away while waiting; the default spins on it.
+    waiting = {"I_MPI_THREAD_YIELD": "2"} if spec.oversubscribed else {}
+    env = fabric | pinning | waiting | _tcp_interface(spec) | rank_env(spec)
+    argv = [spec.mpi.launcher, "-machinefile", spec.hostfile, "-n", str(spec.ranks)]
+    argv += ["-ppn", str(spec.ranks_per_node), "-bootstrap", "ssh"]
+    if spec.agent[0] != "ssh":
+        argv += ["-bootstrap-exec", spec.agent[0]]
+    if not spec.tree_spawn:
+        argv += ["-branch-count", "0"]
+    elif spec.radix:
+        argv += ["-branch-count", str(spec.radix)]
+    if spec.interface:
+        argv += ["-iface", spec.interface]
+    argv += ["-genvlist", ",".join(sorted(env)), *spec.extra_args, *spec.program]
+    return Command(tuple(argv), env | _agent_args("I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS", spec))
+
+
+def _hydra_of_mpich(spec: RunSpec, flavour_env: dict[str, str]) -> Command:
+    check(spec)
+    env = flavour_env | _tcp_layers(spec) | _tcp_interface(spec) | rank_env(spec)
+    argv = [spec.mpi.launcher, "-f", spec.hostfile, "-n", str(spec.ranks)]
+    argv += ["-ppn", str(spec.ranks_per_node), "-launcher", "ssh"]
+    if spec.agent[0] != "ssh":
+        argv += ["-launcher-exec", spec.agent[0]]
+    # The nodes call the launcher back: by an address where one is known, since its host
+    # name need not resolve on them.
+    if spec.launch_address:
+        argv += ["-localhost", spec.launch_address]
+    elif spec.interface:
+        argv += ["-iface", spec.interface]
+    argv += ["-bind-to", spec.bind, "-genvlist", ",".join(sorted(env)), *spec.extra_args, *spec.program]
+    return Command(tuple(argv), env | _agent_args("HYDRA_LAUNCHER_EXTRA_ARGS", spec))
+
+
+def _tcp_interface(spec: RunSpec) -> dict[str, str]:
+    return {"FI_TCP_IFACE": spec.interface} if spec.interface else {}
+
+
+def _tcp_layers(spec: RunSpec) -> dict[str, str]:
+    if not spec.tcp_only:
+        return {}
+    devices = {"UCX_NET_DEVICES": ",".join(spec.interfaces)} if spec.interfaces else {}
+    return {"FI_PROVIDER": "tcp", "UCX_TLS": "self,sm,tcp"} | devices
+
+
+def _agent_args(variable: str, spec: RunSpec) -> dict[str, str]:
+    return {variable: " ".join(spec.agent[1:])} if len(spec.agent) > 1 else {}

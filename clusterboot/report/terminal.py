@@ -1,0 +1,107 @@
+"""What a person sees while a command is at work: a line a stage, with counts per state."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from clusterboot.bench.records import Row
+from clusterboot.errors import HostKeySeen, HostResult
+from clusterboot.report import bench
+
+_STYLES = {"ok": "green", "failed": "red", "unreachable": "red", "untrusted": "bold red", "skipped": "dim"}
+
+
+class Terminal:
+    """Shows a flow's events on a console: moving on a terminal, one plain line a stage elsewhere.
+
+    Parameters: ``console`` is standard error's for progress, so that standard output has
+    results alone; ``results`` is standard output's, for benchmark rows, ``None`` with ``--json``.
+    """
+
+    def __init__(self, console: Console, results: Console | None) -> None:
+        self._console = console
+        self._results = results
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._title = ""
+        self._counts: Counter[str] = Counter()
+        self._collective: str | None = None
+
+    def stage(self, title: str, hosts: int) -> None:
+        """Begin a line for a stage on so many hosts."""
+        self.finish()
+        self._title, self._counts = title, Counter()
+        if self._console.is_terminal:
+            self._progress = Progress(
+                SpinnerColumn(finished_text="[green]✓[/]"),
+                TextColumn("{task.description:<18}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[states]}"),
+                console=self._console,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task(title, total=hosts, states="")
+
+    def host(self, result: HostResult) -> None:
+        """Count one host's outcome in the running stage."""
+        self._counts[result.status] += 1
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, advance=1, states=_states(self._counts))
+
+    def finish(self) -> None:
+        """End the running stage's line, if there is one."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        elif self._title:
+            self._console.print(f"{self._title}: {_plain_states(self._counts)}", highlight=False)
+        self._title = ""
+
+    def note(self, line: str) -> None:
+        """Print one line for a person."""
+        self.finish()
+        self._console.print(Text(line))
+
+    def bench(self, what: str) -> None:
+        """Say what runs, before its first row."""
+        self.finish()
+        self._collective = None
+        if self._results is not None:
+            self._results.print(Text(what, style="bold"))
+
+    def row(self, collective: str, row: Row) -> None:
+        """Print a benchmark row; a new collective gets a head of its own."""
+        if self._results is None:
+            return
+        if collective != self._collective:
+            self._collective = collective
+            for line in bench.head(collective, row):
+                self._results.print(Text(line, style="bold"))
+        self._results.print(Text(bench.line(row)), style="red" if bench.is_wrong(row) else "")
+
+    def ask(self, unknown: Sequence[HostKeySeen]) -> bool:
+        """Show all unknown host keys in one table and ask once whether they are taken."""
+        self.finish()
+        table = Table("host", "address", "key", "fingerprint", title="Host keys that nothing vouches for yet")
+        for key in unknown:
+            table.add_row(key.host, key.address, key.key_type, key.fingerprint)
+        self._console.print(table)
+        answer = self._console.input(
+            "Compared with the machines' own, are they right? Pin them all? \\[y/N] "
+        )
+        return answer.strip().lower() in ("y", "yes")
+
+
+def _states(counts: Counter[str]) -> str:
+    return " ".join(f"[{_STYLES[state]}]{count} {state}[/]" for state, count in counts.items())
+
+
+def _plain_states(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing to do"

@@ -1,0 +1,55 @@
+"""The tasks that ``invoke`` and the ``clusterboot`` command offer: options in, one flow, result out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+
+from clusterboot import __version__
+from clusterboot.errors import ExitCode
+from clusterboot.tasks import bench, cluster, labs
+
+namespace = Collection(
+    cluster.bootstrap_task,
+    cluster.facts_task,
+    cluster.run_task,
+    cluster.teardown_task,
+    bench.nccl_test_task,
+    bench.nccl_parse_task,
+    lab=Collection(labs.up, labs.down, labs.status, labs.break_node, labs.mend),
+)
+
+
+class CommandLine(Program):
+    """Invoke's program, ending as clusterboot promises: a bad option is exit code 2."""
+
+    def parse_tasks(self) -> None:
+        """Parse the command line.
+
+        Errors: ``invoke.Exit`` with code 2 where it is wrong.
+        """
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            raise Exit(f"error: {error}", code=int(ExitCode.USAGE)) from None
+
+    def run(self, argv: Any = None, exit: bool = True) -> None:  # noqa: A002  # Program's own name
+        """Run a command line; an interrupt before a task has begun is exit code 130 too."""
+        try:
+            super().run(argv, exit)
+        except KeyboardInterrupt:
+            raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+
+
+def adopt(program: Program) -> None:
+    """Make the ``invoke`` command, which is loading these tasks, end as :class:`CommandLine` does."""
+    if type(program) is Program:
+        program.__class__ = CommandLine
+
+
+def main() -> None:
+    """Run the ``clusterboot`` command."""
+    CommandLine(namespace=namespace, name="clusterboot", binary="clusterboot", version=__version__).run()

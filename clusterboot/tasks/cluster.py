@@ -1,0 +1,181 @@
+"""The tasks on a cluster's nodes: bootstrap, facts, run, teardown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from rich.console import Console
+from rich.text import Text
+
+from clusterboot.config.cluster import VerifyMode
+from clusterboot.errors import ExitCode, UsageError
+from clusterboot.facts import to_json
+from clusterboot.flows.bootstrap import Bootstrapped, bootstrap
+from clusterboot.flows.command import CommandRun, run_command
+from clusterboot.flows.context import Context
+from clusterboot.flows.inventory import inventory
+from clusterboot.flows.teardown import TornDown, teardown
+from clusterboot.printable import printable
+from clusterboot.report import cluster as report
+from clusterboot.report.folding import by_value, fold
+from clusterboot.tasks.command import Outcome, Session, command
+from clusterboot.tasks.options import SHARED, choice, context
+
+Options = Mapping[str, Any]
+_VERIFY = ("launch", "full", "none")
+
+
+@command(
+    "bootstrap",
+    shared=SHARED,
+    keys="how nodes trust each other: per-node",
+    verify="which node-to-node logins to prove: launch, full or none",
+)
+def bootstrap_task(session: Session, shared: Options, keys: str = "", verify: str = "") -> Outcome:
+    """Collect facts, distribute keys, prove node-to-node logins, write hostfiles."""
+    if keys:
+        choice("--keys", keys, ("per-node",))
+    if verify:
+        choice("--verify", verify, _VERIFY)
+    at = context(session, shared)
+    if at.cluster.options.keys != "per-node":
+        raise UsageError(
+            f"clusterboot.keys: {at.cluster.options.keys} is not there in this version",
+            remedy="leave it out, or write per-node",
+        )
+    result = bootstrap(at, cast(VerifyMode, verify or at.cluster.options.verify))
+    return Outcome(
+        result.exit_code,
+        result.hosts,
+        _bootstrap_document(at, result),
+        lambda to: _show_bootstrap(to, at, result),
+    )
+
+
+def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
+    plan = result.addresses
+    return {
+        "dry_run": at.dry_run,
+        "keys": "per-node",
+        "shared_homes": [list(group) for group in result.shared_homes],
+        "network": str(plan.network) if plan and plan.network else None,
+        "network_reason": plan.explanation if plan else None,
+        "addresses": {entry.host: entry.ip for entry in plan.addresses} if plan else {},
+        "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "launch_host": result.launch_host,
+        "failed_logins": [
+            {"from": f.source, "to": f.target, "cause": f.cause, "text": f.text, "remedy": f.remedy}
+            for f in result.login_failures
+        ],
+        "hostfiles": str(at.hostfile_dir),
+        "changed_hostfiles": list(result.files),
+    }
+
+
+def _show_bootstrap(to: Console, at: Context, result: Bootstrapped) -> None:
+    if result.facts:
+        report.show_nodes(to, result.facts)
+    report.show_failures(to, result.hosts)
+    lines = []
+    if result.addresses:
+        lines.append(f"Network: {result.addresses.explanation}")
+    for group in result.shared_homes:
+        lines.append(f"Keys: {fold(group)} share one home, and so one key: each of them is all of them")
+    if at.dry_run:
+        lines += [
+            f"Would change on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))
+        ]
+        lines.append("Nothing was changed (--dry-run)")
+        report.show_summary(to, lines, None)
+        return
+    changed = [host.name for host in result.hosts if host.changed]
+    lines.append(f"Keys: changed on {fold(changed)}" if changed else "Keys: all in place, nothing changed")
+    if result.launch_host:
+        lines.append(f"Logins: proven from {result.launch_host}")
+    lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
+    good = any(host.status == "ok" for host in result.hosts)
+    report.show_summary(to, lines, "invoke nccl-test" if good else None)
+
+
+def _folded(edits: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {name: ", ".join(f"~/{path}" for path in paths) for name, paths in edits.items()}
+
+
+def _relative(at: Context) -> str:
+    return f"{at.hostfile_dir.relative_to(at.out_dir)}/"
+
+
+@command("facts", shared=SHARED)
+def facts_task(session: Session, shared: Options) -> Outcome:
+    """Collect and tabulate what the nodes are, every difference between them marked."""
+    result = inventory(context(session, shared))
+
+    def show(to: Console) -> None:
+        if result.facts:
+            report.show_nodes(to, result.facts)
+        report.show_failures(to, result.hosts)
+
+    more = {"facts": {name: to_json(node) for name, node in result.facts.items()}}
+    return Outcome(result.exit_code, result.hosts, more, show)
+
+
+@command("run", shared=SHARED, shell_command="what to run, as one word: 'uptime -p'")
+def run_task(session: Session, shell_command: str, shared: Options) -> Outcome:
+    """Run one shell command on every node, equal answers folded together."""
+    if not shell_command.strip():
+        raise UsageError("there is no command", remedy="write one in quotes: invoke run 'uptime -p'")
+    at = context(session, shared)
+    if at.dry_run:
+        names = [host.name for host in at.cluster.hosts]
+        return Outcome(show=lambda to: to.print(Text(f"Would run on {fold(names)}: {shell_command}")))
+    result = run_command(at, shell_command, at.deadline_s)
+    answers = {
+        name: {
+            "exit_code": said.exit_code,
+            "stdout": printable(said.stdout),
+            "stderr": printable(said.stderr),
+        }
+        for name, said in result.answers.items()
+    }
+    return Outcome(result.exit_code, result.hosts, {"answers": answers}, lambda to: _show_answers(to, result))
+
+
+def _show_answers(to: Console, result: CommandRun) -> None:
+    said = {
+        name: (answer.exit_code, answer.stdout + answer.stderr) for name, answer in result.answers.items()
+    }
+    for (status, text), names in by_value(said):
+        head = Text(fold(names), style="bold")
+        if status:
+            head.append(f" exit status {status}", style="red")
+        to.print(head, soft_wrap=True)
+        if text:
+            to.print(Text(printable(text).rstrip("\n")), soft_wrap=True)
+    report.show_failures(to, [host for host in result.hosts if host.name not in result.answers])
+
+
+@command("teardown", shared=SHARED)
+def teardown_task(session: Session, shared: Options) -> Outcome:
+    """Take back exactly what bootstrap put on the nodes."""
+    at = context(session, shared)
+    result = teardown(at)
+    more = {
+        "dry_run": at.dry_run,
+        "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+    }
+    return Outcome(result.exit_code, result.hosts, more, lambda to: _show_teardown(to, at, result))
+
+
+def _show_teardown(to: Console, at: Context, result: TornDown) -> None:
+    report.show_failures(to, result.hosts)
+    word = "Would take back" if at.dry_run else "Took back"
+    lines = [f"{word} on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))]
+    if not lines:
+        lines.append("Nothing of this cluster's is on the nodes that were reached")
+    away = [host.name for host in result.hosts if host.status != "ok"]
+    if away:
+        lines.append(f"Still to do on {fold(away)}: run this again when they can be reached")
+    report.show_summary(to, lines, None)
+    if result.exit_code is ExitCode.OK and at.dry_run:
+        to.print("Nothing was changed (--dry-run)")

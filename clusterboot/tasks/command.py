@@ -1,0 +1,154 @@
+"""How a task becomes a command: one document or one line, and the right exit code."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from invoke.context import Context as InvokeContext
+from invoke.exceptions import Exit
+from invoke.tasks import Task
+from rich.console import Console
+
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult
+from clusterboot.report.document import document, render
+from clusterboot.report.terminal import Terminal
+
+Show = Callable[[Console], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command has to show: its exit code, its hosts, and its own part of the document.
+
+    ``show`` prints the result for people; ``save`` takes the document's text.
+    """
+
+    exit_code: ExitCode = ExitCode.OK
+    hosts: tuple[HostResult, ...] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+    show: Show | None = None
+    save: Callable[[str], Any] | None = None
+
+
+class Session:
+    """One command at work: where it prints, when it began, and the cluster once that is known."""
+
+    def __init__(self, command: str, *, as_json: bool) -> None:
+        self.command = command
+        self.as_json = as_json
+        self.results = Console(highlight=False)
+        self.messages = Console(stderr=True, highlight=False)
+        self.terminal = Terminal(self.messages, None if as_json else self.results)
+        self.started_s = time.time()
+        self.cluster: str | None = None
+
+    def warn(self, line: str) -> None:
+        """Print a line on standard error."""
+        self.messages.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Show an outcome; with ``--json`` that is the one document on standard output."""
+        self.terminal.finish()
+        text = render(
+            document(
+                self.command,
+                cluster=self.cluster,
+                started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_s)),
+                duration_s=time.time() - self.started_s,
+                exit_code=outcome.exit_code,
+                hosts=outcome.hosts,
+                more=outcome.more,
+            )
+        )
+        if outcome.save is not None:
+            outcome.save(text)
+        if self.as_json:
+            sys.stdout.write(text)
+        elif outcome.show is not None:
+            outcome.show(self.results)
+        sys.stdout.flush()
+
+    def fail(self, error: ClusterbootError, exit_code: ExitCode | None = None) -> ExitCode:
+        """Say an error in one line, and in the document.
+
+        Returns: the exit code that it ends the command with.
+        """
+        self.terminal.finish()
+        code = error.exit_code if exit_code is None else exit_code
+        self.messages.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        told = {"host": error.host, "stage": error.stage, "cause": error.cause, "remedy": error.remedy}
+        self.finish(Outcome(code, more={"error": told}))
+        return code
+
+
+def command(
+    name: str, /, *, shared: Mapping[str, str] | None = None, **helps: str
+) -> Callable[[Callable[..., Outcome]], Task[Any]]:
+    """Make an invoke task of a function that takes a :class:`Session` and its own options.
+
+    Parameters: the task's name; ``shared`` are options that the function takes together, as a
+    mapping, with their help; the help of each option of its own. Every option is text, or a
+    flag; invoke would end with a traceback for a number that is none.
+    """
+
+    def decorate(body: Callable[..., Outcome]) -> Task[Any]:
+        own = [p for p in list(inspect.signature(body).parameters.values())[1:] if p.name != "shared"]
+
+        @functools.wraps(body)
+        def run(_: InvokeContext, json: bool = False, **options: Any) -> None:
+            session = Session(name, as_json=json)
+            if shared is not None:
+                options["shared"] = {key: options.pop(key) for key in shared}
+            raise Exit(code=int(_carry_out(session, body, options)))
+
+        first, common = (
+            _option("invoke_context", inspect.Parameter.empty),
+            [_option(key, _default(key)) for key in shared or ()],
+        )
+        signature = inspect.Signature([first, *own, *common, _option("json", False)])
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        explained = {**helps, **(shared or {}), "json": "print one JSON document on standard output"}
+        return Task(run, name=name.rpartition(".")[2], help=explained, auto_shortflags=False)
+
+    return decorate
+
+
+def _carry_out(session: Session, body: Callable[..., Outcome], options: Mapping[str, Any]) -> ExitCode:
+    try:
+        outcome = body(session, **options)
+        session.finish(outcome)
+    except ClusterbootError as error:
+        return session.fail(error)
+    except KeyboardInterrupt:
+        stopped = ClusterbootError("interrupted", remedy="run it again; what was finished stays")
+        return session.fail(stopped, ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Nobody reads the output any more, as under head(1); that is no fault.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except Exception as fault:
+        traceback.print_exc(file=sys.stderr)
+        return session.fail(
+            ClusterbootError(
+                f"a fault in clusterboot itself: {type(fault).__name__}",
+                remedy="report it with the lines above",
+            ),
+            ExitCode.FAULT,
+        )
+    return outcome.exit_code
+
+
+def _option(name: str, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+
+
+def _default(name: str) -> Any:
+    return False if name in ("dry_run", "accept_new") else ""

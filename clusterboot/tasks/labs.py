@@ -1,0 +1,100 @@
+"""The tasks on a lab: a virtual cluster on this machine."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clusterboot import lab
+from clusterboot.errors import UsageError
+from clusterboot.report.cluster import show_summary
+from clusterboot.tasks.command import Outcome, Session, command
+from clusterboot.tasks.options import whole
+
+_NAME = "the lab's name (default lab); several can run side by side"
+
+
+@command(
+    "lab.up",
+    nodes="how many compute nodes (default 8)",
+    rate="each node's link rate, as tc writes it (default 1gbit)",
+    shared_home="one home directory for all nodes",
+    name=_NAME,
+)
+def up(
+    session: Session, nodes: str = "8", rate: str = "1gbit", shared_home: bool = False, name: str = "lab"
+) -> Outcome:
+    """Start a virtual cluster: a head and N nodes, each with its own real sshd."""
+    count = whole("--nodes", nodes, 1)
+    made = lab.up(name, count or 8, rate, shared_home)
+    path = lab.cluster_file(made.name)
+    session.cluster = made.name
+
+    def show(to: Console) -> None:
+        word = "already runs" if made.already_running else "is up"
+        which = "lab" if made.name == "lab" else str(path)
+        line = f"Lab {made.name} {word}: {len(made.nodes)} nodes behind a head, {rate} links"
+        show_summary(to, [line, f"Cluster file: {path}"], f"invoke bootstrap --cluster {which}")
+
+    more = {"cluster_file": str(path), "nodes": len(made.nodes), "already_running": made.already_running}
+    return Outcome(more=more, show=show)
+
+
+@command("lab.down", name=_NAME)
+def down(session: Session, name: str = "lab") -> Outcome:
+    """Stop a lab and remove all of it."""
+    session.cluster = name
+    was = lab.down(name)
+    line = f"Lab {name} is gone" if was else f"There is no lab {name}"
+    return Outcome(more={"removed": was}, show=lambda to: to.print(line))
+
+
+@command("lab.status", name="only the lab of this name")
+def status(session: Session, name: str = "") -> Outcome:
+    """Show the labs that run on this machine, and the faults that were made in them."""
+    session.cluster = name or None
+    found = lab.status(name or None)
+
+    def show(to: Console) -> None:
+        if not found:
+            show_summary(to, ["No lab runs here"], "invoke lab.up")
+        for each in found:
+            show_summary(to, [f"Lab {each.name} is {each.state}; cluster file {each.cluster_file}"], None)
+            table = Table("node", "address", "state", "faults", box=None, pad_edge=False)
+            for node in each.machines:
+                table.add_row(node.name, node.address, "up" if node.alive else "dead", ", ".join(node.faults))
+            to.print(table)
+
+    return Outcome(more={"labs": found}, show=show)
+
+
+@command(
+    "lab.break",
+    node="the node, or head",
+    fault="what to do to it; help lists them",
+    name=_NAME,
+)
+def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Outcome:
+    """Inject a fault into a node of a lab."""
+    session.cluster = name
+    if fault == "help":
+        return Outcome(show=_show_faults, more={"faults": list(lab.FAULTS)})
+    lab.break_node(name, node, fault)
+    return Outcome(show=lambda to: show_summary(to, [f"{node}: {fault}"], f"invoke lab.mend {node}"))
+
+
+def _show_faults(to: Console) -> None:
+    for fault, kind in lab.FAULTS.items():
+        to.print(Text(f"{fault:<16} {kind.summary}"))
+
+
+@command("lab.mend", node="the node, or head", name=_NAME)
+def mend(session: Session, node: str, name: str = "lab") -> Outcome:
+    """Take back every fault that was injected into a node of a lab."""
+    session.cluster = name
+    if not node:
+        raise UsageError("name the node to mend")
+    undone = lab.mend(name, node)
+    told = ", ".join(f"{fault.text} undone" for fault in undone) if undone else "nothing to mend"
+    return Outcome(show=lambda to: to.print(Text(f"{node}: {told}")))

@@ -1,0 +1,107 @@
+"""The options that all cluster commands share, and reading numbers out of text."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clusterboot import lab
+from clusterboot.config.loader import load
+from clusterboot.config.places import find, state_dir
+from clusterboot.errors import UsageError
+from clusterboot.flows.context import Context
+from clusterboot.tasks.command import Session
+
+SHARED: Mapping[str, str] = {
+    "cluster": "the cluster file; the word lab means the running lab",
+    "hosts": "only these hosts, in folded form: gpu[001-064,070]",
+    "exclude": "all but these hosts",
+    "dry_run": "say what would change on which host; change nothing",
+    "accept_new": "pin host keys that are seen for the first time",
+    "fanout": "at most so many nodes at once (default 32)",
+    "deadline": "end the whole command within so many seconds",
+}
+
+
+def context(session: Session, shared: Mapping[str, Any]) -> Context:
+    """Read the cluster file that the options mean, and make what flows start from.
+
+    Parameters: the command's session; the values of :data:`SHARED`.
+    Errors: :class:`UsageError` for an option or a file; nothing is contacted.
+    """
+    fanout = whole("--fanout", shared["fanout"], 1, 1024)
+    deadline_s = number("--deadline", shared["deadline"])
+    path = find(shared["cluster"] or None, cwd=Path.cwd(), environ=os.environ, running_lab=running_lab())
+    cluster = load(path, hosts=shared["hosts"] or None, exclude=shared["exclude"] or None)
+    session.cluster = cluster.name
+    for warning in cluster.warnings:
+        session.warn(warning)
+    interactive = sys.stdin.isatty() and sys.stderr.isatty()
+    return Context(
+        cluster,
+        state_dir(cluster.name, os.environ),
+        Path.cwd(),
+        events=session.terminal,
+        accept_new=shared["accept_new"],
+        dry_run=shared["dry_run"],
+        fanout=fanout,
+        deadline_s=deadline_s,
+        interactive=interactive,
+        ask_passphrase=_ask_passphrase if interactive else None,
+        started_s=session.started_s,
+    )
+
+
+def running_lab() -> Path | None:
+    """Give the cluster file of the lab called ``lab``, else of the only one that runs."""
+    names = lab.running()
+    if "lab" in names:
+        return lab.cluster_file("lab")
+    return lab.cluster_file(names[0]) if len(names) == 1 else None
+
+
+def whole(option: str, text: str, lowest: int, highest: int | None = None) -> int | None:
+    """Read a whole number; ``None`` for an option that was not given.
+
+    Errors: :class:`UsageError` for anything else, or a number out of range.
+    """
+    if not text:
+        return None
+    if not text.isdecimal() or not lowest <= int(text) <= (highest or int(text)):
+        range_ = f"from {lowest} to {highest}" if highest else f"of at least {lowest}"
+        raise UsageError(f"{option} {text}: not a whole number {range_}")
+    return int(text)
+
+
+def number(option: str, text: str) -> float | None:
+    """Read a positive number; ``None`` for an option that was not given.
+
+    Errors: :class:`UsageError` for anything else.
+    """
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise UsageError(f"{option} {text}: not a positive number")
+    return value
+
+
+def choice(option: str, text: str, choices: tuple[str, ...]) -> str:
+    """Read one of a few words.
+
+    Errors: :class:`UsageError` that names them.
+    """
+    if text not in choices:
+        raise UsageError(f"{option} {text}: not one of {', '.join(choices)}")
+    return text
+
+
+def _ask_passphrase(path: Path) -> str:
+    return getpass.getpass(f"Passphrase for {path}: ")

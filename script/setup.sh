@@ -1,0 +1,77 @@
+# Sourced by script/demo and script/test: everything they need, on a machine that has only Python.
+# Nothing here is done twice: each step looks first whether it is needed.
+
+# Debian keeps ip, tc and sshd where an ordinary user's PATH does not look.
+PATH=$PATH:/usr/sbin:/sbin
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# The first Python of at least 3.10, as PYTHON; an explicit PYTHON is taken as it is.
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+      PYTHON=$candidate
+      return
+    fi
+  done
+  die "Python 3.10 or newer is needed; install it, or name it with PYTHON=/path/to/python3"
+}
+
+# Debian's packages that the lab and the virtual environment need, those that are missing.
+missing_packages() {
+  local missing=()
+  [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+  command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+  command -v mpirun >/dev/null || missing+=(openmpi-bin)
+  command -v mpicc >/dev/null || missing+=(libopenmpi-dev)
+  command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+  { command -v ip && command -v tc; } >/dev/null || missing+=(iproute2)
+  # Debian's Python comes without what "python3 -m venv" unpacks.
+  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+  printf '%s ' "${missing[@]}"
+}
+
+install_packages() {
+  local missing sudo=()
+  missing=$(missing_packages)
+  [ -n "${missing// /}" ] || return 0
+  command -v apt-get >/dev/null || die "these are missing: $missing; install them with your package manager"
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || die "these packages are missing: $missing; install them as root"
+    sudo=(sudo)
+  fi
+  say "installing $missing"
+  case " $missing" in
+    *" openssh-server "*) say "note: Debian's openssh-server also starts this machine's own sshd" ;;
+  esac
+  # shellcheck disable=SC2086  # a list of words
+  { "${sudo[@]}" apt-get update -q &&
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing; } >&2 ||
+    die "apt-get could not install: $missing"
+}
+
+# make_venv FOLDER PYTHON LOCK [LOCK…]: a virtual environment with exactly what the first lock
+# says, and this project. One that was made from another of the locks is as good.
+make_venv() {
+  local folder=$1 python=$2 lock found
+  shift 2
+  found=$(cat "$folder/.made-from" 2>/dev/null) || found=
+  for lock in "$@"; do
+    if [ "$found" = "$(stamp_of "$lock")" ] && "$folder/bin/python" -c 'import clusterboot' 2>/dev/null; then
+      return 0
+    fi
+  done
+  say "making $folder from $1"
+  "$folder/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$folder"
+  "$folder/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$1" >&2
+  "$folder/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
+  stamp_of "$1" >"$folder/.made-from"
+}
+
+stamp_of() { cat "$1" pyproject.toml | sha256sum; }

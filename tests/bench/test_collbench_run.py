@@ -1,0 +1,185 @@
+"""collbench, compiled and run: what it measures, checks and prints."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clusterboot.bench.collectives import COLLECTIVES
+from clusterboot.bench.options import BenchOptions, collbench_argv, expected_sizes
+from clusterboot.bench.parser import parse_log
+from clusterboot.bench.program import build_argv, sources
+from clusterboot.diagnose.verdict import RunEnd, judge
+
+pytestmark = pytest.mark.lab
+
+NAMES = tuple(name for name, collective in COLLECTIVES.items() if collective.in_collbench)
+MPIRUN = [
+    *("mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1"),
+    *("--mca", "btl", "self,vader", "--mca", "btl_vader_single_copy_mechanism", "none"),
+    *("--mca", "plm_rsh_agent", "false"),
+]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def build(folder: Path, *flags: str) -> Path:
+    for name, content in sources().items():
+        (folder / name).write_bytes(content)
+    binary = folder / "collbench"
+    subprocess.run([*build_argv("mpicc", str(binary), str(folder)), *flags], check=True, timeout=120)
+    return binary
+
+
+def runner(binary: Path) -> Run:
+    def run(ranks: int, words: str | list[str], **env: str) -> subprocess.CompletedProcess[str]:
+        options = words.split() if isinstance(words, str) else words
+        command = [*MPIRUN, "-n", str(ranks), str(binary), *options]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    flags = ("-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic")
+    return build(tmp_path_factory.mktemp("collbench"), *flags)
+
+
+@pytest.fixture(scope="module")
+def collbench(binary: Path) -> Run:
+    return runner(binary)
+
+
+@pytest.mark.parametrize("ranks", [1, 4, 7])
+def test_every_collective_prints_every_row_and_finds_its_data_right(collbench: Run, ranks: int) -> None:
+    options = BenchOptions(NAMES, 8, 256 * 1024, 4, iterations=2, warmup=1)
+    done = collbench(ranks, collbench_argv(options))
+    log = parse_log(done.stdout)
+    assert done.returncode == 0
+    assert [test.collective for test in log.tests] == list(NAMES)
+    for test in log.tests:
+        assert test.tool == "collbench"
+        assert len(test.ranks) == ranks
+        assert tuple(row.size_bytes for row in test.rows) == expected_sizes(
+            options, str(test.collective), ranks
+        )
+        assert {row.out_of_place.wrong for row in test.rows} == {0}
+    judged = judge(log, ended=RunEnd("exited", 0), options=options, ranks=ranks)
+    assert judged.overall.verdict == "ok"
+
+
+def test_bandwidths_follow_from_size_and_time_by_nccl_tests_factors(collbench: Run) -> None:
+    options = BenchOptions(NAMES, 1024**2, 1024**2, 2, iterations=2, warmup=1)
+    log = parse_log(collbench(4, collbench_argv(options)).stdout)
+    for test in log.tests:
+        row = test.rows[0]
+        for place in row.placements:
+            assert place.time_us is not None
+            assert place.algbw_gbps is not None
+            assert place.busbw_gbps is not None
+            algbw = row.size_bytes / place.time_us / 1000
+            factor = {"all_reduce": 1.5, "broadcast": 1, "reduce": 1, "sendrecv": 1}.get(
+                test.collective or "", 0.75
+            )
+            assert math.isclose(place.algbw_gbps, algbw, abs_tol=0.006, rel_tol=0.002)
+            assert math.isclose(place.busbw_gbps, algbw * factor, abs_tol=0.006, rel_tol=0.002)
+
+
+@pytest.mark.parametrize("dtype", ["float", "double", "int32"])
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    # How many elements one spoilt input element reaches, with 4 ranks.
+    [
+        ("all_reduce", 4),
+        ("all_gather", 4),
+        ("reduce_scatter", 1),
+        ("broadcast", 1),
+        ("reduce", 1),
+        ("alltoall", 1),
+        ("sendrecv", 1),
+    ],
+)
+def test_one_spoilt_element_is_counted_wherever_it_arrives(
+    collbench: Run, name: str, wrong: int, dtype: str
+) -> None:
+    done = collbench(4, f"-t {name} -b 4K -e 4K -n 1 -w 1 -d {dtype} --corrupt 2")
+    (test,) = parse_log(done.stdout).tests
+    (row,) = test.rows
+    assert row.out_of_place.wrong == wrong
+    assert row.in_place is not None
+    assert row.in_place.wrong == (wrong if COLLECTIVES[name].in_place else None)
+    assert done.returncode == 1
+    assert judge(parse_log(done.stdout)).overall.verdict == "wrong-data"
+
+
+def test_without_checks_wrong_data_is_not_claimed_to_be_right(collbench: Run) -> None:
+    done = collbench(2, "-b 4K -e 4K -n 1 -c 0 --corrupt 1")
+    (row,) = parse_log(done.stdout).tests[0].rows
+    assert row.out_of_place.wrong is None
+    assert done.returncode == 0
+
+
+def test_a_cap_on_the_time_reduces_iterations(collbench: Run) -> None:
+    # A million iterations of 1 MiB take minutes; the run's own time limit is two.
+    done = collbench(4, "-b 1M -e 1M -n 1000000 -w 1000000 -T 0.2")
+    assert done.returncode == 0
+    assert len(parse_log(done.stdout).tests[0].rows) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("-b 5x", "bad value '5x' of option '-b'"),
+        ("-t all_reduce,nonsense", "bad value 'all_reduce,nonsense'"),
+        ("-b 2M -e 1M", "is larger than"),
+        ("-b 0 -e 1M -f 2", "stays 0"),
+        ("-e 99G", "an MPI call counts"),
+        ("--nonsense", "unknown option '--nonsense'"),
+        ("-b", "no value for '-b'"),
+        ("-r 2", "bad value '2' of option '-r'"),
+        ("stray", "unknown argument 'stray'"),
+        ("-n 0", "bad value '0'"),
+    ],
+)
+def test_a_bad_option_ends_every_rank_with_one_line_that_says_why(
+    collbench: Run, words: str, says: str
+) -> None:
+    done = collbench(2, words)
+    assert done.returncode == 2
+    assert done.stderr.count("collbench: ") == 1
+    assert says in done.stderr
+    assert judge(parse_log(done.stdout + done.stderr)).overall.verdict == "inconclusive"
+
+
+def test_a_rank_that_stops_leaves_a_log_that_proves_nothing_and_a_run_that_hung(binary: Path) -> None:
+    words = ["-b", "8", "-e", "1K", "-f", "2", "-n", "1", "-w", "0", "--stall", "1"]
+    with subprocess.Popen([*MPIRUN, "-n", "2", str(binary), *words], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        lines: list[bytes] = []
+        while not lines or not lines[-1].startswith(b"           8 "):
+            lines.append(process.stdout.readline())
+        process.terminate()
+        process.wait(60)
+    log = parse_log(b"".join(lines))
+    assert len(log.tests[0].rows) == 1
+    assert judge(log).overall.verdict == "inconclusive"
+    assert judge(log, ended=RunEnd("timed-out")).overall.verdict == "hung"
+
+
+def test_no_memory_or_undefined_behaviour_fault_under_sanitizers(tmp_path: Path) -> None:
+    flags = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    run = runner(build(tmp_path, *flags))
+    options = BenchOptions(NAMES, 4, 64 * 1024, 8, iterations=1, warmup=1)
+    # Open MPI keeps memory of its own until the end; that is not this program's to free.
+    done = run(3, collbench_argv(options), ASAN_OPTIONS="detect_leaks=0")
+    assert done.returncode == 0, done.stderr
+    assert len(parse_log(done.stdout).tests) == len(NAMES)
+    assert "ERROR: AddressSanitizer" not in done.stderr
+    assert "runtime error" not in done.stderr

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+
+from clusterboot import lab as labs
+
+_obstacle = cache(labs.obstacle)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip lab tests, with the reason, where no lab can run; but fail them where CI says it is CI."""
+    if item.get_closest_marker("lab") is None or (reason := _obstacle()) is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must run the lab tests, and {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def _unique_name() -> str:
+    return f"t-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@pytest.fixture(scope="session")
+def lab_root() -> Iterator[str]:
+    """A place of this session's own for labs, so that a lab somebody else runs is not seen by tests."""
+    root = f"/var/lib/clusterboot-lab-{_unique_name()}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLUSTERBOOT_LAB_ROOT", root)
+        yield root
+
+
+@pytest.fixture(scope="session")
+def lab(lab_root: str) -> Iterator[labs.Lab]:
+    """One lab of 8 nodes for all tests of the session: leave it as you find it."""
+    name = _unique_name()
+    try:
+        yield labs.up(name, nodes=8)
+    finally:
+        labs.down(name)
+
+
+@pytest.fixture
+def make_lab(lab_root: str) -> Iterator[Callable[..., labs.Lab]]:
+    """A function that starts labs of the test's own: ``make_lab(nodes=2, rate="1gbit")``."""
+    names: list[str] = []
+
+    def make(nodes: int = 2, rate: str = "1gbit", shared_home: bool = False) -> labs.Lab:
+        names.append(_unique_name())
+        return labs.up(names[-1], nodes=nodes, rate=rate, shared_home=shared_home)
+
+    yield make
+    for name in names:
+        labs.down(name)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from clusterboot.config.cluster import Options
+from clusterboot.errors import PartialError
+from clusterboot.facts.records import Gpu, GpuFacts, NodeFacts
+from clusterboot.hostfiles import (
+    Excluded,
+    Slot,
+    render_excluded,
+    render_intelmpi,
+    render_mpich,
+    render_openmpi,
+    slots,
+)
+
+LINES = (Slot("gpu001", "10.1.0.4", 8), Slot("gpu002", "10.1.0.5", 8))
+LINES6 = (Slot("gpu001", "fd00:1::4", 8), Slot("gpu002", "10.1.0.5", 4))
+CPU_NODE = NodeFacts("n1", None, "", "", "", "", 64, None, None, 1, 1)
+
+
+def test_each_dialect_is_as_its_mpi_reads_it() -> None:
+    assert render_openmpi(LINES) == "10.1.0.4 slots=8\n10.1.0.5 slots=8\n"
+    assert render_mpich(LINES) == "10.1.0.4:8\n10.1.0.5:8\n"
+    assert render_intelmpi(LINES) == "10.1.0.4:8\n10.1.0.5:8\n"
+    assert render_openmpi(()) == render_mpich(()) == ""
+
+
+def test_hydra_gets_the_name_of_a_host_with_an_ipv6_address() -> None:
+    assert render_openmpi(LINES6) == "fd00:1::4 slots=8\n10.1.0.5 slots=4\n"
+    assert render_mpich(LINES6) == render_intelmpi(LINES6) == "gpu001:8\n10.1.0.5:4\n"
+
+
+def test_a_host_that_hydra_cannot_name_at_all_is_an_error() -> None:
+    with pytest.raises(
+        PartialError, match=r"^fd00:1::4: hostfile: the IPv6 address fd00:1::4 cannot be written"
+    ):
+        render_mpich([Slot("fd00:1::4", "fd00:1::4", 8)])
+
+
+def test_slots_are_gpus_never_cores() -> None:
+    gpus = GpuFacts("nvidia", gpus=tuple(Gpu(index, "H100") for index in range(8)))
+    assert slots(replace(CPU_NODE, gpu=gpus), Options()) == 8
+    assert slots(CPU_NODE, Options()) == 1
+    assert slots(CPU_NODE, Options(slots=4)) == 4
+    assert slots(replace(CPU_NODE, gpu=gpus), Options(slots=4)) == 4
+
+
+def test_excluded_hosts_stand_with_their_reason_one_a_line() -> None:
+    text = render_excluded([Excluded("n1", "auth: key refused"), Excluded("n2", "two\n lines\t")])
+    assert text == "n1: auth: key refused\nn2: two lines\n"

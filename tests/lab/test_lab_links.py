@@ -1,0 +1,87 @@
+"""Links have the rate that they should have, and slow ones are slow where they should be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from clusterboot import lab as labs
+
+pytestmark = pytest.mark.lab
+
+RECEIVE = """
+import socket, sys, time
+with socket.create_server((sys.argv[1], 7000)) as server:
+    print("ready", flush=True)
+    peer, _ = server.accept()
+    got, start = len(peer.recv(1)), time.perf_counter()
+    while data := peer.recv(1 << 20):
+        got += len(data)
+    print(got * 8 / (time.perf_counter() - start))
+"""
+
+SEND = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 7000)) as peer:
+    peer.sendall(bytes(int(sys.argv[2])))
+"""
+
+
+def throughput_bps(lab: labs.Lab, sender: str, receiver: str, size_bytes: int) -> float:
+    """Send between two machines, with this Python and in their networks: bits a second as received."""
+    there = next(m for m in lab.machines if m.name == receiver)
+
+    def inside(name: str, code: str, *args: str) -> list[str]:
+        init = next(m.init for m in lab.machines if m.name == name)
+        assert init
+        return ["nsenter", f"--net=/proc/{init.pid}/ns/net", sys.executable, "-c", code, *args]
+
+    with subprocess.Popen(
+        inside(receiver, RECEIVE, there.address), stdout=subprocess.PIPE, text=True
+    ) as receiving:
+        assert receiving.stdout
+        assert receiving.stdout.readline() == "ready\n"
+        subprocess.run(inside(sender, SEND, there.address, str(size_bytes)), check=True)
+        return float(receiving.stdout.read())
+
+
+@pytest.fixture(scope="module")
+def slow_lab(lab_root: str) -> Iterator[labs.Lab]:
+    """Links that a busy machine can keep up with."""
+    name = "t-slow-links"
+    try:
+        yield labs.up(name, nodes=3, rate="50mbit")
+    finally:
+        labs.down(name)
+
+
+def test_links_have_the_rate_asked_for(slow_lab: labs.Lab) -> None:
+    assert 0.7 < throughput_bps(slow_lab, "n1", "n2", 5_000_000) / 50e6 < 1.05
+    assert 0.7 < throughput_bps(slow_lab, "n2", "n1", 5_000_000) / 50e6 < 1.05
+
+
+@pytest.mark.parametrize(
+    ("fault", "slow"),
+    [
+        ("slow-nic", {("n1", "n2"), ("n2", "n1"), ("n1", "n3"), ("n3", "n1")}),
+        ("slow-out", {("n1", "n2"), ("n1", "n3")}),
+        ("slow-in", {("n2", "n1"), ("n3", "n1")}),
+        ("slow-pair:n2", {("n1", "n2"), ("n2", "n1")}),
+    ],
+)
+def test_slow_links_are_slow_where_they_should_be(
+    slow_lab: labs.Lab, fault: str, slow: set[tuple[str, str]]
+) -> None:
+    lab = slow_lab
+    pairs = [("n1", "n2"), ("n2", "n1"), ("n1", "n3"), ("n3", "n1"), ("n2", "n3")]
+    labs.break_node(lab.name, "n1", fault)
+
+    ratios = {pair: throughput_bps(lab, *pair, 300_000) / 50e6 for pair in pairs}
+    labs.mend(lab.name, "n1")
+    mended = {pair: throughput_bps(lab, *pair, 300_000) / 50e6 for pair in pairs}
+
+    assert {pair for pair, ratio in ratios.items() if ratio < 0.25} == slow
+    assert all(ratio > 0.5 for ratio in mended.values())

@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusterboot.launch.spec import Command
+from clusterboot.launch.supervise import RunEnd, Stream, parse_end, render_supervisor
+
+NONCE = "0123456789abcdef"
+FOLDER = ".ssh/clusterboot/lab/runs/r1"
+
+
+class Run:
+    """A supervisor under a real shell, as ssh would start it."""
+
+    def __init__(
+        self, shell: list[str], home: Path, program: str, env: Mapping[str, str], **options: int
+    ) -> None:
+        script = render_supervisor(
+            Command(argv, {"CLUSTERBOOT_RUN": "r1", **env}),
+            cluster="lab",
+            run_id="r1",
+            nonce=NONCE,
+            deadline_s=options.get("deadline_s", 600),
+            grace_s=options.get("grace_s", 1),
+            files={"hostfile": "it's n1\nn2 slots=2\n"},
+        )
+        self.process = subprocess.Popen(
+            [*shell, "-s"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "HOME": str(home)},
+        )
+        assert self.process.stdin
+        assert self.process.stdout
+        assert self.process.stderr
+        self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
+        self.stream = Stream(NONCE)
+        self.said = b""
+        self.stdin.write(script.encode())
+        self.stdin.flush()
+
+    def read_until(self, mark: bytes) -> None:
+        while mark not in self.said:
+            data = os.read(self.stdout.fileno(), 65536)
+            assert data, "the run ended too early"
+            self.said += self.stream.feed(data)
+
+    def finish(self) -> RunEnd:
+        self.said += self.stream.feed(self.stdout.read())
+        self.errors = self.stderr.read()
+        self.process.wait()
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            pipe.close()
+        assert self.stream.end
+        return self.stream.end
+
+
+@pytest.fixture
+def start(shell: list[str], home: Path) -> Callable[..., Run]:
+    def made(program: str, env: Mapping[str, str] | None = None, **options: int) -> Run:
+        return Run(shell, home, ("/bin/sh", "-c", program), env or {}, **options)
+
+    return made
+
+
+def test_both_streams_and_the_exit_code_come_through_untouched(start: Callable[..., Run]) -> None:
+    run = start(r"printf '\000\377no newline'; echo oops >&2; exit 3")
+
+    assert run.finish() == RunEnd("exited", 3)
+    assert run.said == b"\0\xffno newline"
+    assert run.errors == b"oops\n"
+
+
+def test_a_launcher_ended_by_a_signal_says_which(start: Callable[..., Run]) -> None:
+    run = start("kill -9 $$")
+
+    end = run.finish()
+
+    assert (end.how, end.signal, run.errors) == ("exited", 9, b"")
+
+
+def test_a_missing_launcher_is_127_and_said_on_stderr(shell: list[str], home: Path) -> None:
+    run = Run(shell, home, ("/no/such/mpirun",), {})
+
+    assert run.finish() == RunEnd("exited", 127)
+    assert b"/no/such/mpirun" in run.errors
+
+
+def test_the_launcher_runs_in_home_without_input_in_a_session_of_its_own(
+    start: Callable[..., Run], home: Path
+) -> None:
+    run = start('cat; pwd; umask; cut -d" " -f6 /proc/$$/stat; echo $$')
+    run.finish()
+    where, umask, session, pid = run.said.decode().split()
+
+    assert where == str(home)
+    assert session == pid
+    assert int(umask, 8) == _umask()
+
+
+def _umask() -> int:
+    old = os.umask(0o22)
+    os.umask(old)
+    return old
+
+
+def test_hostile_values_arrive_as_they_are_and_run_nothing(start: Callable[..., Run], home: Path) -> None:
+    value = "a'b\"c $(touch pwned) `touch pwned`\n; touch pwned #\\"
+
+    run = start('printf %s "$V"', {"V": value})
+    run.finish()
+
+    assert run.said == value.encode()
+    assert not (home / "pwned").exists()
+
+
+def test_the_run_folder_is_private_while_the_run_lives_and_gone_after(
+    start: Callable[..., Run], home: Path
+) -> None:
+    run = start(f"cat {FOLDER}/hostfile; stat -c %a .ssh {FOLDER}; cat {FOLDER}/supervisor")
+    run.finish()
+
+    assert run.said.startswith(b"it's n1\nn2 slots=2\n700\n700\n%d " % run.process.pid)
+    assert list(home.rglob("runs")) == []
+
+
+def test_a_run_folder_of_another_run_stays(start: Callable[..., Run], home: Path) -> None:
+    other = home / FOLDER / "../r2"
+    (home / FOLDER).parent.mkdir(parents=True)
+    other.parent.mkdir()
+    other.mkdir()
+
+    start("exit 0").finish()
+
+    assert [path.name for path in (home / FOLDER).parent.iterdir()] == ["r2"]
+
+
+def test_a_deadline_ends_a_run_that_ignores_sigterm(
+    start: Callable[..., Run], gone: Callable[[int], bool]
+) -> None:
+    run = start("trap '' TERM; echo $$; while :; do sleep 600; done", deadline_s=1)
+
+    assert run.finish().how == "deadline"
+    assert gone(int(run.said))
+
+
+def test_a_run_that_obeys_sigterm_may_say_goodbye(start: Callable[..., Run]) -> None:
+    run = start("trap 'echo bye; exit 0' TERM; sleep 600 & wait", deadline_s=1, grace_s=60)
+
+    assert run.finish().how == "deadline"
+    assert run.said == b"bye\n"
+
+
+def test_the_end_of_standard_input_ends_the_run(
+    start: Callable[..., Run], gone: Callable[[int], bool]
+) -> None:
+    run = start("echo ready $$; sleep 600")
+    run.read_until(b"\n")
+    run.stdin.close()
+
+    assert run.finish().how == "gone"
+    assert gone(int(run.said.split()[1]))
+
+
+def test_what_the_operator_sends_later_does_not_end_the_run(start: Callable[..., Run]) -> None:
+    run = start("echo ready; while [ ! -e go ]; do sleep 0.1; done; exit 4")
+    run.read_until(b"ready\n")
+    run.stdin.write(b"exit 9\n")
+    run.stdin.flush()
+    (Path(run_home(run)) / "go").touch()
+
+    assert run.finish() == RunEnd("exited", 4)
+
+
+def run_home(run: Run) -> str:
+    environ = Path(f"/proc/{run.process.pid}/environ").read_bytes().split(b"\0")
+    return next(line[5:].decode() for line in environ if line.startswith(b"HOME="))
+
+
+def test_a_signal_to_the_supervisor_ends_the_run(
+    start: Callable[..., Run], gone: Callable[[int], bool]
+) -> None:
+    run = start("echo $$; sleep 600")
+    run.read_until(b"\n")
+    run.process.terminate()
+
+    assert run.finish().how == "stopped"
+    assert gone(int(run.said))
+
+
+def test_processes_that_left_the_group_are_found_by_their_mark(
+    start: Callable[..., Run], gone: Callable[[int], bool]
+) -> None:
+    """As Open MPI's ssh clients do, which each take a group of their own."""
+    run = start("setsid sleep 600 & echo $!; exit 0")
+
+    assert run.finish() == RunEnd("exited", 0, killed=1)
+    assert gone(int(run.said))
+
+
+def test_nothing_else_of_the_user_is_touched(start: Callable[..., Run]) -> None:
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, "CLUSTERBOOT_RUN": "r10"}) as other:
+        start("exit 0").finish()
+        alive = other.poll() is None
+        other.kill()
+
+    assert alive
+
+
+def test_without_setsid_the_run_still_ends(
+    shell: list[str], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: Callable[[int], bool]
+) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("grep", "mkdir", "rm", "rmdir", "sleep", "tr", *shell[:1]):
+        (tools / name).symlink_to(which(name))
+    monkeypatch.setenv("PATH", str(tools))
+
+    program = "sleep 600 & echo $!; trap '' TERM; while :; do sleep 600; done"
+    run = Run(shell, home, ("/bin/sh", "-c", program), {})
+    run.read_until(b"\n")
+    run.stdin.close()
+
+    assert run.finish().how == "gone"
+    assert gone(int(run.said))
+
+
+def which(name: str) -> str:
+    return next(path for folder in ("/bin", "/usr/bin") if Path(path := f"{folder}/{name}").exists())
+
+
+def test_a_home_that_cannot_be_written_starts_nothing(start: Callable[..., Run], home: Path) -> None:
+    (home / ".ssh").write_text("not a folder")
+
+    run = start("touch ran")
+
+    assert run.finish() == RunEnd("not-started", 1)
+    assert not (home / "ran").exists()
+
+
+@pytest.mark.parametrize("bad", ["", "-x", "..", "a/b", "a b", "a;b", "$(x)", "a\nb"])
+@pytest.mark.parametrize("field", ["cluster", "run_id", "nonce", "file"])
+def test_names_that_are_more_than_names_are_refused(field: str, bad: str) -> None:
+    given_names = {"cluster": "lab", "run_id": "r1", "nonce": NONCE, "file": "hostfile"} | {field: bad}
+    file = given_names.pop("file")
+
+    with pytest.raises(ValueError, match="not usable"):
+        render_supervisor(Command(("x",), {}), deadline_s=1, files={file: ""}, **given_names)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("deadline_s", "grace_s"), [(0, 1), (1, 0)])
+def test_a_run_needs_time(deadline_s: int, grace_s: int) -> None:
+    with pytest.raises(ValueError, match="at least a second"):
+        render_supervisor(
+            Command(("x",), {}), cluster="a", run_id="b", nonce="c", deadline_s=deadline_s, grace_s=grace_s
+        )
+
+
+@given(
+    noise=st.binary(max_size=40),
+    output=st.binary(max_size=80) | st.just(b"\n" + NONCE.encode() + b" en"),
+    cuts=st.lists(st.integers(0, 200), max_size=12),
+)
+def test_however_the_bytes_come_the_frame_goes_and_the_output_stays(
+    noise: bytes, output: bytes, cuts: list[int]
+) -> None:
+    raw = b"%s\n%s begin\n%s\n%s end exited 7 1 0\n" % (noise, NONCE.encode(), output, NONCE.encode())
+    edges = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
+    stream = Stream(NONCE)
+
+    said = b"".join(stream.feed(raw[a:b]) for a, b in pairwise(edges))
+
+    assert said == output
+    assert stream.end == RunEnd("exited", 7, killed=1)
+
+
+@pytest.mark.parametrize(
+    "tail", ["", "\nother end exited 0 0 0\n", f"\n{NONCE} end exited 0 0", f"\n{NONCE} end fine 0 0 0\n"]
+)
+def test_a_stream_without_its_end_line_was_cut_off(tail: str) -> None:
+    assert parse_end(f"\n{NONCE} begin\n# Out of bounds values : 0 OK\n{tail}".encode(), NONCE) is None
+
+
+@given(st.binary())
+def test_an_end_is_never_read_out_of_foreign_bytes(raw: bytes) -> None:
+    assert parse_end(raw, NONCE) is None
