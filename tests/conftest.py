@@ -4,8 +4,10 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
+from operator_fixture import Operator
 
 from clusterboot import lab as labs
 
@@ -56,3 +58,9 @@ def make_lab(lab_root: str) -> Iterator[Callable[..., labs.Lab]]:
     yield make
     for name in names:
         labs.down(name)
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    """Somebody at a command line, with a home and a working folder that are nobody else's."""
+    return Operator(tmp_path)

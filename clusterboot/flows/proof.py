@@ -76,7 +76,8 @@ def _try(visit: Visit, logins: Iterable[Login], ip: Mapping[str, str]) -> tuple[
         return keys.parse_verify(result.answer.sections, session.name, mine)
 
     hosts = [host for host in visit.good if host.name in targets]
-    outcomes = visit.stage("logins", hosts, attempt)
+    count = sum(len(mine) for mine in targets.values())
+    outcomes = visit.stage(f"{count} logins", hosts, attempt)
     return tuple(failure for found in outcomes.values() for failure in found)
 
 

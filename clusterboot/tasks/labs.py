@@ -81,7 +81,8 @@ def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Ou
     if fault == "help":
         return Outcome(show=_show_faults, more={"faults": list(lab.FAULTS)})
     lab.break_node(name, node, fault)
-    return Outcome(show=lambda to: show_summary(to, [f"{node}: {fault}"], f"invoke lab.mend {node}"))
+    mending = f"invoke lab.mend {node}" + ("" if name == "lab" else f" --name {name}")
+    return Outcome(show=lambda to: show_summary(to, [f"{node}: {fault}"], mending))
 
 
 def _show_faults(to: Console) -> None:

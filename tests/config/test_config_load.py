@@ -153,6 +153,11 @@ def test_key_paths_are_relative_to_the_file_and_tilde_is_home(
     assert host.login.identity_files == (tmp_path / "keys/node",)
 
 
+def test_a_name_is_dialled_in_small_letters_as_openssh_does(load_text: Loader) -> None:
+    (host,) = load_text(fleet("hosts: [GPU1.Example]")).hosts
+    assert (host.name, host.login.hostname) == ("GPU1.Example", "gpu1.example")
+
+
 def test_folded_names_keep_order_and_zeros(load_text: Loader) -> None:
     cluster = load_text(fleet("hosts: [z, 'gpu[003,001-002]', 'a[1-2]b,last', 'rack1-[08-10].lan']"))
     assert [host.name for host in cluster.hosts] == [
@@ -189,12 +194,12 @@ def test_env_as_a_map_keeps_what_is_written(load_text: Loader) -> None:
     assert dict(cluster.env) == {"DEBUG": "yes", "N": "0o10", "S": "a b", "E": ""}
 
 
-def test_env_as_a_list_takes_bare_names_from_the_operator(
+def test_env_takes_bare_names_from_the_operator(
     write: Callable[[str], Path], environ: dict[str, str]
 ) -> None:
-    path = write("env: [A=1=2, TOKEN, B=]\n" + fleet("hosts: [a]"))
-    cluster = load(path, environ={**environ, "TOKEN": "secret"})
-    assert dict(cluster.env) == {"A": "1=2", "TOKEN": "secret", "B": ""}
+    for text in ("env: [A=1=2, TOKEN, B=]\n", "env: {A: 1=2, TOKEN: , B: ''}\n"):
+        cluster = load(write(text + fleet("hosts: [a]")), environ={**environ, "TOKEN": "secret"})
+        assert dict(cluster.env) == {"A": "1=2", "TOKEN": "secret", "B": ""}
 
 
 def test_a_network_may_have_host_bits(load_text: Loader) -> None:

@@ -182,6 +182,22 @@ def test_values_of_env_are_never_shown(problems_of: Refused) -> None:
     assert "hunter2" not in "".join(problems_of(text))
 
 
+def test_what_is_right_beside_what_is_wrong_is_checked_too(problems_of: Refused) -> None:
+    hops = "[{hostname: -x}, {hostname: ok, identity_file: /no/such/key}, {hostname: -y}]"
+    found = problems_of(f"type: fleet\nname: test\nssh_config: {{hosts: [a], proxy_jump: {hops}}}")
+    assert [problem.partition(";")[0] for problem in found] == [
+        "cluster.yaml:3: hostname: '-x' is not a host name",
+        "cluster.yaml:3: hostname: '-y' is not a host name",
+        "cluster.yaml:3: '/no/such/key' does not exist",
+    ]
+
+
+def test_a_file_s_name_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "\x1b[2J.yaml", environ={})
+    assert str(caught.value).isprintable()
+
+
 def test_a_file_s_words_cannot_steer_the_terminal(problems_of: Refused) -> None:
     (problem,) = problems_of('type: fleet\nname: test\nssh_config: {hosts: ["a\\e]0;x\\a\\u202E"]}')
     assert problem.isprintable()

@@ -186,6 +186,14 @@ def test_includes_are_relative_to_the_ssh_folder(load_text: Loader, configure: C
     assert [host.login.port for host in load_text(FLEET).hosts] == [2201, 2202]
 
 
+def test_includes_that_multiply_are_refused(problems_of: Refused, configure: Configure, home: Path) -> None:
+    (home / ".ssh/conf.d").mkdir()
+    for number in range(12):
+        (home / f".ssh/conf.d/{number}").write_text("Include conf.d/*\n")
+    configure("Include conf.d/*\n")
+    assert any("too many files include each other" in problem for problem in problems_of(FLEET))
+
+
 def test_another_file_takes_the_place_of_both(
     write: Callable[..., Path], configure: Configure, environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ class Run:
     """A supervisor under a real shell, as ssh would start it."""
 
     def __init__(
-        self, shell: list[str], home: Path, program: str, env: Mapping[str, str], **options: int
+        self, shell: list[str], home: Path, argv: tuple[str, ...], env: Mapping[str, str], **options: int
     ) -> None:
         script = render_supervisor(
             Command(argv, {"CLUSTERBOOT_RUN": "r1", **env}),
@@ -134,10 +134,7 @@ def test_the_run_folder_is_private_while_the_run_lives_and_gone_after(
 
 
 def test_a_run_folder_of_another_run_stays(start: Callable[..., Run], home: Path) -> None:
-    other = home / FOLDER / "../r2"
-    (home / FOLDER).parent.mkdir(parents=True)
-    other.parent.mkdir()
-    other.mkdir()
+    (home / FOLDER).with_name("r2").mkdir(parents=True)
 
     start("exit 0").finish()
 

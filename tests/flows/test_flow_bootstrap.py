@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from operator_fixture import Operator
+
+from clusterboot import lab as labs
+
+pytestmark = pytest.mark.lab
+
+
+def snapshot(lab: labs.Lab) -> dict[str, tuple[str, int, int, int]]:
+    """Everything below every node's home: content, time, inode and mode."""
+    found = {}
+    for node in lab.nodes:
+        home = lab.home(node.name)
+        for path in [home, *home.rglob("*")]:
+            stat = path.lstat()
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            found[f"{node.name}:{path}"] = (content, stat.st_mtime_ns, stat.st_ino, stat.st_mode)
+    return found
+
+
+def contents(lab: labs.Lab) -> dict[str, str]:
+    return {path: entry[0] for path, entry in snapshot(lab).items()}
+
+
+def test_bootstrap_twice_then_teardown_leaves_the_nodes_as_they_were(
+    make_lab: Callable[..., labs.Lab], operator: Operator
+) -> None:
+    lab = make_lab(nodes=8)
+    before = contents(lab)
+    cluster = ("--cluster", str(lab.cluster_file))
+
+    first = operator.document("bootstrap", *cluster)
+    assert [(host["name"], host["status"], host["changed"]) for host in first["hosts"]] == [
+        (f"n{number}", "ok", True) for number in range(1, 9)
+    ]
+    after_first = snapshot(lab)
+
+    second = operator.document("bootstrap", *cluster)
+    assert {(host["status"], host["changed"]) for host in second["hosts"]} == {("ok", False)}
+    assert second["changed_files"] == {}
+    assert snapshot(lab) == after_first
+
+    names = " ".join(f"{node.name} {node.address}" for node in lab.nodes)
+    for node in lab.nodes:
+        loop = f"for other in {names}; do ssh $other hostname || exit 1; done"
+        asked = operator.ssh(lab.name, node.name, loop)
+        expected = [other.name for other in lab.nodes for _ in range(2)]
+        assert (asked.returncode, asked.stdout.split(), asked.stderr) == (0, expected, "")
+
+    torn = operator.document("teardown", *cluster)
+    assert {(host["status"], host["changed"]) for host in torn["hosts"]} == {("ok", True)}
+    assert contents(lab) == before
+    for node in lab.nodes:
+        left = labs.node_exec(lab.name, node.name, ["ps", "-u", "ubuntu", "-o", "args="]).stdout
+        assert "clusterboot" not in left
+
+    again = operator.document("teardown", *cluster)
+    assert {(host["status"], host["changed"]) for host in again["hosts"]} == {("ok", False)}
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(
+    make_lab: Callable[..., labs.Lab], operator: Operator
+) -> None:
+    lab = make_lab(nodes=2)
+    before = snapshot(lab)
+    said = operator.document("bootstrap", "--cluster", str(lab.cluster_file), "--dry-run")
+    assert snapshot(lab) == before
+    assert not (operator.folder / "hostfiles").exists()
+    assert set(said["changed_files"]) == {"n1", "n2"}
+    assert "~/.ssh/config" in said["changed_files"]["n1"]
+
+
+def test_hostfiles_are_in_each_dialect(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:
+    lab = make_lab(nodes=2)
+    operator.document("bootstrap", "--cluster", str(lab.cluster_file))
+    folder = operator.folder / "hostfiles" / lab.name
+    one, two = (node.address for node in lab.nodes)
+    assert (folder / "openmpi").read_text() == f"{one} slots=1\n{two} slots=1\n"
+    assert (folder / "mpich").read_text() == f"{one}:1\n{two}:1\n"
+    assert (folder / "intelmpi").read_text() == f"{one}:1\n{two}:1\n"
+    assert (folder / "excluded").read_text() == ""
+    assert set(json.loads((folder / "nodes.json").read_text())) == {"n1", "n2"}
+
+
+def test_a_node_that_is_down_costs_only_itself(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:
+    lab = make_lab(nodes=4)
+    labs.break_node(lab.name, "n3", "sshd-stopped")
+    said = operator.document("bootstrap", "--cluster", str(lab.cluster_file), expect=3)
+    hosts = {host["name"]: host for host in said["hosts"]}
+    assert [hosts[name]["status"] for name in ("n1", "n2", "n4")] == ["ok"] * 3
+    assert (hosts["n3"]["status"], hosts["n3"]["stage"]) == ("unreachable", "connect")
+    assert "refused" in hosts["n3"]["cause"]
+    assert hosts["n3"]["remedy"]
+    folder = operator.folder / "hostfiles" / lab.name
+    assert (folder / "excluded").read_text().startswith("n3: connect: ")
+    assert len((folder / "openmpi").read_text().splitlines()) == 3
+
+    labs.mend(lab.name, "n3")
+    back = operator.document("bootstrap", "--cluster", str(lab.cluster_file))
+    assert {host["status"] for host in back["hosts"]} == {"ok"}
+    assert operator.ssh(lab.name, "n1", "ssh n3 hostname").stdout == "n3\n"
+
+    # Away again, it stays trusted: its lines are on the others' files as they were.
+    before = snapshot(lab)
+    labs.break_node(lab.name, "n3", "sshd-stopped")
+    operator.document("bootstrap", "--cluster", str(lab.cluster_file), expect=3)
+    assert snapshot(lab) == before
+
+
+def test_foreign_lines_survive_byte_for_byte(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:
+    lab = make_lab(nodes=2)
+    home = lab.home("n1")
+    keys, config = home / ".ssh/authorized_keys", home / ".ssh/config"
+    odd = keys.read_bytes() + b"# caf\xe9 \xff\r\n\n  ssh-rsa junk\r\nno newline at the end"
+    keys.write_bytes(odd)
+    config.write_bytes(b"Host elsewhere\r\n  User somebody\r\n")
+    for path in (keys, config):
+        labs.node_exec(lab.name, "n1", ["chown", "ubuntu:", f"/home/ubuntu/.ssh/{path.name}"])
+    cluster = ("--cluster", str(lab.cluster_file))
+    operator.document("bootstrap", *cluster)
+    assert keys.read_bytes().endswith(odd)
+    assert keys.read_bytes() != odd
+    assert operator.ssh(lab.name, "n2", "ssh n1 hostname").stdout == "n1\n"
+    operator.document("teardown", *cluster)
+    assert keys.read_bytes() == odd
+    assert config.read_bytes() == b"Host elsewhere\r\n  User somebody\r\n"
+
+
+def test_nodes_that_share_a_home_share_one_key(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:
+    lab = make_lab(nodes=3, shared_home=True)
+    before = contents(lab)
+    cluster = ("--cluster", str(lab.cluster_file))
+    said = operator.document("bootstrap", *cluster)
+    assert said["shared_homes"] == [["n1", "n2", "n3"]]
+    for source in ("n1", "n2", "n3"):
+        for target in ("n1", "n2", "n3"):
+            assert operator.ssh(lab.name, source, f"ssh {target} hostname").stdout == f"{target}\n"
+    second = operator.document("bootstrap", *cluster)
+    assert {host["changed"] for host in second["hosts"]} == {False}
+    operator.document("teardown", *cluster)
+    assert contents(lab) == before
+
+
+def test_a_plain_fleet_file_with_other_ports_and_users(
+    make_lab: Callable[..., labs.Lab], operator: Operator
+) -> None:
+    lab = make_lab(nodes=3)
+    run = lambda *argv: labs.node_exec(lab.name, "n2", argv)  # noqa: E731
+    run("/usr/sbin/sshd", "-p", "2222").check_returncode()
+    key = lab.folder / "node_key"
+    operator.write(
+        "fleet.dstack.yml",
+        f"""type: fleet
+name: private-fleet
+placement: cluster
+ssh_config:
+  user: ubuntu
+  identity_file: {key}
+  hosts:
+    - n1
+    - hostname: n2
+      port: 2222
+    - hostname: n3
+      internal_ip: {lab.nodes[2].address}
+  proxy_jump:
+    hostname: {lab.head_address}
+    user: ubuntu
+    identity_file: {lab.folder / "head_key"}
+""",
+    )
+    refused = operator.document("bootstrap", expect=5)
+    assert {host["status"] for host in refused["hosts"]} == {"untrusted"}
+    said = operator.document("bootstrap", "--accept-new")
+    assert {host["status"] for host in said["hosts"]} == {"ok"}
+    # What was accepted once is pinned: nothing has to be accepted again.
+    operator.document("bootstrap")
+    for source, target in (("n1", "n2"), ("n3", "n2"), ("n2", "n1")):
+        assert operator.ssh("private-fleet", source, f"ssh {target} hostname").stdout == f"{target}\n"
+    tested = operator.document("nccl-test", "-b", "1K", "-e", "1K", "-n", "1", "-w", "0")
+    assert [rank["host"] for rank in tested["tests"][0]["ranks"]] == ["n1", "n2", "n3"]
+
+
+def test_a_changed_host_key_is_refused_before_any_login(
+    make_lab: Callable[..., labs.Lab], operator: Operator
+) -> None:
+    lab = make_lab(nodes=2)
+    text = lab.cluster_file.read_text()
+    known = (lab.folder / "known_hosts").read_text().splitlines()
+    swapped = [line.replace("n2", "nX").replace("n1", "n2").replace("nX", "n1") for line in known]
+    operator.write("known_hosts", "\n".join(swapped) + "\n")
+    operator.write("cluster.yaml", text.replace(str(lab.folder / "known_hosts"), "known_hosts"))
+    said = operator.document("bootstrap", "--accept-new", expect=5)
+    assert {(host["status"], host["stage"]) for host in said["hosts"]} == {("untrusted", "hostkey")}
+    assert f"{operator.folder / 'known_hosts'}:" in said["hosts"][0]["cause"]

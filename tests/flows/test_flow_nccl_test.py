@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from operator_fixture import Operator
+
+from clusterboot import lab as labs
+
+pytestmark = pytest.mark.lab
+
+# A rate at which the links, and not this machine's cores, are what limits 8 ranks at once.
+RATE_BITS = 100_000_000
+
+
+def test_a_lab_is_measured_at_the_rate_of_its_links(
+    make_lab: Callable[..., labs.Lab], operator: Operator
+) -> None:
+    lab = make_lab(nodes=8, rate="100mbit")
+    cluster = ("--cluster", str(lab.cluster_file))
+    operator.document("bootstrap", *cluster)
+    said = operator.document(
+        "nccl-test",
+        *cluster,
+        "--collective",
+        "sendrecv",
+        "-b",
+        "64K",
+        "-e",
+        "4M",
+        "-f",
+        "4",
+        "-n",
+        "3",
+        "-w",
+        "1",
+    )
+    (test,) = said["tests"]
+    assert test["collective"] == "sendrecv"
+    assert sorted(rank["host"] for rank in test["ranks"]) == [f"n{number}" for number in range(1, 9)]
+    assert [row["size_bytes"] for row in test["rows"]] == [65536, 262144, 1048576, 4194304]
+    assert (said["verdict"], test["verdict"], test["problems"]) == ("ok", "ok", [])
+    assert said["backend"] == "mpi"
+    assert "MPI, host memory" in said["what"]
+    largest = test["rows"][-1]["out_of_place"]
+    assert largest["wrong"] == 0
+    assert largest["busbw_gbps"] == pytest.approx(RATE_BITS / 8 / 1e9, rel=0.15)
+
+    folder = Path(said["folder"])
+    assert folder.parent == operator.folder / "results" / lab.name
+    assert json.loads((folder / "result.json").read_text())["verdict"] == "ok"
+    assert "Collective test starting: sendrecv" in (folder / "run.log").read_text()
+
+    # The same rate again is no worse than the baseline; ten times more was asked than there is.
+    baseline = str(folder / "result.json")
+    short = ("--collective", "sendrecv", "-b", "4M", "-e", "4M", "-n", "2", "-w", "1")
+    assert operator.document("nccl-test", *cluster, *short, "--baseline", baseline)["verdict"] == "ok"
+    slow = operator.document("nccl-test", *cluster, *short, "--min-busbw", "0.125", expect=6)
+    assert slow["verdict"] == "slow"
+
+    operator.document("teardown", *cluster)
+    for node in lab.nodes:
+        assert not (lab.home(node.name) / ".ssh/clusterboot").exists()
+
+
+def test_every_collective_runs_and_no_process_stays(lab: labs.Lab, operator: Operator) -> None:
+    cluster = ("--cluster", str(lab.cluster_file), "--hosts", "n[1-3]")
+    operator.document("bootstrap", *cluster)
+    try:
+        names = "all_reduce,all_gather,reduce_scatter,broadcast,reduce,alltoall,sendrecv"
+        said = operator.document(
+            "nccl-test",
+            *cluster,
+            "--collective",
+            names,
+            "-b",
+            "1K",
+            "-e",
+            "16K",
+            "-f",
+            "4",
+            "-n",
+            "2",
+            "-w",
+            "1",
+        )
+        assert [test["collective"] for test in said["tests"]] == names.split(",")
+        assert {(test["verdict"], len(test["ranks"]), len(test["rows"])) for test in said["tests"]} == {
+            ("ok", 3, 3)
+        }
+        for node in lab.nodes:
+            running = labs.node_exec(lab.name, node.name, ["ps", "-u", "ubuntu", "-o", "comm="]).stdout
+            assert not {"orted", "mpirun", "collbench"} & set(running.split())
+    finally:
+        operator.document("teardown", *cluster)
+
+
+def test_a_node_that_is_down_is_left_out_of_the_benchmark(lab: labs.Lab, operator: Operator) -> None:
+    cluster = ("--cluster", str(lab.cluster_file), "--hosts", "n[5-8]")
+    operator.document("bootstrap", *cluster)
+    labs.break_node(lab.name, "n6", "sshd-stopped")
+    try:
+        said = operator.document(
+            "nccl-test", *cluster, "-b", "1K", "-e", "1K", "-n", "1", "-w", "0", expect=3
+        )
+        assert [host["name"] for host in said["hosts"] if host["status"] != "ok"] == ["n6"]
+        assert [rank["host"] for rank in said["tests"][0]["ranks"]] == ["n5", "n7", "n8"]
+        assert said["verdict"] == "ok"
+    finally:
+        labs.mend(lab.name, "n6")
+        operator.document("teardown", *cluster)
+
+
+def test_without_a_bootstrap_the_benchmark_says_what_to_do(lab: labs.Lab, operator: Operator) -> None:
+    done = operator.run("nccl-test", "--cluster", str(lab.cluster_file), "--hosts", "n1")
+    assert done.returncode == 3
+    assert "run bootstrap" in done.stdout

@@ -1,0 +1,63 @@
+"""An operator for tests: a home and a working folder of their own, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Runs ``clusterboot`` as a user would, in ``folder``, with ``folder`` as home."""
+
+    folder: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("CLUSTERBOOT_CLUSTER")}
+        kept.pop("SSH_AUTH_SOCK", None)
+        # Without a lab of the test's own, no lab at all: not a developer's that happens to run.
+        kept.setdefault("CLUSTERBOOT_LAB_ROOT", str(self.folder / "labs"))
+        return {**kept, "HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), **more}
+
+    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "clusterboot", *args],
+            cwd=self.folder,
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def document(self, *args: str, expect: int = 0) -> dict[str, Any]:
+        done = self.run(*args, "--json")
+        assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        document: dict[str, Any] = json.loads(done.stdout)
+        assert document["exit_code"] == expect
+        return document
+
+    def ssh(self, cluster: str, host: str, command: str) -> subprocess.CompletedProcess[str]:
+        config = f"hostfiles/{cluster}/ssh_config"
+        return subprocess.run(
+            ["ssh", "-F", config, host, command],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path

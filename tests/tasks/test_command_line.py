@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+from operator_fixture import Operator
+
+GOOD = """type: fleet
+name: mine
+ssh_config:
+  user: me
+  hosts: [n1]
+"""
+
+
+def error_of(done_stderr: str) -> str:
+    (line,) = [line for line in done_stderr.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def refused(operator: Operator, *args: str) -> str:
+    """Run a command that must end with exit code 2, one message and no traceback; give the message."""
+    done = operator.run(*args)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: ") == 1
+    return done.stderr
+
+
+def test_no_cluster_file(operator: Operator) -> None:
+    said = refused(operator, "bootstrap")
+    for way in ("--cluster", "CLUSTERBOOT_CLUSTER", "cluster.yaml", "lab.up"):
+        assert way in said
+
+
+def test_a_cluster_file_that_is_not_there(operator: Operator) -> None:
+    assert "nowhere.yaml" in refused(operator, "bootstrap", "--cluster", "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type: fleet\nname: [", ("cluster.yaml:", "YAML")),
+        (GOOD + "nodez: 3\n", ("cluster.yaml:6", "nodez")),
+        (GOOD.replace("[n1]", "[n1, n1]"), ("cluster.yaml:5", "n1")),
+        (GOOD.replace("[n1]", "['-oProxyCommand=x']"), ("cluster.yaml:5", "-oProxyCommand=x")),
+        (GOOD + "  identity_file: /no/such/key\n", ("cluster.yaml:6", "/no/such/key")),
+    ],
+)
+def test_a_bad_cluster_file_names_line_and_remedy(
+    operator: Operator, text: str, words: tuple[str, ...]
+) -> None:
+    operator.write("cluster.yaml", text)
+    said = refused(operator, "bootstrap")
+    for word in words:
+        assert word in said
+    assert ";" in said
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("bootstrap", "--bogus"),
+        ("no-such-task",),
+        ("bootstrap", "--keys", "magic"),
+        ("bootstrap", "--fanout", "zero"),
+        ("bootstrap", "--deadline", "-1"),
+        ("nccl-test", "--collective", "all_the_things"),
+        ("nccl-test", "-b", "huge"),
+        ("nccl-test", "-b", "2M", "-e", "1M"),
+        ("nccl-test", "--backend", "magic"),
+        ("nccl-test", "--baseline", "nowhere.json"),
+        ("nccl-test", "--launch-from", "n9"),
+        ("bootstrap", "--hosts", "n9"),
+        ("bootstrap", "--hosts", "n["),
+        ("nccl-parse", "nowhere.log"),
+        ("run", " "),
+        ("lab.up", "--nodes", "0"),
+        ("lab.up", "--rate", "fast"),
+        ("lab.up", "--name", "../x"),
+    ],
+)
+def test_a_bad_option_is_refused(operator: Operator, args: tuple[str, ...]) -> None:
+    operator.write("cluster.yaml", GOOD)
+    refused(operator, *args)
+
+
+def test_json_says_the_error_too(operator: Operator) -> None:
+    done = operator.run("bootstrap", "--json")
+    assert done.returncode == 2
+    document = json.loads(done.stdout)
+    assert document["schema"] == "clusterboot/1"
+    assert document["exit_code"] == 2
+    assert document["error"]["remedy"]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_a_head_that_cannot_be_reached_is_one_failure(operator: Operator, closed_port: int) -> None:
+    head = f"  proxy_jump: me@127.0.0.1:{closed_port}\n"
+    operator.write("cluster.yaml", GOOD.replace("[n1]", "['n[1-40]']") + head)
+    done = operator.run("bootstrap")
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "127.0.0.1" in line]
+    assert "n[1-40]" in line
+    assert "gateway" in line
+
+
+def test_every_task_explains_itself(operator: Operator) -> None:
+    listed = operator.run("--list")
+    assert listed.returncode == 0
+    for task in ("bootstrap", "facts", "nccl-test", "nccl-parse", "run", "teardown", "lab.up", "lab.down"):
+        assert f"  {task} " in listed.stdout
+        assert operator.run("--help", task).returncode == 0
