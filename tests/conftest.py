@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from operator_fixture import Operator
 
 from clusterboot import lab as labs
+from operator_fixture import Operator
 
 _obstacle = cache(labs.obstacle)
 

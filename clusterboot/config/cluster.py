@@ -101,7 +101,7 @@ class Cluster:
 
     ``hosts`` is in the file's order, folded names expanded; ``network`` the interconnect's
     subnet where the file names one; ``env`` goes to every rank; ``warnings`` are lines for
-    standard error; ``unselected`` are the names of the file's hosts that were left out on request.
+    standard error; ``all_names`` names the file's hosts in order, also those left out on request.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Cluster:
     env: Mapping[str, str] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
     warnings: tuple[str, ...] = ()
-    unselected: tuple[str, ...] = ()
+    all_names: tuple[str, ...] = ()
 
     @property
     def gateways(self) -> tuple[Login, ...]:

@@ -67,6 +67,7 @@ def load(
         env=env,
         options=options,
         warnings=tuple(warnings),
+        all_names=tuple(host.name for host in all_hosts),
     )
 
 

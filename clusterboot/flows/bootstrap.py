@@ -95,7 +95,8 @@ def _members(
     ip = {entry.host: entry.ip for entry in addresses.addresses}
     owner = {name: group[0] for group in groups for name in group}
     known = {member.name: member for member in members_state.load(context.state_dir)}
-    names = [host.name for host in context.cluster.hosts] + list(context.cluster.unselected)
+    # A key keeps the name it had: with a shared home, whoever is first today may not be tomorrow.
+    owner_of_key = {member.public_key: member.key_owner for member in known.values()}
     for host in visit.good:
         answer = surveyed[host.name]
         try:
@@ -105,13 +106,13 @@ def _members(
                 answer.keys,
                 address=ip[host.name],
                 seen_host_key=answer.host_key,
-                key_owner=owner[host.name],
+                key_owner=owner_of_key.get(answer.keys.public_key or "", owner[host.name]),
             )
         except PartialError as error:
             # In a dry run a node has no key yet; there is nothing wrong with that.
             if not context.dry_run:
                 visit.ledger.fail(host.name, error)
-    return tuple(known[name] for name in names if name in known)
+    return tuple(known[name] for name in context.cluster.all_names if name in known)
 
 
 def _distribute(
@@ -126,14 +127,8 @@ def _distribute(
     Returns: the files that changed, or in a dry run would, by host.
     """
     cluster = context.cluster
-    away = {host.name for host in cluster.hosts} | set(cluster.unselected)
-    plans = keys.plan(
-        cluster.name,
-        members,
-        {name: answer.keys for name, answer in surveyed.items()},
-        groups,
-        keep_hosts=away,
-    )
+    surveys = {name: answer.keys for name, answer in surveyed.items()}
+    plans = keys.plan(cluster.name, members, surveys, groups, keep_hosts=cluster.all_names)
     todo: dict[str, HomePlan] = {}
     for writer, plan in plans.items():
         if isinstance(plan, HomePlan):

@@ -108,7 +108,9 @@ class Stream:
     """
 
     def __init__(self, nonce: str) -> None:
-        mark = b"\n" + nonce.encode() + b" "
+        # The end line may follow an unfinished one of the launcher's. It has no newline of its
+        # own before it, or the last line of a table would wait here for the next.
+        mark = nonce.encode() + b" "
         self._begin = mark + b"begin\n"
         self._last = mark + b"end "
         self._begun = False
@@ -122,7 +124,7 @@ class Stream:
         """
         self._pending += data
         if not self._begun:
-            _, found, rest = (b"\n" + self._pending).partition(self._begin)
+            _, found, rest = self._pending.partition(self._begin)
             if not found:
                 return b""
             self._begun, self._pending = True, rest

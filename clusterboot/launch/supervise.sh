@@ -1,7 +1,7 @@
 # Start the launcher in a session of its own and see to it that the run ends: by itself, at
 # its deadline, or when standard input closes because nobody is there any more.
 
-say() { printf '\n%s %s\n' "$nonce" "$*"; }
+say() { printf '%s %s\n' "$nonce" "$*"; }
 
 # The process' state and start time stand after its name, which may have spaces in it.
 stat_field() {

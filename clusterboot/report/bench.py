@@ -10,17 +10,18 @@ from rich.text import Text
 from clusterboot.bench.records import LogReport, Placement, Row, Verdict
 from clusterboot.diagnose.verdict import LogJudgement
 from clusterboot.printable import one_line
+from clusterboot.report.say import say
 from clusterboot.units import format_size
 
 _BAR_WIDTH = 44
 
 
-def head(collective: str, row: Row) -> tuple[str, str]:
-    """Write the two lines above a collective's rows."""
-    what = f"{collective} {row.dtype}" + (f" {row.redop}" if row.redop not in (None, "none") else "")
+def head(collective: str, row: Row) -> tuple[str, str, str]:
+    """Write the lines above a collective's rows: what it is, and the columns."""
+    what = f"{collective}, {row.dtype}" + (f", {row.redop}" if row.redop not in (None, "none") else "")
     halves = f"{'out-of-place (us, GB/s)':^31} {'in-place (us, GB/s)':^31}"
     columns = f"{'time':>10}{'algbw':>8}{'busbw':>8}{'wrong':>6}"
-    return f"{what:<14.14}{halves}".rstrip(), f"{'size':>12}  {columns}{columns}"
+    return what, f"{'':14}{halves}".rstrip(), f"{'size':>12}  {columns}{columns}"
 
 
 def line(row: Row) -> str:
@@ -72,7 +73,7 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 def show_verdict(to: Console, report: LogReport, judgement: LogJudgement) -> None:
     """Print a log's verdict with its reason, then each test's, each problem, and the remarks."""
-    to.print(_verdict(report.verdict, judgement.overall.reason), soft_wrap=True)
+    say(to, _verdict(report.verdict, judgement.overall.reason))
     if len(report.tests) > 1:
         for test, judged in zip(report.tests, judgement.tests, strict=True):
             to.print(
@@ -85,9 +86,9 @@ def show_verdict(to: Console, report: LogReport, judgement: LogJudgement) -> Non
         )
         line = Text(f"  {where}{problem.kind}: {one_line(problem.text, 300)}", style="red")
         line.append(f"; {problem.remedy}", style="dim")
-        to.print(line, soft_wrap=True)
+        say(to, line)
     for note in judgement.overall.notes:
-        to.print(Text(f"  note: {note}", style="dim"), soft_wrap=True)
+        say(to, Text(f"  note: {note}", style="dim"))
 
 
 def _verdict(verdict: Verdict, reason: str, indent: str = "") -> Text:

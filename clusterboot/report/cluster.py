@@ -13,6 +13,7 @@ from clusterboot.facts import differences
 from clusterboot.facts.records import NodeFacts
 from clusterboot.printable import one_line, printable
 from clusterboot.report.folding import by_value, fold
+from clusterboot.report.say import say
 
 
 def show_failures(console: Console, hosts: Sequence[HostResult]) -> None:
@@ -24,7 +25,7 @@ def show_failures(console: Console, hosts: Sequence[HostResult]) -> None:
         line = Text.assemble((fold(names), "bold"), " ", (status, "red"), told)
         if remedy:
             line.append(f"; {remedy}", style="dim")
-        console.print(line, soft_wrap=True)
+        say(console, line)
 
 
 def count_states(hosts: Sequence[HostResult]) -> str:
@@ -49,7 +50,7 @@ def show_nodes(console: Console, facts: Mapping[str, NodeFacts]) -> None:
         values = {host.host: host.value for host in difference.odd}
         told = "; ".join(f"{fold(names)} {printable(value)}" for value, names in by_value(values))
         usual = printable(difference.usual)
-        console.print(Text(f"* {difference.fact}: {told} (others {usual})", style="yellow"), soft_wrap=True)
+        say(console, Text(f"* {difference.fact}: {told} (others {usual})", style="yellow"))
     show_clocks(console, facts)
 
 
@@ -68,9 +69,9 @@ def show_clocks(console: Console, facts: Mapping[str, NodeFacts]) -> None:
 def show_summary(console: Console, lines: Sequence[str], next_command: str | None) -> None:
     """Print the closing lines of a command, and what to try next."""
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        say(console, Text(line))
     if next_command:
-        console.print(Text.assemble("Next: ", (next_command, "bold cyan")), soft_wrap=True)
+        say(console, Text.assemble("Next: ", (next_command, "bold cyan")))
 
 
 # Certificates and logs stop making sense beyond it; NTP keeps far below.

@@ -37,7 +37,7 @@ class Terminal:
         """Begin a line for a stage on so many hosts."""
         self.finish()
         self._title, self._counts = title, Counter()
-        if self._console.is_terminal:
+        if self._console.is_terminal and hosts:
             self._progress = Progress(
                 SpinnerColumn(finished_text="[green]✓[/]"),
                 TextColumn("{task.description:<18}"),
@@ -61,7 +61,8 @@ class Terminal:
             self._progress.stop()
             self._progress = None
         elif self._title:
-            self._console.print(f"{self._title}: {_plain_states(self._counts)}", highlight=False)
+            mark = "[green]✓[/] " if self._console.is_terminal else ""
+            self._console.print(f"{mark}{self._title}: {_plain_states(self._counts)}", highlight=False)
         self._title = ""
 
     def note(self, line: str) -> None:

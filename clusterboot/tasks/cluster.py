@@ -19,6 +19,7 @@ from clusterboot.flows.teardown import TornDown, teardown
 from clusterboot.printable import printable
 from clusterboot.report import cluster as report
 from clusterboot.report.folding import by_value, fold
+from clusterboot.report.say import say
 from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import SHARED, choice, context
 
@@ -149,9 +150,9 @@ def _show_answers(to: Console, result: CommandRun) -> None:
         head = Text(fold(names), style="bold")
         if status:
             head.append(f" exit status {status}", style="red")
-        to.print(head, soft_wrap=True)
+        say(to, head)
         if text:
-            to.print(Text(printable(text).rstrip("\n")), soft_wrap=True)
+            say(to, Text(printable(text).rstrip("\n")))
     report.show_failures(to, [host for host in result.hosts if host.name not in result.answers])
 
 

@@ -3,12 +3,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from operator_fixture import Operator
 
 from clusterboot import lab as labs
+from operator_fixture import Operator
 
 pytestmark = pytest.mark.lab
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from operator_fixture import Operator
 
 from clusterboot import lab as labs
+from operator_fixture import Operator
 
 pytestmark = pytest.mark.lab
 

@@ -264,13 +264,13 @@ def test_a_run_needs_time(deadline_s: int, grace_s: int) -> None:
 
 @given(
     noise=st.binary(max_size=40),
-    output=st.binary(max_size=80) | st.just(b"\n" + NONCE.encode() + b" en"),
+    output=st.binary(max_size=80) | st.just(b"row\n" + NONCE.encode() + b" en"),
     cuts=st.lists(st.integers(0, 200), max_size=12),
 )
 def test_however_the_bytes_come_the_frame_goes_and_the_output_stays(
     noise: bytes, output: bytes, cuts: list[int]
 ) -> None:
-    raw = b"%s\n%s begin\n%s\n%s end exited 7 1 0\n" % (noise, NONCE.encode(), output, NONCE.encode())
+    raw = b"%s%s begin\n%s%s end exited 7 1 0\n" % (noise, NONCE.encode(), output, NONCE.encode())
     edges = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
     stream = Stream(NONCE)
 
@@ -281,10 +281,17 @@ def test_however_the_bytes_come_the_frame_goes_and_the_output_stays(
 
 
 @pytest.mark.parametrize(
-    "tail", ["", "\nother end exited 0 0 0\n", f"\n{NONCE} end exited 0 0", f"\n{NONCE} end fine 0 0 0\n"]
+    "tail", ["", "other end exited 0 0 0\n", f"{NONCE} end exited 0 0", f"{NONCE} end fine 0 0 0\n"]
 )
 def test_a_stream_without_its_end_line_was_cut_off(tail: str) -> None:
-    assert parse_end(f"\n{NONCE} begin\n# Out of bounds values : 0 OK\n{tail}".encode(), NONCE) is None
+    assert parse_end(f"{NONCE} begin\n# Out of bounds values : 0 OK\n{tail}".encode(), NONCE) is None
+
+
+def test_a_finished_line_is_given_out_at_once() -> None:
+    stream = Stream(NONCE)
+    stream.feed(f"{NONCE} begin\n".encode())
+
+    assert stream.feed(b"   8  2  float\n") == b"   8  2  float\n"
 
 
 @given(st.binary())

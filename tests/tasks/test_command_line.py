@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+
 from operator_fixture import Operator
 
 GOOD = """type: fleet
