@@ -46,7 +46,8 @@ class NcclTestOptions:
     """What to run, and what to hold it against.
 
     ``timeout_s`` bounds each launch in whole seconds. ``ranks_per_node`` stands for the
-    hostfile's slots where it is given; ``launch_from`` for the first good node.
+    hostfile's slots where it is given; ``launch_from`` for the first good node;
+    ``end_bytes_on_gpus`` for the sweep's largest size where nccl-tests runs.
     """
 
     bench: BenchOptions
@@ -54,6 +55,7 @@ class NcclTestOptions:
     expectation: Expectation = field(default_factory=Expectation)
     launch_from: str | None = None
     ranks_per_node: int | None = None
+    end_bytes_on_gpus: int | None = None
     timeout_s: int = 900
 
 
@@ -99,6 +101,9 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
         plan = _prepare(visit, options)
         if plan is None:
             return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows))
+        if plan.backend == "nccl-tests" and options.end_bytes_on_gpus:
+            bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
+            options = replace(options, bench=bench)
         specs = _specs(visit, plan, options)
         folder = result_folder(context, "nccl-test")
         log = LineLog(folder / "run.log", _live(context.events, options.bench.collectives))

@@ -26,6 +26,10 @@ from clusterboot.tasks.options import SHARED, choice, context, number, whole
 from clusterboot.units import parse_size
 
 _BACKENDS = ("auto", "nccl-tests", "mpi")
+# Twenty iterations of 64 MiB over a gigabit link would take half a minute a placement.
+_SIZE_CAP_S = 2.0
+# Where the plateau of today's fabrics surely is; nccl-tests takes less where memory is short.
+_GPU_END_BYTES = 8 * 1024**3
 
 
 @command(
@@ -34,9 +38,9 @@ _BACKENDS = ("auto", "nccl-tests", "mpi")
     collective="which, separated by commas (default all_reduce)",
     backend="auto, nccl-tests or mpi (default auto)",
     b="smallest size (default 8)",
-    e="largest size (default 64M)",
+    e="largest size (default 64M in host memory, 8G on GPUs)",
     f="factor between sizes (default 2)",
-    n="iterations a size (default 20)",
+    n="iterations a size (default 20, fewer where a size would take long)",
     w="warm-up iterations (default 5)",
     c="1 to check the data, 0 not to (default 1)",
     min_busbw="GB/s that the plateau must reach",
@@ -50,9 +54,9 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     collective: str = "all_reduce",
     backend: str = "auto",
     b: str = "8",
-    e: str = "64M",
+    e: str = "",
     f: str = "2",
-    n: str = "20",
+    n: str = "",
     w: str = "5",
     c: str = "1",
     min_busbw: str = "",
@@ -64,11 +68,12 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     bench = BenchOptions(
         collectives=tuple(name.strip() for name in collective.split(",")),
         begin_bytes=_size("-b", b),
-        end_bytes=_size("-e", e),
+        end_bytes=_size("-e", e or "64M"),
         factor=whole("-f", f, 2) or 2,
         iterations=whole("-n", n, 1) or 20,
         warmup=_count("-w", w),
         check=_count("-c", c),
+        cap_s=None if n else _SIZE_CAP_S,
     )
     choice("--backend", backend, _BACKENDS)
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
@@ -82,7 +87,12 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     if at.cluster.options.expected_busbw_gbps and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gbps, source="the cluster file")
     options = NcclTestOptions(
-        bench, cast(BackendChoice, backend), expectation, launch_from or None, ranks_per_node
+        bench,
+        backend=cast(BackendChoice, backend),
+        expectation=expectation,
+        launch_from=launch_from or None,
+        ranks_per_node=ranks_per_node,
+        end_bytes_on_gpus=None if e else _GPU_END_BYTES,
     )
     result = nccl_test(at, options)
     more = _document(result)

@@ -25,6 +25,8 @@ from clusterboot.tasks.options import SHARED, choice, context
 
 Options = Mapping[str, Any]
 _VERIFY = ("launch", "full", "none")
+# A command without --deadline may be an installation; it is not meant to hang for ever.
+_COMMAND_TIMEOUT_S = 3600.0
 
 
 @command(
@@ -130,7 +132,7 @@ def run_task(session: Session, shell_command: str, shared: Options) -> Outcome:
     if at.dry_run:
         names = [host.name for host in at.cluster.hosts]
         return Outcome(show=lambda to: to.print(Text(f"Would run on {fold(names)}: {shell_command}")))
-    result = run_command(at, shell_command, at.deadline_s)
+    result = run_command(at, shell_command, at.deadline_s or _COMMAND_TIMEOUT_S)
     answers = {
         name: {
             "exit_code": said.exit_code,
