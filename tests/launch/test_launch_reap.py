@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -45,14 +46,14 @@ def answer(shell: list[str], section: str, home: Path, run_id: str = "a1b2") -> 
 def test_ranks_and_daemons_of_the_run_go_and_nothing_else(
     shell: list[str], home: Path, spawn: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    wait = "trap '' TERM; sleep 600 & wait"
-    rank = spawn("sh", "-c", wait, CLUSTERBOOT_RUN="a1b2")
-    daemon = spawn("sh", "-c", wait, "orted", "-mca", "clusterboot_run", "a1b2", "-mca", "plm", "rsh")
+    wait = (sys.executable, "-c", "import signal; signal.pause()")
+    rank = spawn(*wait, CLUSTERBOOT_RUN="a1b2")
+    daemon = spawn(*wait, "-mca", "clusterboot_run", "a1b2", "-mca", "plm", "rsh")
     others = [
         spawn("sleep", "600", CLUSTERBOOT_RUN="a1b"),
         spawn("sleep", "600", CLUSTERBOOT_RUN="a1b2c"),
         spawn("sleep", "600", OTHER_CLUSTERBOOT_RUN="a1b2"),
-        spawn("sh", "-c", "sleep 600; :", "a1b2"),
+        spawn(*wait, "-mca", "other", "a1b2"),
     ]
 
     reaped = parse_reaped(answer(shell, "reap", home))

@@ -204,6 +204,15 @@ def test_processes_that_left_the_group_are_found_by_their_mark(
     assert gone(int(run.said))
 
 
+def test_processes_that_lost_their_mark_go_with_the_group(
+    start: Callable[..., Run], gone: Callable[[int], bool]
+) -> None:
+    run = start("trap '' TERM; env -i sleep 600 & echo $!; wait", deadline_s=1)
+
+    assert run.finish().how == "deadline"
+    assert gone(int(run.said))
+
+
 def test_nothing_else_of_the_user_is_touched(start: Callable[..., Run]) -> None:
     with subprocess.Popen(["sleep", "600"], env={**os.environ, "CLUSTERBOOT_RUN": "r10"}) as other:
         start("exit 0").finish()

@@ -110,7 +110,7 @@ def test_every_node_is_reached_once_by_one_that_runs_already(
         ready = [login for login in waiting if login.source in running]
         assert ready
         running |= {login.target for login in ready}
-        waiting = [login for login in waiting if login.source not in running]
+        waiting = [login for login in waiting if login not in ready]
 
 
 def test_a_radix_below_two_is_no_tree() -> None:
