@@ -157,7 +157,7 @@ def _show(to: Console, result: Benchmarked) -> None:
     if result.report is None or result.judgement is None:
         show_summary(to, ["No node could be benchmarked"], "invoke bootstrap")
         return
-    for test in result.report.tests:
+    for test in (each for each in result.report.tests if each.rows):
         to.print()
         to.print(Text(f"{test.collective}: busbw over size, the better placement", style="bold"))
         for line in report.bars(test.rows):
