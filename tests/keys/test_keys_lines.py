@@ -148,7 +148,9 @@ def test_known_hosts_has_every_host_key_under_the_name_that_config_gives_it() ->
         (None, False),
     ],
 )
-def test_a_cheap_key_exchange_is_asked_for_only_where_the_default_is_dear(version: str | None, asks: bool) -> None:
+def test_a_cheap_exchange_is_asked_for_only_where_the_default_is_dear(
+    version: str | None, asks: bool
+) -> None:
     assert prefers_cheap_exchange(version) is asks
 
 
@@ -158,7 +160,8 @@ def survey_of(authorized_keys: NodeFile) -> Survey:
 
 
 def test_a_file_in_whose_place_something_else_is_stops_its_home_and_no_other() -> None:
-    good, bad = survey_of(file(b"")), survey_of(NodeFile(".ssh/authorized_keys", "unusable", problem="a FIFO"))
+    good = survey_of(file(b""))
+    bad = survey_of(NodeFile(".ssh/authorized_keys", "unusable", problem="a FIFO"))
     plans = plan("lab", MEMBERS[:2], {"n1": good, "n2": bad}, [["n1"], ["n2"]], keep_hosts=())
     assert isinstance(plans["n1"], HomePlan)
     assert len(plans["n1"].edits) == 4
