@@ -22,7 +22,7 @@ from clusterboot.flows.results import save
 from clusterboot.report import bench as report
 from clusterboot.report.cluster import show_failures, show_summary
 from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import SHARED, choice, context, number, whole
+from clusterboot.tasks.options import SHARED, choice, context, next_command, number, whole
 from clusterboot.units import parse_size
 
 _BACKENDS = ("auto", "nccl-tests", "mpi")
@@ -101,7 +101,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         result.exit_code,
         result.hosts,
         more,
-        lambda to: _show(to, result),
+        lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
         save=(lambda text: save(folder, text)) if folder else None,
     )
 
@@ -152,10 +152,10 @@ def _document(result: Benchmarked) -> dict[str, Any]:
     }
 
 
-def _show(to: Console, result: Benchmarked) -> None:
+def _show(to: Console, result: Benchmarked, before: str) -> None:
     show_failures(to, result.hosts)
     if result.report is None or result.judgement is None:
-        show_summary(to, ["No node could be benchmarked"], "invoke bootstrap")
+        show_summary(to, ["No node could be benchmarked"], before)
         return
     for test in (each for each in result.report.tests if each.rows):
         to.print()

@@ -21,7 +21,7 @@ from clusterboot.report import cluster as report
 from clusterboot.report.folding import by_value, fold
 from clusterboot.report.say import say
 from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import SHARED, choice, context
+from clusterboot.tasks.options import SHARED, choice, context, next_command
 
 Options = Mapping[str, Any]
 _VERIFY = ("launch", "full", "none")
@@ -48,11 +48,12 @@ def bootstrap_task(session: Session, shared: Options, keys: str = "", verify: st
             remedy="leave it out, or write per-node",
         )
     result = bootstrap(at, cast(VerifyMode, verify or at.cluster.options.verify))
+    then = next_command("nccl-test", shared["cluster"])
     return Outcome(
         result.exit_code,
         result.hosts,
         _bootstrap_document(at, result),
-        lambda to: _show_bootstrap(to, at, result),
+        lambda to: _show_bootstrap(to, at, result, then),
     )
 
 
@@ -76,7 +77,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
     }
 
 
-def _show_bootstrap(to: Console, at: Context, result: Bootstrapped) -> None:
+def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -> None:
     if result.facts:
         report.show_nodes(to, result.facts)
     report.show_failures(to, result.hosts)
@@ -98,7 +99,7 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped) -> None:
         lines.append(f"Logins: proven from {result.launch_host}")
     lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
     good = any(host.status == "ok" for host in result.hosts)
-    report.show_summary(to, lines, "invoke nccl-test" if good else None)
+    report.show_summary(to, lines, then if good else None)
 
 
 def _folded(edits: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from clusterboot import lab
 from clusterboot.errors import UsageError
 from clusterboot.report.cluster import show_summary
 from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import whole
+from clusterboot.tasks.options import next_command, whole
 
 _NAME = "the lab's name (default lab); several can run side by side"
 
@@ -35,7 +35,7 @@ def up(
         word = "already runs" if made.already_running else "is up"
         which = "lab" if made.name == "lab" else str(path)
         line = f"Lab {made.name} {word}: {len(made.nodes)} nodes behind a head, {rate} links"
-        show_summary(to, [line, f"Cluster file: {path}"], f"invoke bootstrap --cluster {which}")
+        show_summary(to, [line, f"Cluster file: {path}"], next_command("bootstrap", which))
 
     more = {"cluster_file": str(path), "nodes": len(made.nodes), "already_running": made.already_running}
     return Outcome(more=more, show=show)
@@ -58,7 +58,7 @@ def status(session: Session, name: str = "") -> Outcome:
 
     def show(to: Console) -> None:
         if not found:
-            show_summary(to, ["No lab runs here"], "invoke lab.up")
+            show_summary(to, ["No lab runs here"], next_command("lab.up"))
         for each in found:
             show_summary(to, [f"Lab {each.name} is {each.state}; cluster file {each.cluster_file}"], None)
             table = Table("node", "address", "state", "faults", box=None, pad_edge=False)
@@ -81,7 +81,7 @@ def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Ou
     if fault == "help":
         return Outcome(show=_show_faults, more={"faults": list(lab.FAULTS)})
     lab.break_node(name, node, fault)
-    mending = f"invoke lab.mend {node}" + ("" if name == "lab" else f" --name {name}")
+    mending = next_command(f"lab.mend {node}" + ("" if name == "lab" else f" --name {name}"))
     return Outcome(show=lambda to: show_summary(to, [f"{node}: {fault}"], mending))
 
 

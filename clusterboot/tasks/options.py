@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +55,15 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
         ask_passphrase=_ask_passphrase if interactive else None,
         started_s=session.started_s,
     )
+
+
+def next_command(task: str, cluster: str = "") -> str:
+    """Write a command for the user to try, in the words of the one that is running.
+
+    Parameters: the task with its arguments; what ``--cluster`` said.
+    """
+    program = "clusterboot" if Path(sys.argv[0]).name in ("clusterboot", "__main__.py") else "invoke"
+    return f"{program} {task}" + (f" --cluster {shlex.quote(cluster)}" if cluster else "")
 
 
 def running_lab() -> Path | None:
