@@ -20,8 +20,8 @@ class Operator:
     def environment(self, **more: str) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CLUSTERBOOT_CLUSTER")}
         kept.pop("SSH_AUTH_SOCK", None)
-        # Without a lab of the test's own, no lab at all: not a developer's that happens to run.
-        kept.setdefault("CLUSTERBOOT_LAB_ROOT", str(self.folder / "labs"))
+        # No lab is running for whom no test says so: not another test's, and not a developer's.
+        kept["CLUSTERBOOT_LAB_ROOT"] = str(self.folder / "labs")
         return {**kept, "HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), **more}
 
     def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:

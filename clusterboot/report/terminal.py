@@ -29,14 +29,14 @@ class Terminal:
         self._results = results
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._title = ""
+        self._title, self._hosts = "", 0
         self._counts: Counter[str] = Counter()
         self._collective: str | None = None
 
     def stage(self, title: str, hosts: int) -> None:
         """Begin a line for a stage on so many hosts."""
         self.finish()
-        self._title, self._counts = title, Counter()
+        self._title, self._hosts, self._counts = title, hosts, Counter()
         if self._console.is_terminal and hosts:
             self._progress = Progress(
                 SpinnerColumn(finished_text="[green]✓[/]"),
@@ -89,15 +89,28 @@ class Terminal:
 
     def ask(self, unknown: Sequence[HostKeySeen]) -> bool:
         """Show all unknown host keys in one table and ask once whether they are taken."""
-        self.finish()
-        table = Table("host", "address", "key", "fingerprint", title="Host keys that nothing vouches for yet")
+        title, hosts = self._title, self._hosts
+        self._drop_line()
+        table = Table("host", "key", box=None, pad_edge=False)
+        # A fingerprint that is cut short cannot be compared.
+        table.add_column("fingerprint", no_wrap=True, min_width=max(len(key.fingerprint) for key in unknown))
         for key in unknown:
-            table.add_row(key.host, key.address, key.key_type, key.fingerprint)
+            table.add_row(key.host, key.key_type.removeprefix("ssh-"), key.fingerprint)
+        self._console.print("Nothing vouches for these host keys yet:")
         self._console.print(table)
         answer = self._console.input(
             "Compared with the machines' own, are they right? Pin them all? \\[y/N] "
         )
+        if title:
+            self.stage(title, hosts)
         return answer.strip().lower() in ("y", "yes")
+
+    def _drop_line(self) -> None:
+        if self._progress is not None:
+            self._progress.live.transient = True
+            self._progress.stop()
+            self._progress = None
+        self._title = ""
 
 
 def _states(counts: Counter[str]) -> str:
