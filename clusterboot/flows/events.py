@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from clusterboot.bench.records import Row
 from clusterboot.errors import HostKeySeen, HostResult
+
+if TYPE_CHECKING:
+    from clusterboot.bench.records import Row
 
 
 class Events(Protocol):

@@ -1,17 +1,14 @@
-"""What a person reads after a command on a cluster: failures, tables, what to try next."""
+"""What a person reads after a command on a cluster: failures, and what to try next."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from clusterboot.errors import HostResult
-from clusterboot.facts import differences
-from clusterboot.facts.records import NodeFacts
-from clusterboot.printable import one_line, printable
+from clusterboot.printable import one_line
 from clusterboot.report.folding import by_value, fold
 from clusterboot.report.say import say
 
@@ -34,68 +31,9 @@ def count_states(hosts: Sequence[HostResult]) -> str:
     return ", ".join(f"{len(names)} {status}" for status, names in counts)
 
 
-def show_nodes(console: Console, facts: Mapping[str, NodeFacts]) -> None:
-    """Print what the nodes are, equal ones in one row, then every difference between them."""
-    found = differences(facts)
-    odd = {(host.host, difference.fact) for difference in found for host in difference.odd}
-    rows = {
-        name: tuple((column(node), (name, fact) in odd) for fact, column in _COLUMNS.items())
-        for name, node in facts.items()
-    }
-    table = Table("nodes", *_COLUMNS, box=None, pad_edge=False, header_style="bold")
-    for cells, names in by_value(rows):
-        table.add_row(Text(fold(names), style="bold"), *(_cell(value, odd=is_odd) for value, is_odd in cells))
-    console.print(table)
-    for difference in found:
-        values = {host.host: host.value for host in difference.odd}
-        told = "; ".join(f"{fold(names)} {printable(value)}" for value, names in by_value(values))
-        usual = printable(difference.usual)
-        say(console, Text(f"* {difference.fact}: {told} (others {usual})", style="yellow"))
-    show_clocks(console, facts)
-
-
-def _cell(value: str, *, odd: bool) -> Text:
-    return Text(f"{value} *", style="yellow") if odd else Text(value)
-
-
-def show_clocks(console: Console, facts: Mapping[str, NodeFacts]) -> None:
-    """Name the nodes whose clock is surely more than a second off the operator's."""
-    for name, node in facts.items():
-        skew_s, error_s = node.clock_skew_s, node.clock_error_s or 0.0
-        if skew_s is not None and abs(skew_s) - error_s > _SKEW_S:
-            console.print(Text(f"* clock: {name} is {skew_s:+.1f} s off this machine's", style="yellow"))
-
-
 def show_summary(console: Console, lines: Sequence[str], next_command: str | None) -> None:
     """Print the closing lines of a command, and what to try next."""
     for line in lines:
         say(console, Text(line))
     if next_command:
         say(console, Text.assemble("Next: ", (next_command, "bold cyan")))
-
-
-# Certificates and logs stop making sense beyond it; NTP keeps far below.
-_SKEW_S = 1.0
-
-
-def _memory(node: NodeFacts) -> str:
-    return f"{node.memory_mib / 1024:.0f} GiB"
-
-
-def _gpus(node: NodeFacts) -> str:
-    counts = by_value({str(gpu.index): printable(gpu.name) for gpu in node.gpu.gpus})
-    return ", ".join(f"{len(indices)} x {name}" for name, indices in counts) or "-"
-
-
-def _mpi(node: NodeFacts) -> str:
-    return f"{node.mpi[0].kind} {node.mpi[0].version}" if node.mpi else "none"
-
-
-# The facts of the table by the names that differences have for them.
-_COLUMNS: Mapping[str, Callable[[NodeFacts], str]] = {
-    "CPUs": lambda node: str(node.cpus),
-    "memory": _memory,
-    "GPUs": _gpus,
-    "MPI": _mpi,
-    "os": lambda node: printable(node.os),
-}

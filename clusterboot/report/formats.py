@@ -8,12 +8,32 @@ import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from clusterboot.bench.records import PLACEMENTS, BenchTest, LogReport, Placement, PlacementName, Problem, Verdict
+from clusterboot.bench.records import (
+    PLACEMENTS,
+    BenchTest,
+    LogReport,
+    Placement,
+    PlacementName,
+    Problem,
+    Verdict,
+)
 from clusterboot.diagnose.bandwidth import plateaus
 from clusterboot.printable import one_line, printable
 
 CSV_COLUMNS = (
-    *("path", "test", "collective", "layout", "verdict", "ranks", "size_bytes", "count", "dtype", "redop", "root"),
+    *(
+        "path",
+        "test",
+        "collective",
+        "layout",
+        "verdict",
+        "ranks",
+        "size_bytes",
+        "count",
+        "dtype",
+        "redop",
+        "root",
+    ),
     *("placement", "time_us", "algbw_gbps", "busbw_gbps", "wrong", "error"),
 )
 # What a cell may not begin with, because spreadsheets would run it.
@@ -39,7 +59,14 @@ def to_csv(report: LogReport) -> str:
     writer = csv.writer(out)
     writer.writerow(CSV_COLUMNS)
     for number, test in enumerate(report.tests, 1):
-        head = [_cell(report.path), number, _cell(test.collective), test.layout or "", test.verdict or "", len(test.ranks)]
+        head = [
+            _cell(report.path),
+            number,
+            _cell(test.collective),
+            test.layout or "",
+            test.verdict or "",
+            len(test.ranks),
+        ]
         writer.writerows([*head, *cells] for cells in _csv_cells(test))
     return out.getvalue()
 
@@ -57,7 +84,8 @@ def _csv_cells(test: BenchTest) -> Iterator[list[object]]:
 
 def _figures(place: Placement) -> list[object]:
     return [
-        _blank(value) for value in (place.time_us, place.algbw_gbps, place.busbw_gbps, place.wrong, place.error)
+        _blank(value)
+        for value in (place.time_us, place.algbw_gbps, place.busbw_gbps, place.wrong, place.error)
     ]
 
 
@@ -87,7 +115,11 @@ def to_junit(report: LogReport) -> str:
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "clusterboot.nccl", **counts, "skipped": "0"})
     for name, verdict, problems, time_s in cases:
-        attributes = {"classname": _xml(report.path or "nccl-tests"), "name": _xml(name), "time": f"{time_s:.6f}"}
+        attributes = {
+            "classname": _xml(report.path or "nccl-tests"),
+            "name": _xml(name),
+            "time": f"{time_s:.6f}",
+        }
         case = ElementTree.SubElement(suite, "testcase", attributes)
         if verdict == "ok":
             continue
@@ -122,7 +154,9 @@ def _time_s(test: BenchTest) -> float:
 
 
 def _told(problem: Problem) -> str:
-    where = "".join((f"{problem.host}: " if problem.host else "", f"line {problem.line}: " if problem.line else ""))
+    where = "".join(
+        (f"{problem.host}: " if problem.host else "", f"line {problem.line}: " if problem.line else "")
+    )
     return f"{where}{problem.kind}: {one_line(problem.text, 300)}; {problem.remedy}"
 
 
@@ -150,7 +184,9 @@ def to_prometheus(report: LogReport) -> str:
     name = "clusterboot_nccl_log_verdict"
     families[name] = ("1 for the verdict of the whole log.", [])
     for verdict in _VERDICTS:
-        families[name][1].append(_sample(name, {**overall, "verdict": verdict}, float(verdict == report.verdict)))
+        families[name][1].append(
+            _sample(name, {**overall, "verdict": verdict}, float(verdict == report.verdict))
+        )
     name = "clusterboot_nccl_problems"
     families[name] = ("Problems of the log, by kind.", [])
     for kind in sorted({problem.kind for problem in report.problems}):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from clusterboot.bench.records import Row
 from clusterboot.errors import HostKeySeen, HostResult
-from clusterboot.report import bench
+
+if TYPE_CHECKING:
+    from clusterboot.bench.records import Row
 
 _STYLES = {"ok": "green", "failed": "red", "unreachable": "red", "untrusted": "bold red", "skipped": "dim"}
 
@@ -79,6 +81,9 @@ class Terminal:
 
     def row(self, collective: str, row: Row) -> None:
         """Print a benchmark row; a new collective gets a head of its own."""
+        # Imported with the first row: only benchmarks have any.
+        from clusterboot.report import bench
+
         if self._results is None:
             return
         if collective != self._collective:

@@ -1,27 +1,30 @@
-"""The tasks on a cluster's nodes: bootstrap, facts, run, teardown."""
+"""The tasks on a cluster's nodes: bootstrap, facts, run, teardown.
+
+Each imports its flow when it runs: what one of them needs would slow the start of all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.text import Text
 
-from clusterboot.config.cluster import VerifyMode
 from clusterboot.errors import ExitCode, UsageError
-from clusterboot.facts import to_json
-from clusterboot.flows.bootstrap import Bootstrapped, bootstrap
-from clusterboot.flows.command import CommandRun, run_command
-from clusterboot.flows.context import Context
-from clusterboot.flows.inventory import inventory
-from clusterboot.flows.teardown import TornDown, teardown
 from clusterboot.printable import printable
 from clusterboot.report import cluster as report
 from clusterboot.report.folding import by_value, fold
 from clusterboot.report.say import say
 from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import SHARED, choice, context, next_command
+
+if TYPE_CHECKING:
+    from clusterboot.config.cluster import VerifyMode
+    from clusterboot.flows.bootstrap import Bootstrapped
+    from clusterboot.flows.command import CommandRun
+    from clusterboot.flows.context import Context
+    from clusterboot.flows.teardown import TornDown
 
 Options = Mapping[str, Any]
 _VERIFY = ("launch", "full", "none")
@@ -37,6 +40,8 @@ _COMMAND_TIMEOUT_S = 3600.0
 )
 def bootstrap_task(session: Session, shared: Options, keys: str = "", verify: str = "") -> Outcome:
     """Collect facts, distribute keys, prove node-to-node logins, write hostfiles."""
+    from clusterboot.flows.bootstrap import bootstrap
+
     if keys:
         choice("--keys", keys, ("per-node",))
     if verify:
@@ -47,7 +52,7 @@ def bootstrap_task(session: Session, shared: Options, keys: str = "", verify: st
             f"clusterboot.keys: {at.cluster.options.keys} is not there in this version",
             remedy="leave it out, or write per-node",
         )
-    result = bootstrap(at, cast(VerifyMode, verify or at.cluster.options.verify))
+    result = bootstrap(at, cast("VerifyMode", verify or at.cluster.options.verify))
     then = next_command("nccl-test", shared["cluster"])
     return Outcome(
         result.exit_code,
@@ -78,8 +83,10 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
 
 
 def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -> None:
+    from clusterboot.report.nodes import show_nodes
+
     if result.facts:
-        report.show_nodes(to, result.facts)
+        show_nodes(to, result.facts)
     report.show_failures(to, result.hosts)
     lines = []
     if result.addresses:
@@ -113,11 +120,15 @@ def _relative(at: Context) -> str:
 @command("facts", shared=SHARED)
 def facts_task(session: Session, shared: Options) -> Outcome:
     """Collect and tabulate what the nodes are, every difference between them marked."""
+    from clusterboot.facts import to_json
+    from clusterboot.flows.inventory import inventory
+    from clusterboot.report.nodes import show_nodes
+
     result = inventory(context(session, shared))
 
     def show(to: Console) -> None:
         if result.facts:
-            report.show_nodes(to, result.facts)
+            show_nodes(to, result.facts)
         report.show_failures(to, result.hosts)
 
     more = {"facts": {name: to_json(node) for name, node in result.facts.items()}}
@@ -127,6 +138,8 @@ def facts_task(session: Session, shared: Options) -> Outcome:
 @command("run", shared=SHARED, shell_command="what to run, as one word: 'uptime -p'")
 def run_task(session: Session, shell_command: str, shared: Options) -> Outcome:
     """Run one shell command on every node, equal answers folded together."""
+    from clusterboot.flows.command import run_command
+
     if not shell_command.strip():
         raise UsageError("there is no command", remedy="write one in quotes: invoke run 'uptime -p'")
     at = context(session, shared)
@@ -162,6 +175,8 @@ def _show_answers(to: Console, result: CommandRun) -> None:
 @command("teardown", shared=SHARED)
 def teardown_task(session: Session, shared: Options) -> Outcome:
     """Take back exactly what bootstrap put on the nodes."""
+    from clusterboot.flows.teardown import teardown
+
     at = context(session, shared)
     result = teardown(at)
     more = {

@@ -1,4 +1,7 @@
-"""The tasks on a lab: a virtual cluster on this machine."""
+"""The tasks on a lab: a virtual cluster on this machine.
+
+The lab's own code is imported when one of them runs, as nothing else needs it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clusterboot import lab
 from clusterboot.errors import UsageError
 from clusterboot.report.cluster import show_summary
 from clusterboot.tasks.command import Outcome, Session, command
@@ -26,6 +28,8 @@ def up(
     session: Session, nodes: str = "8", rate: str = "1gbit", shared_home: bool = False, name: str = "lab"
 ) -> Outcome:
     """Start a virtual cluster: a head and N nodes, each with its own real sshd."""
+    from clusterboot import lab
+
     count = whole("--nodes", nodes, 1)
     made = lab.up(name, count or 8, rate, shared_home)
     path = lab.cluster_file(made.name)
@@ -44,6 +48,8 @@ def up(
 @command("lab.down", name=_NAME)
 def down(session: Session, name: str = "lab") -> Outcome:
     """Stop a lab and remove all of it."""
+    from clusterboot import lab
+
     session.cluster = name
     was = lab.down(name)
     line = f"Lab {name} is gone" if was else f"There is no lab {name}"
@@ -53,6 +59,8 @@ def down(session: Session, name: str = "lab") -> Outcome:
 @command("lab.status", name="only the lab of this name")
 def status(session: Session, name: str = "") -> Outcome:
     """Show the labs that run on this machine, and the faults that were made in them."""
+    from clusterboot import lab
+
     session.cluster = name or None
     found = lab.status(name or None)
 
@@ -77,6 +85,8 @@ def status(session: Session, name: str = "") -> Outcome:
 )
 def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Outcome:
     """Inject a fault into a node of a lab."""
+    from clusterboot import lab
+
     session.cluster = name
     if fault == "help":
         return Outcome(show=_show_faults, more={"faults": list(lab.FAULTS)})
@@ -86,6 +96,8 @@ def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Ou
 
 
 def _show_faults(to: Console) -> None:
+    from clusterboot import lab
+
     for fault, kind in lab.FAULTS.items():
         to.print(Text(f"{fault:<16} {kind.summary}"))
 
@@ -93,6 +105,8 @@ def _show_faults(to: Console) -> None:
 @command("lab.mend", node="the node, or head", name=_NAME)
 def mend(session: Session, node: str, name: str = "lab") -> Outcome:
     """Take back every fault that was injected into a node of a lab."""
+    from clusterboot import lab
+
     session.cluster = name
     if not node:
         raise UsageError("name the node to mend")

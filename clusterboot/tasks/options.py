@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clusterboot import lab
 from clusterboot.config.loader import load
 from clusterboot.config.places import find, state_dir
 from clusterboot.errors import UsageError
@@ -36,7 +35,9 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
     """
     fanout = whole("--fanout", shared["fanout"], 1, 1024)
     deadline_s = number("--deadline", shared["deadline"])
-    path = find(shared["cluster"] or None, cwd=Path.cwd(), environ=os.environ, running_lab=running_lab())
+    named = shared["cluster"] or os.environ.get("CLUSTERBOOT_CLUSTER", "")
+    lab_file = running_lab() if named in ("", "lab") else None
+    path = find(shared["cluster"] or None, cwd=Path.cwd(), environ=os.environ, running_lab=lab_file)
     cluster = load(path, hosts=shared["hosts"] or None, exclude=shared["exclude"] or None)
     session.cluster = cluster.name
     for warning in cluster.warnings:
@@ -68,6 +69,8 @@ def next_command(task: str, cluster: str = "") -> str:
 
 def running_lab() -> Path | None:
     """Give the cluster file of the lab called ``lab``, else of the only one that runs."""
+    from clusterboot import lab
+
     names = lab.running()
     if "lab" in names:
         return lab.cluster_file("lab")

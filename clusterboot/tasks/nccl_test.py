@@ -1,0 +1,160 @@
+"""``nccl-test``: its options made into a run, and the run's result shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+from rich.text import Text
+
+from clusterboot.bench.document import bench_test_to_json
+from clusterboot.bench.options import BenchOptions
+from clusterboot.diagnose.expectation import Expectation, baseline_from_json
+from clusterboot.errors import UsageError
+from clusterboot.flows.nccl_test import Benchmarked, NcclTestOptions, nccl_test
+from clusterboot.flows.preflight import BackendChoice
+from clusterboot.flows.results import save
+from clusterboot.report import bench as report
+from clusterboot.report.cluster import show_failures, show_summary
+from clusterboot.tasks.command import Outcome, Session
+from clusterboot.tasks.options import choice, context, next_command, number, whole
+from clusterboot.units import parse_size
+
+_BACKENDS = ("auto", "nccl-tests", "mpi")
+# Twenty iterations of 64 MiB over a gigabit link would take half a minute a placement.
+_SIZE_CAP_S = 2.0
+# Where the plateau of today's fabrics surely is; nccl-tests takes less where memory is short.
+_GPU_END_BYTES = 8 * 1024**3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The task's own options as text, as they were given."""
+
+    collective: str
+    backend: str
+    smallest: str
+    largest: str
+    factor: str
+    iterations: str
+    warmup: str
+    check: str
+    min_busbw: str
+    baseline: str
+    launch_from: str
+    procs_per_node: str
+
+
+def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outcome:
+    """Check every option, then run the benchmark.
+
+    Errors: :class:`UsageError` for an option or a cluster file, before anything is contacted.
+    """
+    bench = BenchOptions(
+        collectives=tuple(name.strip() for name in asked.collective.split(",")),
+        begin_bytes=_size("-b", asked.smallest),
+        end_bytes=_size("-e", asked.largest or "64M"),
+        factor=whole("-f", asked.factor, 2) or 2,
+        iterations=whole("-n", asked.iterations, 1) or 20,
+        warmup=_count("-w", asked.warmup),
+        check=_count("-c", asked.check),
+        cap_s=None if asked.iterations else _SIZE_CAP_S,
+    )
+    choice("--backend", asked.backend, _BACKENDS)
+    expectation = _expectation(number("--min-busbw", asked.min_busbw), asked.baseline)
+    ranks_per_node = whole("--procs-per-node", asked.procs_per_node, 1)
+    at = context(session, shared)
+    names = [host.name for host in at.cluster.hosts]
+    if asked.launch_from and asked.launch_from not in names:
+        raise UsageError(
+            f"--launch-from {asked.launch_from}: no such host",
+            remedy=f"name one of the cluster's, as {names[0]}",
+        )
+    if at.cluster.options.expected_busbw_gbps and expectation == Expectation():
+        expectation = Expectation(at.cluster.options.expected_busbw_gbps, source="the cluster file")
+    options = NcclTestOptions(
+        bench,
+        backend=cast(BackendChoice, asked.backend),
+        expectation=expectation,
+        launch_from=asked.launch_from or None,
+        ranks_per_node=ranks_per_node,
+        end_bytes_on_gpus=None if asked.largest else _GPU_END_BYTES,
+    )
+    result = nccl_test(at, options)
+    more = _document(result)
+    folder = result.folder
+    return Outcome(
+        result.exit_code,
+        result.hosts,
+        more,
+        lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
+        save=(lambda text: save(folder, text)) if folder else None,
+    )
+
+
+def _size(option: str, text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _count(option: str, text: str) -> int:
+    value = whole(option, text, 0)
+    return 0 if value is None else value
+
+
+def _expectation(min_busbw_gbps: float | None, baseline: str) -> Expectation:
+    if min_busbw_gbps is not None:
+        return Expectation(min_busbw_gbps, source="--min-busbw")
+    if not baseline:
+        return Expectation()
+    try:
+        document = json.loads(Path(baseline).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise UsageError(
+            f"--baseline {baseline}: {problem}", remedy="give an earlier run's result.json"
+        ) from None
+    return Expectation(baseline=baseline_from_json(document), source=baseline)
+
+
+def _document(result: Benchmarked) -> dict[str, Any]:
+    if result.report is None or result.judgement is None:
+        return {"verdict": None, "tests": []}
+    overall = result.judgement.overall
+    return {
+        "verdict": result.report.verdict,
+        "reason": overall.reason,
+        "notes": list(overall.notes),
+        "what": result.what,
+        "backend": result.backend,
+        "mpi": result.mpi,
+        "launch_host": result.launch_host,
+        "ranks": result.ranks,
+        "network": result.network,
+        "tests": [bench_test_to_json(test) for test in result.report.tests],
+        "problems": list(result.report.problems),
+        "folder": result.folder,
+    }
+
+
+def _show(to: Console, result: Benchmarked, before: str) -> None:
+    show_failures(to, result.hosts)
+    if result.report is None or result.judgement is None:
+        show_summary(to, ["No node could be benchmarked"], before)
+        return
+    for test in (each for each in result.report.tests if each.rows):
+        to.print()
+        to.print(Text(f"{test.collective}: busbw over size, the better placement", style="bold"))
+        for line in report.bars(test.rows):
+            to.print(Text(line))
+    to.print()
+    report.show_verdict(to, result.report, result.judgement)
+    lines = [f"Ran: {result.what}, from {result.launch_host}"]
+    if result.folder is not None:
+        lines.append(f"Saved: {result.folder}/")
+    show_summary(to, lines, None)
