@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusterboot.bench.scrub import scrub
 from clusterboot.connect.script import new_nonce
 from clusterboot.connect.session import Session
 from clusterboot.diagnose.verdict import RunEnd
@@ -22,7 +23,7 @@ _END_S = 30
 
 
 class LineLog:
-    """A log file of whole lines from two streams, each line as soon as it is complete."""
+    """A log file of whole lines from two streams, each as soon as it is complete, without secrets."""
 
     def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
         self.path = path
@@ -45,12 +46,18 @@ class LineLog:
             if rest:
                 self._write([rest + b"\n"], stream)
         self._pending = {"stdout": b"", "stderr": b""}
+        # A key that spans lines is only seen in the whole.
+        content = self.content
+        if (clean := scrub(content)) != content:
+            beside = self.path.with_suffix(".new")
+            beside.write_bytes(clean)
+            beside.replace(self.path)
 
     def _write(self, lines: list[bytes], stream: str) -> None:
         if not lines:
             return
         with self.path.open("ab") as file:
-            file.write(b"".join(lines))
+            file.write(scrub(b"".join(lines)))
         if stream == "stdout":
             for line in lines:
                 self._on_line(line.decode("utf-8", "replace"))
