@@ -15,7 +15,7 @@ from invoke.program import Program
 
 from clusterboot import __version__
 from clusterboot.errors import ExitCode
-from clusterboot.tasks import audit, bench, cluster, labs
+from clusterboot.tasks import audit, bench, cluster, diagnose, labs
 
 namespace = Collection(
     audit.audit,
@@ -25,6 +25,7 @@ namespace = Collection(
     cluster.teardown_task,
     bench.nccl_test_task,
     bench.nccl_parse_task,
+    diagnose.diagnose_task,
     lab=Collection(labs.up, labs.down, labs.status, labs.break_node, labs.mend),
 )
 
