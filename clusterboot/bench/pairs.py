@@ -89,8 +89,8 @@ def parse_pairs(data: bytes) -> PairsLog:
 
 
 def read_pairs_line(line: str) -> PairRow | RoundEnd | PairsNode | None:
-    """Read one line, without its newline; ``None`` for one that is nothing of these."""
-    line = line.rstrip("\r")
+    """Read one line, with or without its newline; ``None`` for one that is nothing of these."""
+    line = line.rstrip("\r\n")
     if line.startswith("pair "):
         return _row(line.split())
     node = _NODE.fullmatch(line)

@@ -15,7 +15,7 @@ from invoke.program import Program
 
 from clusterboot import __version__
 from clusterboot.errors import ExitCode
-from clusterboot.tasks import bench, cluster, labs
+from clusterboot.tasks import bench, cluster, labs, link_map
 
 namespace = Collection(
     cluster.bootstrap_task,
@@ -24,6 +24,7 @@ namespace = Collection(
     cluster.teardown_task,
     bench.nccl_test_task,
     bench.nccl_parse_task,
+    link_map.link_map_task,
     lab=Collection(labs.up, labs.down, labs.status, labs.break_node, labs.mend),
 )
 

@@ -10,7 +10,7 @@
 #define LATENCY_SHARE 0.1
 #define RATE_SHARE 0.3 /* three times: out, in, both */
 #define GROWN_SHARE 0.15 /* a message that takes this much of its share is large enough */
-#define LEAST_REPEATS 3
+#define LEAST_REPEATS 5
 #define MOST_REPEATS 200
 #define SMALL_SPREAD 0.02
 #define MOST_REQUESTS 4
