@@ -9,7 +9,7 @@ from clusterboot import hostfiles
 from clusterboot.errors import PartialError, ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
-from clusterboot.flows.proof import best_start, launch_host, prove
+from clusterboot.flows.proof import launch_host, prove, seek_start
 from clusterboot.flows.survey import survey
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import AddressPlan, Slot
@@ -64,7 +64,9 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
     mpi = agree_on_mpi(visit, facts)
     wanted = launch_from or visit.cluster.options.launch_from
     if seek:
-        wanted = best_start(visit, facts, addresses, wanted)
+        wanted, proven = seek_start(visit, facts, addresses, wanted)
+        if proven:
+            return Ready(facts, addresses, mpi, wanted)
     start, failures = prove(visit, facts, addresses, "launch", wanted)
     if start is None:
         first = failures[0] if failures else None

@@ -32,6 +32,8 @@ from clusterboot.units import format_size
 # Settling is a round a launch; what is open after so many stays open.
 _MOST_SETTLING = 6
 _MOST_RELAUNCHES = 2
+_MOST_AGAIN = 8
+_LISTED = 4
 _LEAST_NODES = 2
 
 
@@ -120,32 +122,45 @@ def in_words(price: Cost) -> str:
 
 def _measure(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunEnd:
     """Run the planned rounds, and in an adaptive map what they leave open."""
-    started_s = time.monotonic()
+    limit_s = time.monotonic() + options.budget_s if options.budget_s else float("inf")
+    known = ~np.isnan(run.state.bandwidth_gbps)
     end = _run_all(run, plan)
     if options.mode != "adaptive":
         return end
     for _ in range(_MOST_SETTLING):
-        slots = _slots(run.visit, run.ready)
-        usable = {slot.host for slot in slots}
-        named = next_round(run.state.matrix, run.state.inference())
-        nodes = run.state.nodes
-        pairs = [(nodes[one], nodes[other]) for one, other in named]
-        at = {slot.host: index for index, slot in enumerate(slots)}
-        chosen = tuple((at[one], at[other]) for one, other in pairs if {one, other} <= usable)
-        following = LinkPlan((chosen,), plan.options)
-        spent_s = time.monotonic() - started_s
-        late = options.budget_s is not None and (
-            spent_s + cost(following.rounds, plan.options).time_s > options.budget_s
-        )
-        if not chosen or late or end.how == "interrupted":
+        chosen = next_round(run.state.matrix, run.state.inference())
+        if end.how == "interrupted" or not chosen:
             break
-        listed = ", ".join(f"{one}-{other}" for one, other in pairs[:4])
-        more = f" and {len(pairs) - 4} more" if len(pairs) > 4 else ""
-        run.context.events.note(f"to settle what is open: {listed}{more}")
-        end, rounds = run.launch(following, slots)
-        if not rounds:
+        following = _also(run, "to settle what is open", (chosen,), plan, limit_s)
+        if following is None:
             break
+        end = following
+    # What an earlier map found stands; what this one saw once is looked at twice.
+    doubtful = [pair for pair in run.state.doubtful(run.state.inference()) if not known[pair]]
+    if doubtful and end.how != "interrupted":
+        alone = tuple((pair,) for pair in doubtful[:_MOST_AGAIN])
+        end = _also(run, "to see it twice", alone, replace(plan, again=True), limit_s) or end
     return end
+
+
+def _also(
+    run: LinkRun, why: str, rounds: tuple[tuple[tuple[int, int], ...], ...], plan: LinkPlan, limit_s: float
+) -> RunEnd | None:
+    """Measure a few more pairs, given by this map's indices.
+
+    Returns: ``None`` where none of them can be measured, or not in time.
+    """
+    slots = _slots(run.visit, run.ready)
+    at = {run.state.nodes.index(slot.host): index for index, slot in enumerate(slots)}
+    usable = (tuple((at[a], at[b]) for a, b in each if a in at and b in at) for each in rounds)
+    chosen = tuple(each for each in usable if each)
+    if not chosen or time.monotonic() + cost(chosen, plan.options).time_s > limit_s:
+        return None
+    pairs = [f"{slots[a].host}-{slots[b].host}" for each in chosen for a, b in each]
+    more = f" and {len(pairs) - _LISTED} more" if len(pairs) > _LISTED else ""
+    run.context.events.note(f"{why}: {', '.join(pairs[:_LISTED])}{more}")
+    end, done = run.launch(LinkPlan(chosen, plan.options, again=plan.again), slots)
+    return end if done else None
 
 
 def _run_all(run: LinkRun, plan: LinkPlan) -> RunEnd:

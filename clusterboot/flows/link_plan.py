@@ -28,11 +28,13 @@ class LinkPlan:
     """One launch: its rounds, and how a pair is measured.
 
     The last ``solo_rounds`` rounds have one pair each, which was measured among others before.
+    With ``again`` all pairs were measured before, and the better of both counts.
     """
 
     rounds: tuple[tuple[tuple[int, int], ...], ...]
     options: PairsOptions
     solo_rounds: int = 0
+    again: bool = False
 
     @property
     def pairs(self) -> int:

@@ -17,7 +17,7 @@ from clusterboot.flows.context import Context
 from clusterboot.flows.execution import Launch, LineLog, execute
 from clusterboot.flows.launching import Ready, hostfile_text, run_spec
 from clusterboot.flows.link_plan import LinkPlan
-from clusterboot.flows.link_state import LinkState
+from clusterboot.flows.link_state import LinkState, Taking
 from clusterboot.flows.results import save
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import Slot
@@ -105,11 +105,11 @@ class _Follower:
             self._end_round(said.round)
 
     def _end_round(self, number: int) -> None:
-        solo = number >= self._first_solo
+        how: Taking = "again" if self._plan.again else "solo" if number >= self._first_solo else "first"
         for row in self._rows:
-            self._run.state.take(row, self._order, solo=solo)
+            self._run.state.take(row, self._order, how)
         self.rounds += 1
-        self._run.state.rounds += not solo
+        self._run.state.rounds += how == "first"
         self._tell(number)
         self._rows = []
         began_s = time.monotonic()

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from clusterboot.errors import UsageError
 
 # Alone, pairs may be a little faster than together; more than this tells of something shared.
 _SHARED_RATIO = 1.3
+
+Taking = Literal["first", "solo", "again"]
 
 
 @dataclass
@@ -48,17 +50,20 @@ class LinkState:
         """The matrix as it is now."""
         return PairMatrix(self.nodes, self.bandwidth_gbps, self.latency_us)
 
-    def take(self, row: PairRow, order: Sequence[int], *, solo: bool) -> None:
+    def take(self, row: PairRow, order: Sequence[int], how: Taking = "first") -> None:
         """Enter a row.
 
-        Parameters: ``order`` has this map's index of each node of the run; ``solo`` is true
-        where the pair was measured alone, and had been before among others.
+        Parameters: ``order`` has this map's index of each node of the run; ``how`` is ``solo``
+        where the pair was measured alone, and had been before among others, and ``again``
+        where only the better of two measurements counts.
         """
         if max(row.sender, row.receiver) >= len(order):
             return
         at = (order[row.sender], order[row.receiver])
-        if solo:
-            self.solo_gbps.append((float(self.bandwidth_gbps[at]), row.busbw_gbps))
+        before = float(self.bandwidth_gbps[at])
+        if how == "solo":
+            self.solo_gbps.append((before, row.busbw_gbps))
+        if how == "solo" or (how == "again" and before >= row.busbw_gbps):
             return
         self.bandwidth_gbps[at] = row.busbw_gbps
         self.both_gbps[at] = row.both_gbps
@@ -75,6 +80,15 @@ class LinkState:
             for each in found.findings
         )
         return replace(found, findings=findings, notes=(*found.notes, *self._shared()))
+
+    def doubtful(self, inference: Inference) -> tuple[tuple[int, int], ...]:
+        """List the pairs that are called slow by one measurement alone, the worst first."""
+        at = {name: index for index, name in enumerate(self.nodes)}
+        return tuple(
+            (at[each.hosts[0]], at[each.hosts[1]])
+            for each in inference.findings
+            if each.kind == "link" and each.severity and not each.next_pairs
+        )
 
     def to_json(self, inference: Inference) -> dict[str, Any]:
         """Give this map's part of the document."""

@@ -51,12 +51,13 @@ def prove(
     return None, tuple(failures)
 
 
-def best_start(
+def seek_start(
     visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, wanted: str | None
-) -> str:
+) -> tuple[str, bool]:
     """Choose a node that logs in to all others, or to most: one dead link must not cost a node.
 
     Nobody is put out. Parameters: ``wanted`` is tried first.
+    Returns: the node, and whether all its logins worked.
     """
     ip = {entry.host: entry.ip for entry in addresses.addresses}
     candidates = [host for host in visit.good if facts[host.name].mpi]
@@ -66,8 +67,8 @@ def best_start(
         logins = _logins(host.name, visit.good, facts, "launch")
         failed[host.name] = len(_try(visit, logins, ip))
         if failed[host.name] == 0:
-            break
-    return min(failed, key=lambda name: failed[name])
+            return host.name, True
+    return min(failed, key=lambda name: failed[name]), False
 
 
 def launch_host(good: Sequence[Host], facts: Mapping[str, NodeFacts], wanted: str | None) -> str:
