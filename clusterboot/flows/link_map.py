@@ -166,6 +166,8 @@ def _also(
 def _run_all(run: LinkRun, plan: LinkPlan) -> RunEnd:
     """Run the planned rounds; where a launch breaks off, go on without the nodes that broke it."""
     slots = _slots(run.visit, run.ready)
+    if not plan.rounds:
+        return RunEnd("exited", 0)
     end, rounds = run.launch(plan, slots)
     for _ in range(_MOST_RELAUNCHES):
         left = remaining(plan.rounds[: len(plan.rounds) - plan.solo_rounds], _part(run.state, slots))

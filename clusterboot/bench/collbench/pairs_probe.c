@@ -1,17 +1,14 @@
 /* Who can be connected to: plain TCP connections between all nodes, tried before MPI's own.
  *
- * MPI has no answer to a connection that cannot be made: Open MPI aborts the job at a refusal,
- * and waits for two minutes, and then aborts it, where a firewall drops. So a pair that fails
- * here is not given to MPI at all.
+ * MPI has no answer to a connection that cannot be made: Open MPI 4.1.4 aborts the whole job at
+ * once where it is refused or there is no route, and where a firewall drops it waits for as
+ * long as TCP does. So a pair that fails here is not given to MPI at all.
  */
 #define _GNU_SOURCE
-#include "collbench.h"
 #include "pairs.h"
+#include "pairs_address.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -22,12 +19,6 @@
 #define RETRY_S 0.1
 #define POLL_MS 20
 #define MAGIC 0x636c7062u
-
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
 
 /* What both ends say: the caller first. */
 struct greeting {
@@ -49,54 +40,11 @@ struct prober {
     union address *addresses;
     struct wire *wires; /* one a node for calls made, then one a node for calls taken */
     struct pollfd *polls;
-    char *called;   /* by node: it answered */
+    char *called; /* by node: it answered */
     char *was_called;
     struct greeting own;
     int listener;
 };
-
-static size_t address_size(const union address *a)
-{
-    return a->any.sa_family == AF_INET ? sizeof a->v4 : sizeof a->v6;
-}
-
-static int read_address(const char *text, int port, union address *a)
-{
-    memset(a, 0, sizeof *a);
-    if (inet_pton(AF_INET, text, &a->v4.sin_addr) == 1) {
-        a->v4.sin_family = AF_INET;
-        a->v4.sin_port = htons((uint16_t)port);
-        return 1;
-    }
-    a->v6.sin6_family = AF_INET6;
-    a->v6.sin6_port = htons((uint16_t)port);
-    return inet_pton(AF_INET6, text, &a->v6.sin6_addr) == 1;
-}
-
-static int same_host(const union address *a, const struct sockaddr *other)
-{
-    if (!other || other->sa_family != a->any.sa_family)
-        return 0;
-    union address b;
-    memcpy(&b, other, address_size(a));
-    if (a->any.sa_family == AF_INET)
-        return a->v4.sin_addr.s_addr == b.v4.sin_addr.s_addr;
-    return memcmp(&a->v6.sin6_addr, &b.v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
-}
-
-static int find_own(const union address *addresses, int nodes)
-{
-    struct ifaddrs *list;
-    int own = -1;
-    if (getifaddrs(&list) != 0)
-        return -1;
-    for (struct ifaddrs *each = list; each && own < 0; each = each->ifa_next)
-        for (int node = 0; node < nodes && own < 0; node++)
-            if (same_host(&addresses[node], each->ifa_addr))
-                own = node;
-    freeifaddrs(list);
-    return own;
-}
 
 static int quiet_socket(int family)
 {
@@ -252,7 +200,7 @@ static const char *read_addresses(struct prober *p, const struct pairs_options *
         }
         at += at[length] ? length + 1 : length;
     }
-    p->probe->own = find_own(p->addresses, p->probe->nodes);
+    p->probe->own = find_own_address(p->addresses, p->probe->nodes);
     if (p->probe->own >= 0)
         return NULL;
     snprintf(error, error_size, "this node has none of the addresses");
