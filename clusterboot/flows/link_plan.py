@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +18,8 @@ MapMode = Literal["quick", "full", "adaptive"]
 _LEAST_PAIR_S = 0.1
 # The part of a budget that an adaptive map keeps for the pairs that settle what is open.
 _KEPT_SHARE = 0.4
-_LEAST_FOR_SOLO = 4
+# Fewer nodes cannot be in each other's way by much.
+_LEAST_FOR_SOLO = 8
 _SOLO_PAIRS = 2
 
 
@@ -35,11 +35,6 @@ class LinkPlan:
     options: PairsOptions
     solo_rounds: int = 0
     again: bool = False
-
-    @property
-    def pairs(self) -> int:
-        """How many pairs are measured, solo rounds included."""
-        return sum(len(each) for each in self.rounds)
 
 
 def first_plan(
@@ -79,12 +74,6 @@ def remaining(planned: Rounds, measured: PairMatrix) -> tuple[tuple[tuple[int, i
     known &= known.T
     left = (tuple(pair for pair in each if not known[pair]) for each in planned)
     return tuple(each for each in left if each)
-
-
-def without(planned: Rounds, out: Sequence[int]) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """Leave out every pair with one of the nodes ``out``."""
-    gone = set(out)
-    return tuple(tuple(pair for pair in each if not gone & set(pair)) for each in planned)
 
 
 def _with_solo(planned: tuple[tuple[tuple[int, int], ...], ...], options: PairsOptions) -> LinkPlan:
