@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from clusterboot import hostfiles
-from clusterboot.bench.pairs_options import Cost, PairsOptions, cost
+from clusterboot.bench.pairs_options import Cost, PairsOptions, Rounds, cost
 from clusterboot.diagnose.matrix.records import Inference, PairMatrix
 from clusterboot.diagnose.matrix.schedule import next_round
 from clusterboot.diagnose.verdict import RunEnd
@@ -35,6 +36,8 @@ _MOST_RELAUNCHES = 2
 _MOST_AGAIN = 8
 _LISTED = 4
 _LEAST_NODES = 2
+
+Plan: TypeAlias = tuple[tuple[tuple[int, int], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def _measure(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunEnd:
     """Run the planned rounds, and in an adaptive map what they leave open."""
     limit_s = time.monotonic() + options.budget_s if options.budget_s else float("inf")
     known = ~np.isnan(run.state.bandwidth_gbps)
-    end = _run_all(run, plan)
+    run, end = _run_all(run, plan)
     if options.mode != "adaptive":
         return end
     for _ in range(_MOST_SETTLING):
@@ -143,17 +146,14 @@ def _measure(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunEnd:
     return end
 
 
-def _also(
-    run: LinkRun, why: str, rounds: tuple[tuple[tuple[int, int], ...], ...], plan: LinkPlan, limit_s: float
-) -> RunEnd | None:
+def _also(run: LinkRun, why: str, rounds: Plan, plan: LinkPlan, limit_s: float) -> RunEnd | None:
     """Measure a few more pairs, given by this map's indices.
 
     Returns: ``None`` where none of them can be measured, or not in time.
     """
     slots = _slots(run.visit, run.ready)
-    at = {run.state.nodes.index(slot.host): index for index, slot in enumerate(slots)}
-    usable = (tuple((at[a], at[b]) for a, b in each if a in at and b in at) for each in rounds)
-    chosen = tuple(each for each in usable if each)
+    everyone = [Slot(name, "", 1) for name in run.state.nodes]
+    chosen = _moved(rounds, everyone, slots)
     if not chosen or time.monotonic() + cost(chosen, plan.options).time_s > limit_s:
         return None
     pairs = [f"{slots[a].host}-{slots[b].host}" for each in chosen for a, b in each]
@@ -163,42 +163,45 @@ def _also(
     return end if done else None
 
 
-def _run_all(run: LinkRun, plan: LinkPlan) -> RunEnd:
-    """Run the planned rounds; where a launch breaks off, go on without the nodes that broke it."""
+def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
+    """Run the planned rounds; where a launch breaks off, go on without the nodes that broke it.
+
+    Returns: the run as it goes on, which may start from another node, and how the last launch ended.
+    """
+    end = RunEnd("exited", 0)
     slots = _slots(run.visit, run.ready)
-    if not plan.rounds:
-        return RunEnd("exited", 0)
-    end, rounds = run.launch(plan, slots)
-    for _ in range(_MOST_RELAUNCHES):
-        left = remaining(plan.rounds[: len(plan.rounds) - plan.solo_rounds], _part(run.state, slots))
-        if not left or end.how == "interrupted" or rounds == len(plan.rounds):
-            break
-        before = {slot.host for slot in slots}
-        start, _ = prove(run.visit, run.ready.facts, run.ready.addresses, "launch", run.ready.start)
-        good = {host.name for host in run.visit.good}
-        if start is None or len(good) < _LEAST_NODES or (good == before and not rounds):
-            break
-        run.context.events.note(
-            f"the launch broke off after {rounds} rounds; going on with {len(good)} nodes"
-        )
-        run = replace(run, ready=replace(run.ready, start=start))
-        at = {index: slot.host for index, slot in enumerate(slots)}
-        slots = _slots(run.visit, run.ready)
-        now = {slot.host: index for index, slot in enumerate(slots)}
-        kept = tuple(
-            tuple((now[at[a]], now[at[b]]) for a, b in each if at[a] in now and at[b] in now) for each in left
-        )
-        plan = LinkPlan(tuple(each for each in kept if each), plan.options)
+    for launch in range(1 + _MOST_RELAUNCHES):
         if not plan.rounds:
             break
         end, rounds = run.launch(plan, slots)
-    if end.how != "interrupted" and not np.isfinite(run.state.bandwidth_gbps).any():
-        told = end.detail or f"mpirun ended with exit status {end.exit_code}"
-        run.visit.ledger.fail(
-            run.ready.start,
-            PartialError(f"the launch failed: {told}", stage="launch", remedy=f"see {run.folder}/run.log"),
+        left = remaining(plan.rounds[: len(plan.rounds) - plan.solo_rounds], _part(run.state, slots))
+        if not left or end.how == "interrupted" or rounds == len(plan.rounds) or launch == _MOST_RELAUNCHES:
+            break
+        start, _ = prove(run.visit, run.ready.facts, run.ready.addresses, "launch", run.ready.start)
+        count = len(run.visit.good)
+        if start is None or count < _LEAST_NODES or (count == len(slots) and not rounds):
+            break
+        told = (
+            f"a launch broke off after {rounds} of {len(plan.rounds)} rounds, and went on with {count} nodes"
         )
-    return end
+        run.state.remarks.append(told)
+        run.context.events.note(told)
+        run = replace(run, ready=replace(run.ready, start=start))
+        before, slots = slots, _slots(run.visit, run.ready)
+        plan = LinkPlan(_moved(left, before, slots), plan.options)
+    if end.how != "interrupted" and np.isnan(run.state.bandwidth_gbps).all():
+        told = end.detail or f"mpirun ended with exit status {end.exit_code}"
+        error = PartialError(f"the launch failed: {told}", stage="launch", remedy=f"see {run.folder}/run.log")
+        run.visit.ledger.fail(run.ready.start, error)
+    return run, end
+
+
+def _moved(rounds: Rounds, before: Sequence[Slot], after: Sequence[Slot]) -> Plan:
+    """Give rounds the indices that their nodes have now; pairs of nodes that are gone are left out."""
+    now = {slot.host: index for index, slot in enumerate(after)}
+    at = {index: now[slot.host] for index, slot in enumerate(before) if slot.host in now}
+    moved = (tuple((at[a], at[b]) for a, b in each if a in at and b in at) for each in rounds)
+    return tuple(each for each in moved if each)
 
 
 def _slots(visit: Visit, ready: Ready) -> tuple[Slot, ...]:

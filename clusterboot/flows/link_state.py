@@ -27,7 +27,8 @@ Taking = Literal["first", "solo", "again"]
 class LinkState:
     """The matrix of a link map at work, and how it came to be.
 
-    ``solo_gbps`` has, for each pair and direction measured alone, the rate among others and alone.
+    ``solo_gbps`` has, for each pair and direction measured alone, the rate among others and alone;
+    ``set_aside`` the nodes that could not take part, with the reason; ``remarks`` what else happened.
     """
 
     nodes: tuple[str, ...]
@@ -38,6 +39,7 @@ class LinkState:
     launches: int = 0
     solo_gbps: list[tuple[float, float]] = field(default_factory=list)
     set_aside: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def empty(cls, nodes: Sequence[str]) -> LinkState:
@@ -79,7 +81,7 @@ class LinkState:
             else each
             for each in found.findings
         )
-        return replace(found, findings=findings, notes=(*found.notes, *self._shared()))
+        return replace(found, findings=findings, notes=(*found.notes, *self._shared(), *self.remarks))
 
     def doubtful(self, inference: Inference) -> tuple[tuple[int, int], ...]:
         """List the pairs that are called slow by one measurement alone, the worst first."""

@@ -13,6 +13,7 @@ from clusterboot.bench.options import BenchOptions, argv, collbench_argv
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import LogReport
 from clusterboot.bench.rows import RowReader
+from clusterboot.diagnose.derived import expected
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.verdict import LogJudgement, RunEnd, judge, report_of
 from clusterboot.errors import ExitCode, HostResult, worst
@@ -56,6 +57,7 @@ class Benchmarked:
     exit_code: ExitCode
     report: LogReport | None = None
     judgement: LogJudgement | None = None
+    expectation: Expectation = field(default_factory=Expectation)
     what: str = ""
     backend: Backend | None = None
     mpi: Mpi | None = None
@@ -165,10 +167,25 @@ def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
     return take
 
 
+def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
+    """Reckon from the hardware what nobody has said."""
+    interfaces = {entry.host: entry.interface for entry in plan.addresses.addresses}
+    return expected(
+        {slot.host: plan.facts[slot.host] for slot in plan.slots},
+        bench.collectives,
+        ranks,
+        memory="gpu" if plan.backend == "nccl-tests" else "host",
+        interfaces=interfaces,
+    )
+
+
 def _conclude(visit: Visit, plan: _Plan, options: NcclTestOptions, end: RunEnd, log: LineLog) -> Benchmarked:
     parsed = parse_log(log.content)
     ranks = sum(slot.slots for slot in plan.slots)
-    judgement = judge(parsed, options.expectation, end, options.bench, ranks)
+    expectation = options.expectation
+    if expectation == Expectation():
+        expectation = _derived(plan, options.bench, ranks)
+    judgement = judge(parsed, expectation, end, options.bench, ranks)
     report = report_of(parsed, judgement)
     hosts = visit.ledger.rows
     codes = [exit_code(hosts)]
@@ -181,6 +198,7 @@ def _conclude(visit: Visit, plan: _Plan, options: NcclTestOptions, end: RunEnd, 
         exit_code=worst(codes),
         report=report,
         judgement=judgement,
+        expectation=expectation,
         what=plan.what,
         backend=plan.backend,
         mpi=plan.ready.mpi,

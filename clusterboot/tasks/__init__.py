@@ -15,9 +15,10 @@ from invoke.program import Program
 
 from clusterboot import __version__
 from clusterboot.errors import ExitCode
-from clusterboot.tasks import bench, cluster, labs, link_map
+from clusterboot.tasks import audit, bench, cluster, labs, link_map
 
 namespace = Collection(
+    audit.audit,
     cluster.bootstrap_task,
     cluster.facts_task,
     cluster.run_task,
