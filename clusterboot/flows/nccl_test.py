@@ -169,9 +169,9 @@ def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
 
 def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
     """Reckon from the hardware what nobody has said."""
-    interfaces = {entry.host: entry.interface for entry in plan.addresses.addresses}
+    interfaces = {entry.host: entry.interface for entry in plan.ready.addresses.addresses}
     return expected(
-        {slot.host: plan.facts[slot.host] for slot in plan.slots},
+        {slot.host: plan.ready.facts[slot.host] for slot in plan.slots},
         bench.collectives,
         ranks,
         memory="gpu" if plan.backend == "nccl-tests" else "host",
