@@ -15,7 +15,7 @@ from clusterboot.bench.pairs_options import Cost, PairsOptions, Rounds, cost
 from clusterboot.diagnose.matrix.records import Inference, PairMatrix
 from clusterboot.diagnose.matrix.schedule import next_round
 from clusterboot.diagnose.verdict import RunEnd
-from clusterboot.errors import ExitCode, HostResult, PartialError, worst
+from clusterboot.errors import ExitCode, HostResult, PartialError, UsageError, worst
 from clusterboot.facts.records import Mpi
 from clusterboot.flows.context import Context
 from clusterboot.flows.launching import Ready, make_ready
@@ -80,10 +80,12 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     """Measure the pairs of all bootstrapped nodes, and name what is at fault.
 
     Returns: the matrix and its findings; a node that could not take part is one of them.
-    Errors: :class:`UsageError` for a budget that is too small or a result that cannot be
+    Errors: :class:`UsageError` for one node, a budget that is too small or a result that cannot be
     resumed; :class:`ValidationError` where nothing can be launched at all.
     """
     names = [host.name for host in context.cluster.hosts]
+    if len(names) < _LEAST_NODES:
+        raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
     state = resume(options.resume, names) if options.resume else LinkState.empty(names)
     with context.visit() as visit:
         ready = make_ready(visit, options.launch_from, seek=True)

@@ -140,9 +140,11 @@ def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_aga
     assert again["launches"] == 2
 
 
-def test_a_budget_that_holds_no_round_is_refused_and_a_dry_run_launches_nothing(
+def test_what_cannot_be_measured_is_refused_and_a_dry_run_launches_nothing(
     four: labs.Lab, user: Operator
 ) -> None:
+    alone = user.run("link-map", "--cluster", str(four.cluster_file), "--hosts", "n1")
+    assert (alone.returncode, "at least two nodes" in alone.stderr) == (2, True)
     done = user.run("link-map", "--cluster", str(four.cluster_file), "--budget", "1")
     assert done.returncode == 2
     assert "rounds do not fit" in done.stderr
