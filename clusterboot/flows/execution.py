@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clusterboot.bench.scrub import scrub
@@ -83,11 +83,15 @@ class LineLog:
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch: what runs, the text of its hostfile, and the seconds after which the node ends it."""
+    """One launch: what runs, the text of its hostfile, and the seconds after which the node ends it.
+
+    ``files`` are more texts for the run's folder on the launching node, by name.
+    """
 
     spec: RunSpec
     hostfile: str
     timeout_s: int
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def execute(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
@@ -118,7 +122,7 @@ def _stream(session: Session, cluster: str, launch: Launch, log: LineLog) -> Run
         run_id=launch.spec.run_id,
         nonce=nonce,
         deadline_s=launch.timeout_s,
-        files={"hostfile": launch.hostfile},
+        files={"hostfile": launch.hostfile, **launch.files},
     )
     try:
         session.stream(

@@ -20,11 +20,16 @@ _LAUNCH_HOSTS_TRIED = 3
 
 
 def prove(
-    visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, verify: VerifyMode
+    visit: Visit,
+    facts: Mapping[str, NodeFacts],
+    addresses: AddressPlan,
+    verify: VerifyMode,
+    wanted: str | None = None,
 ) -> tuple[str | None, tuple[LoginFailure, ...]]:
     """Try the nodes' mutual logins and put out who cannot be reached.
 
-    Parameters: ``launch`` tries what the found MPI's launch tree needs, ``full`` every pair.
+    Parameters: ``launch`` tries what the found MPI's launch tree needs, ``full`` every pair;
+    ``wanted`` is the node to start from, where not the cluster file's or the first.
     Returns: the host that a launch can start from, ``None`` where there is none, and each
     login that failed.
     """
@@ -34,7 +39,7 @@ def prove(
         good = visit.good
         if not good:
             break
-        start = launch_host(good, facts, visit.cluster.options.launch_from)
+        start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
         logins = _logins(start, good, facts, verify)
         found = _try(visit, logins, ip)
         failures += found
@@ -44,6 +49,26 @@ def prove(
         if start not in blamed:
             return start, tuple(failures)
     return None, tuple(failures)
+
+
+def seek_start(
+    visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, wanted: str | None
+) -> tuple[str, bool]:
+    """Choose a node that logs in to all others, or to most: one dead link must not cost a node.
+
+    Nobody is put out. Parameters: ``wanted`` is tried first.
+    Returns: the node, and whether all its logins worked.
+    """
+    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    candidates = [host for host in visit.good if facts[host.name].mpi]
+    candidates.sort(key=lambda host: host.name != wanted)
+    failed: dict[str, int] = {}
+    for host in candidates[:_LAUNCH_HOSTS_TRIED]:
+        logins = _logins(host.name, visit.good, facts, "launch")
+        failed[host.name] = len(_try(visit, logins, ip))
+        if failed[host.name] == 0:
+            return host.name, True
+    return min(failed, key=lambda name: failed[name]), False
 
 
 def launch_host(good: Sequence[Host], facts: Mapping[str, NodeFacts], wanted: str | None) -> str:

@@ -15,7 +15,7 @@ from invoke.program import Program
 
 from clusterboot import __version__
 from clusterboot.errors import ExitCode
-from clusterboot.tasks import audit, bench, cluster, diagnose, labs
+from clusterboot.tasks import audit, bench, cluster, diagnose, labs, link_map
 
 namespace = Collection(
     audit.audit,
@@ -26,6 +26,7 @@ namespace = Collection(
     bench.nccl_test_task,
     bench.nccl_parse_task,
     diagnose.diagnose_task,
+    link_map.link_map_task,
     lab=Collection(labs.up, labs.down, labs.status, labs.break_node, labs.mend),
 )
 
