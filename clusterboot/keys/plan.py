@@ -12,7 +12,7 @@ from clusterboot.errors import PartialError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.keys import lines
 from clusterboot.keys.records import Edit, Member, Survey
-from clusterboot.keys.survey import usable
+from clusterboot.keys.survey import changeable, usable
 
 # OpenSSH's default key exchange costs a login 75 ms of CPU in these versions, from the
 # first with sntrup761 by default to the last before mlkem768.
@@ -22,11 +22,15 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class HomePlan:
-    """The edits of one home directory, made through ``writer``, for all ``hosts`` that have it."""
+    """The edits of one home directory, made through ``writer``, for all ``hosts`` that have it.
+
+    With ``sweep`` a lock or a half-written file is there that may be a dead writer's.
+    """
 
     writer: str
     hosts: tuple[str, ...]
     edits: tuple[Edit, ...]
+    sweep: bool = False
 
 
 def homes(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
@@ -114,6 +118,7 @@ def plan(
         cheap = all(by_name[name].prefers_cheap_exchange for name in group if name in by_name)
         config = lines.render_config(cluster, members, cheap_exchange=cheap)
         try:
+            _require_config(survey, writer)
             edits = (
                 lines.edit_own(usable(survey.own_known_hosts, writer), known_hosts),
                 lines.edit_own(usable(survey.own_config, writer), config),
@@ -122,11 +127,22 @@ def plan(
                     usable(survey.authorized_keys, writer), cluster, members, keep_hosts
                 ),
             )
+            todo = tuple(changeable(edit, writer) for edit in edits if edit is not None)
         except PartialError as error:
             plans[writer] = error
         else:
-            plans[writer] = HomePlan(writer, tuple(group), tuple(edit for edit in edits if edit is not None))
+            plans[writer] = HomePlan(writer, tuple(group), todo, survey.left_behind)
     return plans
+
+
+def _require_config(survey: Survey, host: str) -> None:
+    if survey.config_fault:
+        raise PartialError(
+            f"ssh refuses the user's configuration there: {survey.config_fault}",
+            host=host,
+            stage="keys",
+            remedy="mend that line by hand; nothing was changed",
+        )
 
 
 def render_known_hosts(members: Sequence[Member]) -> str:

@@ -17,7 +17,8 @@ KEY_FILE = "id_ed25519"
 class NodeFile:
     """A file of the user's on a node, as it was found.
 
-    ``path`` is below the home; ``problem`` says why an ``unusable`` one is not touched.
+    ``path`` is below the home; ``problem`` says why an ``unusable`` one is not touched, and of
+    another what stands against changing it.
     """
 
     path: str
@@ -36,7 +37,9 @@ class Survey:
     """The state of the keys on one node.
 
     ``public_key`` is the node's own for this cluster, as ``ssh-ed25519 AAAA…`` without a
-    comment, ``None`` where it has none yet; ``host_keys`` are wire forms.
+    comment, ``None`` where it has none yet; ``host_keys`` are wire forms. ``config_fault`` is
+    what ssh says of a configuration of the user's that it refuses; ``left_behind`` is true where
+    there is a lock or a half-written file, of somebody at work or of somebody who was killed.
     """
 
     public_key: str | None
@@ -46,6 +49,8 @@ class Survey:
     own_config: NodeFile
     own_known_hosts: NodeFile
     key_created: bool = False
+    config_fault: str | None = None
+    left_behind: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from clusterboot.connect.knownhosts import key_type_of
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
-from clusterboot.keys.records import KEY_FILE, OWN_DIR, FileKind, NodeFile, Survey
+from clusterboot.keys.records import KEY_FILE, OWN_DIR, Edit, FileKind, NodeFile, Survey
 from clusterboot.printable import one_line
 
 _FILES = {
@@ -25,7 +25,9 @@ _PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
 # Nodes that share a home may all be here at once: the key is made aside, and ln(1), which
 # never replaces a file, lets exactly one of them put it in place.
 _MAKE_KEY = """umask 077
+[ -d "$HOME/.ssh" ] || fresh=1
 mkdir -p "$HOME/.ssh" "$d" || exit 1
+[ -z "$fresh" ] || echo .ssh >>"$d/created"
 if [ ! -e "$d/{key}" ]; then
   t=$(mktemp -d "$d/new.XXXXXX") || exit 1
   ssh-keygen -q -t ed25519 -N '' -C {comment} -f "$t/{key}" >&2 &&
@@ -45,22 +47,50 @@ done
 exit 0
 """
 
-# The first word says what is there; the content follows from the next line on, untouched.
+# The first word says what is there; the content follows from the next line on, untouched. A
+# file that cannot be changed is still read: where nothing has to change, that is no fault.
+# Only a link that stays in the own home is followed. Mode 0400 is a choice, and no obstacle.
 _SHOW_FILE = """f="$HOME/"{path}
-if [ -L "$f" ]; then
-  t=$(readlink -f "$f" 2>/dev/null)
+h=$(cd "$HOME" && pwd -P)
+t=$(readlink -f "$f" 2>/dev/null)
+if [ -L "$f" ] || [ -L "${{f%/*}}" ]; then
   case "$t" in
-    "$(cd "$HOME" && pwd -P)"/*) [ -e "$t" ] || {{ echo "unusable a link to nothing"; exit; }};;
+    "$h"/*) [ ! -L "$f" ] || [ -e "$t" ] || {{ echo "unusable a link to nothing"; exit; }};;
     *) echo "unusable a link that leaves the home"; exit;;
   esac
 fi
-if [ ! -e "$f" ]; then echo absent
-elif [ ! -f "$f" ]; then echo "unusable no regular file"
-elif [ ! -O "$f" ]; then echo "unusable owned by somebody else"
-elif [ ! -r "$f" ]; then echo "unusable not readable"
-else echo file; cat "$f"
+t=${{t:-$f}}
+if [ ! -e "$f" ]; then w=absent
+elif [ -d "$f" ]; then echo "unusable a directory"; exit
+elif [ -p "$f" ]; then echo "unusable a FIFO"; exit
+elif [ ! -f "$f" ]; then echo "unusable no regular file"; exit
+elif [ ! -O "$f" ]; then echo "unusable owned by somebody else"; exit
+elif [ ! -r "$f" ]; then echo "unusable not readable"; exit
+else w=file
 fi
+if [ -d "${{t%/*}}" ] && [ ! -w "${{t%/*}}" ]; then
+  w="$w in a folder that cannot be written (a read-only file system, or its mode)"
+elif [ -f "$t" ] && [ ! -w "$t" ]; then
+  case "$(ls -ld "$t")" in
+    -?w*) w="$w that is immutable or on a read-only file system";;
+  esac
+fi
+echo "$w"
+if [ -f "$f" ]; then cat "$f"; fi
+exit 0
 """
+
+# What ssh itself says of the user's own configuration; a fault in clusterboot's part is mended anyway.
+_CHECK_CONFIG = """[ -f "$HOME/.ssh/config" ] || exit 0
+ssh -G localhost 2>&1 >/dev/null </dev/null | grep -v "clusterboot/" | head -n 3
+exit 0
+"""
+SHOW_LEFT = """for f in "$HOME"/.ssh/.clusterboot.lock "$HOME"/.ssh/.*.clusterboot-new; do
+  [ -e "$f" ] && echo left
+done
+exit 0
+"""
+_CONFIG_FAULT = re.compile(r"(?m)^(.*(?:line \d+|Bad owner|terminating).*)$")
 
 
 def sections(cluster: str, *, make_key: bool) -> tuple[Section, ...]:
@@ -74,6 +104,8 @@ def sections(cluster: str, *, make_key: bool) -> tuple[Section, ...]:
     return (
         Section("keys.identity", own + make + _SHOW_KEY.format(key=KEY_FILE)),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
+        Section("keys.config_check", _CHECK_CONFIG),
+        Section("keys.left", SHOW_LEFT),
         *(file_section(name, cluster) for name in _FILES),
     )
 
@@ -104,11 +136,14 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
         )
     lines = identity.text.splitlines()
     created = "created" in lines
+    fault = _CONFIG_FAULT.search(outputs["keys.config_check"].text)
     matches = [match for line in lines if (match := _PUBLIC_KEY.fullmatch(line.strip()))]
     return Survey(
         public_key=f"{matches[0][1]} {matches[0][2]}" if matches else None,
         host_keys=tuple(_host_keys(outputs["keys.host_keys"].text)),
         key_created=created,
+        left_behind="left" in outputs["keys.left"].text,
+        config_fault=one_line(fault[1]) if fault else None,
         **{name: parse_file(outputs, name, cluster) for name in _FILES},
     )
 
@@ -126,6 +161,23 @@ def usable(file: NodeFile, host: str) -> NodeFile:
             remedy="put a regular file of the user's own in its place",
         )
     return file
+
+
+def changeable(edit: Edit, host: str) -> Edit:
+    """Give the edit back if its file can be written.
+
+    Errors: :class:`PartialError` at stage ``keys`` that says what stands against it.
+    """
+    if edit.old.problem:
+        raise PartialError(
+            f"~/{edit.path} is not touched: it is a file {edit.old.problem}"
+            if edit.old.kind == "file"
+            else f"~/{edit.path} is not made: it would be {edit.old.problem}",
+            host=host,
+            stage="keys",
+            remedy="mount the home writable, take away chattr +i, or mend the folder's mode there",
+        )
+    return edit
 
 
 def _host_keys(text: str) -> list[bytes]:
@@ -147,4 +199,4 @@ def _file(output: SectionOutput, path: str) -> NodeFile:
     kinds: dict[str, FileKind] = {"absent": "absent", "file": "file"}
     if kind not in kinds or output.exit_code:
         return NodeFile(path, "unusable", problem=one_line(problem) or "it could not be read")
-    return NodeFile(path, kinds[kind], content if kind == "file" else b"")
+    return NodeFile(path, kinds[kind], content if kind == "file" else b"", problem or None)
