@@ -1,9 +1,11 @@
 """Who trusts whom among the nodes: planned, installed, proven, taken back."""
 
+from clusterboot.keys.diff import unified
+from clusterboot.keys.install import TIMEOUT_S as INSTALL_TIMEOUT_S
+from clusterboot.keys.install import RacedError, removal_section
 from clusterboot.keys.install import parse as parse_install
-from clusterboot.keys.install import removal_section
 from clusterboot.keys.install import section as install_section
-from clusterboot.keys.lines import take_back
+from clusterboot.keys.lines import take_back, undo
 from clusterboot.keys.plan import HomePlan, homes, member, plan
 from clusterboot.keys.records import OWN_DIR, Edit, Member, NodeFile, Survey
 from clusterboot.keys.remains import Remains
@@ -17,12 +19,14 @@ from clusterboot.keys.verify import section as verify_section
 from clusterboot.keys.verify import timeout_s as verify_timeout_s
 
 __all__ = [
+    "INSTALL_TIMEOUT_S",
     "OWN_DIR",
     "Edit",
     "HomePlan",
     "LoginFailure",
     "Member",
     "NodeFile",
+    "RacedError",
     "Remains",
     "Survey",
     "homes",
@@ -37,6 +41,8 @@ __all__ = [
     "removal_section",
     "survey_sections",
     "take_back",
+    "undo",
+    "unified",
     "verify_section",
     "verify_timeout_s",
 ]

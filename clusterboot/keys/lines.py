@@ -50,16 +50,36 @@ def edit_authorized_keys(
     lines = [authorized_line(cluster, group) for group in _by_key(members)]
     current = {member.key_owner for member in members}
     stay = [
-        old.content[start:end].decode("utf-8", "surrogateescape").rstrip("\r\n") + "\n"
+        old.content[start:end].decode().rstrip("\r\n") + "\n"
         for start, end, host in own
         if host in keep_hosts and host not in current
     ]
     return _edit(old, own, "".join((*lines, *stay)))
 
 
-def edit_config(old: NodeFile, cluster: str) -> Edit | None:
-    """Plan the tagged ``Include`` at the top of ``~/.ssh/config``; ``None`` where it is there."""
-    return _edit(old, _own_include(old.content, cluster), include_lines(cluster))
+def edit_config(old: NodeFile, cluster: str, block: str | None = None) -> Edit | None:
+    """Plan the tagged ``Include`` at the top of ``~/.ssh/config``; ``None`` where it is there.
+
+    Parameters: ``block`` is the configuration itself, for an ssh that knows no ``Include``.
+    """
+    insert = include_lines(cluster) if block is None else block_lines(cluster, block)
+    return _edit(old, _own_include(old.content, cluster), insert)
+
+
+def block_lines(cluster: str, config: str) -> str:
+    """Write the tagged block that stands for the ``Include`` where OpenSSH is older than 7.3.
+
+    Its last line lets what follows apply to all hosts again, as it did before.
+    """
+    begin, end = _block_marks(cluster)
+    return f"{begin}\n{config}Host *\n{end}\n"
+
+
+def _block_marks(cluster: str) -> tuple[str, str]:
+    return (
+        f"# {tag(cluster)} begin, removed by clusterboot teardown",
+        f"# {tag(cluster)} end",
+    )
 
 
 def take_back(old: NodeFile, cluster: str, *, created: bool) -> Edit | None:
@@ -76,6 +96,37 @@ def take_back(old: NodeFile, cluster: str, *, created: bool) -> Edit | None:
     if edit is None:
         return None
     return Edit(edit.path, old, edit.insert, edit.keep, remove=created and not edit.new)
+
+
+def undo(edit: Edit) -> Edit:
+    """Plan the way back from an edit that was made: clusterboot's former lines at the top again."""
+    if edit.remove:
+        return Edit(edit.path, NodeFile(edit.path, "absent"), edit.old.content.decode(), ())
+    made = NodeFile(edit.path, "file", edit.new)
+    if edit.old.kind == "absent":
+        return Edit(edit.path, made, "", (), remove=True)
+    dropped, position = b"", 0
+    for offset, length in (*edit.keep, (len(edit.old.content), 0)):
+        dropped += edit.old.content[position:offset]
+        position = offset + length
+    start = len(edit.insert.encode())
+    keep = ((start, len(made.content) - start),) if len(made.content) > start else ()
+    return Edit(edit.path, made, dropped.decode(), keep)
+
+
+def other_lines_with(content: bytes, cluster: str, members: Sequence[Member]) -> list[tuple[int, str]]:
+    """Find lines of other people that hold a member's key: their numbers from 1, and the member's name.
+
+    Such a line may grant more, or less, than clusterboot's own; it is not clusterboot's to change.
+    """
+    owners = {member.public_key.split()[1].encode(): member.name for member in members}
+    own = {start for start, _, _ in _own_lines(content, cluster)}
+    found, start = [], 0
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if start not in own and not line.lstrip().startswith(b"#"):
+            found += [(number, owners[word]) for word in line.split() if word in owners]
+        start += len(line) + 1
+    return found
 
 
 def render_config(cluster: str, members: Sequence[Member], *, cheap_exchange: bool) -> str:
@@ -124,19 +175,22 @@ def _by_key(members: Sequence[Member]) -> Iterable[list[Member]]:
 
 def _own_include(content: bytes, cluster: str) -> list[tuple[int, int, str]]:
     first, second = (re.escape(line.encode()) for line in include_lines(cluster).splitlines())
-    pattern = re.compile(rb"(?m)^(?:" + first + rb"|" + second + rb")\r?(?:\n|\Z)")
+    begin, end = (re.escape(mark.encode()) for mark in _block_marks(cluster))
+    # A block without its end is somebody's accident; what follows it is not ours to take.
+    block = begin + rb"\r?\n(?s:.*?)^" + end
+    pattern = re.compile(rb"(?m)^(?:" + block + rb"|" + first + rb"|" + second + rb")\r?(?:\n|\Z)")
     return [(match.start(), match.end(), "") for match in pattern.finditer(content)]
 
 
 def _own_lines(content: bytes, cluster: str) -> Iterator[tuple[int, int, str]]:
-    pattern = re.compile(rb"[^#\n].* " + re.escape(tag(cluster).encode()) + rb":(\S+)")
+    pattern = re.compile(rb"[!\"$-~][ -~]* " + re.escape(tag(cluster).encode()) + rb":([A-Za-z0-9@._:-]+)")
     start = 0
     # Only a newline ends a line for sshd; a lone carriage return is part of it.
     for part in content.split(b"\n"):
         end = min(start + len(part) + 1, len(content))
         match = pattern.fullmatch(part.rstrip(b"\r"))
         if match:
-            yield start, end, match[1].decode("utf-8", "surrogateescape")
+            yield start, end, match[1].decode()
         start = end
 
 

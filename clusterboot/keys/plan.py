@@ -24,13 +24,15 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class HomePlan:
     """The edits of one home directory, made through ``writer``, for all ``hosts`` that have it.
 
-    With ``sweep`` a lock or a half-written file is there that may be a dead writer's.
+    ``notes`` are lines for people. With ``sweep`` a lock or a half-written file is there that
+    may be a dead writer's.
     """
 
     writer: str
     hosts: tuple[str, ...]
     edits: tuple[Edit, ...]
     sweep: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def homes(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
@@ -78,6 +80,7 @@ def member(
         host_keys=tuple(host_keys),
         key_owner=key_owner,
         prefers_cheap_exchange=prefers_cheap_exchange(facts.software.ssh_version),
+        lacks_include=lacks_include(facts.software.ssh_version),
     )
 
 
@@ -116,13 +119,14 @@ def plan(
         writer = group[0]
         survey = surveys[writer]
         cheap = all(by_name[name].prefers_cheap_exchange for name in group if name in by_name)
+        block = any(by_name[name].lacks_include for name in group if name in by_name)
         config = lines.render_config(cluster, members, cheap_exchange=cheap)
         try:
             _require_config(survey, writer)
             edits = (
                 lines.edit_own(usable(survey.own_known_hosts, writer), known_hosts),
                 lines.edit_own(usable(survey.own_config, writer), config),
-                lines.edit_config(usable(survey.config, writer), cluster),
+                lines.edit_config(usable(survey.config, writer), cluster, config if block else None),
                 lines.edit_authorized_keys(
                     usable(survey.authorized_keys, writer), cluster, members, keep_hosts
                 ),
@@ -131,8 +135,18 @@ def plan(
         except PartialError as error:
             plans[writer] = error
         else:
-            plans[writer] = HomePlan(writer, tuple(group), todo, survey.left_behind)
+            plans[writer] = HomePlan(
+                writer, tuple(group), todo, survey.left_behind, _notes(survey, cluster, members)
+            )
     return plans
+
+
+def _notes(survey: Survey, cluster: str, members: Sequence[Member]) -> tuple[str, ...]:
+    found = lines.other_lines_with(survey.authorized_keys.content, cluster, members)
+    return tuple(
+        f"line {number} of ~/.ssh/authorized_keys has the key of {name} with other options; it stays as it is"
+        for number, name in found
+    )
 
 
 def _require_config(survey: Survey, host: str) -> None:
@@ -155,10 +169,17 @@ def prefers_cheap_exchange(ssh_version: str | None) -> bool:
 
     Parameters: what ``ssh -V`` says, ``None`` where that is not known.
     """
+    return _DEAR_EXCHANGE[0] <= _version(ssh_version) < _DEAR_EXCHANGE[1]
+
+
+def lacks_include(ssh_version: str | None) -> bool:
+    """Tell whether ssh knows no ``Include``: OpenSSH before 7.3. Source: its release notes."""
+    return (0, 0) < _version(ssh_version) < (7, 3)
+
+
+def _version(ssh_version: str | None) -> tuple[int, int]:
     match = re.search(r"OpenSSH_(\d+)\.(\d+)", ssh_version or "")
-    if match is None:
-        return False
-    return _DEAR_EXCHANGE[0] <= (int(match[1]), int(match[2])) < _DEAR_EXCHANGE[1]
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _is_source(ip: str) -> bool:

@@ -59,7 +59,8 @@ class Member:
 
     ``address`` is where the others reach it; ``names`` are what people may call it, besides;
     ``sources`` are the addresses that its logins may come from. ``key_owner`` names the
-    home that its key lives in: nodes that share a home share it.
+    home that its key lives in: nodes that share a home share it. ``lacks_include`` is true
+    where ssh is older than 7.3.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Member:
     host_keys: tuple[bytes, ...]
     key_owner: str
     prefers_cheap_exchange: bool = False
+    lacks_include: bool = False
 
 
 @dataclass(frozen=True)

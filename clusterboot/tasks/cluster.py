@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from clusterboot.flows.command import CommandRun
     from clusterboot.flows.context import Context
     from clusterboot.flows.teardown import TornDown
+    from clusterboot.keys import Edit
 
 Options = Mapping[str, Any]
 _VERIFY = ("launch", "full", "none")
@@ -72,6 +73,8 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
         "network_reason": plan.explanation if plan else None,
         "addresses": {entry.host: entry.ip for entry in plan.addresses} if plan else {},
         "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "changes": _changes(result.planned),
+        "notes": {name: list(said) for name, said in result.notes.items()},
         "launch_host": result.launch_host,
         "failed_logins": [
             {"from": f.source, "to": f.target, "cause": f.cause, "text": f.text, "remedy": f.remedy}
@@ -93,7 +96,10 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines.append(f"Network: {result.addresses.explanation}")
     for group in result.shared_homes:
         lines.append(f"Keys: {fold(group)} share one home, and so one key: each of them is all of them")
+    for name, notes in result.notes.items():
+        lines += [f"Note: {name}: {note}" for note in notes]
     if at.dry_run:
+        _show_changes(to, result.planned)
         lines += [
             f"Would change on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))
         ]
@@ -107,6 +113,29 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
     lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
     good = any(host.status == "ok" for host in result.hosts)
     report.show_summary(to, lines, then if good else None)
+
+
+def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, list[str]]]:
+    """Give each distinct change once: its file, its diff, and the hosts where it would be made."""
+    from clusterboot.keys import unified
+
+    changes: dict[tuple[str, str], list[str]] = {}
+    for name, edits in planned.items():
+        for edit in edits:
+            changes.setdefault((edit.path, unified(edit)), []).append(name)
+    return [(path, diff, names) for (path, diff), names in changes.items()]
+
+
+def _changes(planned: Mapping[str, tuple[Edit, ...]]) -> list[dict[str, str]]:
+    return [
+        {"hosts": fold(names), "path": f"~/{path}", "diff": diff} for path, diff, names in _distinct(planned)
+    ]
+
+
+def _show_changes(to: Console, planned: Mapping[str, tuple[Edit, ...]]) -> None:
+    for _, diff, names in _distinct(planned):
+        say(to, Text(f"# {fold(names)}", style="bold"))
+        say(to, Text(diff.rstrip("\n")))
 
 
 def _folded(edits: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
@@ -182,6 +211,8 @@ def teardown_task(session: Session, shared: Options) -> Outcome:
     more = {
         "dry_run": at.dry_run,
         "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "changes": _changes(result.planned),
+        "still_to_do": list(result.still_to_do),
     }
     return Outcome(result.exit_code, result.hosts, more, lambda to: _show_teardown(to, at, result))
 
@@ -192,9 +223,10 @@ def _show_teardown(to: Console, at: Context, result: TornDown) -> None:
     lines = [f"{word} on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))]
     if not lines:
         lines.append("Nothing of this cluster's is on the nodes that were reached")
-    away = [host.name for host in result.hosts if host.status != "ok"]
-    if away:
-        lines.append(f"Still to do on {fold(away)}: run this again when they can be reached")
+    if at.dry_run:
+        _show_changes(to, result.planned)
+    if result.still_to_do:
+        lines.append(f"Still to do on {fold(result.still_to_do)}: run this again when they can be reached")
     report.show_summary(to, lines, None)
     if result.exit_code is ExitCode.OK and at.dry_run:
         to.print("Nothing was changed (--dry-run)")
