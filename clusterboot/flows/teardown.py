@@ -11,8 +11,10 @@ from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts import home
+from clusterboot.flows import terms
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
+from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.keys import Edit
 from clusterboot.keys import state as members_state
@@ -40,7 +42,7 @@ def teardown(context: Context) -> TornDown:
     reached keeps what it has; the next call finishes there.
     """
     cluster = context.cluster
-    with context.visit() as visit:
+    with alone(context), context.visit() as visit:
         found = visit.stage("what is there", cluster.hosts, partial(_look, cluster.name))
         groups: dict[str, list[str]] = {}
         for name, left in found.items():
@@ -68,6 +70,8 @@ def teardown(context: Context) -> TornDown:
         members_state.forget(context.state_dir, [host.name for host in visit.good])
         away = [row.name for row in visit.ledger.rows if row.status != "ok"]
         remembered = [member.name for member in members_state.load(context.state_dir)]
+        if not away and not remembered:
+            terms.forget(context.state_dir)
         still = tuple(dict.fromkeys((*away, *remembered)))
         return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), changed, still_to_do=still)
 

@@ -6,12 +6,12 @@ import base64
 import binascii
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clusterboot.connect.knownhosts import key_type_of
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
-from clusterboot.keys.records import KEY_FILE, OWN_DIR, Edit, FileKind, NodeFile, Survey
+from clusterboot.keys.records import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
 from clusterboot.printable import one_line
 
 _FILES = {
@@ -22,23 +22,38 @@ _FILES = {
 }
 _PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
 
-# Nodes that share a home may all be here at once: the key is made aside, and ln(1), which
-# never replaces a file, lets exactly one of them put it in place.
+# The key in use is the one that the node's configuration names; its successor is numbered. Nodes
+# that share a home may all be here at once: the key is made aside, and ln(1), which never
+# replaces a file, lets exactly one of them put it in place.
+_KEY_NAMES = """k=$(sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' "$d/config" 2>/dev/null)
+k=${k%%[!a-z0-9_-]*}
+[ -n "$k" ] || k=$(cd "$d" 2>/dev/null && ls | grep '^id_ed25519[-0-9]*$' | sort -t - -k 2n | tail -n 1)
+k=${k:-id_ed25519}
+case $k in *-*) n=$((${k##*-} + 1));; *) n=2;; esac
+n=id_ed25519-$n
+"""
 _MAKE_KEY = """umask 077
 [ -d "$HOME/.ssh" ] || fresh=1
 mkdir -p "$HOME/.ssh" "$d" || exit 1
 [ -z "$fresh" ] || echo .ssh >>"$d/created"
-if [ ! -e "$d/{key}" ]; then
-  t=$(mktemp -d "$d/new.XXXXXX") || exit 1
-  ssh-keygen -q -t ed25519 -N '' -C {comment} -f "$t/{key}" >&2 &&
-    ln "$t/{key}" "$d/{key}" 2>/dev/null && mv "$t/{key}.pub" "$d/{key}.pub" && echo created
+make_key() {
+  [ ! -e "$d/$1" ] || return 0
+  t=$(mktemp -d "$d/new.XXXXXX") || return 1
+  ssh-keygen -q -t ed25519 -N '' -C @COMMENT@ -f "$t/$1" >&2 &&
+    ln "$t/$1" "$d/$1" 2>/dev/null && mv "$t/$1.pub" "$d/$1.pub" && echo created
   rm -rf "$t"
-fi
+}
 """
-
-_SHOW_KEY = """if [ -s "$d/{key}.pub" ]; then cat "$d/{key}.pub"
-elif [ -e "$d/{key}" ]; then ssh-keygen -y -f "$d/{key}" </dev/null
-fi
+_SHOW_KEYS = """show_key() {
+  [ -e "$d/$2" ] || return 0
+  echo "$1 $2"
+  if [ -s "$d/$2.pub" ]; then cat "$d/$2.pub"; else ssh-keygen -y -f "$d/$2" </dev/null; fi
+  if [ -s "$d/$2-cert.pub" ]; then cat "$d/$2-cert.pub"; fi
+}
+show_key current "$k"
+show_key next "$n"
+cd "$d" 2>/dev/null && ls | sed -n 's/^id_[a-z0-9.-]*$/file &/p'
+exit 0
 """
 
 _SHOW_HOST_KEYS = """for f in /etc/ssh/ssh_host_*_key.pub; do
@@ -93,16 +108,19 @@ exit 0
 _CONFIG_FAULT = re.compile(r"(?m)^(.*(?:line \d+|Bad owner|terminating).*)$")
 
 
-def sections(cluster: str, *, make_key: bool) -> tuple[Section, ...]:
+def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[Section, ...]:
     """Give the script that surveys a node, making its key for this cluster if it has none.
 
     Parameters: the cluster's name, checked by the cluster file's rule; ``make_key`` is
-    false where nothing may change.
+    false where nothing may change; with ``make_next`` the key's successor is made too.
     """
     own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
-    make = _MAKE_KEY.format(key=KEY_FILE, comment=shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
+    make = _MAKE_KEY.replace("@COMMENT@", shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
+    calls = ('make_key "$k" || exit 1\n' if make_key else "") + (
+        'make_key "$n" || exit 1\n' if make_next else ""
+    )
     return (
-        Section("keys.identity", own + make + _SHOW_KEY.format(key=KEY_FILE)),
+        Section("keys.identity", own + _KEY_NAMES + make + calls + _SHOW_KEYS),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
         Section("keys.config_check", _CHECK_CONFIG),
         Section("keys.left", SHOW_LEFT),
@@ -135,17 +153,31 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
             remedy="check that ssh-keygen is there, that the home is writable, and that its disk has room",
         )
     lines = identity.text.splitlines()
-    created = "created" in lines
+    current, following = _key(lines, "current"), _key(lines, "next")
     fault = _CONFIG_FAULT.search(outputs["keys.config_check"].text)
-    matches = [match for line in lines if (match := _PUBLIC_KEY.fullmatch(line.strip()))]
     return Survey(
-        public_key=f"{matches[0][1]} {matches[0][2]}" if matches else None,
+        public_key=current.public_key if current else None,
         host_keys=tuple(_host_keys(outputs["keys.host_keys"].text)),
-        key_created=created,
+        key_created="created" in lines,
+        key=current,
+        next_key=following,
+        key_files=tuple(line.removeprefix("file ") for line in lines if line.startswith("file ")),
         left_behind="left" in outputs["keys.left"].text,
         config_fault=one_line(fault[1]) if fault else None,
         **{name: parse_file(outputs, name, cluster) for name in _FILES},
     )
+
+
+def _key(lines: Sequence[str], word: str) -> NodeKey | None:
+    start = next((at for at, line in enumerate(lines) if line.startswith(f"{word} id_")), None)
+    if start is None:
+        return None
+    match = _PUBLIC_KEY.fullmatch(lines[start + 1].strip()) if start + 1 < len(lines) else None
+    if match is None:
+        return None
+    after = lines[start + 2] if start + 2 < len(lines) else ""
+    certificate = after + "\n" if after.startswith("ssh-ed25519-cert-v01@") else None
+    return NodeKey(lines[start].split(" ")[1], f"{match[1]} {match[2]}", certificate)
 
 
 def usable(file: NodeFile, host: str) -> NodeFile:

@@ -15,6 +15,7 @@ from clusterboot.tasks import bench, cluster, labs
 namespace = Collection(
     cluster.bootstrap_task,
     cluster.facts_task,
+    cluster.rotate_keys_task,
     cluster.run_task,
     cluster.teardown_task,
     bench.nccl_test_task,
