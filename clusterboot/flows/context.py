@@ -27,6 +27,7 @@ class Context:
     ``state_dir`` is the operator's folder for this cluster; hostfiles and results go below
     ``out_dir``. ``deadline_s`` bounds the whole command. ``ask_passphrase`` is ``None`` where
     there is no terminal; the same is said of host keys by ``interactive``.
+    With ``encrypt_keys`` a key that the operator's machine keeps is made with a passphrase.
     """
 
     cluster: Cluster
@@ -39,6 +40,7 @@ class Context:
     deadline_s: float | None = None
     interactive: bool = False
     ask_passphrase: Callable[[Path], str] | None = None
+    encrypt_keys: bool = False
     started_s: float = field(default_factory=time.time)
 
     @property

@@ -41,9 +41,9 @@ def prove(
             break
         start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
         logins = _logins(start, good, facts, verify)
-        found = _try(visit, logins, ip)
+        found = try_logins(visit, logins, ip)
         failures += found
-        blamed = _blame(found, logins)
+        blamed = blame(found, logins)
         for name, failure in blamed.items():
             visit.ledger.fail(name, PartialError(failure.reason, stage="verify", remedy=failure.remedy))
         if start not in blamed:
@@ -89,14 +89,25 @@ def _logins(
     return launch_logins(found[0].kind if found else "openmpi", start, names)
 
 
-def _try(visit: Visit, logins: Iterable[Login], ip: Mapping[str, str]) -> tuple[LoginFailure, ...]:
+def try_logins(
+    visit: Visit, logins: Iterable[Login], ip: Mapping[str, str], with_what: Mapping[str, str] | None = None
+) -> tuple[LoginFailure, ...]:
+    """Try logins between nodes, every source at once.
+
+    Parameters: the logins; each host's address; ``with_what`` has the key file that each source
+    is to use, and no other, where that is not what its configuration says.
+    Returns: those that failed.
+    """
     targets: dict[str, dict[str, str]] = defaultdict(dict)
     for login in logins:
         targets[login.source][login.target] = ip[login.target]
 
+    cluster = visit.cluster.name
+
     def attempt(session: Session) -> tuple[LoginFailure, ...]:
         mine = targets[session.name]
-        section = keys.verify_section(tuple(mine.values()))
+        identity = (cluster, with_what[session.name]) if with_what else None
+        section = keys.verify_section(tuple(mine.values()), identity)
         result = session.run([section], "verify", keys.verify_timeout_s(len(mine)))
         return keys.parse_verify(result.answer.sections, session.name, mine)
 
@@ -106,7 +117,7 @@ def _try(visit: Visit, logins: Iterable[Login], ip: Mapping[str, str]) -> tuple[
     return tuple(failure for found in outcomes.values() for failure in found)
 
 
-def _blame(failures: Sequence[LoginFailure], logins: Sequence[Login]) -> dict[str, LoginFailure]:
+def blame(failures: Sequence[LoginFailure], logins: Sequence[Login]) -> dict[str, LoginFailure]:
     """Choose whom each failed login speaks against: the target, or a source that reaches nobody."""
     tried: dict[str, int] = defaultdict(int)
     failed: dict[str, int] = defaultdict(int)

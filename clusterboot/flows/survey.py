@@ -21,17 +21,18 @@ class Surveyed:
     host_key: bytes
 
 
-def survey(visit: Visit, *, make_key: bool) -> dict[str, Surveyed]:
+def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str, Surveyed]:
     """Ask every host at once what it is.
 
-    Parameters: ``make_key`` lets a node make its key for this cluster if it has none.
+    Parameters: ``make_key`` lets a node make its key for this cluster if it has none,
+    ``make_next`` its successor.
     Returns: the answers by host name, in the cluster's order; who did not answer is out.
     """
     cluster = visit.cluster
     options = cluster.options
     sections = (
         *collect.sections(options.nccl.tests_dir, options.mpi.prefix),
-        *keys.survey_sections(cluster.name, make_key=make_key),
+        *keys.survey_sections(cluster.name, make_key=make_key, make_next=make_next),
     )
 
     def ask(session: Session) -> Surveyed:
@@ -43,4 +44,4 @@ def survey(visit: Visit, *, make_key: bool) -> dict[str, Surveyed]:
             session.host_key_blob,
         )
 
-    return visit.stage("nodes", cluster.hosts, ask)
+    return visit.stage("nodes", visit.good, ask)

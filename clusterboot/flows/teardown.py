@@ -11,7 +11,10 @@ from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts import home
+from clusterboot.flows import terms
+from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
+from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.keys import Edit
 from clusterboot.keys import state as members_state
@@ -19,11 +22,17 @@ from clusterboot.keys import state as members_state
 
 @dataclass(frozen=True)
 class TornDown:
-    """What a teardown came to: per host its result and the files that were changed or removed."""
+    """What a teardown came to: per host its result and the files that were changed or removed.
+
+    ``planned`` is what a dry run would edit; ``still_to_do`` names the hosts that still have
+    something, also those that are no longer in the cluster file.
+    """
 
     hosts: tuple[HostResult, ...]
     exit_code: ExitCode
     edits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    planned: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
+    still_to_do: tuple[str, ...] = ()
 
 
 def teardown(context: Context) -> TornDown:
@@ -33,19 +42,24 @@ def teardown(context: Context) -> TornDown:
     reached keeps what it has; the next call finishes there.
     """
     cluster = context.cluster
-    with context.visit() as visit:
+    with alone(context), context.visit() as visit:
         found = visit.stage("what is there", cluster.hosts, partial(_look, cluster.name))
         groups: dict[str, list[str]] = {}
         for name, left in found.items():
             groups.setdefault(left.home or name, []).append(name)
         plans = _plans(visit, found, [group[0] for group in groups.values()])
         if context.dry_run:
-            return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), _paths(plans))
+            would = {name: plan.edits for name, plan in plans.items()}
+            return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), _paths(plans), would)
 
         def take_back(session: Session) -> tuple[str, ...]:
-            edits = plans[session.name].edits
-            result = session.run([keys.removal_section(cluster.name, edits)], "keys")
-            return keys.parse_install(result.answer.sections, edits, session.name)
+            def attempt(anew: bool) -> tuple[str, ...]:
+                edits = plans[session.name].edits
+                if anew:
+                    edits = _edits(_look(cluster.name, session).remains, cluster.name)
+                return change(session, cluster.name, keys.removal_section(cluster.name, edits), edits)
+
+            return persistently(attempt)
 
         writers = [host for host in visit.good if host.name in plans]
         changed = visit.stage("taking back", writers, take_back)
@@ -54,7 +68,12 @@ def teardown(context: Context) -> TornDown:
                 for name in group:
                     visit.ledger.changed(name)
         members_state.forget(context.state_dir, [host.name for host in visit.good])
-        return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), changed)
+        away = [row.name for row in visit.ledger.rows if row.status != "ok"]
+        remembered = [member.name for member in members_state.load(context.state_dir)]
+        if not away and not remembered:
+            terms.forget(context.state_dir)
+        still = tuple(dict.fromkeys((*away, *remembered)))
+        return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), changed, still_to_do=still)
 
 
 @dataclass(frozen=True)
@@ -81,14 +100,15 @@ def _plans(visit: Visit, found: Mapping[str, _Found], writers: Sequence[str]) ->
     plans: dict[str, _Plan] = {}
     for name in writers:
         remains = found[name].remains
-        edits = []
-        for file in remains.files:
-            edit = keys.take_back(file, visit.cluster.name, created=file.path in remains.created)
-            if edit is not None:
-                edits.append(edit)
-        if edits or remains.own_dir:
-            plans[name] = _Plan(tuple(edits), remains.own_dir)
+        edits = _edits(remains, visit.cluster.name)
+        if edits or remains.own_dir or remains.left_behind:
+            plans[name] = _Plan(edits, remains.own_dir)
     return plans
+
+
+def _edits(remains: keys.Remains, cluster: str) -> tuple[Edit, ...]:
+    found = (keys.take_back(file, cluster, created=file.path in remains.created) for file in remains.files)
+    return tuple(edit for edit in found if edit is not None)
 
 
 def _paths(plans: Mapping[str, _Plan]) -> dict[str, tuple[str, ...]]:

@@ -1,11 +1,13 @@
 """Who trusts whom among the nodes: planned, installed, proven, taken back."""
 
+from clusterboot.keys.diff import unified
+from clusterboot.keys.install import TIMEOUT_S as INSTALL_TIMEOUT_S
+from clusterboot.keys.install import RacedError, removal_section
 from clusterboot.keys.install import parse as parse_install
-from clusterboot.keys.install import removal_section
 from clusterboot.keys.install import section as install_section
-from clusterboot.keys.lines import take_back
-from clusterboot.keys.plan import HomePlan, homes, member, plan
-from clusterboot.keys.records import OWN_DIR, Edit, Member, NodeFile, Survey
+from clusterboot.keys.lines import kinds, principal, take_back, undo
+from clusterboot.keys.plan import HomePlan, homes, identity, member, plan
+from clusterboot.keys.records import OWN_DIR, PER_NODE, Edit, Member, NodeFile, NodeKey, Survey, Terms
 from clusterboot.keys.remains import Remains
 from clusterboot.keys.remains import parse as parse_remains
 from clusterboot.keys.remains import sections as remains_sections
@@ -17,26 +19,36 @@ from clusterboot.keys.verify import section as verify_section
 from clusterboot.keys.verify import timeout_s as verify_timeout_s
 
 __all__ = [
+    "INSTALL_TIMEOUT_S",
     "OWN_DIR",
+    "PER_NODE",
     "Edit",
     "HomePlan",
     "LoginFailure",
     "Member",
     "NodeFile",
+    "NodeKey",
+    "RacedError",
     "Remains",
     "Survey",
+    "Terms",
     "homes",
+    "identity",
     "install_section",
+    "kinds",
     "member",
     "parse_install",
     "parse_remains",
     "parse_survey",
     "parse_verify",
     "plan",
+    "principal",
     "remains_sections",
     "removal_section",
     "survey_sections",
     "take_back",
+    "undo",
+    "unified",
     "verify_section",
     "verify_timeout_s",
 ]

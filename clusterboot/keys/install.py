@@ -15,32 +15,74 @@ from clusterboot.printable import one_line
 
 _END = "clusterboot-end-of-text"
 _RESULT = re.compile(r"file (\S+) (changed|raced|failed)(?: (.*))?")
+_LOCK = re.compile(r"(?m)^lock failed (.*)$")
+# How long the lock is waited for, and after how long the same silent owner on another machine
+# counts as dead. A write takes well below a second.
+_LOCK_WAIT_S = 60
+_LOCK_SILENCE_S = 45
+#: The longest that an installing script takes, in seconds.
+TIMEOUT_S = 2.0 * _LOCK_WAIT_S + 30.0
+
+# What the node's tools say, and what to do about it. The first match counts.
+_REMEDIES = (
+    (r"No space left on device", "free disk space or inodes of the home there"),
+    (r"[Qq]uota exceeded", "free disk space: the user's quota there is used up"),
+    (r"Read-only file system", "mount the home there writable"),
+    (r"Operation not permitted", "look for an immutable file or folder: lsattr -d ~/.ssh ~/.ssh/*"),
+    (r"Permission denied", "check owner and mode of ~/.ssh there"),
+    (r"^held by", "wait until that one has ended, then run the command again"),
+    (r"", "check the disk, quota and permissions of the home there"),
+)
 
 
-def section(cluster: str, edits: Sequence[Edit]) -> Section:
+class RacedError(PartialError):
+    """A file was changed by somebody else between its reading and its writing; nothing was lost."""
+
+
+def section(
+    cluster: str,
+    edits: Sequence[Edit],
+    *,
+    drop: Sequence[str] = (),
+    wait_s: int = _LOCK_WAIT_S,
+    silence_s: int = _LOCK_SILENCE_S,
+) -> Section:
     """Write the script that makes ``edits``, all under one lock.
 
     The bytes that stay are taken from the file on the node; only clusterboot's own lines
     travel. What clusterboot creates is written down in its folder there, so that it can be
     taken away again.
+    Parameters: ``drop`` are names of files in the cluster's own folder that go once the edits
+    are made; the last two say in seconds how long the lock is waited for, and how long an
+    owner on another machine may be silent.
     """
     own = OWN_DIR.format(name=cluster)
-    lines = [_functions(), f'mkdir -p "$HOME/"{shlex.quote(own)} || exit 1', "cb_lock"]
+    lines = _opening(wait_s, silence_s)
+    lines += [
+        f'cb_said=$(mkdir -p "$HOME/"{shlex.quote(own)} 2>&1) || {{ echo "lock failed $cb_said"; exit 1; }}'
+    ]
+    lines += ["cb_lock"]
     for edit in edits:
         if edit.old.kind == "absent" and not edit.path.startswith(own):
-            lines.append(f'echo {shlex.quote(edit.path)} >>"$HOME/"{shlex.quote(own + "/created")}')
-        lines += [_remove(edit) if edit.remove else _replace(edit)]
+            lines.append(f'cb_note "$HOME/"{shlex.quote(own)} {shlex.quote(edit.path)}')
+        lines += [f"{_remove(edit) if edit.remove else _replace(edit)} || exit 0"]
+    lines += [f'rm -f "$HOME/"{shlex.quote(f"{own}/{name}")}' for name in drop]
     return Section("keys.install", "\n".join([*lines, "exit 0"]))
 
 
 def removal_section(cluster: str, edits: Sequence[Edit]) -> Section:
     """Write the script that makes ``edits`` and then removes the cluster's own folder."""
     own = shlex.quote(OWN_DIR.format(name=cluster))
-    lines = [_functions(), 'if [ -d "$HOME/.ssh" ]; then', "cb_lock"]
-    lines += [_remove(edit) if edit.remove else _replace(edit) for edit in edits]
+    lines = [*_opening(_LOCK_WAIT_S, _LOCK_SILENCE_S), 'if [ -d "$HOME/.ssh" ]; then', "cb_lock"]
+    lines += [f"{_remove(edit) if edit.remove else _replace(edit)} || exit 0" for edit in edits]
     lines += [
-        f'if [ -e "$HOME/"{own} ]; then rm -rf "$HOME/"{own} && echo "file {own} changed"; fi',
+        f'd="$HOME/"{own}',
+        'made=$(grep -x .ssh "$d/created" 2>/dev/null)',
+        f'if [ -e "$d" ]; then cb_at dropping; rm -rf "$d" && echo "file {own} changed"; fi',
         'rmdir "$HOME/.ssh/clusterboot" 2>/dev/null',
+        "trap - EXIT",
+        "cb_unlock",
+        '[ -z "$made" ] || rmdir "$HOME/.ssh" 2>/dev/null',
         "fi",
         "exit 0",
     ]
@@ -51,32 +93,44 @@ def parse(outputs: Mapping[str, SectionOutput], edits: Sequence[Edit], host: str
     """Read what an installing script said.
 
     Returns: the paths that changed, below the home.
-    Errors: :class:`PartialError` at stage ``keys`` where any edit was not made.
+    Errors: :class:`RacedError` where somebody else edits a file, :class:`PartialError` where an
+    edit was not made for another reason, both at stage ``keys``.
     """
-    output = outputs["keys.install"]
-    results = {match[1]: match for line in output.text.splitlines() if (match := _RESULT.fullmatch(line))}
+    text = outputs["keys.install"].text
+    results = {match[1]: match for line in text.splitlines() if (match := _RESULT.fullmatch(line))}
+    locked = _LOCK.search(text)
+    if locked:
+        said = one_line(locked[1])
+        cause = "its key files are locked" if said.startswith("held by") else "~/.ssh cannot be changed"
+        raise PartialError(f"{cause}: {said}", host=host, stage="keys", remedy=_remedy(said))
     for edit in edits:
         match = results.get(edit.path)
         if match and match[2] == "changed":
             continue
         if match and match[2] == "raced":
-            raise PartialError(
+            raise RacedError(
                 f"~/{edit.path} changed while it was looked at",
                 host=host,
                 stage="keys",
                 remedy="somebody else edits it; run the command again",
             )
+        said = one_line((match[3] or "") if match else text)
         raise PartialError(
-            f"~/{edit.path} could not be written" + (f": {one_line(output.text)}" if not match else ""),
+            f"~/{edit.path} could not be written" + (f": {said}" if said else ""),
             host=host,
             stage="keys",
-            remedy="check the disk, quota and permissions of the home there",
+            remedy=_remedy(said),
         )
     return tuple(match[1] for match in results.values() if match[2] == "changed")
 
 
-def _functions() -> str:
-    return resources.files(__package__).joinpath("install.sh").read_text(encoding="utf-8")
+def _remedy(said: str) -> str:
+    return next(remedy for pattern, remedy in _REMEDIES if re.search(pattern, said))
+
+
+def _opening(wait_s: int, silence_s: int) -> list[str]:
+    functions = resources.files(__package__).joinpath("install.sh").read_text(encoding="utf-8")
+    return [f"cb_waited_max={wait_s} cb_silence_max={silence_s}", functions]
 
 
 def _remove(edit: Edit) -> str:

@@ -3,25 +3,115 @@
 # Every call prints one line: "file PATH changed|raced|failed TEXT".
 
 umask 077
+cb_waited_max=${cb_waited_max:-60}
+cb_silence_max=${cb_silence_max:-45}
 
-# A lock that needs no file of its own: the .ssh folder. Where flock is missing or the file
-# system refuses it, a folder made atomically, which names its owner.
-cb_lock() {
-  if command -v flock >/dev/null 2>&1 && exec 9<"$HOME/.ssh" && flock -w 30 9 2>/dev/null; then
-    return 0
+# Tests kill the writer at a named step; the variable is set nowhere else.
+cb_at() {
+  if [ "${CLUSTERBOOT_FAULT:-}" = "$1" ]; then
+    kill -9 $$ "$cb_me" "$(exec sh -c 'echo "$PPID"')"
   fi
+}
+
+# The process that holds the lock is this subshell, not the shell that reads the script.
+cb_identify() {
+  cb_me=$(exec sh -c 'echo "$PPID"')
+  [ -n "${cb_where:-}" ] || cb_place
+  cb_owner="$cb_me.$(cb_started "$cb_me").$cb_where"
+}
+
+cb_place() {
+  cb_boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null | tr -d -)
+  cb_space=$(readlink /proc/self/ns/pid 2>/dev/null | tr -cd 0-9)
+  cb_machine=$(head -c 12 /etc/machine-id 2>/dev/null | tr -cd 0-9a-f)
+  cb_where="${cb_boot:-0}.${cb_space:-0}.${cb_machine:-0}.$(uname -n)"
+}
+
+# When a process began, in the kernel's ticks: a number that is used again is another process.
+cb_started() {
+  cb_stat=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || cb_stat=
+  # shellcheck disable=SC2086
+  set -- $cb_stat
+  shift 19 2>/dev/null && echo "$1" || echo 0
+}
+
+# Is the owner that this file's name tells of gone for certain? A process of this machine is looked
+# for; another boot of this machine ended all of its own; of other machines nothing is known here.
+cb_is_gone() {
+  cb_pid=${1%%.*} cb_rest=${1#*.}
+  cb_when=${cb_rest%%.*} cb_rest=${cb_rest#*.}
+  if [ "$cb_rest" = "$cb_where" ]; then
+    [ ! -d /proc/self ] && return 1
+    [ "$(cb_started "$cb_pid")" != "$cb_when" ]
+  else
+    cb_that_boot=${cb_rest%%.*} cb_that_machine=${cb_rest#*.*.}
+    [ "$cb_that_machine" = "${cb_where#*.*.}" ] && [ "$cb_that_boot" != "${cb_boot:-0}" ]
+  fi
+}
+
+# First a queue, where there is flock(1) and the file system has it; then, since machines that
+# share a home may see different locks, a folder with one file in it that names the owner.
+# To take over from a dead one is to remove that very file: only one of several can.
+cb_lock() {
+  cb_identify
   cb_lockdir="$HOME/.ssh/.clusterboot.lock"
-  cb_try=0
-  until mkdir "$cb_lockdir" 2>/dev/null; do
-    cb_try=$((cb_try + 1))
-    if [ "$cb_try" -gt 30 ]; then
-      echo "lock failed held by $(cat "$cb_lockdir/owner" 2>/dev/null)"
+  cb_waited=0 cb_silent=0 cb_before=
+  if command -v flock >/dev/null 2>&1 && [ -r "$HOME/.ssh" ] && exec 9<"$HOME/.ssh"; then
+    flock -w "$cb_waited_max" 9 2>/dev/null
+    # Any status but that of a wait in vain says that there are no such locks here.
+    if [ $? -eq 1 ]; then cb_waited=$((cb_waited_max * 5)); fi
+  fi
+  until cb_take; do
+    set -- "$cb_lockdir"/*
+    cb_seen=${1##*/}
+    if [ "$cb_seen" = '*' ]; then
+      # Empty: between two steps of somebody's, or of somebody who was killed between them.
+      rmdir "$cb_lockdir" 2>/dev/null
+    elif cb_is_gone "$cb_seen" || [ "$cb_silent" -ge "$((cb_silence_max * 5))" ]; then
+      rm "$cb_lockdir/$cb_seen" 2>/dev/null && rmdir "$cb_lockdir" 2>/dev/null
+      continue
+    fi
+    if [ "$cb_seen" = "$cb_before" ]; then cb_silent=$((cb_silent + 1)); else cb_silent=0; fi
+    cb_before=$cb_seen
+    if [ "$cb_waited" -ge "$((cb_waited_max * 5))" ]; then
+      echo "lock failed held by process ${cb_seen%%.*} on ${cb_seen##*.}$(cat "$cb_lockdir/$cb_seen" 2>/dev/null)"
       exit 75
     fi
-    sleep 1
+    cb_waited=$((cb_waited + 1))
+    sleep 0.2 2>/dev/null || { sleep 1; cb_waited=$((cb_waited + 4)) cb_silent=$((cb_silent + 4)); }
   done
-  echo "$(uname -n) $$" >"$cb_lockdir/owner"
-  trap 'rm -rf "$cb_lockdir"' EXIT
+  # What a writer left that was killed; the lock is held, so none is at work.
+  rm -f "$HOME"/.ssh/.*.clusterboot-new
+  trap 'cb_unlock' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  cb_at locked
+}
+
+cb_take() {
+  if ! cb_said=$(mkdir "$cb_lockdir" 2>&1); then
+    case $cb_said in *exists*) return 1;; esac
+    echo "lock failed $cb_said"
+    exit 75
+  fi
+  cb_at lock-made
+  cb_from=${SSH_CONNECTION:-}
+  printf '%s' "${cb_from:+ for a login from ${cb_from%% *}}" 2>/dev/null >"$cb_lockdir/$cb_owner" || return 1
+  set -- "$cb_lockdir"/*
+  # Somebody took the folder for an abandoned one: then both step back.
+  if [ "$#" -ne 1 ]; then
+    rm -f "$cb_lockdir/$cb_owner"
+    return 1
+  fi
+}
+
+# The renames themselves reach the disk before the lock goes.
+cb_unlock() {
+  cb_sync "$HOME/.ssh" ${cb_folder:+"$cb_folder"}
+  cb_at unlocking
+  rm -f "$cb_lockdir/$cb_owner"
+  rmdir "$cb_lockdir" 2>/dev/null
 }
 
 cb_digest() {
@@ -32,39 +122,88 @@ cb_digest() {
   fi
 }
 
+# Sets cb_file to what PATH means: itself, or what the user's own link leads to in the own home.
+cb_resolve() {
+  cb_file="$HOME/$1"
+  [ ! -L "$cb_file" ] || cb_file=$(readlink -f "$cb_file") || return 1
+  cb_folder=${cb_file%/*}
+  if [ -e "$cb_file" ] && { [ ! -f "$cb_file" ] || [ ! -O "$cb_file" ]; }; then return 1; fi
+  cb_new="$cb_folder/.${cb_file##*/}.clusterboot-new"
+  rm -f "$cb_new"
+}
+
+# Owner, mode, extended attributes, context: GNU cp(1) copies them without the content.
+cb_like() {
+  cp -a --attributes-only "$1" "$2" 2>/dev/null || cp -p "$1" "$2"
+}
+
+cb_sync() {
+  sync "$@" 2>/dev/null || sync
+}
+
 # The new content comes on standard input, made from the old by the caller's own command.
 # cb_replace PATH OLD_DIGEST MODE NEW_DIGEST
 cb_replace() {
-  cb_file="$HOME/$1"
-  if [ -L "$cb_file" ]; then cb_file=$(readlink -f "$cb_file"); fi
-  cb_new="$cb_file.clusterboot.$$"
-  if [ "$(cb_digest "$cb_file")" != "$2" ]; then
+  if ! cb_resolve "$1" || [ "$(cb_digest "$cb_file")" != "$2" ]; then
     cat >/dev/null
     echo "file $1 raced"
     return 1
   fi
-  if { [ "$2" = absent ] || cp -p "$cb_file" "$cb_new"; } &&
-    cat >"$cb_new" &&
-    { [ "$2" != absent ] || chmod "$3" "$cb_new"; } &&
-    [ "$(cb_digest "$cb_new")" = "$4" ] &&
-    { sync "$cb_new" 2>/dev/null || sync; } &&
+  cb_at "begun:$1"
+  if cb_said=$(cb_beside "$2" "$3" 2>&1 9<&-) && cb_at "beside:$1" &&
+    cb_said=$(cb_fill 2>&1 9<&-) && cb_at "written:$1" &&
+    [ "$(cb_digest "$cb_new")" = "$4" ] && cb_sync "$cb_new" && cb_at "synced:$1" &&
     [ "$(cb_digest "$cb_file")" = "$2" ] &&
-    mv -f "$cb_new" "$cb_file"; then
+    cb_said=$(mv -f "$cb_new" "$cb_file" 2>&1) && cb_at "renamed:$1" &&
+    [ "$(cb_digest "$cb_file")" = "$4" ]; then
     echo "file $1 changed"
   else
     rm -f "$cb_new"
-    echo "file $1 failed it could not be written"
+    echo "file $1 failed $(printf %s "$cb_said" | tr '\n\r' '  ' | tail -c 300)"
     return 1
+  fi
+}
+
+# cb_beside OLD_DIGEST MODE: the empty file that the new content goes to
+cb_beside() {
+  if [ "$1" = absent ]; then
+    : >"$cb_new" && chmod "$2" "$cb_new"
+  else
+    cb_like "$cb_file" "$cb_new"
+  fi
+}
+
+# A file of mode 0400 is the user's own choice; its successor is writable while it is written.
+cb_fill() {
+  if [ -w "$cb_new" ]; then
+    cat >"$cb_new"
+  else
+    chmod u+w "$cb_new" && cat >"$cb_new" && chmod u-w "$cb_new"
   fi
 }
 
 # cb_remove PATH OLD_DIGEST
 cb_remove() {
-  if [ "$(cb_digest "$HOME/$1")" != "$2" ]; then
+  if ! cb_resolve "$1" || [ "$(cb_digest "$cb_file")" != "$2" ]; then
     echo "file $1 raced"
     return 1
   fi
-  rm -f "$HOME/$1" && echo "file $1 changed"
+  cb_at "removing:$1"
+  if cb_said=$(rm -f "$cb_file" 2>&1); then
+    echo "file $1 changed"
+  else
+    echo "file $1 failed $(printf %s "$cb_said" | tr '\n\r' '  ')"
+  fi
+}
+
+# cb_note FOLDER PATH: remember, before it is made, that PATH is made by clusterboot
+cb_note() {
+  grep -qxF "$2" "$1/created" 2>/dev/null && return 0
+  # A shell's own echo cannot say that the disk is full; cat(1) can.
+  cb_said=$(echo "$2" | { touch "$1/created" && cat "$1/created" - >"$1/created.new"; } 2>&1) &&
+    mv -f "$1/created.new" "$1/created" && return 0
+  echo "file $2 failed $cb_said"
+  exit 0
 }
 
 # cb_keep PATH OFFSET LENGTH: a range of the old file's bytes

@@ -10,12 +10,21 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from clusterboot.keys.records import OWN_DIR, Edit, Member, NodeFile
+from clusterboot.keys.records import KEY_FILE, OWN_DIR, PER_NODE, Edit, Member, NodeFile, Terms
+
+# What stands for a host in the tag of a line that is not one host's; no host can be called so.
+SHARED = "@shared"
+AUTHORITY = "@ca"
 
 
 def tag(cluster: str, host: str | None = None) -> str:
     """Give the word that marks a line as clusterboot's: ``clusterboot:NAME`` or ``clusterboot:NAME:HOST``."""
     return f"clusterboot:{cluster}:{host}" if host else f"clusterboot:{cluster}"
+
+
+def principal(cluster: str) -> str:
+    """Name the one principal of a cluster's user certificates."""
+    return f"clusterboot-{cluster}"
 
 
 def authorized_line(cluster: str, owners: Sequence[Member]) -> str:
@@ -29,6 +38,28 @@ def authorized_line(cluster: str, owners: Sequence[Member]) -> str:
     return f'restrict,from="{listed}" {owners[0].public_key} {tag(cluster, owners[0].key_owner)}\n'
 
 
+def shared_line(cluster: str, public_key: str, members: Sequence[Member]) -> str:
+    """Write the ``authorized_keys`` line for the one key of all nodes, from their addresses only."""
+    sources = dict.fromkeys(source for member in members for source in member.sources)
+    listed = ",".join((*sources, "127.0.0.0/8", "::1"))
+    return f'restrict,from="{listed}" {public_key} {tag(cluster, SHARED)}\n'
+
+
+def authority_line(cluster: str, public_key: str) -> str:
+    """Write the ``authorized_keys`` line that takes the cluster's certificates, for its principal alone.
+
+    Source: sshd(8), ``cert-authority`` and ``principals=``.
+    """
+    name = principal(cluster)
+    return f'restrict,cert-authority,principals="{name}" {public_key} {tag(cluster, AUTHORITY)}\n'
+
+
+def kinds(content: bytes, cluster: str) -> set[str]:
+    """Tell which modes' lines are in an ``authorized_keys``: ``per-node``, ``shared``, ``ca``."""
+    words = {SHARED: "shared", AUTHORITY: "ca"}
+    return {words.get(host, "per-node") for _, _, host in _own_lines(content, cluster)}
+
+
 def include_lines(cluster: str) -> str:
     """Write the lines that make ``~/.ssh/config`` take in the cluster's own configuration.
 
@@ -38,28 +69,59 @@ def include_lines(cluster: str) -> str:
 
 
 def edit_authorized_keys(
-    old: NodeFile, cluster: str, members: Sequence[Member], keep_hosts: Collection[str]
+    old: NodeFile,
+    cluster: str,
+    members: Sequence[Member],
+    keep_hosts: Collection[str],
+    terms: Terms = PER_NODE,
 ) -> Edit | None:
     """Plan what lets all ``members`` in.
 
     Parameters: the file as it was read; the members; ``keep_hosts`` are hosts of the
-    cluster whose lines stay as they are, since they were not reached this time.
+    cluster whose lines stay as they are, since they were not reached this time; on what terms.
     Returns: ``None`` where all of it is so already.
     """
     own = list(_own_lines(old.content, cluster))
-    lines = [authorized_line(cluster, group) for group in _by_key(members)]
+    lines = _lines_for(cluster, members, terms)
     current = {member.key_owner for member in members}
-    stay = [
-        old.content[start:end].decode("utf-8", "surrogateescape").rstrip("\r\n") + "\n"
-        for start, end, host in own
-        if host in keep_hosts and host not in current
-    ]
-    return _edit(old, own, "".join((*lines, *stay)))
+    for start, end, host in own:
+        line = old.content[start:end].decode().rstrip("\r\n") + "\n"
+        if line not in lines and (terms.phase == "in" or (host in keep_hosts and host not in current)):
+            lines.append(line)
+    return _edit(old, own, "".join(lines))
 
 
-def edit_config(old: NodeFile, cluster: str) -> Edit | None:
-    """Plan the tagged ``Include`` at the top of ``~/.ssh/config``; ``None`` where it is there."""
-    return _edit(old, _own_include(old.content, cluster), include_lines(cluster))
+def _lines_for(cluster: str, members: Sequence[Member], terms: Terms) -> list[str]:
+    if terms.authority and terms.mode == "ca":
+        return [authority_line(cluster, terms.authority)]
+    if terms.authority and terms.mode == "shared":
+        return [shared_line(cluster, terms.authority, members)]
+    return [authorized_line(cluster, group) for group in _by_key(members)]
+
+
+def edit_config(old: NodeFile, cluster: str, block: str | None = None) -> Edit | None:
+    """Plan the tagged ``Include`` at the top of ``~/.ssh/config``; ``None`` where it is there.
+
+    Parameters: ``block`` is the configuration itself, for an ssh that knows no ``Include``.
+    """
+    insert = include_lines(cluster) if block is None else block_lines(cluster, block)
+    return _edit(old, _own_include(old.content, cluster), insert)
+
+
+def block_lines(cluster: str, config: str) -> str:
+    """Write the tagged block that stands for the ``Include`` where OpenSSH is older than 7.3.
+
+    Its last line lets what follows apply to all hosts again, as it did before.
+    """
+    begin, end = _block_marks(cluster)
+    return f"{begin}\n{config}Host *\n{end}\n"
+
+
+def _block_marks(cluster: str) -> tuple[str, str]:
+    return (
+        f"# {tag(cluster)} begin, removed by clusterboot teardown",
+        f"# {tag(cluster)} end",
+    )
 
 
 def take_back(old: NodeFile, cluster: str, *, created: bool) -> Edit | None:
@@ -78,11 +140,44 @@ def take_back(old: NodeFile, cluster: str, *, created: bool) -> Edit | None:
     return Edit(edit.path, old, edit.insert, edit.keep, remove=created and not edit.new)
 
 
-def render_config(cluster: str, members: Sequence[Member], *, cheap_exchange: bool) -> str:
+def undo(edit: Edit) -> Edit:
+    """Plan the way back from an edit that was made: clusterboot's former lines at the top again."""
+    if edit.remove:
+        return Edit(edit.path, NodeFile(edit.path, "absent"), edit.old.content.decode(), ())
+    made = NodeFile(edit.path, "file", edit.new)
+    if edit.old.kind == "absent":
+        return Edit(edit.path, made, "", (), remove=True)
+    dropped, position = b"", 0
+    for offset, length in (*edit.keep, (len(edit.old.content), 0)):
+        dropped += edit.old.content[position:offset]
+        position = offset + length
+    start = len(edit.insert.encode())
+    keep = ((start, len(made.content) - start),) if len(made.content) > start else ()
+    return Edit(edit.path, made, dropped.decode(), keep)
+
+
+def other_lines_with(content: bytes, cluster: str, members: Sequence[Member]) -> list[tuple[int, str]]:
+    """Find lines of other people that hold a member's key: their numbers from 1, and the member's name.
+
+    Such a line may grant more, or less, than clusterboot's own; it is not clusterboot's to change.
+    """
+    owners = {member.public_key.split()[1].encode(): member.name for member in members}
+    own = {start for start, _, _ in _own_lines(content, cluster)}
+    found, start = [], 0
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if start not in own and not line.lstrip().startswith(b"#"):
+            found += [(number, owners[word]) for word in line.split() if word in owners]
+        start += len(line) + 1
+    return found
+
+
+def render_config(
+    cluster: str, members: Sequence[Member], *, cheap_exchange: bool, identity: str = KEY_FILE
+) -> str:
     """Write the cluster's ``ssh`` configuration for a node: every other node by name and address.
 
     Parameters: the members; with ``cheap_exchange`` curve25519 is preferred, which costs
-    OpenSSH 8.9 to 9.8 a twelfth of their default.
+    OpenSSH 8.9 to 9.8 a twelfth of their default; ``identity`` is the key's file.
     Source: ssh_config(5). Lines stay under 1,000 characters for old readers.
     """
     own = "~/" + OWN_DIR.format(name=cluster)
@@ -95,7 +190,7 @@ def render_config(cluster: str, members: Sequence[Member], *, cheap_exchange: bo
     for chunk in _chunks(list(dict.fromkeys(patterns)), 900):
         lines += [
             f"Host {chunk}",
-            f"  IdentityFile {own}/id_ed25519",
+            f"  IdentityFile {own}/{identity}",
             "  IdentitiesOnly yes",
             "  StrictHostKeyChecking yes",
             f"  UserKnownHostsFile {own}/known_hosts",
@@ -124,19 +219,22 @@ def _by_key(members: Sequence[Member]) -> Iterable[list[Member]]:
 
 def _own_include(content: bytes, cluster: str) -> list[tuple[int, int, str]]:
     first, second = (re.escape(line.encode()) for line in include_lines(cluster).splitlines())
-    pattern = re.compile(rb"(?m)^(?:" + first + rb"|" + second + rb")\r?(?:\n|\Z)")
+    begin, end = (re.escape(mark.encode()) for mark in _block_marks(cluster))
+    # A block without its end is somebody's accident; what follows it is not ours to take.
+    block = begin + rb"\r?\n(?s:.*?)^" + end
+    pattern = re.compile(rb"(?m)^(?:" + block + rb"|" + first + rb"|" + second + rb")\r?(?:\n|\Z)")
     return [(match.start(), match.end(), "") for match in pattern.finditer(content)]
 
 
 def _own_lines(content: bytes, cluster: str) -> Iterator[tuple[int, int, str]]:
-    pattern = re.compile(rb"[^#\n].* " + re.escape(tag(cluster).encode()) + rb":(\S+)")
+    pattern = re.compile(rb"[!\"$-~][ -~]* " + re.escape(tag(cluster).encode()) + rb":([A-Za-z0-9@._:-]+)")
     start = 0
     # Only a newline ends a line for sshd; a lone carriage return is part of it.
     for part in content.split(b"\n"):
         end = min(start + len(part) + 1, len(content))
         match = pattern.fullmatch(part.rstrip(b"\r"))
         if match:
-            yield start, end, match[1].decode("utf-8", "surrogateescape")
+            yield start, end, match[1].decode()
         start = end
 
 

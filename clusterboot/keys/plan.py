@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clusterboot.config.cluster import Host
@@ -11,8 +11,19 @@ from clusterboot.connect.knownhosts import render_line
 from clusterboot.errors import PartialError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.keys import lines
-from clusterboot.keys.records import Edit, Member, Survey
-from clusterboot.keys.survey import usable
+from clusterboot.keys.records import (
+    KEY_FILE,
+    OWN_DIR,
+    PER_NODE,
+    Edit,
+    FileKind,
+    Member,
+    NodeFile,
+    NodeKey,
+    Survey,
+    Terms,
+)
+from clusterboot.keys.survey import changeable, usable
 
 # OpenSSH's default key exchange costs a login 75 ms of CPU in these versions, from the
 # first with sntrup761 by default to the last before mlkem768.
@@ -22,11 +33,18 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class HomePlan:
-    """The edits of one home directory, made through ``writer``, for all ``hosts`` that have it."""
+    """The edits of one home directory, made through ``writer``, for all ``hosts`` that have it.
+
+    ``notes`` are lines for people. With ``sweep`` a lock or a half-written file is there that
+    may be a dead writer's; ``drop`` names files of the cluster's own folder that go in the end.
+    """
 
     writer: str
     hosts: tuple[str, ...]
     edits: tuple[Edit, ...]
+    sweep: bool = False
+    notes: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
 
 
 def homes(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
@@ -74,6 +92,7 @@ def member(
         host_keys=tuple(host_keys),
         key_owner=key_owner,
         prefers_cheap_exchange=prefers_cheap_exchange(facts.software.ssh_version),
+        lacks_include=lacks_include(facts.software.ssh_version),
     )
 
 
@@ -96,37 +115,136 @@ def plan(
     groups: Sequence[Sequence[str]],
     *,
     keep_hosts: Collection[str],
+    terms: Terms = PER_NODE,
 ) -> dict[str, HomePlan | PartialError]:
     """Plan the edits of every home.
 
     Parameters: all members, also those not reached this time; what was found on each host
     that was; the groups of :func:`homes`; ``keep_hosts`` are hosts of the cluster whose
-    lines stay although nothing is known of them now.
+    lines stay although nothing is known of them now; on what terms nodes trust each other.
     Returns: by the writing host's name, the plan, or why its home cannot be edited.
     """
     members = distinct_names(members)
     by_name = {one.name: one for one in members}
-    known_hosts = render_known_hosts(members)
     plans: dict[str, HomePlan | PartialError] = {}
     for group in groups:
-        writer = group[0]
-        survey = surveys[writer]
-        cheap = all(by_name[name].prefers_cheap_exchange for name in group if name in by_name)
-        config = lines.render_config(cluster, members, cheap_exchange=cheap)
+        writer, survey = group[0], surveys[group[0]]
+        here = tuple(by_name[name] for name in group if name in by_name)
+        home = _Home(cluster, members, here, survey, terms)
         try:
+            _require_config(survey, writer)
             edits = (
-                lines.edit_own(usable(survey.own_known_hosts, writer), known_hosts),
-                lines.edit_own(usable(survey.own_config, writer), config),
-                lines.edit_config(usable(survey.config, writer), cluster),
-                lines.edit_authorized_keys(
-                    usable(survey.authorized_keys, writer), cluster, members, keep_hosts
-                ),
+                *_own_edits(home, writer),
+                _config_edit(home, writer),
+                _login_edit(home, writer, keep_hosts),
             )
+            todo = tuple(changeable(edit, writer) for edit in edits if edit is not None)
         except PartialError as error:
             plans[writer] = error
         else:
-            plans[writer] = HomePlan(writer, tuple(group), tuple(edit for edit in edits if edit is not None))
+            plans[writer] = HomePlan(
+                writer,
+                tuple(group),
+                todo,
+                survey.left_behind,
+                _notes(survey, cluster, members),
+                _dropped(survey, terms),
+            )
     return plans
+
+
+def identity(survey: Survey, terms: Terms) -> str:
+    """Name the key file that a node logs in with on these terms."""
+    if terms.identity:
+        return terms.identity
+    key = survey.next_key if terms.successors else survey.key
+    return key.file if key else KEY_FILE
+
+
+@dataclass(frozen=True)
+class _Home:
+    cluster: str
+    members: Sequence[Member]
+    here: tuple[Member, ...]
+    survey: Survey
+    terms: Terms
+
+    @property
+    def config(self) -> str:
+        """The nodes' configuration as this home is to have it."""
+        return lines.render_config(
+            self.cluster,
+            self.members,
+            cheap_exchange=all(one.prefers_cheap_exchange for one in self.here),
+            identity=identity(self.survey, self.terms),
+        )
+
+
+def _own_edits(home: _Home, host: str) -> Iterator[Edit | None]:
+    """Give the edits of the cluster's own folder, none of which can lock anybody out."""
+    survey, terms = home.survey, home.terms
+    own, name = OWN_DIR.format(name=home.cluster), identity(survey, terms)
+    if terms.phase in ("all", "in"):
+        yield lines.edit_own(usable(survey.own_known_hosts, host), render_known_hosts(home.members))
+        if terms.private_text and name not in survey.key_files:
+            yield Edit(f"{own}/{name}", NodeFile(f"{own}/{name}", "absent"), terms.private_text, ())
+        if host in terms.certificates:
+            key = survey.next_key if terms.successors else survey.key
+            yield _certificate_edit(f"{own}/{name}-cert.pub", key, terms.certificates[host])
+    if terms.phase in ("all", "switch") or survey.own_config.kind == "absent":
+        yield lines.edit_own(usable(survey.own_config, host), home.config)
+
+
+def _certificate_edit(path: str, key: NodeKey | None, text: str) -> Edit | None:
+    before = key.certificate if key else None
+    kind: FileKind = "file" if before else "absent"
+    return lines.edit_own(NodeFile(path, kind, (before or "").encode()), text)
+
+
+def _config_edit(home: _Home, host: str) -> Edit | None:
+    """Give the edit of the user's configuration; where the whole block is in it, that is the switch."""
+    if not any(one.lacks_include for one in home.here):
+        return lines.edit_config(usable(home.survey.config, host), home.cluster)
+    if home.terms.phase in ("in", "out"):
+        return None
+    return lines.edit_config(usable(home.survey.config, host), home.cluster, home.config)
+
+
+def _login_edit(home: _Home, host: str, keep_hosts: Collection[str]) -> Edit | None:
+    if home.terms.phase == "switch":
+        return None
+    file = usable(home.survey.authorized_keys, host)
+    return lines.edit_authorized_keys(file, home.cluster, home.members, keep_hosts, home.terms)
+
+
+def _dropped(survey: Survey, terms: Terms) -> tuple[str, ...]:
+    """Name the key files that are of no use once the old goes out."""
+    if terms.phase != "out":
+        return ()
+    name = identity(survey, terms)
+    kept = {name, f"{name}.pub", *((f"{name}-cert.pub",) if terms.mode == "ca" else ())}
+    if terms.mode == "shared" and survey.key:
+        # Not in use, but made anew by every bootstrap that misses it.
+        kept |= {survey.key.file, f"{survey.key.file}.pub"}
+    return tuple(file for file in survey.key_files if file not in kept)
+
+
+def _notes(survey: Survey, cluster: str, members: Sequence[Member]) -> tuple[str, ...]:
+    found = lines.other_lines_with(survey.authorized_keys.content, cluster, members)
+    return tuple(
+        f"line {number} of ~/.ssh/authorized_keys has the key of {name} with other options; it stays as it is"
+        for number, name in found
+    )
+
+
+def _require_config(survey: Survey, host: str) -> None:
+    if survey.config_fault:
+        raise PartialError(
+            f"ssh refuses the user's configuration there: {survey.config_fault}",
+            host=host,
+            stage="keys",
+            remedy="mend that line by hand; nothing was changed",
+        )
 
 
 def render_known_hosts(members: Sequence[Member]) -> str:
@@ -139,10 +257,17 @@ def prefers_cheap_exchange(ssh_version: str | None) -> bool:
 
     Parameters: what ``ssh -V`` says, ``None`` where that is not known.
     """
+    return _DEAR_EXCHANGE[0] <= _version(ssh_version) < _DEAR_EXCHANGE[1]
+
+
+def lacks_include(ssh_version: str | None) -> bool:
+    """Tell whether ssh knows no ``Include``: OpenSSH before 7.3. Source: its release notes."""
+    return (0, 0) < _version(ssh_version) < (7, 3)
+
+
+def _version(ssh_version: str | None) -> tuple[int, int]:
     match = re.search(r"OpenSSH_(\d+)\.(\d+)", ssh_version or "")
-    if match is None:
-        return False
-    return _DEAR_EXCHANGE[0] <= (int(match[1]), int(match[2])) < _DEAR_EXCHANGE[1]
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _is_source(ip: str) -> bool:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from clusterboot.config.cluster import KeyMode
+
 FileKind = Literal["absent", "file", "unusable"]
+Phase = Literal["all", "in", "switch", "out"]
 
 # Where a node's own files are, below its home; {name} is the cluster's.
 OWN_DIR = ".ssh/clusterboot/{name}"
@@ -17,7 +21,8 @@ KEY_FILE = "id_ed25519"
 class NodeFile:
     """A file of the user's on a node, as it was found.
 
-    ``path`` is below the home; ``problem`` says why an ``unusable`` one is not touched.
+    ``path`` is below the home; ``problem`` says why an ``unusable`` one is not touched, and of
+    another what stands against changing it.
     """
 
     path: str
@@ -32,11 +37,23 @@ class NodeFile:
 
 
 @dataclass(frozen=True)
+class NodeKey:
+    """A key pair on a node: its file's name, its public half without a comment, its certificate's text."""
+
+    file: str
+    public_key: str
+    certificate: str | None = None
+
+
+@dataclass(frozen=True)
 class Survey:
     """The state of the keys on one node.
 
     ``public_key`` is the node's own for this cluster, as ``ssh-ed25519 AAAA…`` without a
-    comment, ``None`` where it has none yet; ``host_keys`` are wire forms.
+    comment, ``None`` where it has none yet; ``host_keys`` are wire forms. ``config_fault`` is
+    what ssh says of a configuration of the user's that it refuses; ``left_behind`` is true where
+    there is a lock or a half-written file, of somebody at work or of somebody who was killed.
+    ``key`` is the one in use, ``next_key`` its successor; ``key_files`` names all files of keys.
     """
 
     public_key: str | None
@@ -46,6 +63,11 @@ class Survey:
     own_config: NodeFile
     own_known_hosts: NodeFile
     key_created: bool = False
+    config_fault: str | None = None
+    left_behind: bool = False
+    key: NodeKey | None = None
+    next_key: NodeKey | None = None
+    key_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +76,8 @@ class Member:
 
     ``address`` is where the others reach it; ``names`` are what people may call it, besides;
     ``sources`` are the addresses that its logins may come from. ``key_owner`` names the
-    home that its key lives in: nodes that share a home share it.
+    home that its key lives in: nodes that share a home share it. ``lacks_include`` is true
+    where ssh is older than 7.3.
     """
 
     name: str
@@ -67,6 +90,30 @@ class Member:
     host_keys: tuple[bytes, ...]
     key_owner: str
     prefers_cheap_exchange: bool = False
+    lacks_include: bool = False
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms nodes trust each other, and how far a change to them has come.
+
+    ``authority`` is the public key that ``ca`` and ``shared`` mode stand on; ``identity`` the
+    file of the shared key and ``private_text`` its content; ``certificates`` has the text for
+    each host that needs a new one. ``phase``: ``in`` adds what is new and takes nothing away,
+    ``switch`` makes the nodes use it, ``out`` takes the old away, ``all`` is all of it at once.
+    With ``successors`` the nodes' next keys are meant, not those in use.
+    """
+
+    mode: KeyMode = "per-node"
+    authority: str | None = None
+    identity: str | None = None
+    private_text: str = field(default="", repr=False)
+    certificates: Mapping[str, str] = field(default_factory=dict)
+    phase: Phase = "all"
+    successors: bool = False
+
+
+PER_NODE = Terms()
 
 
 @dataclass(frozen=True)

@@ -10,23 +10,29 @@ from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.keys import survey
 from clusterboot.keys.records import OWN_DIR, NodeFile
 
-_FILES = ("authorized_keys", "config")
+# In the order of their change: what can lock somebody out goes last.
+_FILES = ("config", "authorized_keys")
 
 
 @dataclass(frozen=True)
 class Remains:
-    """The user's files as they are, which of them clusterboot made, and its own folder if it is there."""
+    """The user's files as they are, which of them clusterboot made, and its own folder if it is there.
+
+    ``left_behind`` is as in :class:`clusterboot.keys.Survey`.
+    """
 
     files: tuple[NodeFile, ...]
     created: tuple[str, ...]
     own_dir: str | None
+    left_behind: bool = False
 
 
 def sections(cluster: str) -> tuple[Section, ...]:
     """Give the script that looks for what a teardown of ``cluster`` has to take back."""
     own = shlex.quote(OWN_DIR.format(name=cluster))
     remains = f'd="$HOME/"{own}\n[ -e "$d" ] || exit 0\necho present\ncat "$d/created" 2>/dev/null\nexit 0'
-    return (Section("keys.remains", remains), *(survey.file_section(name, cluster) for name in _FILES))
+    left = Section("keys.left", survey.SHOW_LEFT)
+    return (Section("keys.remains", remains), left, *(survey.file_section(name, cluster) for name in _FILES))
 
 
 def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
@@ -36,4 +42,5 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
         files=tuple(survey.parse_file(outputs, name, cluster) for name in _FILES),
         created=tuple(created),
         own_dir=OWN_DIR.format(name=cluster) if present else None,
+        left_behind="left" in outputs["keys.left"].text,
     )

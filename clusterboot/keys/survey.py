@@ -6,12 +6,12 @@ import base64
 import binascii
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clusterboot.connect.knownhosts import key_type_of
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
-from clusterboot.keys.records import KEY_FILE, OWN_DIR, FileKind, NodeFile, Survey
+from clusterboot.keys.records import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
 from clusterboot.printable import one_line
 
 _FILES = {
@@ -22,21 +22,38 @@ _FILES = {
 }
 _PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
 
-# Nodes that share a home may all be here at once: the key is made aside, and ln(1), which
-# never replaces a file, lets exactly one of them put it in place.
-_MAKE_KEY = """umask 077
-mkdir -p "$HOME/.ssh" "$d" || exit 1
-if [ ! -e "$d/{key}" ]; then
-  t=$(mktemp -d "$d/new.XXXXXX") || exit 1
-  ssh-keygen -q -t ed25519 -N '' -C {comment} -f "$t/{key}" >&2 &&
-    ln "$t/{key}" "$d/{key}" 2>/dev/null && mv "$t/{key}.pub" "$d/{key}.pub" && echo created
-  rm -rf "$t"
-fi
+# The key in use is the one that the node's configuration names; its successor is numbered. Nodes
+# that share a home may all be here at once: the key is made aside, and ln(1), which never
+# replaces a file, lets exactly one of them put it in place.
+_KEY_NAMES = """k=$(sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' "$d/config" 2>/dev/null)
+k=${k%%[!a-z0-9_-]*}
+[ -n "$k" ] || k=$(cd "$d" 2>/dev/null && ls | grep '^id_ed25519[-0-9]*$' | sort -t - -k 2n | tail -n 1)
+k=${k:-id_ed25519}
+case $k in *-*) n=$((${k##*-} + 1));; *) n=2;; esac
+n=id_ed25519-$n
 """
-
-_SHOW_KEY = """if [ -s "$d/{key}.pub" ]; then cat "$d/{key}.pub"
-elif [ -e "$d/{key}" ]; then ssh-keygen -y -f "$d/{key}" </dev/null
-fi
+_MAKE_KEY = """umask 077
+[ -d "$HOME/.ssh" ] || fresh=1
+mkdir -p "$HOME/.ssh" "$d" || exit 1
+[ -z "$fresh" ] || echo .ssh >>"$d/created"
+make_key() {
+  [ ! -e "$d/$1" ] || return 0
+  t=$(mktemp -d "$d/new.XXXXXX") || return 1
+  ssh-keygen -q -t ed25519 -N '' -C @COMMENT@ -f "$t/$1" >&2 &&
+    ln "$t/$1" "$d/$1" 2>/dev/null && mv "$t/$1.pub" "$d/$1.pub" && echo created
+  rm -rf "$t"
+}
+"""
+_SHOW_KEYS = """show_key() {
+  [ -e "$d/$2" ] || return 0
+  echo "$1 $2"
+  if [ -s "$d/$2.pub" ]; then cat "$d/$2.pub"; else ssh-keygen -y -f "$d/$2" </dev/null; fi
+  if [ -s "$d/$2-cert.pub" ]; then cat "$d/$2-cert.pub"; fi
+}
+show_key current "$k"
+show_key next "$n"
+cd "$d" 2>/dev/null && ls | sed -n 's/^id_[a-z0-9.-]*$/file &/p'
+exit 0
 """
 
 _SHOW_HOST_KEYS = """for f in /etc/ssh/ssh_host_*_key.pub; do
@@ -45,35 +62,68 @@ done
 exit 0
 """
 
-# The first word says what is there; the content follows from the next line on, untouched.
+# The first word says what is there; the content follows from the next line on, untouched. A
+# file that cannot be changed is still read: where nothing has to change, that is no fault.
+# Only a link that stays in the own home is followed. Mode 0400 is a choice, and no obstacle.
 _SHOW_FILE = """f="$HOME/"{path}
-if [ -L "$f" ]; then
-  t=$(readlink -f "$f" 2>/dev/null)
+h=$(cd "$HOME" && pwd -P)
+t=$(readlink -f "$f" 2>/dev/null)
+if [ -L "$f" ] || [ -L "${{f%/*}}" ]; then
   case "$t" in
-    "$(cd "$HOME" && pwd -P)"/*) [ -e "$t" ] || {{ echo "unusable a link to nothing"; exit; }};;
+    "$h"/*) [ ! -L "$f" ] || [ -e "$t" ] || {{ echo "unusable a link to nothing"; exit; }};;
     *) echo "unusable a link that leaves the home"; exit;;
   esac
 fi
-if [ ! -e "$f" ]; then echo absent
-elif [ ! -f "$f" ]; then echo "unusable no regular file"
-elif [ ! -O "$f" ]; then echo "unusable owned by somebody else"
-elif [ ! -r "$f" ]; then echo "unusable not readable"
-else echo file; cat "$f"
+t=${{t:-$f}}
+if [ ! -e "$f" ]; then w=absent
+elif [ -d "$f" ]; then echo "unusable a directory"; exit
+elif [ -p "$f" ]; then echo "unusable a FIFO"; exit
+elif [ ! -f "$f" ]; then echo "unusable no regular file"; exit
+elif [ ! -O "$f" ]; then echo "unusable owned by somebody else"; exit
+elif [ ! -r "$f" ]; then echo "unusable not readable"; exit
+else w=file
 fi
+if [ -d "${{t%/*}}" ] && [ ! -w "${{t%/*}}" ]; then
+  w="$w in a folder that cannot be written (a read-only file system, or its mode)"
+elif [ -f "$t" ] && [ ! -w "$t" ]; then
+  case "$(ls -ld "$t")" in
+    -?w*) w="$w that is immutable or on a read-only file system";;
+  esac
+fi
+echo "$w"
+if [ -f "$f" ]; then cat "$f"; fi
+exit 0
 """
 
+# What ssh itself says of the user's own configuration; a fault in clusterboot's part is mended anyway.
+_CHECK_CONFIG = """[ -f "$HOME/.ssh/config" ] || exit 0
+ssh -G localhost 2>&1 >/dev/null </dev/null | grep -v "clusterboot/" | head -n 3
+exit 0
+"""
+SHOW_LEFT = """for f in "$HOME"/.ssh/.clusterboot.lock "$HOME"/.ssh/.*.clusterboot-new; do
+  [ -e "$f" ] && echo left
+done
+exit 0
+"""
+_CONFIG_FAULT = re.compile(r"(?m)^(.*(?:line \d+|Bad owner|terminating).*)$")
 
-def sections(cluster: str, *, make_key: bool) -> tuple[Section, ...]:
+
+def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[Section, ...]:
     """Give the script that surveys a node, making its key for this cluster if it has none.
 
     Parameters: the cluster's name, checked by the cluster file's rule; ``make_key`` is
-    false where nothing may change.
+    false where nothing may change; with ``make_next`` the key's successor is made too.
     """
     own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
-    make = _MAKE_KEY.format(key=KEY_FILE, comment=shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
+    make = _MAKE_KEY.replace("@COMMENT@", shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
+    calls = ('make_key "$k" || exit 1\n' if make_key else "") + (
+        'make_key "$n" || exit 1\n' if make_next else ""
+    )
     return (
-        Section("keys.identity", own + make + _SHOW_KEY.format(key=KEY_FILE)),
+        Section("keys.identity", own + _KEY_NAMES + make + calls + _SHOW_KEYS),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
+        Section("keys.config_check", _CHECK_CONFIG),
+        Section("keys.left", SHOW_LEFT),
         *(file_section(name, cluster) for name in _FILES),
     )
 
@@ -103,14 +153,31 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
             remedy="check that ssh-keygen is there, that the home is writable, and that its disk has room",
         )
     lines = identity.text.splitlines()
-    created = "created" in lines
-    matches = [match for line in lines if (match := _PUBLIC_KEY.fullmatch(line.strip()))]
+    current, following = _key(lines, "current"), _key(lines, "next")
+    fault = _CONFIG_FAULT.search(outputs["keys.config_check"].text)
     return Survey(
-        public_key=f"{matches[0][1]} {matches[0][2]}" if matches else None,
+        public_key=current.public_key if current else None,
         host_keys=tuple(_host_keys(outputs["keys.host_keys"].text)),
-        key_created=created,
+        key_created="created" in lines,
+        key=current,
+        next_key=following,
+        key_files=tuple(line.removeprefix("file ") for line in lines if line.startswith("file ")),
+        left_behind="left" in outputs["keys.left"].text,
+        config_fault=one_line(fault[1]) if fault else None,
         **{name: parse_file(outputs, name, cluster) for name in _FILES},
     )
+
+
+def _key(lines: Sequence[str], word: str) -> NodeKey | None:
+    start = next((at for at, line in enumerate(lines) if line.startswith(f"{word} id_")), None)
+    if start is None:
+        return None
+    match = _PUBLIC_KEY.fullmatch(lines[start + 1].strip()) if start + 1 < len(lines) else None
+    if match is None:
+        return None
+    after = lines[start + 2] if start + 2 < len(lines) else ""
+    certificate = after + "\n" if after.startswith("ssh-ed25519-cert-v01@") else None
+    return NodeKey(lines[start].split(" ")[1], f"{match[1]} {match[2]}", certificate)
 
 
 def usable(file: NodeFile, host: str) -> NodeFile:
@@ -126,6 +193,23 @@ def usable(file: NodeFile, host: str) -> NodeFile:
             remedy="put a regular file of the user's own in its place",
         )
     return file
+
+
+def changeable(edit: Edit, host: str) -> Edit:
+    """Give the edit back if its file can be written.
+
+    Errors: :class:`PartialError` at stage ``keys`` that says what stands against it.
+    """
+    if edit.old.problem:
+        raise PartialError(
+            f"~/{edit.path} is not touched: it is a file {edit.old.problem}"
+            if edit.old.kind == "file"
+            else f"~/{edit.path} is not made: it would be {edit.old.problem}",
+            host=host,
+            stage="keys",
+            remedy="mount the home writable, take away chattr +i, or mend the folder's mode there",
+        )
+    return edit
 
 
 def _host_keys(text: str) -> list[bytes]:
@@ -147,4 +231,4 @@ def _file(output: SectionOutput, path: str) -> NodeFile:
     kinds: dict[str, FileKind] = {"absent": "absent", "file": "file"}
     if kind not in kinds or output.exit_code:
         return NodeFile(path, "unusable", problem=one_line(problem) or "it could not be read")
-    return NodeFile(path, kinds[kind], content if kind == "file" else b"")
+    return NodeFile(path, kinds[kind], content if kind == "file" else b"", problem or None)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clusterboot.connect.script import Section, SectionOutput
+from clusterboot.keys.records import OWN_DIR
 from clusterboot.printable import one_line
 
 # How many logins one node tries at once; OpenSSH's MaxStartups is per target, not per source.
@@ -16,11 +17,18 @@ _CONNECT_TIMEOUT_S = 8
 _RESULT = re.compile(r"login (\S+) (\d+) ?(.*)")
 
 _TRY = """cb_try() {{
-  cb_said=$(ssh -n -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} \
+  cb_said=$(ssh ${{cb_config:+-F "$cb_config"}} -n -o BatchMode=yes \
+    -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} \
     -o ServerAliveInterval=5 -o ServerAliveCountMax=2 "$1" true 2>&1 </dev/null)
   cb_rc=$?
   printf 'login %s %d %s\\n' "$1" "$cb_rc" "$(printf %s "$cb_said" | tr '\\n\\r' '  ' | tail -c 400)"
 }}
+"""
+
+# A copy of the node's configuration with another key in it, gone when the section ends.
+_WITH_IDENTITY = """cb_config=$(mktemp "$HOME/"{own}/proof.XXXXXX) || exit 1
+trap 'rm -f "$cb_config"' EXIT
+sed "s,^  IdentityFile .*,  IdentityFile "{line}"," "$HOME/"{own}/config >"$cb_config"
 """
 
 # What OpenSSH's client says, and what that means between two nodes. The first match counts.
@@ -64,9 +72,16 @@ class LoginFailure:
         return f"no login from {self.source}: {_EXPLAINED[self.cause][0]} ({self.text or 'ssh said nothing'})"
 
 
-def section(addresses: Sequence[str]) -> Section:
-    """Write the script that tries a login to each address, several at once, strictly checked."""
+def section(addresses: Sequence[str], identity: tuple[str, str] | None = None) -> Section:
+    """Write the script that tries a login to each address, several at once, strictly checked.
+
+    Parameters: the addresses; ``identity`` names the cluster and a key file in its folder, with
+    which alone the logins are made, whatever the node's configuration says.
+    """
     lines = [_TRY.format(timeout=_CONNECT_TIMEOUT_S)]
+    if identity is not None:
+        own = OWN_DIR.format(name=identity[0])
+        lines.append(_WITH_IDENTITY.format(own=shlex.quote(own), line=shlex.quote(f"~/{own}/{identity[1]}")))
     for start in range(0, len(addresses), _PARALLEL):
         lines += [f"cb_try {shlex.quote(address)} &" for address in addresses[start : start + _PARALLEL]]
         lines.append("wait")

@@ -21,6 +21,7 @@ namespace = Collection(
     audit.audit,
     cluster.bootstrap_task,
     cluster.facts_task,
+    cluster.rotate_keys_task,
     cluster.run_task,
     cluster.teardown_task,
     bench.nccl_test_task,

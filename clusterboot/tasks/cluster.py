@@ -5,7 +5,8 @@ Each imports its flow when it runs: what one of them needs would slow the start 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
@@ -20,13 +21,22 @@ from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import SHARED, choice, context, next_command
 
 if TYPE_CHECKING:
-    from clusterboot.config.cluster import VerifyMode
+    from clusterboot.config.cluster import KeyMode, VerifyMode
     from clusterboot.flows.bootstrap import Bootstrapped
     from clusterboot.flows.command import CommandRun
     from clusterboot.flows.context import Context
+    from clusterboot.flows.rotate import Rotated
     from clusterboot.flows.teardown import TornDown
+    from clusterboot.keys import Edit, LoginFailure
 
 Options = Mapping[str, Any]
+_KEYS = ("per-node", "ca", "shared")
+_MEANING = {
+    "per-node": "each node has a key of its own, which never leaves it",
+    "ca": "certificates of this machine's authority, renewed by bootstrap after half a day; "
+    "hosts are known by their pins",
+    "shared": "one key for all nodes: who has one node has them all",
+}
 _VERIFY = ("launch", "full", "none")
 # A command without --deadline may be an installation; it is not meant to hang for ever.
 _COMMAND_TIMEOUT_S = 3600.0
@@ -35,24 +45,26 @@ _COMMAND_TIMEOUT_S = 3600.0
 @command(
     "bootstrap",
     shared=SHARED,
-    keys="how nodes trust each other: per-node",
+    keys="how nodes trust each other: per-node, ca or shared",
+    encrypt_keys="ask for a passphrase for the key that ca and shared keep on this machine",
     verify="which node-to-node logins to prove: launch, full or none",
 )
-def bootstrap_task(session: Session, shared: Options, keys: str = "", verify: str = "") -> Outcome:
+def bootstrap_task(
+    session: Session, shared: Options, keys: str = "", verify: str = "", encrypt_keys: bool = False
+) -> Outcome:
     """Collect facts, distribute keys, prove node-to-node logins, write hostfiles."""
     from clusterboot.flows.bootstrap import bootstrap
 
     if keys:
-        choice("--keys", keys, ("per-node",))
+        choice("--keys", keys, _KEYS)
     if verify:
         choice("--verify", verify, _VERIFY)
     at = context(session, shared)
-    if at.cluster.options.keys != "per-node":
-        raise UsageError(
-            f"clusterboot.keys: {at.cluster.options.keys} is not there in this version",
-            remedy="leave it out, or write per-node",
-        )
-    result = bootstrap(at, cast("VerifyMode", verify or at.cluster.options.verify))
+    if encrypt_keys and at.ask_passphrase is None:
+        raise UsageError("there is no terminal to ask for a passphrase", remedy="leave out --encrypt-keys")
+    at = replace(at, encrypt_keys=encrypt_keys)
+    mode = cast("KeyMode", keys or at.cluster.options.keys)
+    result = bootstrap(at, cast("VerifyMode", verify or at.cluster.options.verify), mode)
     then = next_command("nccl-test", shared["cluster"])
     return Outcome(
         result.exit_code,
@@ -66,20 +78,26 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
     plan = result.addresses
     return {
         "dry_run": at.dry_run,
-        "keys": "per-node",
+        "keys": result.mode,
         "shared_homes": [list(group) for group in result.shared_homes],
         "network": str(plan.network) if plan and plan.network else None,
         "network_reason": plan.explanation if plan else None,
         "addresses": {entry.host: entry.ip for entry in plan.addresses} if plan else {},
         "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "changes": _changes(result.planned),
+        "notes": {name: list(said) for name, said in result.notes.items()},
         "launch_host": result.launch_host,
-        "failed_logins": [
-            {"from": f.source, "to": f.target, "cause": f.cause, "text": f.text, "remedy": f.remedy}
-            for f in result.login_failures
-        ],
+        "failed_logins": _failed_logins(result.login_failures),
         "hostfiles": str(at.hostfile_dir),
         "changed_hostfiles": list(result.files),
     }
+
+
+def _failed_logins(failures: Sequence[LoginFailure]) -> list[dict[str, str]]:
+    return [
+        {"from": f.source, "to": f.target, "cause": f.cause, "text": f.text, "remedy": f.remedy}
+        for f in failures
+    ]
 
 
 def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -> None:
@@ -93,7 +111,12 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines.append(f"Network: {result.addresses.explanation}")
     for group in result.shared_homes:
         lines.append(f"Keys: {fold(group)} share one home, and so one key: each of them is all of them")
+    for name, notes in result.notes.items():
+        lines += [f"Note: {name}: {note}" for note in notes]
+    if result.mode != "per-node":
+        lines.append(f"Keys: {result.mode}: {_MEANING[result.mode]}")
     if at.dry_run:
+        _show_changes(to, result.planned)
         lines += [
             f"Would change on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))
         ]
@@ -107,6 +130,29 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
     lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
     good = any(host.status == "ok" for host in result.hosts)
     report.show_summary(to, lines, then if good else None)
+
+
+def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, list[str]]]:
+    """Give each distinct change once: its file, its diff, and the hosts where it would be made."""
+    from clusterboot.keys import unified
+
+    changes: dict[tuple[str, str], list[str]] = {}
+    for name, edits in planned.items():
+        for edit in edits:
+            changes.setdefault((edit.path, unified(edit)), []).append(name)
+    return [(path, diff, names) for (path, diff), names in changes.items()]
+
+
+def _changes(planned: Mapping[str, tuple[Edit, ...]]) -> list[dict[str, str]]:
+    return [
+        {"hosts": fold(names), "path": f"~/{path}", "diff": diff} for path, diff, names in _distinct(planned)
+    ]
+
+
+def _show_changes(to: Console, planned: Mapping[str, tuple[Edit, ...]]) -> None:
+    for _, diff, names in _distinct(planned):
+        say(to, Text(f"# {fold(names)}", style="bold"))
+        say(to, Text(diff.rstrip("\n")))
 
 
 def _folded(edits: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
@@ -172,6 +218,35 @@ def _show_answers(to: Console, result: CommandRun) -> None:
     report.show_failures(to, [host for host in result.hosts if host.name not in result.answers])
 
 
+@command("rotate-keys", shared=SHARED)
+def rotate_keys_task(session: Session, shared: Options) -> Outcome:
+    """Replace the cluster's credentials: new in, proven, old out."""
+    from clusterboot.flows.rotate import rotate
+
+    at = context(session, shared)
+    result = rotate(at)
+    more = {
+        "dry_run": at.dry_run,
+        "keys": result.mode,
+        "finished": result.finished,
+        "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "failed_logins": _failed_logins(result.login_failures),
+    }
+    return Outcome(result.exit_code, result.hosts, more, lambda to: _show_rotated(to, at, result))
+
+
+def _show_rotated(to: Console, at: Context, result: Rotated) -> None:
+    report.show_failures(to, result.hosts)
+    good = fold(host.name for host in result.hosts if host.status == "ok")
+    if at.dry_run:
+        lines = [f"Would replace the keys of {good}", "Nothing was changed (--dry-run)"]
+    elif result.finished:
+        lines = [f"Keys: new on {good}, each proven before the old one went"]
+    else:
+        lines = ["Keys: not all replaced; the old ones are still accepted. Run this again"]
+    report.show_summary(to, lines, None)
+
+
 @command("teardown", shared=SHARED)
 def teardown_task(session: Session, shared: Options) -> Outcome:
     """Take back exactly what bootstrap put on the nodes."""
@@ -182,6 +257,8 @@ def teardown_task(session: Session, shared: Options) -> Outcome:
     more = {
         "dry_run": at.dry_run,
         "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "changes": _changes(result.planned),
+        "still_to_do": list(result.still_to_do),
     }
     return Outcome(result.exit_code, result.hosts, more, lambda to: _show_teardown(to, at, result))
 
@@ -192,9 +269,10 @@ def _show_teardown(to: Console, at: Context, result: TornDown) -> None:
     lines = [f"{word} on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))]
     if not lines:
         lines.append("Nothing of this cluster's is on the nodes that were reached")
-    away = [host.name for host in result.hosts if host.status != "ok"]
-    if away:
-        lines.append(f"Still to do on {fold(away)}: run this again when they can be reached")
+    if at.dry_run:
+        _show_changes(to, result.planned)
+    if result.still_to_do:
+        lines.append(f"Still to do on {fold(result.still_to_do)}: run this again when they can be reached")
     report.show_summary(to, lines, None)
     if result.exit_code is ExitCode.OK and at.dry_run:
         to.print("Nothing was changed (--dry-run)")

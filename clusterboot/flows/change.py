@@ -1,0 +1,77 @@
+"""One home's files changed, and nobody locked out: proven before the session that could undo it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from clusterboot import keys
+from clusterboot.connect.connection import PinnedConnection
+from clusterboot.connect.script import Section
+from clusterboot.connect.session import Session
+from clusterboot.errors import ClusterbootError, PartialError
+from clusterboot.keys import Edit
+
+_AUTHORIZED_KEYS = ".ssh/authorized_keys"
+# So often somebody else may edit the same file at the same moment before it is given up.
+_TRIES = 6
+
+
+def log_in_afresh(session: Session) -> None:
+    """Log in to a session's host once more, as the operator does, and leave again.
+
+    Errors: as opening any connection.
+    """
+    old = session.connection
+    fresh = PinnedConnection(old.login, old.gateway, old.door)
+    try:
+        fresh.open()
+    finally:
+        fresh.close()
+
+
+def change(session: Session, cluster: str, section: Section, edits: Sequence[Edit]) -> tuple[str, ...]:
+    """Run a script that makes ``edits``; where it changes who may log in, prove that the operator still can.
+
+    Returns: the paths that changed, below the home.
+    Errors: :class:`PartialError` at stage ``keys``; where the fresh login fails,
+    ``authorized_keys`` is by then what it was before.
+    """
+    result = session.run([section], "keys", keys.INSTALL_TIMEOUT_S)
+    changed = keys.parse_install(result.answer.sections, edits, session.name)
+    risky = next((edit for edit in edits if edit.path == _AUTHORIZED_KEYS), None)
+    if risky is not None:
+        try:
+            log_in_afresh(session)
+        except ClusterbootError as error:
+            raise _rolled_back(session, cluster, risky, error) from None
+    return changed
+
+
+def persistently(attempt: Callable[[bool], tuple[str, ...]]) -> tuple[str, ...]:
+    """Make a change that may meet another writer, reading anew whenever it did.
+
+    Parameters: ``attempt`` plans and makes the change; it is told whether to read anew first.
+    Errors: what the last attempt raises.
+    """
+    for _ in range(_TRIES - 1):
+        try:
+            return attempt(_ > 0)
+        except keys.RacedError:
+            continue
+    return attempt(True)
+
+
+def _rolled_back(session: Session, cluster: str, edit: Edit, error: ClusterbootError) -> PartialError:
+    back = keys.undo(edit)
+    outcome = "the change was rolled back"
+    try:
+        result = session.run([keys.install_section(cluster, [back])], "keys", keys.INSTALL_TIMEOUT_S)
+        keys.parse_install(result.answer.sections, [back], session.name)
+    except ClusterbootError as problem:
+        outcome = f"the change could not be rolled back ({problem.cause})"
+    return PartialError(
+        f"with the new ~/{edit.path} a fresh login fails ({error.cause}); {outcome}",
+        host=session.name,
+        stage="keys",
+        remedy=error.remedy,
+    )

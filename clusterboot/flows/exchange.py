@@ -1,0 +1,119 @@
+"""Old credentials for new ones: new in, proven, used, and only then the old out.
+
+Each step leaves every login working, and nothing is remembered between steps but what the
+nodes themselves have: so an exchange that was cut off is finished by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from clusterboot import keys
+from clusterboot.connect.session import Session
+from clusterboot.errors import PartialError
+from clusterboot.flows.change import change, persistently
+from clusterboot.flows.proof import blame, try_logins
+from clusterboot.flows.terms import Cast
+from clusterboot.flows.visit import Visit
+from clusterboot.keys import HomePlan, LoginFailure, NodeKey, Survey, Terms
+from clusterboot.keys.records import Phase
+from clusterboot.launch.tree import Login
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What an exchange came to: the files that changed on each host, failed proofs, and whether it ended.
+
+    Where it did not, the old credentials are still accepted everywhere.
+    """
+
+    edits: Mapping[str, tuple[str, ...]]
+    failures: tuple[LoginFailure, ...]
+    finished: bool
+
+
+def exchange(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> Exchanged:
+    """Move every home to new terms.
+
+    Parameters: who takes part; the terms; each host's address for the others.
+    """
+    changed: dict[str, tuple[str, ...]] = {}
+    steps: tuple[Phase, ...] = ("in", "switch", "out")
+    for step in steps:
+        took = _step(visit, cast, replace(terms, phase=step))
+        for name, paths in took.items():
+            changed[name] = tuple(dict.fromkeys((*changed.get(name, ()), *paths)))
+        if len(visit.good) < len(cast.surveyed):
+            return Exchanged(changed, (), finished=False)
+        if step == "in":
+            failures = _prove(visit, cast, terms, ip)
+            if failures:
+                return Exchanged(changed, failures, finished=False)
+    return Exchanged(changed, (), finished=True)
+
+
+def plan_home(session: Session, cluster: str, cast: Cast, keep: tuple[str, ...], terms: Terms) -> HomePlan:
+    """Read the home that a session is in, and plan its edits on what is there now.
+
+    Errors: :class:`PartialError` where it cannot be edited.
+    """
+    sections = keys.survey_sections(cluster, make_key=False)
+    found = keys.parse_survey(session.run(sections, "keys").answer.sections, cluster, session.name)
+    group = next(group for group in cast.groups if group[0] == session.name)
+    surveys: dict[str, Survey] = {session.name: _with_key(found, cast.surveyed[session.name].keys)}
+    plan = keys.plan(cluster, cast.members, surveys, [group], keep_hosts=keep, terms=terms)[session.name]
+    if not isinstance(plan, HomePlan):
+        raise plan
+    return plan
+
+
+def _with_key(found: Survey, first: Survey) -> Survey:
+    # After the switch the new key is the one in use; its successor is still the one meant here.
+    known = {key.file: key for key in (found.key, found.next_key) if key}
+    return replace(found, key=_same(first.key, known), next_key=_same(first.next_key, known))
+
+
+def _same(key: NodeKey | None, known: Mapping[str, NodeKey]) -> NodeKey | None:
+    return known.get(key.file, key) if key else None
+
+
+def _step(visit: Visit, cast: Cast, terms: Terms) -> dict[str, tuple[str, ...]]:
+    cluster = visit.cluster
+    words = {"in": "new keys in", "switch": "in use", "out": "old keys out"}
+
+    def work(session: Session) -> tuple[str, ...]:
+        def attempt(_: bool) -> tuple[str, ...]:
+            plan = plan_home(session, cluster.name, cast, cluster.all_names, terms)
+            if not plan.edits and not plan.drop:
+                return ()
+            section = keys.install_section(cluster.name, plan.edits, drop=plan.drop)
+            return change(session, cluster.name, section, plan.edits)
+
+        return persistently(attempt)
+
+    writers = {group[0]: group for group in cast.groups}
+    done = visit.stage(words[terms.phase], [host for host in visit.good if host.name in writers], work)
+    for writer, group in writers.items():
+        for name in group:
+            if writer not in done and name != writer:
+                cause = f"the home that it shares with {writer} could not be written"
+                visit.ledger.fail(name, PartialError(cause, stage="keys"))
+            elif done.get(writer):
+                visit.ledger.changed(name)
+    return {name: paths for name, paths in done.items() if paths}
+
+
+def _prove(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> tuple[LoginFailure, ...]:
+    """Let each node log in to the next one with what is new, and with nothing else."""
+    names = [host.name for host in visit.good]
+    if len(names) < 2:
+        return ()
+    ring = [Login(source, target) for source, target in zip(names, names[1:] + names[:1], strict=True)]
+    writer = {name: group[0] for group in cast.groups for name in group}
+    with_what = {name: keys.identity(cast.surveyed[writer[name]].keys, terms) for name in names}
+    failures = try_logins(visit, ring, ip, with_what)
+    for name, failure in blame(failures, ring).items():
+        cause = f"{failure.reason}; the old credentials stay in use"
+        visit.ledger.fail(name, PartialError(cause, stage="verify", remedy=failure.remedy))
+    return failures

@@ -1,0 +1,69 @@
+"""The members of a cluster: those met now, and those remembered that are away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from clusterboot import keys
+from clusterboot.config.cluster import KeyMode
+from clusterboot.errors import PartialError
+from clusterboot.flows.context import Context
+from clusterboot.flows.survey import Surveyed
+from clusterboot.flows.visit import Visit
+from clusterboot.hostfiles import AddressPlan
+from clusterboot.keys import Member
+from clusterboot.keys import state as members_state
+
+
+def homes_of(visit: Visit, surveyed: Mapping[str, Surveyed]) -> tuple[tuple[str, ...], ...]:
+    """Group the hosts that are still in by the home that they see."""
+    return keys.homes({host.name: surveyed[host.name].facts for host in visit.good})
+
+
+def mode_of(cluster: str, surveyed: Mapping[str, Surveyed]) -> KeyMode | None:
+    """Tell the mode that the nodes are in; ``None`` where none is, or they are between two."""
+    found = {kind for answer in surveyed.values() for kind in _kinds(cluster, answer)}
+    modes: dict[str, KeyMode] = {"per-node": "per-node", "ca": "ca", "shared": "shared"}
+    return modes[found.pop()] if len(found) == 1 else None
+
+
+def needs_exchange(cluster: str, surveyed: Mapping[str, Surveyed], mode: KeyMode) -> bool:
+    """Tell whether any node has lines of another mode than the one that is wanted."""
+    return any(_kinds(cluster, answer) - {mode} for answer in surveyed.values())
+
+
+def members_of(
+    context: Context,
+    visit: Visit,
+    surveyed: Mapping[str, Surveyed],
+    addresses: AddressPlan,
+    groups: Sequence[Sequence[str]],
+) -> tuple[Member, ...]:
+    """Give the members of the cluster, in its order; who has no key is out."""
+    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    owner = {name: group[0] for group in groups for name in group}
+    known = {member.name: member for member in members_state.load(context.state_dir)}
+    # A key keeps the name it had: with a shared home, whoever is first today may not be tomorrow.
+    owner_of_key = {member.public_key: member.key_owner for member in known.values()}
+    for host in visit.good:
+        answer = surveyed[host.name]
+        found = answer.keys
+        if context.dry_run and found.public_key is None:
+            found = replace(found, public_key=f"ssh-ed25519 (the-key-that-{host.name}-will-make)")
+        try:
+            known[host.name] = keys.member(
+                host,
+                answer.facts,
+                found,
+                address=ip[host.name],
+                seen_host_key=answer.host_key,
+                key_owner=owner_of_key.get(found.public_key or "", owner[host.name]),
+            )
+        except PartialError as error:
+            visit.ledger.fail(host.name, error)
+    return tuple(known[name] for name in context.cluster.all_names if name in known)
+
+
+def _kinds(cluster: str, answer: Surveyed) -> set[str]:
+    return keys.kinds(answer.keys.authorized_keys.content, cluster)

@@ -1,0 +1,35 @@
+"""One command at a time changes a cluster from one operator's machine; a second waits and says for whom."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clusterboot.flows.context import Context
+
+
+@contextmanager
+def alone(context: Context) -> Iterator[None]:
+    """Hold the cluster's lock in the operator's state folder for the length of the block.
+
+    The kernel lets go of it when the process ends, however it ends. A dry run needs none.
+    """
+    if context.dry_run:
+        yield
+        return
+    context.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(context.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
+            context.events.note(f"waiting for process {holder or '?'}, which changes this cluster too")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

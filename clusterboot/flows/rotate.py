@@ -1,0 +1,65 @@
+"""Every credential of a cluster replaced, without a moment in which a login between nodes fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from clusterboot import hostfiles
+from clusterboot.config.cluster import KeyMode
+from clusterboot.errors import ExitCode, HostResult, PartialError
+from clusterboot.flows.context import Context
+from clusterboot.flows.exchange import exchange
+from clusterboot.flows.members import homes_of, members_of, mode_of
+from clusterboot.flows.operator_lock import alone
+from clusterboot.flows.survey import survey
+from clusterboot.flows.terms import Cast, agree, settle, with_successors
+from clusterboot.flows.visit import exit_code
+from clusterboot.keys import LoginFailure
+from clusterboot.keys import state as members_state
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """What a rotation came to. ``finished`` is false where the old credentials are still accepted."""
+
+    hosts: tuple[HostResult, ...]
+    exit_code: ExitCode
+    mode: KeyMode = "per-node"
+    edits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    login_failures: tuple[LoginFailure, ...] = ()
+    finished: bool = False
+
+
+def rotate(context: Context) -> Rotated:
+    """Replace the keys of every node that can be reached, in the mode that the nodes are in.
+
+    A node that is away keeps its old key, which the others go on accepting, until it is
+    there at a later call. In a dry run nothing is made and nothing is contacted beyond a look.
+    """
+    with alone(context), context.visit() as visit:
+        surveyed = survey(visit, make_key=False)
+        for name, answer in surveyed.items():
+            if answer.keys.own_config.kind == "absent":
+                cause = "it has no keys of this cluster"
+                visit.ledger.fail(name, PartialError(cause, stage="keys", remedy="run bootstrap first"))
+        if visit.good and not context.dry_run:
+            surveyed = survey(visit, make_key=True, make_next=True)
+        surveyed = {host.name: surveyed[host.name] for host in visit.good}
+        if not surveyed or context.dry_run:
+            return Rotated(visit.ledger.rows, exit_code(visit.ledger.rows))
+        facts = {name: answer.facts for name, answer in surveyed.items()}
+        addresses = hostfiles.choose_addresses(visit.good, facts, context.cluster.network)
+        groups = homes_of(visit, surveyed)
+        members = members_of(context, visit, surveyed, addresses, groups)
+        cast = Cast(surveyed, members, groups)
+        mode = mode_of(context.cluster.name, surveyed) or "per-node"
+        cast = replace(cast, members=with_successors(cast))
+        terms = agree(context, mode, cast, successors=True, renew=True)
+        ip = {entry.host: entry.ip for entry in addresses.addresses}
+        result = exchange(visit, cast, terms, ip)
+        if result.finished:
+            settle(context, mode)
+            members_state.save(context.state_dir, cast.members)
+        rows = visit.ledger.rows
+        return Rotated(rows, exit_code(rows), mode, result.edits, result.failures, result.finished)
