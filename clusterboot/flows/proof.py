@@ -65,7 +65,7 @@ def seek_start(
     failed: dict[str, int] = {}
     for host in candidates[:_LAUNCH_HOSTS_TRIED]:
         logins = _logins(host.name, visit.good, facts, "launch")
-        failed[host.name] = len(_try(visit, logins, ip))
+        failed[host.name] = len(try_logins(visit, logins, ip))
         if failed[host.name] == 0:
             return host.name, True
     return min(failed, key=lambda name: failed[name]), False

@@ -66,6 +66,15 @@ def test_nobody_is_blamed_in_a_clean_fabric(shape: str):
         assert inference.verdict == "ok"
 
 
+@pytest.mark.parametrize("seed", [5, 17, 21, 25, 29, 31, 36])
+def test_disturbances_with_a_long_tail_are_blamed_on_nobody(seed: int):
+    generator = np.random.default_rng(seed)
+    disturbed = np.triu(0.05 * np.clip(generator.laplace(size=(24, 24)), -8, 6), 1)
+    rates = 12 * np.exp(disturbed + disturbed.T + 0.01 * generator.standard_normal((24, 24)))
+    np.fill_diagonal(rates, np.nan)
+    assert infer(PairMatrix(tuple(f"n{node}" for node in range(24)), rates)).findings == ()
+
+
 def test_a_matrix_of_1024_nodes_is_judged():
     matrix = flat(1024, Fault("node", (1000,), 0.4), Fault("link", (3, 5), 0.3))
     assert {finding.hosts for finding in infer(matrix).findings} == {("n1001",), ("n4", "n6")}

@@ -71,6 +71,7 @@ def test_where_nothing_can_be_trusted_the_next_round_is_of_new_pairs():
         (Fault("node", (9,), 0.4, "out"),),
         (Fault("node", (9,), 0.4), Fault("node", (40,), 0.4)),
         (Fault("group", (3, 9, 20, 33, 50), 0.3, where="across"),),
+        (Fault("group", tuple(range(0, 24, 2)), 0.3, where="across"),),
     ],
 )
 def test_adaptive_names_the_fault_with_less_than_half_of_the_pairs(faults: tuple[Fault, ...]):
