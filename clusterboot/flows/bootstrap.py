@@ -16,12 +16,12 @@ from clusterboot.flows.exchange import exchange, plan_home
 from clusterboot.flows.members import homes_of, members_of, needs_exchange
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.outputs import hostfile_texts
-from clusterboot.flows.proof import prove
+from clusterboot.flows.proof import Proof, examine
 from clusterboot.flows.survey import Surveyed, survey
 from clusterboot.flows.terms import Cast, agree, with_successors
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import AddressPlan
-from clusterboot.keys import Edit, HomePlan, LoginFailure, Terms
+from clusterboot.keys import Edit, HomePlan, LoginFailure, LoginFinding, Terms
 from clusterboot.keys import state as members_state
 
 
@@ -47,6 +47,7 @@ class Bootstrapped:
     shared_homes: tuple[tuple[str, ...], ...] = ()
     launch_host: str | None = None
     login_failures: tuple[LoginFailure, ...] = ()
+    findings: tuple[LoginFinding, ...] = ()
     files: tuple[str, ...] = ()
 
 
@@ -91,10 +92,9 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             edits = _distribute(context, visit, cast, terms, plans)
             notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
             planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}
-        launch_host = None
+        proof = Proof(None, (), ())
         if verify != "none" and not context.dry_run:
-            launch_host, more = prove(visit, found, addresses, verify)
-            failures += more
+            proof = examine(visit, found, addresses, verify)
         files = _write(context, visit, found, addresses)
         return Bootstrapped(
             hosts=visit.ledger.rows,
@@ -106,8 +106,9 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             planned=planned,
             notes=notes,
             shared_homes=tuple(tuple(group) for group in groups if len(group) > 1),
-            launch_host=launch_host,
-            login_failures=failures,
+            launch_host=proof.launch_host,
+            login_failures=(*failures, *proof.failures),
+            findings=proof.findings,
             files=files,
         )
 

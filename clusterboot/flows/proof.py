@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from clusterboot import keys
 from clusterboot.config.cluster import Host, VerifyMode
@@ -12,11 +13,24 @@ from clusterboot.errors import PartialError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import AddressPlan
-from clusterboot.keys import LoginFailure
+from clusterboot.keys import LoginFailure, LoginFinding
 from clusterboot.launch.tree import Login, launch_logins
 
 # A node that cannot reach any other is no place to launch from; so many are tried.
 _LAUNCH_HOSTS_TRIED = 3
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a proof came to.
+
+    ``launch_host`` is the host that a launch can start from, ``None`` where there is none;
+    ``failures`` are the logins that failed, ``findings`` the same put together by their causes.
+    """
+
+    launch_host: str | None
+    failures: tuple[LoginFailure, ...]
+    findings: tuple[LoginFinding, ...]
 
 
 def prove(
@@ -26,15 +40,33 @@ def prove(
     verify: VerifyMode,
     wanted: str | None = None,
 ) -> tuple[str | None, tuple[LoginFailure, ...]]:
+    """Prove as :func:`examine` does, for a caller that only wants to launch.
+
+    Parameters: as there; ``wanted`` is the node to start from, where not the cluster file's
+    or the first.
+    Returns: the host that a launch can start from, ``None`` where there is none, and each
+    login that failed.
+    """
+    proof = examine(visit, facts, addresses, verify, wanted)
+    return proof.launch_host, proof.failures
+
+
+def examine(
+    visit: Visit,
+    facts: Mapping[str, NodeFacts],
+    addresses: AddressPlan,
+    verify: VerifyMode,
+    wanted: str | None = None,
+) -> Proof:
     """Try the nodes' mutual logins and put out who cannot be reached.
 
     Parameters: ``launch`` tries what the found MPI's launch tree needs, ``full`` every pair;
     ``wanted`` is the node to start from, where not the cluster file's or the first.
-    Returns: the host that a launch can start from, ``None`` where there is none, and each
-    login that failed.
+    Returns: what came of it.
     """
     ip = {entry.host: entry.ip for entry in addresses.addresses}
     failures: list[LoginFailure] = []
+    findings: list[LoginFinding] = []
     for _ in range(_LAUNCH_HOSTS_TRIED):
         good = visit.good
         if not good:
@@ -42,13 +74,27 @@ def prove(
         start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
         logins = _logins(start, good, facts, verify)
         found = try_logins(visit, logins, ip)
+        found = tuple(_of_clock(failure, facts) for failure in found)
         failures += found
         blamed = blame(found, logins)
+        together = keys.findings(found, [(login.source, login.target) for login in logins])
+        findings += together
+        explained = {finding.host: finding for finding in reversed(together)}
         for name, failure in blamed.items():
-            visit.ledger.fail(name, PartialError(failure.reason, stage="verify", remedy=failure.remedy))
+            whole = explained.get(name)
+            cause = whole.text if whole and whole.kind != "pair" else failure.reason
+            visit.ledger.fail(name, PartialError(cause, stage="verify", remedy=failure.remedy))
         if start not in blamed:
-            return start, tuple(failures)
-    return None, tuple(failures)
+            return Proof(start, tuple(failures), tuple(findings))
+    return Proof(None, tuple(failures), tuple(findings))
+
+
+def _of_clock(failure: LoginFailure, facts: Mapping[str, NodeFacts]) -> LoginFailure:
+    """Read a refusal as the clock's fault where the target's is further off than certificates allow."""
+    skew_s = facts[failure.target].clock_skew_s if failure.target in facts else None
+    if failure.cause == "auth" and skew_s is not None and abs(skew_s) >= keys.BACKDATED_S:
+        return keys.blame_clock(failure)
+    return failure
 
 
 def seek_start(
@@ -84,7 +130,12 @@ def _logins(
 ) -> tuple[Login, ...]:
     names = [host.name for host in good]
     if verify == "full":
-        return tuple(Login(source, target) for source in names for target in names if source != target)
+        # Each source begins with its neighbour, so that no target has all of them at its door.
+        return tuple(
+            Login(source, target)
+            for at, source in enumerate(names)
+            for target in (*names[at + 1 :], *names[:at])
+        )
     found = facts[start].mpi
     return launch_logins(found[0].kind if found else "openmpi", start, names)
 
@@ -107,7 +158,7 @@ def try_logins(
     def attempt(session: Session) -> tuple[LoginFailure, ...]:
         mine = targets[session.name]
         identity = (cluster, with_what[session.name]) if with_what else None
-        section = keys.verify_section(tuple(mine.values()), identity)
+        section = keys.verify_section(tuple(mine.values()), identity, crowded=len(targets) > 8)
         result = session.run([section], "verify", keys.verify_timeout_s(len(mine)))
         return keys.parse_verify(result.answer.sections, session.name, mine)
 

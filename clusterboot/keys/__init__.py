@@ -1,6 +1,8 @@
 """Who trusts whom among the nodes: planned, installed, proven, taken back."""
 
+from clusterboot.keys.authority import BACKDATED_S
 from clusterboot.keys.diff import unified
+from clusterboot.keys.findings import LoginFinding, findings
 from clusterboot.keys.install import TIMEOUT_S as INSTALL_TIMEOUT_S
 from clusterboot.keys.install import RacedError, removal_section
 from clusterboot.keys.install import parse as parse_install
@@ -13,18 +15,20 @@ from clusterboot.keys.remains import parse as parse_remains
 from clusterboot.keys.remains import sections as remains_sections
 from clusterboot.keys.survey import parse as parse_survey
 from clusterboot.keys.survey import sections as survey_sections
-from clusterboot.keys.verify import LoginFailure
+from clusterboot.keys.verify import LoginFailure, blame_clock
 from clusterboot.keys.verify import parse as parse_verify
 from clusterboot.keys.verify import section as verify_section
 from clusterboot.keys.verify import timeout_s as verify_timeout_s
 
 __all__ = [
+    "BACKDATED_S",
     "INSTALL_TIMEOUT_S",
     "OWN_DIR",
     "PER_NODE",
     "Edit",
     "HomePlan",
     "LoginFailure",
+    "LoginFinding",
     "Member",
     "NodeFile",
     "NodeKey",
@@ -32,6 +36,8 @@ __all__ = [
     "Remains",
     "Survey",
     "Terms",
+    "blame_clock",
+    "findings",
     "homes",
     "identity",
     "install_section",

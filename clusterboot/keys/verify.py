@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.keys.records import OWN_DIR
 from clusterboot.printable import one_line
 
-# How many logins one node tries at once; OpenSSH's MaxStartups is per target, not per source.
+# How many logins one node tries at once. OpenSSH's MaxStartups (10:30:100) is per target: where all
+# nodes try all, each target has on average as many at its door as each source tries.
 _PARALLEL = 16
+_PARALLEL_OF_ALL = 5
 _CONNECT_TIMEOUT_S = 8
 _RESULT = re.compile(r"login (\S+) (\d+) ?(.*)")
 
@@ -21,8 +23,32 @@ _TRY = """cb_try() {{
     -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} \
     -o ServerAliveInterval=5 -o ServerAliveCountMax=2 "$1" true 2>&1 </dev/null)
   cb_rc=$?
+  case "$cb_rc$cb_again$cb_said" in
+    255kex_exchange_identification*|255"Connection closed"*|255"Connection reset"*)
+      # Turned away at a crowded door, before any authentication: that may be tried again.
+      cb_again=1
+      sleep 1
+      cb_try "$1"
+      return;;
+  esac
+  case $cb_said in *"Permission denied"*) cb_said="$(cb_certificate "$1")$cb_said";; esac
   printf 'login %s %d %s\\n' "$1" "$cb_rc" "$(printf %s "$cb_said" | tr '\\n\\r' '  ' | tail -c 400)"
 }}
+"""
+
+# What ssh does not tell: that the certificate it offered is out of its time, by this node's clock.
+_CERTIFICATE = """cb_certificate() {
+  cb_key=$(ssh -G "$1" 2>/dev/null | sed -n 's/^identityfile //p' | head -n 1)
+  case $cb_key in "~/"*) cb_key=$HOME/${cb_key#"~/"};; esac
+  [ -s "$cb_key-cert.pub" ] || return 0
+  cb_valid=$(ssh-keygen -L -f "$cb_key-cert.pub" | sed -n 's/.*Valid: from \\(.*\\) to \\(.*\\)/\\1 \\2/p')
+  cb_sorted=$(printf '%s\\n' "${cb_valid% *}" "$(date +%Y-%m-%dT%H:%M:%S)" "${cb_valid#* }" | sort)
+  case $cb_sorted in
+    "${cb_valid% *}"*"${cb_valid#* }") ;;
+    "${cb_valid% *}"*) echo "certificate expired at ${cb_valid#* }: ";;
+    *) echo "certificate not valid before ${cb_valid% *}: ";;
+  esac
+}
 """
 
 # A copy of the node's configuration with another key in it, gone when the section ends.
@@ -34,6 +60,7 @@ sed "s,^  IdentityFile .*,  IdentityFile "{line}"," "$HOME/"{own}/config >"$cb_c
 # What OpenSSH's client says, and what that means between two nodes. The first match counts.
 _CAUSES = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|No \S+ host key is known", "pin"),
+    (r"certificate (expired|not valid before)", "certificate"),
     (r"Permission denied|Too many authentication failures", "auth"),
     (r"Connection refused", "refused"),
     (r"timed out|No route to host|Network is unreachable|not responding", "filtered"),
@@ -50,6 +77,14 @@ _EXPLAINED = {
     "refused": ("nothing listens on its SSH port", "start sshd there, or correct the port"),
     "filtered": ("its SSH port does not answer", "check cable, routes and firewall between the two"),
     "name": ("its name does not resolve", "write its internal_ip in the cluster file"),
+    "certificate": (
+        "the certificate that the node has is out of its time",
+        "run bootstrap, which renews it; if it is new, set the node's clock",
+    ),
+    "clock": (
+        "its clock is off, so that it takes no certificate for valid",
+        "set the clock there, and see that it is kept by chrony or ntpd",
+    ),
     "config": ("ssh refuses the user's configuration", "mend ~/.ssh/config on the node that connects"),
     "closed": ("it closes the connection", "check MaxStartups and sshd's log there"),
     "other": ("the login failed", "try it by hand with ssh -v"),
@@ -69,28 +104,42 @@ class LoginFailure:
     @property
     def reason(self) -> str:
         """The failure in one line, as seen from the target."""
-        return f"no login from {self.source}: {_EXPLAINED[self.cause][0]} ({self.text or 'ssh said nothing'})"
+        return f"no login from {self.source}: {meaning(self)}"
 
 
-def section(addresses: Sequence[str], identity: tuple[str, str] | None = None) -> Section:
+def meaning(failure: LoginFailure) -> str:
+    """Say what a failure means, and ssh's own words for it."""
+    return f"{_EXPLAINED[failure.cause][0]} ({failure.text or 'ssh said nothing'})"
+
+
+def blame_clock(failure: LoginFailure) -> LoginFailure:
+    """Read a refused certificate as the clock's fault, which ssh's ``Permission denied`` does not tell."""
+    return replace(failure, cause="clock", remedy=_EXPLAINED["clock"][1])
+
+
+def section(
+    addresses: Sequence[str], identity: tuple[str, str] | None = None, *, crowded: bool = False
+) -> Section:
     """Write the script that tries a login to each address, several at once, strictly checked.
 
     Parameters: the addresses; ``identity`` names the cluster and a key file in its folder, with
-    which alone the logins are made, whatever the node's configuration says.
+    which alone the logins are made, whatever the node's configuration says; ``crowded`` says that
+    all nodes try at the same time.
     """
-    lines = [_TRY.format(timeout=_CONNECT_TIMEOUT_S)]
+    lines = [_CERTIFICATE, _TRY.format(timeout=_CONNECT_TIMEOUT_S)]
     if identity is not None:
         own = OWN_DIR.format(name=identity[0])
         lines.append(_WITH_IDENTITY.format(own=shlex.quote(own), line=shlex.quote(f"~/{own}/{identity[1]}")))
-    for start in range(0, len(addresses), _PARALLEL):
-        lines += [f"cb_try {shlex.quote(address)} &" for address in addresses[start : start + _PARALLEL]]
+    width = _PARALLEL_OF_ALL if crowded else _PARALLEL
+    for start in range(0, len(addresses), width):
+        lines += [f"cb_try {shlex.quote(address)} &" for address in addresses[start : start + width]]
         lines.append("wait")
     return Section("keys.verify", "\n".join([*lines, "exit 0"]))
 
 
 def timeout_s(count: int) -> float:
     """Give the time that ``count`` logins may take at worst, in seconds."""
-    return (_CONNECT_TIMEOUT_S + 4.0) * (1 + count / _PARALLEL) + 10.0
+    return (_CONNECT_TIMEOUT_S + 4.0) * (1 + count / _PARALLEL_OF_ALL) + 10.0
 
 
 def parse(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from clusterboot.flows.context import Context
     from clusterboot.flows.rotate import Rotated
     from clusterboot.flows.teardown import TornDown
-    from clusterboot.keys import Edit, LoginFailure
+    from clusterboot.keys import Edit, LoginFailure, LoginFinding
 
 Options = Mapping[str, Any]
 _KEYS = ("per-node", "ca", "shared")
@@ -88,6 +88,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
         "notes": {name: list(said) for name, said in result.notes.items()},
         "launch_host": result.launch_host,
         "failed_logins": _failed_logins(result.login_failures),
+        "findings": [_finding(one) for one in result.findings],
         "hostfiles": str(at.hostfile_dir),
         "changed_hostfiles": list(result.files),
     }
@@ -98,6 +99,17 @@ def _failed_logins(failures: Sequence[LoginFailure]) -> list[dict[str, str]]:
         {"from": f.source, "to": f.target, "cause": f.cause, "text": f.text, "remedy": f.remedy}
         for f in failures
     ]
+
+
+def _finding(one: LoginFinding) -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "host": one.host,
+        "cause": one.cause,
+        "text": one.text,
+        "remedy": one.remedy,
+        "logins": [list(login) for login in one.logins],
+    }
 
 
 def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -> None:
