@@ -83,7 +83,7 @@ def edit_authorized_keys(
     """
     own = list(_own_lines(old.content, cluster))
     lines = _lines_for(cluster, members, terms)
-    current = {member.key_owner for member in members}
+    current = {member.key_owner for member in members if member.name not in terms.away}
     for start, end, host in own:
         line = old.content[start:end].decode().rstrip("\r\n") + "\n"
         if line not in lines and (terms.phase == "in" or (host in keep_hosts and host not in current)):
