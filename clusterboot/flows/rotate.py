@@ -55,7 +55,8 @@ def rotate(context: Context) -> Rotated:
         groups = homes_of(visit, surveyed)
         members = members_of(context, visit, surveyed, addresses, groups)
         cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
-        mode = mode_of(context.cluster.name, surveyed) or "per-node"
+        # Between two modes, after a move that was cut off, the cluster file decides.
+        mode = mode_of(context.cluster.name, surveyed) or context.cluster.options.keys
         cast = replace(cast, members=with_successors(cast))
         terms = agree(context, mode, cast, successors=True, renew=True)
         ip = {entry.host: entry.ip for entry in addresses.addresses}

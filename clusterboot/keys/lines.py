@@ -54,10 +54,15 @@ def authority_line(cluster: str, public_key: str) -> str:
     return f'restrict,cert-authority,principals="{name}" {public_key} {tag(cluster, AUTHORITY)}\n'
 
 
-def kinds(content: bytes, cluster: str) -> set[str]:
-    """Tell which modes' lines are in an ``authorized_keys``: ``per-node``, ``shared``, ``ca``."""
+def kinds(content: bytes, cluster: str, hosts: Collection[str]) -> set[str]:
+    """Tell which modes' lines are in an ``authorized_keys``: ``per-node``, ``shared``, ``ca``.
+
+    Parameters: the file; the cluster; ``hosts`` are those whose own lines count, not those of
+    hosts that are away and could not follow a change of mode yet.
+    """
     words = {SHARED: "shared", AUTHORITY: "ca"}
-    return {words.get(host, "per-node") for _, _, host in _own_lines(content, cluster)}
+    found = [host for _, _, host in _own_lines(content, cluster)]
+    return {words.get(host, "per-node") for host in found if host in words or host in hosts}
 
 
 def include_lines(cluster: str) -> str:

@@ -123,6 +123,8 @@ def test_a_node_that_is_away_is_let_in_all_the_same_and_catches_up_when_it_is_ba
     said = operator.document("bootstrap", "--keys", "ca", *cluster, expect=3)
     assert [host["status"] for host in said["hosts"]] == ["ok", "ok", "unreachable"]
     assert line in own_lines(lab, "n1")
+    again = operator.document("bootstrap", "--keys", "ca", *cluster, expect=3)
+    assert again["changed_files"] == {}
     labs.mend(lab.name, "n3")
     operator.document("bootstrap", "--keys", "ca", *cluster)
     assert len(own_lines(lab, "n1")) == 1
