@@ -37,9 +37,10 @@ missing_packages() {
   printf '%s ' "${missing[@]}"
 }
 
+# install_packages [PACKAGE…]: what is missing of the lab's needs, and these besides.
 install_packages() {
   local missing sudo=()
-  missing=$(missing_packages)
+  missing="$(missing_packages)$*"
   [ -n "${missing// /}" ] || return 0
   command -v apt-get >/dev/null || die "these are missing: $missing; install them with your package manager"
   if [ "$(id -u)" != 0 ]; then

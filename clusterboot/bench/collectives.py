@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,7 +84,6 @@ def of_program(program: str) -> str | None:
     return match[1] if match else None
 
 
-def mentioned(lines: Iterable[str]) -> str | None:
-    """Name the one collective whose program is mentioned; ``None`` for none or several."""
-    names = {match[1] for line in lines for match in _MENTION.finditer(line)}
-    return names.pop() if len(names) == 1 else None
+def mentions(text: str) -> set[str]:
+    """Name the collectives whose programs a line mentions."""
+    return {match[1] for match in _MENTION.finditer(text)}

@@ -50,6 +50,7 @@ def _problem(problem: Problem) -> Json:
         "line": problem.line,
         "text": problem.text,
         "remedy": problem.remedy,
+        "rank": problem.rank,
     }
 
 

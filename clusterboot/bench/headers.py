@@ -8,21 +8,32 @@ import re
 from clusterboot.bench.records import Rank, Sweep
 
 _RANK = re.compile(
-    r"#?\s*Rank\s+(?P<rank>\d+)(?:\s+Group\s+(?P<group>\d+))?(?:\s+Pid\s+(?P<pid>\d+))?"
+    r"\bRank\s+(?P<rank>\d+)(?:\s+Group\s+(?P<group>\d+))?(?:\s+Pid\s+(?P<pid>\d+))?"
     r"\s+on\s+(?P<host>\S+)\s+device\s+(?P<device>\d+)\s+\[(?P<bus>[^\]]*)\]\s*(?P<name>.*)"
 )
 _SWEEP = re.compile(
-    r"#?\s*nThread \d+ nGpus \d+ minBytes (?P<begin>\d+) maxBytes (?P<end>\d+)"
-    r" step: (?P<step>\d+)\((?P<unit>factor|bytes)\)(?P<rest>.*)"
+    r"\bnThreads? +\d+ +nGpus +\d+ +minBytes +(?P<begin>\d+) +maxBytes +(?P<end>\d+)"
+    r" +step: *(?P<step>\d+)\((?P<unit>factor|bytes)\)(?P<rest>.*)"
 )
 _SETTING = re.compile(r"([a-z ]+): (\d+)")
-_OUT_OF_BOUNDS = re.compile(r"#?\s*Out of bounds values\s*:\s*(\d+)\s+(OK|FAILED)\b")
-_AVERAGE = re.compile(r"#?\s*Avg bus bandwidth\s*:\s*(\S+)")
-_REDUCING = re.compile(r"#\s*Reducing maxBytes to (\d+) due to memory limitation")
-_STARTING = re.compile(r"#\s*Collective test starting:\s*(\S+)")
-_CONCLUDED = re.compile(r"#\s*Collective test concluded:\s*(\S+)")
-_VERSION = re.compile(r"#\s*nccl-tests version (\S+)")
-_COLLBENCH = re.compile(r"#\s*clusterboot collbench (\S+?):")
+_OUT_OF_BOUNDS = re.compile(r"\bOut of bounds values\s*:\s*(\d+)\s+(OK|FAILED)\b")
+_AVERAGE = re.compile(r"\bAvg bus bandwidth\s*:\s*(\S+)")
+_REDUCING = re.compile(r"\bReducing maxBytes to (\d+) due to memory limitation")
+_STARTING = re.compile(r"\bCollective test starting:\s*(\S+)")
+_CONCLUDED = re.compile(r"\bCollective test concluded:\s*(\S+)")
+_VERSION = re.compile(r"(?<![\w/-])nccl-tests version (\S+)")
+# rccl-tests has its line below the sweep's up to 2.13, above it since 2.17.
+_RCCL = re.compile(r"(?<![\w/-])rccl-tests(?:: Version| version) (\S+)")
+_COLLBENCH = re.compile(r"\bclusterboot collbench (\S+?):")
+
+
+# Every line that anything below reads has one of these words.
+_WORDS = ("Rank", "nThread", "Out of", "Avg bus", "Reducing", "test", "collbench", "type")
+
+
+def may_be(text: str) -> bool:
+    """Tell quickly whether a line can be any that is read here or a column header."""
+    return any(word in text for word in _WORDS)
 
 
 def rank(text: str) -> Rank | None:
@@ -31,7 +42,7 @@ def rank(text: str) -> Rank | None:
     Layouts before 2.13.4 have no group, 2018's no pid; a bracket that is not a PCI address
     (collbench's) gives no bus id.
     """
-    match = _RANK.match(text.strip())
+    match = _RANK.search(text) if "Rank" in text else None
     if not match:
         return None
     bus = match["bus"].strip()
@@ -48,7 +59,7 @@ def rank(text: str) -> Rank | None:
 
 def sweep(text: str) -> Sweep | None:
     """Read the line of parameters: ``nThread 1 nGpus 8 minBytes … step: 2(factor) …``."""
-    match = _SWEEP.match(text.strip())
+    match = _SWEEP.search(text) if "nThread" in text else None
     if not match:
         return None
 
@@ -66,7 +77,7 @@ def sweep(text: str) -> Sweep | None:
 
 def out_of_bounds(text: str) -> int | None:
     """Read the count of the footer ``Out of bounds values : N OK|FAILED``."""
-    match = _OUT_OF_BOUNDS.match(text.strip())
+    match = _OUT_OF_BOUNDS.search(text) if "Out of" in text else None
     return int(match[1]) if match else None
 
 
@@ -75,7 +86,7 @@ def average_busbw(text: str) -> float | None:
 
     Returns: 10^9 bytes a second; NaN where the footer is there without a finite number.
     """
-    match = _AVERAGE.match(text.strip())
+    match = _AVERAGE.search(text) if "Avg bus" in text else None
     if not match:
         return None
     try:
@@ -87,40 +98,48 @@ def average_busbw(text: str) -> float | None:
 
 def reduced_to(text: str) -> int | None:
     """Read ``Reducing maxBytes to N due to memory limitation``, in bytes."""
-    match = _REDUCING.match(text.strip())
+    match = _REDUCING.search(text) if "Reducing" in text else None
     return int(match[1]) if match else None
 
 
-def _first(pattern: re.Pattern[str], text: str) -> str | None:
-    match = pattern.match(text.strip())
+def _first(pattern: re.Pattern[str], hint: str, text: str) -> str | None:
+    match = pattern.search(text) if hint in text else None
     return match[1] if match else None
 
 
 def starting(text: str) -> str | None:
     """Read the program's name of ``Collective test starting``."""
-    return _first(_STARTING, text)
+    return _first(_STARTING, "test starting", text)
 
 
 def concluded(text: str) -> str | None:
     """Read the program's name of ``Collective test concluded``."""
-    return _first(_CONCLUDED, text)
+    return _first(_CONCLUDED, "test concluded", text)
 
 
 def version(text: str) -> str | None:
     """Read nccl-tests' own version, which it prints since 2.17.4."""
-    return _first(_VERSION, text)
+    return _first(_VERSION, "nccl-tests version", text)
 
 
 def collbench(text: str) -> str | None:
     """Read the version of collbench's own first line."""
-    return _first(_COLLBENCH, text)
+    return _first(_COLLBENCH, "collbench", text)
+
+
+def rccl(text: str) -> str | None:
+    """Read the version of rccl-tests, AMD's build of the same benchmark."""
+    return _first(_RCCL, "rccl-tests", text)
 
 
 def begins(text: str) -> bool:
     """Tell whether a line is one of those with which a new test may begin."""
-    return any(read(text) is not None for read in (collbench, version, starting, sweep))
+    if "test" not in text and "nThread" not in text and "collbench" not in text:
+        return False
+    early_rccl = rccl(text) is not None and "headers=" in text
+    return early_rccl or any(read(text) is not None for read in (collbench, version, starting, sweep))
 
 
 def ends_table(text: str) -> bool:
     """Tell whether no row of the table before this line can still be unfinished."""
-    return begins(text) or bool(_OUT_OF_BOUNDS.match(text.strip()))
+    return out_of_bounds(text) is not None or begins(text)

@@ -3,42 +3,60 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from clusterboot.bench.prefixes import strip_prefix
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Bytes looked at to tell UTF-16 without a byte order mark: every other one is zero there.
+_SAMPLE = 4096
 
 # ECMA-48: CSI sequences, OSC strings up to BEL or ST, and two-character escapes.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_NOT_PLAIN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|&lt;|&gt;")
 
-# `[1,0]<stdout>:` of Open MPI's --tag-output, and its form since Open MPI 5, which names the
-# job before it. Standard input's side is never printed.
-_MPI_TAG = re.compile(r"\[(?:[\w.@-]*@)?(?P<job>\d+),(?P<rank>\d+)\](?:\[[^\]]*\])?<std(?:out|err|diag)>: ?")
+# `[1,0]<stdout>:` of Open MPI's --tag-output; since Open MPI 5 it names the job before it, and
+# the host and process after it; with time stamps alone there is only `<stdout>:`.
+_MPI_TAG = re.compile(
+    r"(?:\[(?:[\w.@-]*@)?\d+,(?P<rank>\d+)\](?:\[[^\]]*\])?|(?P<time>\b\w{3} \w{3} +\d+ [\d:]+ \d{4} ?))"
+    r"<std(?:out|err|diag)>: ?"
+)
 # `srun --label` and Hydra's -prepend-rank, at the start of a line only.
-_LABEL = re.compile(r"(?:(?P<label>\d{1,5}): |\[(?P<bracket>\d{1,5})\] )(?=[#\s]|\S+:\d+:\d+ \[)")
+_LABEL = re.compile(r" *(?:(?P<label>\d{1,5}): |\[(?P<bracket>\d{1,5})\] )")
 # A row is printed in pieces, and Hydra labels each piece.
 _ROW_LIKE = re.compile(r"\s*\d+\s+\d+\s+[a-z]")
+_TIME_ONLY = re.compile(r"[\s\d:.,/+TZ-]*(?:\w{3} \w{3} +\d+ [\d:]+ \d{4})?\s*")
+
+# Most of a debug log: such a line needs no cleaning.
+_LIBRARY_LINE = re.compile(r"[\w.-]+:\d+:\d+ \[")
 
 # No line of interest is longer; output without line ends must not cost minutes.
-_LONGEST = 2000
+_LONGEST = 4000
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One line of a log: its number, counted from 1, its text without tags, the rank they named.
 
-    ``ended`` is false for a last line without a line end.
+    ``ended`` is false where the line's end is not there: a last line that is cut off, or a
+    piece of a line that a launcher parted. ``host`` is the machine that a prefix such as
+    pdsh's names. ``cut`` is true for a last line without its end: what stands at its end may
+    be cut short.
     """
 
     number: int
     text: str
     rank: int | None = None
     ended: bool = True
+    host: str | None = None
+    cut: bool = False
 
 
 def decode(data: bytes | str) -> str:
@@ -48,32 +66,102 @@ def decode(data: bytes | str) -> str:
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return data[len(bom) :].decode(encoding, "replace")
+    head = data[:_SAMPLE]
+    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros = head[first::2].count(0)
+        if len(head) >= 16 and zeros > len(head) * 0.4 and head[1 - first :: 2].count(0) < zeros // 8:
+            return data.decode(encoding, "replace")
     return data.decode("utf-8", "replace")
 
 
-def clean(number: int, text: str, *, ended: bool = True) -> Line:
-    """Take escape codes, control characters and launchers' tags out of one line.
+def segments(number: int, text: str, *, ended: bool = True) -> Iterator[Line]:
+    """Part one line of a log into what each process wrote of it, cleaned.
 
-    A tag in mid-line is where a launcher joined two pieces of one line: it is dropped there.
+    Open MPI tags the beginning of each chunk: a tag in mid-line begins another process's
+    piece, and the line's end belongs to the last one only.
     """
-    plain = _CONTROLS.sub("", _ESCAPES.sub("", text[:_LONGEST].rstrip("\r\n")))
-    rank = None
-    if tag := _MPI_TAG.search(plain):
-        rank = int(tag["rank"])
-        plain = _MPI_TAG.sub("", plain)
-    elif label := _LABEL.match(plain):
-        rank = int(label["label"] or label["bracket"])
-        plain = plain[label.end() :]
-        if _ROW_LIKE.match(plain):
-            plain = plain.replace(f"[{rank}]", " ")
-    return Line(number, plain, rank, ended)
+    if text.startswith('{"log":'):
+        text = _of_json_log(text)
+    plain = _plain(text[:_LONGEST].rstrip("\r\n"))
+    if "<std" not in plain:
+        yield _labelled(number, plain, ended)
+        return
+    plain, _ = strip_prefix(plain)
+    first = _MPI_TAG.match(plain)
+    if first is not None and first["rank"] and "<std" not in plain[first.end() :]:
+        inner, host = strip_prefix(plain[first.end() :])
+        yield Line(number, inner, int(first["rank"]), ended, host)
+        return
+    tags = list(_MPI_TAG.finditer(plain))
+    if not tags:
+        yield _labelled(number, plain, ended)
+        return
+    before = plain[: tags[0].start()]
+    if not _TIME_ONLY.fullmatch(before):
+        yield Line(number, before, None, ended=False)
+    for at, tag in enumerate(tags):
+        last = at == len(tags) - 1
+        piece = plain[tag.end() : None if last else tags[at + 1].start()]
+        rank = int(tag["rank"]) if tag["rank"] else None
+        if last:
+            inner, host = strip_prefix(piece)
+            yield Line(number, inner, rank, ended, host)
+        elif piece:
+            yield Line(number, piece, rank, ended=False)
 
 
-def split(data: bytes | str) -> list[Line]:
+def split(data: bytes | str) -> Iterator[Line]:
     """Cut a whole log into cleaned lines; a carriage return within a line ends it too."""
-    pieces = re.split(r"\r\n|\n|\r", decode(data))
+    text = decode(data)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    pieces = text.split("\n")
     unended = pieces.pop()
-    lines = [clean(number, piece) for number, piece in enumerate(pieces, 1)]
+    for number, piece in enumerate(pieces, 1):
+        if " NCCL INFO " in piece and "<std" not in piece and _LIBRARY_LINE.match(piece):
+            yield Line(number, piece)
+        else:
+            yield from segments(number, piece)
     if unended:
-        lines.append(clean(len(pieces) + 1, unended, ended=False))
-    return lines
+        for line in segments(len(pieces) + 1, unended, ended=False):
+            yield line._replace(cut=True)
+
+
+def _of_json_log(text: str) -> str:
+    """Take a line out of a container's log as Docker's ``json-file`` driver keeps it."""
+    try:
+        return str(json.loads(text)["log"]).rstrip("\n")
+    except (ValueError, KeyError, TypeError):
+        return text
+
+
+def _plain(text: str) -> str:
+    if not _NOT_PLAIN.search(text):
+        return text
+    text = _CONTROLS.sub("", _ESCAPES.sub("", text))
+    # Logs copied out of web pages keep their tags as entities.
+    return text.replace("&lt;", "<").replace("&gt;", ">") if "&" in text else text
+
+
+def _labelled(number: int, plain: str, ended: bool) -> Line:
+    text, host = strip_prefix(plain)
+    label = _LABEL.match(text) if text[:1] in " [0123456789" else None
+    if label is None or not _is_label(label, text):
+        return Line(number, text, None, ended, host)
+    rank = int(label["label"] or label["bracket"])
+    text, inner = strip_prefix(text[label.end() :])
+    if _ROW_LIKE.match(text):
+        text = text.replace(f"[{rank}]", " ")
+    return Line(number, text, rank, ended, host or inner)
+
+
+def _is_label(label: re.Match[str], text: str) -> bool:
+    """Tell a rank's label from a number that a line happens to begin with."""
+    rest = text[label.end() :]
+    # A piece of a row begins with the two spaces between columns.
+    return (
+        label["bracket"] is not None
+        or rest[:2] == "  "
+        or not rest[:1].isdigit()
+        or bool(_ROW_LIKE.match(rest))
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Layout = Literal["1", "2.0", "2.13", "2.19"]
-Tool = Literal["nccl-tests", "collbench"]
+Tool = Literal["nccl-tests", "rccl-tests", "collbench"]
 Verdict = Literal["ok", "slow", "wrong-data", "failed", "hung", "could-not-launch", "inconclusive"]
 ProblemKind = Literal[
     "nccl-error",
@@ -24,6 +24,9 @@ ProblemKind = Literal[
     "killed",
     "min-bandwidth",
 ]
+
+PlacementName = Literal["out_of_place", "in_place"]
+PLACEMENTS: tuple[PlacementName, ...] = ("out_of_place", "in_place")
 
 
 @dataclass(frozen=True)
@@ -56,21 +59,25 @@ class Placement:
 
 @dataclass(frozen=True)
 class Row:
-    """One size of one test; ``in_place`` is ``None`` where the layout has no such columns."""
+    """One size of one test; a placement is ``None`` where the table has no such columns."""
 
     size_bytes: int
     count: int
     dtype: str
     redop: str | None
     root: int | None
-    out_of_place: Placement
+    out_of_place: Placement | None
     in_place: Placement | None
     line: int | None = None
 
     @property
     def placements(self) -> tuple[Placement, ...]:
         """Those of the two placements that the row has, out-of-place first."""
-        return (self.out_of_place,) if self.in_place is None else (self.out_of_place, self.in_place)
+        return tuple(place for place in (self.out_of_place, self.in_place) if place is not None)
+
+    def placement(self, name: PlacementName) -> Placement | None:
+        """Give one of the two placements by its name."""
+        return self.out_of_place if name == "out_of_place" else self.in_place
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,8 @@ class Sweep:
 class Problem:
     """Something in a log that an administrator has to know, and what to do about it.
 
-    ``line`` counts from 1; ``None`` where nothing is there to point at.
+    ``line`` counts from 1; ``None`` where nothing is there to point at. ``host`` and ``rank``
+    are whose words they are, or whom they are about; ``None`` where the log does not say.
     """
 
     kind: ProblemKind
@@ -101,15 +109,20 @@ class Problem:
     remedy: str
     host: str | None = None
     line: int | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
 class BenchTest:
     """One table of a log, and all that the log says about it.
 
-    ``out_of_bounds`` is the footer's count, ``concluded`` true where both lines of the footer
-    are there, ``broken_rows`` the number of rows that were begun and not finished.
-    ``reduced_to_bytes`` is the largest size after "Reducing maxBytes".
+    ``out_of_bounds`` is the footer's count, in line ``footer_line``; ``concluded`` is true
+    where both lines of the footer are there, ``broken_rows`` the number of rows that were begun
+    and not finished.
+    ``reduced_to_bytes`` is the largest size after "Reducing maxBytes". ``warnings`` are what
+    the library warned of: they explain a failure and are remarks beside a good table.
+    ``rank_count`` is the number of ranks of one communicator where ``ranks`` is known to be
+    only some of them.
     """
 
     collective: str | None = None
@@ -122,9 +135,12 @@ class BenchTest:
     rows: tuple[Row, ...] = ()
     avg_busbw_gbps: float | None = None
     out_of_bounds: int | None = None
+    footer_line: int | None = None
     concluded: bool = False
     broken_rows: int = 0
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    rank_count: int | None = None
     verdict: Verdict | None = None
 
     @property
@@ -141,10 +157,15 @@ class BenchTest:
 
 @dataclass(frozen=True)
 class ParsedLog:
-    """A whole log, read but not judged; ``problems`` are those outside any test."""
+    """A whole log, read but not judged; ``problems`` and ``warnings`` are those outside any test.
+
+    ``began`` is true where a rank got as far as the benchmark, if only to fail in it.
+    """
 
     tests: tuple[BenchTest, ...] = ()
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    began: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,19 @@ from typing import TypeVar
 from clusterboot.config.cluster import Host, Login
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.connection import PinnedConnection, gateway_lost
+from clusterboot.connect.retry import Throttle, TurnedAwayError, pauses_s
 from clusterboot.connect.session import Session
 from clusterboot.connect.transport import Doorkeeper
 from clusterboot.connect.trust import UnknownHostKeyError
-from clusterboot.errors import ClusterbootError, HostKeySeen
+from clusterboot.errors import ClusterbootError, HostKeySeen, UnreachableError
 
 T = TypeVar("T")
+K = TypeVar("K")
+
+# A gateway is asked for a sign of life so many times before it is given up.
+_BEATS = 3
+# How long what still runs on nodes may take to be told to end, when the fleet is closed.
+_ABORT_S = 1.0
 
 # Shows all unknown keys at once and says whether the operator takes them.
 AskAcceptance = Callable[[Sequence[HostKeySeen]], bool]
@@ -38,9 +45,11 @@ class Fleet:
         self.audit = audit
         self._fanout = fanout
         self._ask = ask
+        self._throttle = Throttle(fanout)
         self._gateways: dict[tuple[Login, ...], PinnedConnection | ClusterbootError] = {}
         self._sessions: dict[str, Session] = {}
         self._open: list[PinnedConnection] = []
+        self._closed = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> Fleet:
@@ -52,13 +61,18 @@ class Fleet:
         self.close()
 
     def close(self) -> None:
-        """Close every connection, nodes before gateways, and end all waits."""
+        """End what still runs on the nodes, close every connection, and end all waits."""
         with self._lock:
-            connections = list(reversed(self._open))
+            self._closed = True
+            # Gateways first: with the one connection that carries them all, the others end by themselves.
+            connections = list(self._open)
             self._open.clear()
+            sessions = list(self._sessions.values())
+        self.door.watchdog.stop()
+        _in_time([session.abort for session in sessions if session.is_running], _ABORT_S)
         for connection in connections:
             connection.close()
-        self.door.watchdog.stop()
+        self.door.identities.close()
 
     def each(
         self,
@@ -74,13 +88,32 @@ class Fleet:
         order of ``hosts``.
         """
         hosts = list(hosts)
+        tell = on_done or _say_nothing
+        outcomes: dict[str, T | ClusterbootError] = {}
+
+        def one(host: Host) -> T | ClusterbootError:
+            try:
+                self._spend_time(host)
+                return work(self.session(host))
+            except ClusterbootError as error:
+                return self._explain(host, error)
+
+        def done(host: Host, outcome: T | ClusterbootError) -> None:
+            outcomes[host.name] = outcome
+            # While somebody can still be asked about its key, a host's outcome is open.
+            if self._ask is None or not isinstance(outcome, UnknownHostKeyError):
+                tell(host, outcome)
+
         self._open_gateways(hosts)
-        outcomes = self._pass(hosts, work, on_done)
+        self._spread(hosts, one, done)
         unknown = [error for error in outcomes.values() if isinstance(error, UnknownHostKeyError)]
+        again = [host for host in hosts if isinstance(outcomes[host.name], UnknownHostKeyError)]
         if unknown and self._accept(unknown):
-            again = [host for host in hosts if isinstance(outcomes[host.name], UnknownHostKeyError)]
-            outcomes.update(self._pass(again, work, on_done))
-        return outcomes
+            self._spread(again, one, done)
+        elif self._ask is not None:
+            for host in again:
+                tell(host, outcomes[host.name])
+        return {host.name: outcomes[host.name] for host in hosts}
 
     def session(self, host: Host) -> Session:
         """Give the host's open session, opening it if need be.
@@ -104,35 +137,28 @@ class Fleet:
         seen = [connection.transport.host_key_blob for connection in opened if connection.is_connected]
         return tuple(dict.fromkeys(self.door.trust.proven_key(blob) for blob in seen))
 
-    def _pass(
-        self,
-        hosts: Sequence[Host],
-        work: Callable[[Session], T],
-        on_done: Callable[[Host, T | ClusterbootError], None] | None,
-    ) -> dict[str, T | ClusterbootError]:
-        def one(host: Host) -> T | ClusterbootError:
-            try:
-                return work(self.session(host))
-            except ClusterbootError as error:
-                return self._explain(host, error)
-
-        outcomes: dict[str, T | ClusterbootError] = {}
-        pool = ThreadPoolExecutor(min(self._fanout, len(hosts)) or 1, thread_name_prefix="clusterboot-host")
+    def _spread(self, items: Sequence[K], one: Callable[[K], T], done: Callable[[K, T], None]) -> None:
+        """Do ``one`` with every item, ``fanout`` at a time, and tell ``done`` of each, in this thread."""
+        pool = ThreadPoolExecutor(min(self._fanout, len(items)) or 1, thread_name_prefix="clusterboot-host")
         try:
-            futures: dict[Future[T | ClusterbootError], Host] = {
-                pool.submit(one, host): host for host in hosts
-            }
+            futures: dict[Future[T], K] = {pool.submit(one, item): item for item in items}
             for future in as_completed(futures):
-                outcome = outcomes[futures[future].name] = future.result()
-                if on_done is not None and not (self._ask and isinstance(outcome, UnknownHostKeyError)):
-                    on_done(futures[future], outcome)
+                done(futures[future], future.result())
         except BaseException:
             # Interrupted: end what still waits, so that no worker outlives the command.
             pool.shutdown(wait=False, cancel_futures=True)
             self.close()
             raise
         pool.shutdown()
-        return {host.name: outcomes[host.name] for host in hosts}
+
+    def _spend_time(self, host: Host) -> None:
+        if self.door.watchdog.out_of_time:
+            raise UnreachableError(
+                "the command's deadline came before this host's turn",
+                host=host.name,
+                stage="connect",
+                remedy="allow more time with --deadline",
+            )
 
     def _explain(self, host: Host, error: ClusterbootError) -> ClusterbootError:
         # With its gateway gone a node's own error says nothing; the gateway's says it all.
@@ -140,8 +166,8 @@ class Fleet:
             gateway = self._gateways.get(host.via[:depth])
             if isinstance(gateway, ClusterbootError):
                 return gateway
-            if gateway is not None and not gateway.is_connected:
-                return gateway_lost(gateway.login)
+            if gateway is not None and not gateway.is_connected and not self.door.watchdog.out_of_time:
+                return gateway_lost(gateway)
         error.host = host.name
         return error
 
@@ -158,16 +184,36 @@ class Fleet:
                 self._open_chains([c for c in missing if isinstance(self._gateways[c], UnknownHostKeyError)])
 
     def _open_chains(self, chains: Sequence[tuple[Login, ...]]) -> None:
-        def one(chain: tuple[Login, ...]) -> None:
+        def one(chain: tuple[Login, ...]) -> PinnedConnection | ClusterbootError:
             try:
-                self._gateways[chain] = self._connect(chain[-1], self._gateway(chain[:-1]))
+                return self._connect(chain[-1], self._gateway(chain[:-1]))
             except ClusterbootError as error:
                 if error.stage not in ("hostkey", "gateway"):
                     error.cause, error.stage = f"{error.stage}: {error.cause}", "gateway"
-                self._gateways[chain] = error
+                return error
 
-        with ThreadPoolExecutor(min(self._fanout, len(chains)) or 1) as pool:
-            list(pool.map(one, chains))
+        def done(chain: tuple[Login, ...], outcome: PinnedConnection | ClusterbootError) -> None:
+            self._gateways[chain] = outcome
+            if isinstance(outcome, PinnedConnection):
+                self._watch(outcome)
+
+        if chains:
+            self._spread(chains, one, done)
+
+    def _watch(self, gateway: PinnedConnection) -> None:
+        """Notice a gateway that has fallen silent, however long the commands behind it may run."""
+        alive_s = self.door.timeouts.alive_s
+
+        def beat() -> bool:
+            transport = gateway.transport
+            if transport.unanswered_s >= alive_s:
+                transport.fell_silent = True
+                transport.close()
+            else:
+                transport.ping()
+            return bool(transport.is_active())
+
+        self.door.watchdog.pulse(alive_s / _BEATS, beat)
 
     def _gateway(self, chain: tuple[Login, ...]) -> PinnedConnection | None:
         if not chain:
@@ -176,13 +222,30 @@ class Fleet:
         if isinstance(gateway, ClusterbootError):
             raise gateway
         if not gateway.is_connected:
-            raise gateway_lost(gateway.login)
+            raise gateway_lost(gateway)
         return gateway
 
     def _connect(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
+        pauses = pauses_s()
+        while True:
+            try:
+                with self._throttle.place():
+                    connection = self._try(login, gateway)
+            except TurnedAwayError:
+                self._throttle.turned_away()
+                pause_s = next(pauses, None)
+                if pause_s is None or not self.door.watchdog.rest(pause_s):
+                    raise
+            else:
+                self._throttle.let_in()
+                return connection
+
+    def _try(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
         started_s = time.monotonic()
         connection = PinnedConnection(login, gateway, self.door)
         with self._lock:
+            if self._closed:
+                raise UnreachableError("interrupted", host=login.hostname, stage="connect")
             self._open.append(connection)
         via = gateway.login.hostname if gateway else None
         outcome, key = "interrupted", None
@@ -193,7 +256,14 @@ class Fleet:
             outcome = f"{error.stage}: {error.cause}"
             raise
         finally:
-            self.audit.connection(login, via, key, outcome, time.monotonic() - started_s)
+            try:
+                self.audit.connection(login, via, key, outcome, time.monotonic() - started_s)
+            except ClusterbootError:
+                connection.close()
+                raise
+            if outcome != "ok":
+                with self._lock:
+                    self._open = [other for other in self._open if other is not connection]
         return connection
 
     def _accept(self, unknown: Sequence[UnknownHostKeyError]) -> bool:
@@ -202,3 +272,17 @@ class Fleet:
         for error in unknown:
             self.door.trust.pin(error.login, error.blob)
         return True
+
+
+def _in_time(actions: Sequence[Callable[[], None]], within_s: float) -> None:
+    """Do all of it at once, and wait for it no longer than so many seconds."""
+    end_s = time.monotonic() + within_s
+    threads = [threading.Thread(target=act, name="clusterboot-abort", daemon=True) for act in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end_s - time.monotonic()))
+
+
+def _say_nothing(_host: Host, _outcome: object) -> None:
+    return

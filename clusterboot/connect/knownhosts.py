@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 Marker = Literal["", "@cert-authority", "@revoked"]
+_BLANKS = re.compile(r"[ \t]+")
 _MARKERS: dict[str, Marker] = {"@cert-authority": "@cert-authority", "@revoked": "@revoked"}
 
 
@@ -38,7 +39,7 @@ class PinLine:
 
     def covers(self, name: str) -> bool:
         """Tell whether the line speaks of ``name``: a host name, or ``[host]:port``."""
-        if self.names.startswith("|1|"):
+        if self.names.startswith("|"):
             return _matches_hash(self.names, name)
         verdicts = [
             not pattern.startswith("!")
@@ -55,8 +56,9 @@ def read_lines(text: bytes, source: str) -> Iterator[PinLine]:
     Parameters: the file's bytes; the name by which messages call it.
     """
     for number, raw in enumerate(text.split(b"\n"), 1):
-        fields = raw.decode("utf-8", "surrogateescape").split()
-        if not fields or fields[0].startswith("#"):
+        # Blanks are spaces and tabs; what other characters Python takes for one are part of a word.
+        fields = _BLANKS.split(raw.rstrip(b"\r").decode("utf-8", "surrogateescape").strip(" \t"))
+        if not fields[0] or fields[0].startswith("#"):
             continue
         marker = _MARKERS.get(fields[0], "")
         if marker:
@@ -99,10 +101,10 @@ def render_line(name: str, blob: bytes) -> str:
 
 def _matches_hash(names: str, name: str) -> bool:
     parts = names.split("|")
-    if len(parts) != 4:
+    if len(parts) != 4 or parts[:2] != ["", "1"]:
         return False
     try:
-        salt, digest = base64.b64decode(parts[2]), base64.b64decode(parts[3])
+        salt, digest = (base64.b64decode(part, validate=True) for part in parts[2:])
     except (binascii.Error, ValueError):
         return False
     return hmac.compare_digest(hmac.digest(salt, name.lower().encode(), "sha1"), digest)

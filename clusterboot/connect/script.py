@@ -16,6 +16,7 @@ from dataclasses import dataclass
 REMOTE_COMMAND = "exec /bin/sh -s"
 
 _SECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_EXIT = re.compile(rb"exit ([a-z0-9_.-]{1,64}) ([0-9]{1,3})")
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,14 @@ class Answer:
     """A node's whole answer to a script.
 
     ``sections`` has each section that ran to its end, by name; ``noise`` what came before
-    the script's first word (banners, start-up files); ``complete`` is false where the
-    script was cut off.
+    the script's first word (banners, start-up files), all of it where that word never came;
+    ``begun`` is true where it came, ``complete`` where the script's last word came, too.
     """
 
     sections: Mapping[str, SectionOutput]
     noise: bytes
     complete: bool
+    begun: bool = True
 
 
 def new_nonce() -> str:
@@ -80,26 +82,35 @@ def render(sections: Sequence[Section], nonce: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def last_word(nonce: str) -> bytes:
+    """Give the bytes with which a complete answer ends; a start-up file's own jobs may talk on after them."""
+    return f"\n{nonce} end\n".encode()
+
+
 def read(raw: bytes, nonce: str) -> Answer:
-    """Take a node's answer apart.
+    """Take a node's answer apart, in one pass, whatever it is.
 
     Parameters: all that came on standard output; the nonce the script was rendered with.
-    Returns: the answer; a section that was cut off is absent.
+    Returns: the answer; a section that was cut off is absent, of one that comes twice the first stays.
     """
-    mark = nonce.encode()
-    begin = re.search(rb"(?:^|\n)" + mark + rb" begin\r?\n", raw)
-    if not begin:
-        return Answer({}, raw, complete=False)
-    pattern = re.compile(
-        rb"\n"
-        + mark
-        + rb" section (?P<name>[a-z0-9_.-]+)\n(?P<out>.*?)\n"
-        + mark
-        + rb" exit (?P=name) (?P<rc>\d+)\n",
-        re.DOTALL,
-    )
-    sections = {
-        m["name"].decode(): SectionOutput(m["out"], int(m["rc"]))
-        for m in pattern.finditer(raw, begin.end() - 1)
-    }
-    return Answer(sections, raw[: begin.start()], complete=raw.rstrip(b"\n").endswith(mark + b" end"))
+    # A sentinel stands at the start of a line; "\n" before the first one makes that true of all.
+    noise, *pieces = (b"\n" + raw).split(f"\n{nonce} ".encode())
+    sections: dict[str, SectionOutput] = {}
+    begun = complete = False
+    opened: tuple[bytes, bytes] | None = None
+    for piece in pieces:
+        word, line_end, rest = piece.partition(b"\n")
+        word = word.rstrip(b"\r")
+        if not line_end:
+            break
+        if not begun:
+            begun = word == b"begin"
+            continue
+        ended = _EXIT.fullmatch(word)
+        if ended and opened and ended[1] == opened[0]:
+            sections.setdefault(ended[1].decode(), SectionOutput(opened[1], int(ended[2])))
+        opened = (word.removeprefix(b"section "), rest) if word.startswith(b"section ") else None
+        if word == b"end":
+            complete = True
+            break
+    return Answer(sections, noise[1:] if begun else raw, complete, begun)

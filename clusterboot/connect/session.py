@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import paramiko
 
-from clusterboot.connect import script
+from clusterboot.connect import retry, script
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.connection import PinnedConnection
+from clusterboot.connect.pump import MAX_OUTPUT_BYTES, Collector, OnBytes, TooMuchError, feed, pump
 from clusterboot.connect.script import Answer, Section
-from clusterboot.connect.watchdog import Limit
+from clusterboot.connect.watchdog import DeadlineError
+from clusterboot.connect.wire import PROHIBITED, ChannelRefusedError, PinnedTransport
 from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
 from clusterboot.printable import one_line
 
-# A node that prints without end costs this much memory and not more.
-MAX_OUTPUT_BYTES = 32 * 1024 * 1024
-# OpenSSH's initial window of a session channel; a script below it is sent without waiting.
-_SAFE_WRITE_BYTES = 1024 * 1024
+# Source: do_nologin() in OpenSSH's session.c.
+_NOLOGIN_STATUS = 254
 
 
 @dataclass(frozen=True)
@@ -50,39 +50,50 @@ class Session:
         self.name = name
         self.connection = connection
         self._audit = audit
+        self._running: tuple[paramiko.Channel, bool] | None = None
 
     @property
     def host_key_blob(self) -> bytes:
         """The plain host key that the key exchange proved, in wire form."""
         return self.connection.door.trust.proven_key(self.connection.transport.host_key_blob)
 
-    def run(self, sections: Sequence[Section], stage: Stage, timeout_s: float | None = None) -> ScriptResult:
+    def run(
+        self,
+        sections: Sequence[Section],
+        stage: Stage,
+        timeout_s: float | None = None,
+        *,
+        label: str | None = None,
+    ) -> ScriptResult:
         """Run one framed script and wait for its whole answer.
 
         Parameters: the script's sections; the stage that failures are reported under; a
-        deadline in seconds, else the one for commands.
+        deadline in seconds, else the one for commands; ``label`` is what the audit log calls it,
+        else the sections' names.
+        Returns: an answer that has every section. At the deadline what still runs of the script
+        is killed.
         Errors: :class:`UnreachableError` where the connection ends or time runs out,
         :class:`PartialError` where the answer is no answer.
         """
         nonce = script.new_nonce()
         text = script.render(sections, nonce).encode()
-        stdout, stderr = bytearray(), bytearray()
+        stdout, stderr = Collector(script.last_word(nonce)), Collector()
         sent_at_s = time.time()
-        label = ",".join(section.name for section in sections[:4]) + ("…" if len(sections) > 4 else "")
-        code = self.stream(
-            text, _Collector(stdout), _Collector(stderr), stage, timeout_s=timeout_s, label=f"script {label}"
-        )
+        if label is None:
+            label = "script " + ",".join(section.name for section in sections[:4])
+            label += "…" if len(sections) > 4 else ""
+        code = self._converse(text, (stdout, stderr), stage, timeout_s, hold_stdin=False, label=label)
         clock = Clock(sent_at_s, time.time())
-        answer = script.read(bytes(stdout), nonce)
-        if not answer.complete:
-            raise _cut_off(self.name, stage, code, answer, bytes(stderr))
-        return ScriptResult(answer, bytes(stderr), clock)
+        answer = script.read(bytes(stdout.data), nonce)
+        if not answer.complete or any(section.name not in answer.sections for section in sections):
+            raise _cut_off(self.name, stage, code, answer, bytes(stderr.data))
+        return ScriptResult(answer, bytes(stderr.data), clock)
 
     def stream(
         self,
         text: bytes,
-        on_stdout: Callable[[bytes], None],
-        on_stderr: Callable[[bytes], None],
+        on_stdout: OnBytes,
+        on_stderr: OnBytes,
         stage: Stage,
         *,
         timeout_s: float | None = None,
@@ -93,27 +104,61 @@ class Session:
 
         Parameters: two callbacks for the bytes of either stream, called in this thread; with
         ``hold_stdin`` the shell's standard input stays open until the command ends, so
-        that its end tells the host that the operator is gone.
+        that its end tells the host that the operator is gone; without it, the shell's
+        processes are killed at the deadline.
         Returns: the exit status, ``None`` where a signal ended the shell.
         Errors: as :meth:`run`.
         """
-        door = self.connection.door
+        return self._converse(
+            text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """True while something runs on the host."""
+        return self._running is not None
+
+    def abort(self) -> None:
+        """End what runs on the host just now, as at a deadline; nothing to do where nothing runs."""
+        running = self._running
+        if running is not None:
+            self._end(*running)
+
+    def _converse(
+        self,
+        text: bytes,
+        receivers: tuple[OnBytes, OnBytes],
+        stage: Stage,
+        timeout_s: float | None,
+        *,
+        hold_stdin: bool,
+        label: str,
+    ) -> int | None:
+        self._audit.ready()
+        connection, watchdog = self.connection, self.connection.door.watchdog
+        allowed_s = connection.door.timeouts.command_s if timeout_s is None else timeout_s
         started_s = time.monotonic()
         code: int | None = None
-        channel: paramiko.Channel | None = None
         try:
-            with door.watchdog.limit(door.timeouts.channel_s, self.connection.close) as limit:
-                channel = self.connection.create_session()
-                channel.exec_command(script.REMOTE_COMMAND)
-            with door.watchdog.limit(timeout_s or door.timeouts.command_s, channel.close) as limit:
-                self._feed(channel, text, hold_stdin=hold_stdin)
-                _pump(channel, on_stdout, on_stderr)
-                channel.status_event.wait()
-                code = channel.exit_status if channel.exit_status >= 0 else None
-        except (paramiko.SSHException, EOFError, OSError) as problem:
-            if not limit.expired:
-                raise self._lost(stage, problem) from None
-        except _TooMuchError:
+            with self._channel(kill=not hold_stdin) as channel:
+                with (
+                    watchdog.limit(allowed_s, self.abort),
+                    connection.asking_gateways(watchdog.allow_s(allowed_s)),
+                ):
+                    feed(channel, text, hold_stdin=hold_stdin)
+                    ended = pump(channel, *receivers)
+                    if ended:
+                        channel.status_event.wait()
+                if channel.exit_status >= 0:
+                    code = channel.exit_status
+        except DeadlineError as late:
+            raise self._timed_out(stage, time.monotonic() - started_s, late) from None
+        except ClusterbootError:
+            # Some of them are ConnectionErrors as well, and not to be taken for paramiko's.
+            raise
+        except (paramiko.SSHException, EOFError, OSError):
+            raise self._lost(stage) from None
+        except TooMuchError:
             raise PartialError(
                 f"printed more than {MAX_OUTPUT_BYTES >> 20} MiB",
                 host=self.name,
@@ -121,46 +166,96 @@ class Session:
                 remedy="look at the shell's start-up files there",
             ) from None
         finally:
-            if channel is not None:
-                channel.close()
-            self._audit.command(self.connection.login, self.name, label, code, time.monotonic() - started_s)
-        if limit.expired:
-            raise self._timed_out(stage, limit)
-        if code is None and not self.connection.is_connected:
-            raise self._lost(stage, None)
+            self._audit.command(connection.login, self.name, label, code, time.monotonic() - started_s)
+        if code is None and not connection.is_connected:
+            raise self._lost(stage)
         return code
 
-    def _feed(self, channel: paramiko.Channel, text: bytes, *, hold_stdin: bool) -> None:
-        def send() -> None:
-            try:
-                channel.sendall(text)
-                if not hold_stdin:
-                    channel.shutdown_write()
-            except OSError:
-                # The other end is gone; reading its output tells why.
-                return
-
-        if len(text) <= _SAFE_WRITE_BYTES:
-            send()
+    @contextmanager
+    def _channel(self, *, kill: bool) -> Iterator[paramiko.Channel]:
+        """Hold a shell's channel for a block; what is left of it at the end is ended."""
+        channel = self._open_channel()
+        self._running = (channel, kill)
+        try:
+            yield channel
+        except DeadlineError:
+            # The watchdog's thread is at it.
+            raise
+        except BaseException:
+            self.abort()
+            raise
         else:
-            threading.Thread(target=send, name="clusterboot-feed", daemon=True).start()
+            channel.close()
+        finally:
+            self._running = None
 
-    def _timed_out(self, stage: Stage, limit: Limit) -> ClusterbootError:
+    def _open_channel(self) -> paramiko.Channel:
+        watchdog, timeout_s = self.connection.door.watchdog, self.connection.door.timeouts.channel_s
+        pauses, started_s = retry.pauses_s(), time.monotonic()
+        try:
+            with (
+                watchdog.limit(timeout_s, self.connection.close),
+                self.connection.asking_gateways(watchdog.allow_s(timeout_s)),
+            ):
+                while True:
+                    try:
+                        return self._try_channel(timeout_s)
+                    except retry.TurnedAwayError:
+                        pause_s = next(pauses, None)
+                        # A refusal says more than a deadline: none is waited for in its place.
+                        left_s = 0.8 * timeout_s - (time.monotonic() - started_s)
+                        if pause_s is None or pause_s > left_s or not watchdog.rest(pause_s):
+                            raise
+        except DeadlineError as late:
+            raise self._timed_out("channel", time.monotonic() - started_s, late) from None
+
+    def _try_channel(self, timeout_s: float) -> paramiko.Channel:
+        transport: PinnedTransport = self.connection.transport
+        channel: paramiko.Channel | None = None
+        try:
+            channel = transport.open_within("session", 2 * timeout_s)
+            channel.exec_command(script.REMOTE_COMMAND)
+        except ChannelRefusedError as refusal:
+            kind = UnreachableError if refusal.code == PROHIBITED else retry.TurnedAwayError
+            raise kind(
+                f"sshd refused a session: {one_line(refusal.text) or 'no reason given'}",
+                host=self.name,
+                stage="channel",
+                remedy="look at MaxSessions in sshd_config there, and at its memory and processes",
+            ) from None
+        except (paramiko.SSHException, EOFError, OSError):
+            if not transport.is_active() or channel is None:
+                raise self._lost("channel") from None
+            raise UnreachableError(
+                "sshd opened a session and refused to run a command in it",
+                host=self.name,
+                stage="channel",
+                remedy="look at ForceCommand, ChrootDirectory and the login shell there",
+            ) from None
+        return channel
+
+    def _end(self, channel: paramiko.Channel, kill: bool) -> None:
+        """End a channel, and with ``kill`` the process group behind it: sshd itself only closes its pipes."""
+        transport: PinnedTransport = self.connection.transport
+        if not transport.can_send:
+            # Nothing would get through, and trying would wait for somebody who has stopped reading.
+            self.connection.close()
+            return
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            if kill and not channel.closed:
+                transport.send_signal(channel, "KILL")
+            channel.close()
+
+    def _timed_out(self, stage: Stage, waited_s: float, late: DeadlineError) -> ClusterbootError:
+        self.connection.blame_gateway(waited_s)
         return UnreachableError(
-            f"no answer within {limit.timeout_s:.3g} s",
+            f"no answer {late.words}",
             host=self.name,
             stage=stage,
             remedy="the machine may be frozen or overloaded; log in there and look",
         )
 
-    def _lost(self, stage: Stage, problem: BaseException | None) -> ClusterbootError:
-        if isinstance(problem, paramiko.ChannelException):
-            return UnreachableError(
-                f"sshd refused a session: {one_line(problem.text)}",
-                host=self.name,
-                stage="channel",
-                remedy="look at MaxSessions and ForceCommand in sshd_config there",
-            )
+    def _lost(self, stage: Stage) -> ClusterbootError:
         return UnreachableError(
             "the connection was lost",
             host=self.name,
@@ -169,62 +264,26 @@ class Session:
         )
 
 
-class _TooMuchError(Exception):
-    pass
-
-
-class _Collector:
-    """Gathers one stream, up to the limit."""
-
-    def __init__(self, into: bytearray) -> None:
-        self._into = into
-
-    def __call__(self, data: bytes) -> None:
-        self._into += data
-        if len(self._into) > MAX_OUTPUT_BYTES:
-            raise _TooMuchError
-
-
-def _pump(
-    channel: paramiko.Channel, on_stdout: Callable[[bytes], None], on_stderr: Callable[[bytes], None]
-) -> None:
-    # Both pipes share one event: it is set with data and at the end, cleared by a read
-    # that empties a pipe. So after a read both are looked at again before the next wait.
-    event = threading.Event()
-    channel.in_buffer.set_event(event)
-    channel.in_stderr_buffer.set_event(event)
-    if channel.in_buffer.read_ready() or channel.eof_received or channel.closed:
-        event.set()
-    while True:
-        event.wait()
-        moved = False
-        while channel.recv_ready():
-            on_stdout(channel.recv(65536))
-            moved = True
-        while channel.recv_stderr_ready():
-            on_stderr(channel.recv_stderr(65536))
-            moved = True
-        if not moved:
-            if channel.eof_received or channel.closed:
-                return
-            event.clear()
-            if channel.recv_ready() or channel.recv_stderr_ready() or channel.eof_received or channel.closed:
-                event.set()
-
-
 def _cut_off(name: str, stage: Stage, code: int | None, answer: Answer, stderr: bytes) -> ClusterbootError:
-    words = one_line((answer.noise if not answer.sections else b"") + stderr)
-    if not answer.sections:
+    words = one_line((b"" if answer.begun else answer.noise) + stderr)
+    said = f": {words}" if words else ""
+    if answer.begun:
         return PartialError(
-            f"the login shell ended before it ran anything (exit status {code})"
-            + (f": {words}" if words else ""),
+            f"the script was cut off (exit status {code}){said}",
             host=name,
             stage=stage,
-            remedy="look for an exit in the shell's start-up files, a ForceCommand, or nologin there",
+            remedy="look at the machine's memory, disk and limits",
+        )
+    if code == _NOLOGIN_STATUS:
+        return PartialError(
+            f"logins are closed there by /etc/nologin{said}",
+            host=name,
+            stage="channel",
+            remedy="wait until it is open again, or remove that file",
         )
     return PartialError(
-        f"the script was cut off (exit status {code})" + (f": {words}" if words else ""),
+        f"the login shell ended before it ran anything (exit status {code}){said}",
         host=name,
-        stage=stage,
-        remedy="look at the machine's memory, disk and limits",
+        stage="channel",
+        remedy="look for an exit in the shell's start-up files, a ForceCommand, or a nologin shell there",
     )

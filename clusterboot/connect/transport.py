@@ -1,34 +1,35 @@
-"""One SSH connection over one byte stream: handshake, host key, login, each under its deadline."""
+"""From a byte stream to a logged-in connection: handshake, host key, login, each under its deadline."""
 
 from __future__ import annotations
 
-import logging
-import socket
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 import paramiko
+from paramiko.ssh_exception import BadAuthenticationType, PartialAuthentication
 
 from clusterboot.config.cluster import Login
-from clusterboot.connect.identity import Identity, IdentityStore
+from clusterboot.connect.identity import AgentError, Identity, IdentityStore
+from clusterboot.connect.retry import TurnedAwayError
 from clusterboot.connect.trust import TrustStore
-from clusterboot.connect.watchdog import Watchdog
-from clusterboot.errors import ClusterbootError, Stage, UnreachableError
+from clusterboot.connect.watchdog import DeadlineError, Watchdog
+from clusterboot.connect.wire import PinnedTransport
+from clusterboot.errors import UnreachableError
 from clusterboot.printable import one_line
 
-# Paramiko reports through logging what is raised here as errors; without a handler the
-# logging module would print it on standard error.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-logging.getLogger("paramiko").propagate = False
+# What sshd says before it hangs up: drop_connection() in sshd.c, until OpenSSH 9.7 and from 9.8 on.
+_TURNED_AWAY = ("Exceeded MaxStartups", "Not allowed at this time")
 
-# RFC 4254, section 5.1.
-_PROHIBITED = 1
+_MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long each wait may last, in seconds; the command's own deadline stands above them all."""
+    """How long each wait may last, in seconds; the command's own deadline stands above them all.
+
+    A gateway that is silent for ``alive_s`` although it was asked for a sign of life is given up.
+    """
 
     resolve_s: float = 5.0
     connect_s: float = 10.0
@@ -37,54 +38,7 @@ class Timeouts:
     auth_s: float = 15.0
     channel_s: float = 10.0
     command_s: float = 60.0
-
-
-class PinnedTransport(paramiko.Transport):
-    """A paramiko transport that keeps what host key it saw and why channels were refused."""
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__(sock)
-        self.host_key_blob = b""
-        self._opening = threading.local()
-        self._refusals: dict[int, tuple[int, str]] = {}
-
-    def _verify_key(self, host_key: bytes, sig: bytes) -> None:
-        super()._verify_key(host_key, sig)  # type: ignore[misc]
-        self.host_key_blob = host_key
-
-    def _next_channel(self) -> int:
-        number: int = super()._next_channel()  # type: ignore[misc]
-        self._opening.number = number
-        return number
-
-    def _parse_channel_open_failure(self, m: paramiko.Message) -> None:
-        # Paramiko keeps one refusal a connection; with many channels opening at once
-        # each must get its own.
-        number, reason, text = m.get_int(), m.get_int(), m.get_text()
-        self._refusals[number] = (reason, text)
-        m.rewind()
-        super()._parse_channel_open_failure(m)  # type: ignore[misc]
-
-    def open_forward(self, host: str, port: int) -> paramiko.Channel:
-        """Open a ``direct-tcpip`` channel to ``host:port`` as this machine sees them.
-
-        Errors: :class:`ForwardRefusedError` with the server's own words;
-        ``paramiko.SSHException`` or ``EOFError`` where the connection ends.
-        """
-        try:
-            return self.open_channel("direct-tcpip", (host, port), ("", 0))
-        except paramiko.ChannelException as refusal:
-            code, text = self._refusals.pop(self._opening.number, (refusal.code, refusal.text))
-            raise ForwardRefusedError(code, text) from None
-
-
-class ForwardRefusedError(Exception):
-    """A gateway would not or could not open a forwarded connection: RFC 4254's code, its text."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(code, text)
-        self.prohibited = code == _PROHIBITED
-        self.text = text
+    alive_s: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +55,7 @@ class Doorkeeper:
 
         Returns: the transport, and the identity that it accepted.
         Errors: :class:`UnreachableError` or :class:`clusterboot.errors.TrustError`; the
-        stream is closed then.
+        stream is closed then. :class:`TurnedAwayError` where another try may do better.
         """
         transport = PinnedTransport(sock)
         try:
@@ -113,82 +67,139 @@ class Doorkeeper:
             raise
 
     def _shake_hands(self, transport: PinnedTransport, login: Login) -> None:
-        known = self.trust.key_types(login)
-        if known:
-            options = transport.get_security_options()
-            supported = [kind for kind in known if kind in transport._key_info]  # type: ignore[attr-defined]
-            options.key_types = (*supported, *(kind for kind in options.key_types if kind not in supported))
-        timeouts = self.timeouts
-        transport.banner_timeout = timeouts.banner_s
-        transport.handshake_timeout = timeouts.exchange_s
+        transport.host_key_types = self.trust.key_types(login)
         done = threading.Event()
-        with self.watchdog.limit(timeouts.banner_s + timeouts.exchange_s, transport.close) as limit:
-            transport.start_client(event=done)
-            done.wait(limit.timeout_s + 1)
-        if transport.is_active() and transport.initial_kex_done:
-            return
-        raise _handshake_failure(transport, login, limit.expired)
+        try:
+            with self.watchdog.limit(self.timeouts.banner_s, transport.close):
+                transport.start_client(event=done)
+                transport.greeted.wait()
+            with self.watchdog.limit(self.timeouts.exchange_s, transport.close):
+                done.wait()
+        except DeadlineError as late:
+            raise _late_handshake(transport, login, late) from None
+        if not (transport.is_active() and transport.initial_kex_done):
+            raise _handshake_failure(transport, login)
 
     def _log_in(self, transport: PinnedTransport, login: Login) -> Identity:
         tried: list[Identity] = []
-        with self.watchdog.limit(self.timeouts.auth_s, transport.close) as limit:
-            for identity in self.identities.of(login):
-                done = threading.Event()
-                tried.append(identity)
-                transport.auth_publickey(login.user, identity.key, event=done)
-                done.wait(limit.timeout_s + 1)
-                if transport.is_authenticated():
-                    return identity
-                if not transport.is_active():
-                    break
-        if limit.expired:
+        try:
+            with self.watchdog.limit(self.timeouts.auth_s, transport.close):
+                for identity in self.identities.of(login):
+                    tried.append(identity)
+                    if _offer(transport, login.user, identity):
+                        return identity
+                    if not transport.is_active() or not _may_go_on(transport):
+                        break
+        except DeadlineError as late:
             raise UnreachableError(
-                f"no answer to the login within {limit.timeout_s:.3g} s",
+                f"no answer to the login {late.words}",
                 host=login.hostname,
                 stage="auth",
-                remedy="the machine may be overloaded or its directory service down",
-            )
-        raise _login_failure(transport, login, tried)
+                remedy="the machine may be frozen or overloaded, or its directory service down",
+            ) from None
+        unusable = self.identities.unusable(login)
+        raise _login_failure(transport, login, tried, unusable)
 
 
-def _handshake_failure(transport: PinnedTransport, login: Login, expired: bool) -> ClusterbootError:
-    problem = transport.get_exception()
-    stage: Stage = "hostkey" if transport.remote_version else "banner"
-    what = "key exchange" if transport.remote_version else "SSH banner"
-    if expired or isinstance(problem, socket.timeout):
-        cause, remedy = f"no {what} in time", "sshd there may be frozen or overloaded"
-    elif stage == "banner":
-        cause = "the connection was closed before an SSH banner came"
-        remedy = "look at sshd's log there: MaxStartups, penalties, hosts.deny, or no sshd on that port"
+def _offer(transport: PinnedTransport, user: str, identity: Identity) -> bool:
+    done = threading.Event()
+    try:
+        transport.auth_publickey(user, identity.key, event=done)
+        done.wait()
+    except (paramiko.SSHException, EOFError, OSError):
+        # The connection ended between two offers.
+        return False
+    return transport.is_authenticated()
+
+
+def _may_go_on(transport: PinnedTransport) -> bool:
+    return not isinstance(transport.saved_exception, BadAuthenticationType | PartialAuthentication)
+
+
+def _late_handshake(transport: PinnedTransport, login: Login, late: DeadlineError) -> UnreachableError:
+    if transport.remote_version:
+        cause = f"after its banner the server did not finish the key exchange {late.words}"
+        stage, remedy = "hostkey", "sshd there may be frozen or overloaded, or a firewall drops long packets"
     else:
-        cause = f"key exchange failed: {_words(problem)}"
-        remedy = "look at sshd's log there"
-    return UnreachableError(cause, host=login.hostname, stage=stage, remedy=remedy)
+        part = one_line(transport.greeting)
+        cause = f"only part of an SSH banner came {late.words}: '{part}'" if part else ""
+        cause = cause or f"connected, but no SSH banner came {late.words}"
+        stage, remedy = "banner", "sshd there may be frozen or overloaded, or no sshd listens on that port"
+    return UnreachableError(cause, host=login.hostname, stage=stage, remedy=remedy)  # type: ignore[arg-type]
 
 
-def _login_failure(transport: PinnedTransport, login: Login, tried: list[Identity]) -> ClusterbootError:
-    if not tried:
+def _handshake_failure(transport: PinnedTransport, login: Login) -> UnreachableError:
+    problem, said = transport.saved_exception, one_line(transport.greeting)
+    if transport.remote_version:
+        if not transport.last_words and isinstance(problem, EOFError | OSError | None):
+            return TurnedAwayError(
+                "the server hung up during the key exchange",
+                host=login.hostname,
+                stage="hostkey",
+                remedy="look at sshd's log there",
+            )
+        words = one_line(transport.last_words or str(problem))
         return UnreachableError(
-            f"no key to log in as {login.user} with",
+            f"key exchange failed: {words}",
             host=login.hostname,
-            stage="auth",
-            remedy="name an identity_file, or load a key into ssh-agent",
+            stage="hostkey",
+            remedy="look at sshd's log and its KexAlgorithms, Ciphers and HostKeyAlgorithms there",
         )
-    offered = ", ".join(f"{identity.label} {identity.fingerprint}" for identity in tried)
-    if not transport.is_active():
+    if said and not said.startswith(_TURNED_AWAY) and not said.startswith("SSH-"):
         return UnreachableError(
-            f"the server hung up during the login as {login.user} (offered {offered})",
+            f"what answers on port {login.port} is no SSH server: '{one_line(said, 80)}'",
             host=login.hostname,
-            stage="auth",
-            remedy="too many keys offered? name the one identity_file",
+            stage="banner",
+            remedy="check the port",
         )
-    return UnreachableError(
-        f"key refused for {login.user} (offered {offered})",
+    return TurnedAwayError(
+        "the server hung up before its SSH banner" + (f": '{said}'" if said else ""),
         host=login.hostname,
-        stage="auth",
-        remedy="add its public key to authorized_keys there, or name another user or identity_file",
+        stage="banner",
+        remedy="look at sshd's log there: MaxStartups, or penalties after failed logins (wait some minutes)",
     )
 
 
-def _words(problem: BaseException | None) -> str:
-    return one_line(str(problem)) if problem is not None and str(problem) else "connection closed"
+def _login_failure(
+    transport: PinnedTransport, login: Login, tried: list[Identity], unusable: tuple[str, ...]
+) -> UnreachableError:
+    offered = _named(tried)
+    problem = transport.saved_exception
+    if not tried:
+        also = f" ({'; '.join(unusable)})" if unusable else ""
+        cause, remedy = (
+            f"no key to log in as {login.user} with{also}",
+            "name an identity_file, or use ssh-agent",
+        )
+    elif isinstance(problem, AgentError):
+        cause, remedy = f"{problem} (for {tried[-1].label})", "unlock the agent, or name an identity_file"
+    elif isinstance(problem, BadAuthenticationType):
+        takes = one_line(", ".join(problem.allowed_types))
+        cause, remedy = f"the server takes no keys, only {takes}", "set PubkeyAuthentication yes there"
+    elif isinstance(problem, PartialAuthentication):
+        wants = one_line(", ".join(problem.allowed_types))
+        cause = f"the key is right, and the server wants more: {wants}"
+        remedy = "use an account whose AuthenticationMethods is publickey"
+    elif "Too many authentication failures" in transport.last_words:
+        cause = f"too many keys offered: the server hung up after {len(tried)} ({offered})"
+        remedy = "name the one identity_file that opens this account"
+    elif not transport.is_active():
+        words = one_line(transport.last_words)
+        cause = f"the server hung up during the login as {login.user}" + (f": {words}" if words else "")
+        remedy = f"look at sshd's log there; offered was {offered}"
+    else:
+        flaws = [identity.flaw for identity in tried if identity.flaw]
+        cause = f"key refused for {login.user} (offered {offered}{''.join('; ' + flaw for flaw in flaws)})"
+        remedy = "sign the certificate anew" if flaws else _REFUSED_REMEDY
+    return UnreachableError(cause, host=login.hostname, stage="auth", remedy=remedy)
+
+
+_REFUSED_REMEDY = (
+    "add the public key to the file that AuthorizedKeysFile names there, check that file's owner and mode,"
+    " or name another user or identity_file"
+)
+
+
+def _named(tried: list[Identity]) -> str:
+    words = [f"{one_line(identity.label)} {identity.fingerprint}" for identity in tried[:_MOST_NAMED]]
+    return ", ".join(words) + (f" and {len(tried) - _MOST_NAMED} more" if len(tried) > _MOST_NAMED else "")

@@ -6,26 +6,19 @@ A key is asked about once, between key exchange and login; nothing turns the que
 from __future__ import annotations
 
 import base64
+import os
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.serialization import (
-    SSHCertificate,
-    SSHCertificateType,
-    load_ssh_public_identity,
-)
-
 from clusterboot.config.cluster import Login, TrustOptions
-from clusterboot.connect import knownhosts
+from clusterboot.connect import certificate, knownhosts
 from clusterboot.connect.knownhosts import PinLine, fingerprint
-from clusterboot.errors import HostKeySeen, TrustError
+from clusterboot.errors import ClusterbootError, HostKeySeen, TrustError
+from clusterboot.printable import one_line
 
-_CERT_SUFFIX = "-cert-v01@openssh.com"
+_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
 
 
 class UnknownHostKeyError(TrustError):
@@ -60,9 +53,9 @@ class Acceptance:
 class TrustStore:
     """All pins of one command, asked by every connection.
 
-    Parameters: ``files`` are known_hosts files beside each login's own; ``pins`` come from
-    the cluster file; ``pin_file`` is where accepted keys are kept; with ``accept_new`` a
-    key that is seen for the first time is pinned there instead of refused.
+    Parameters: ``default_files`` are known_hosts files for logins that name none of their own;
+    ``options`` has the cluster file's pins and files; ``pin_file`` is where accepted keys are
+    kept; with ``accept_new`` a key that is seen for the first time is pinned there, not refused.
     """
 
     def __init__(
@@ -76,12 +69,12 @@ class TrustStore:
         self._pin_file = pin_file
         self._accept_new = accept_new
         self._default_files = tuple(operator_files() if default_files is None else default_files)
-        self._common = [
-            line for path in (pin_file, *options.known_hosts) for line in knownhosts.read_file(path)
-        ] + list(_cluster_pins(options))
-        self._files: dict[Path, list[PinLine]] = {}
-        self._index: dict[tuple[Path, ...], _Index] = {}
-        self._lock = threading.Lock()
+        self._common = _Index(_cluster_pins(options))
+        for path in (pin_file, *options.known_hosts):
+            self._common.add(knownhosts.read_file(path))
+        self._files: dict[Path, _Index] = {}
+        # Held from a question to its answer: of two machines that want the same name, one gets it.
+        self._lock = threading.RLock()
         self.accepted: list[Acceptance] = []
 
     def key_types(self, login: Login) -> tuple[str, ...]:
@@ -89,23 +82,18 @@ class TrustStore:
 
         Returns: types as in the key exchange; empty where nothing is pinned yet.
         """
-        lines = self._lines(login)
+        lines = [line for name in _names(login) for line in self._lines(login, name)]
         plain = dict.fromkeys(line.key_type for line in lines if not line.marker)
         types = [kind for key_type in plain for kind in _exchange_types(key_type)]
         if any(line.marker == "@cert-authority" for line in lines):
-            every = (
-                "ssh-ed25519",
-                "ecdsa-sha2-nistp256",
-                "ecdsa-sha2-nistp384",
-                "ecdsa-sha2-nistp521",
-                "ssh-rsa",
-            )
-            types = [kind + _CERT_SUFFIX for base in every for kind in _exchange_types(base)] + types
+            bases = [kind for base in _KEY_TYPES for kind in _exchange_types(base)]
+            types = [kind + certificate.SUFFIX for kind in bases] + types
         return tuple(types)
 
     def pinned(self, login: Login) -> tuple[bytes, ...]:
         """Give every key that is pinned for ``login``'s machine, in wire form; no CA's."""
-        return tuple(dict.fromkeys(line.blob for line in self._lines(login) if not line.marker))
+        lines = self._lines(login, login.hostkey_name)
+        return tuple(dict.fromkeys(line.blob for line in lines if not line.marker))
 
     def check(self, login: Login, blob: bytes) -> None:
         """Accept the host key that ``login``'s machine has proven to own, or raise.
@@ -114,60 +102,89 @@ class TrustStore:
         Errors: :class:`UnknownHostKeyError` where nothing is pinned, :class:`TrustError`
         where the key is revoked or another one is pinned.
         """
-        lines = self._lines(login)
-        certificate = _certificate(blob)
-        key, authority = (blob, None) if certificate is None else _certified_keys(certificate)
-        revoked = next(
-            (line for line in lines if line.marker == "@revoked" and line.blob in (key, authority)), None
-        )
-        if revoked:
-            raise TrustError(
-                f"host key {fingerprint(key)} is marked @revoked at {revoked.where}",
-                host=login.hostname,
-                stage="hostkey",
-                remedy="do not connect; give the machine a new host key",
-            )
-        if certificate is not None and _certifies(certificate, lines, login):
-            return
-        pinned = [line for line in lines if not line.marker]
-        # OpenSSH, too, takes a key that is pinned for the host's name without its port.
-        if any(line.blob == key and not line.marker for line in (*pinned, *self._lines(login, bare=True))):
-            return
-        if pinned:
-            raise _changed(login, key, pinned)
-        if not self._accept_new:
-            raise UnknownHostKeyError(login, key)
-        self.pin(login, key)
+        with self._lock:
+            key = self.proven_key(blob)
+            objection = None
+            for name in _names(login):
+                verdict = self._judge(login, name, blob)
+                if verdict is True:
+                    return
+                objection = objection or verdict
+            if objection:
+                raise TrustError(
+                    objection,
+                    host=login.hostname,
+                    stage="hostkey",
+                    remedy="have the CA sign this machine's host key for that name and time",
+                )
+            if not self._accept_new:
+                raise UnknownHostKeyError(login, key)
+            self.pin(login, key)
 
     def proven_key(self, blob: bytes) -> bytes:
         """Give the plain key of what a key exchange proved: itself, or what a certificate certifies."""
-        certificate = _certificate(blob)
-        return blob if certificate is None else _certified_keys(certificate)[0]
+        certified = certificate.parse(blob)
+        return blob if certified is None else certificate.certified_key(certified)
 
     def pin(self, login: Login, blob: bytes) -> None:
-        """Believe ``blob`` for ``login`` from now on, and write it to the pin file."""
+        """Believe ``blob`` for ``login`` from now on, and write it to the pin file.
+
+        Errors: :class:`TrustError` where another key was pinned meanwhile;
+        :class:`ClusterbootError` where the file cannot be written.
+        """
         text = knownhosts.render_line(login.hostkey_name, blob)
         with self._lock:
-            self._pin_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._pin_file.open("a", encoding="utf-8") as file:
-                file.write(text)
-            self._common += knownhosts.read_lines(text.encode(), str(self._pin_file))
-            self._index.clear()
+            if self._judge(login, login.hostkey_name, blob) is True:
+                return
+            try:
+                _append(self._pin_file, text)
+            except OSError as problem:
+                raise ClusterbootError(
+                    f"{self._pin_file} cannot be written: {problem.strerror}",
+                    host=login.hostname,
+                    stage="hostkey",
+                    remedy="a key that cannot be pinned is not believed; free space or mend its permissions",
+                ) from None
+            self._common.add(knownhosts.read_lines(text.encode(), str(self._pin_file)))
             self.accepted.append(
                 Acceptance(login.hostkey_name, knownhosts.key_type_of(blob) or "", fingerprint(blob))
             )
 
-    def _lines(self, login: Login, *, bare: bool = False) -> list[PinLine]:
-        files = login.known_hosts_files or self._default_files
-        with self._lock:
-            index = self._index.get(files)
-            if index is None:
-                for path in files:
-                    if path not in self._files:
-                        self._files[path] = knownhosts.read_file(path)
-                index = _Index([*self._common, *(line for path in files for line in self._files[path])])
-                self._index[files] = index
-        return index.covering(login.hostname if bare else login.hostkey_name)
+    def _judge(self, login: Login, name: str, blob: bytes) -> bool | str | None:
+        """Ask the lines that speak of ``name`` about a key.
+
+        Returns: true where they vouch for it, ``None`` where they do not know it, or what is wrong
+        with a certificate of a CA that they trust. Errors: :class:`TrustError` where they know better.
+        """
+        lines = self._lines(login, name)
+        certified = certificate.parse(blob)
+        key = blob if certified is None else certificate.certified_key(certified)
+        signer = None if certified is None else certificate.authority(certified)
+        for line in lines:
+            if line.marker == "@revoked" and line.blob in (key, signer):
+                raise _revoked(login, key, line)
+        pinned = [line for line in lines if not line.marker]
+        if any(line.blob == key for line in pinned):
+            return True
+        vouching = any(line.marker == "@cert-authority" and line.blob == signer for line in lines)
+        objection = None
+        if certified is not None and vouching:
+            problem = certificate.objection(certified, login.hostkey_alias or login.hostname)
+            if problem is None:
+                return True
+            objection = f"the host certificate {one_line(problem)}"
+        if pinned:
+            raise _changed(login, key, pinned)
+        return objection
+
+    def _lines(self, login: Login, name: str) -> list[PinLine]:
+        found = self._common.covering(name)
+        for path in login.known_hosts_files or self._default_files:
+            with self._lock:
+                if path not in self._files:
+                    self._files[path] = _Index(knownhosts.read_file(path))
+            found += self._files[path].covering(name)
+        return found
 
 
 class _Index:
@@ -176,6 +193,9 @@ class _Index:
     def __init__(self, lines: Iterable[PinLine]) -> None:
         self._by_name: dict[str, list[PinLine]] = {}
         self._others: list[PinLine] = []
+        self.add(lines)
+
+    def add(self, lines: Iterable[PinLine]) -> None:
         for line in lines:
             if line.names.startswith("|") or any(char in line.names for char in "*?!"):
                 self._others.append(line)
@@ -195,6 +215,15 @@ def operator_files() -> tuple[Path, ...]:
     return (*(user / name for name in names), *(system / f"ssh_{name}" for name in names))
 
 
+def _names(login: Login) -> tuple[str, ...]:
+    """Give the names to look under, in order: OpenSSH, too, takes a host's key for its other ports.
+
+    Source: ``check_host_key()`` in sshconnect.c, "checking without port identifier".
+    """
+    name = login.hostkey_name
+    return (name,) if name == login.hostname or login.hostkey_alias else (name, login.hostname)
+
+
 def _cluster_pins(options: TrustOptions) -> Iterator[PinLine]:
     for name, keys in options.pins.items():
         for key in keys:
@@ -206,49 +235,34 @@ def _exchange_types(key_type: str) -> tuple[str, ...]:
     return ("rsa-sha2-512", "rsa-sha2-256") if key_type == "ssh-rsa" else (key_type,)
 
 
-def _certificate(blob: bytes) -> SSHCertificate | None:
-    key_type = knownhosts.key_type_of(blob) or ""
-    if not key_type.endswith(_CERT_SUFFIX):
-        return None
-    try:
-        identity = load_ssh_public_identity(key_type.encode() + b" " + base64.b64encode(blob))
-    except (ValueError, InvalidSignature):
-        return None
-    return identity if isinstance(identity, SSHCertificate) else None
+def _append(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("ab+") as file:
+        size = file.seek(0, os.SEEK_END)
+        # A line that a crash left unfinished must not swallow this one.
+        whole = size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n"
+        file.write(("" if whole else "\n").encode() + text.encode())
 
 
-def _certified_keys(certificate: SSHCertificate) -> tuple[bytes, bytes]:
-    """Give the wire forms of the key that a certificate speaks for, and of its CA's."""
-    own, authority = (
-        base64.b64decode(
-            key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).split()[1]
-        )
-        for key in (certificate.public_key(), certificate.signature_key())
+def _revoked(login: Login, key: bytes, line: PinLine) -> TrustError:
+    return TrustError(
+        f"host key {fingerprint(key)} is marked @revoked at {line.where}",
+        host=login.hostname,
+        stage="hostkey",
+        remedy="do not connect; give the machine a new host key",
     )
-    return own, authority
-
-
-def _certifies(certificate: SSHCertificate, lines: Sequence[PinLine], login: Login) -> bool:
-    # Source: PROTOCOL.certkeys of OpenSSH; check_host_cert() in sshconnect.c. A host
-    # certificate without principals is good for no host.
-    authority = _certified_keys(certificate)[1]
-    if not any(line.marker == "@cert-authority" and line.blob == authority for line in lines):
-        return False
-    if certificate.type is not SSHCertificateType.HOST or certificate.critical_options:
-        return False
-    try:
-        certificate.verify_cert_signature()
-    except InvalidSignature:
-        return False
-    name = (login.hostkey_alias or login.hostname).lower()
-    principals = [principal.decode("utf-8", "replace").lower() for principal in certificate.valid_principals]
-    return name in principals and certificate.valid_after <= time.time() < certificate.valid_before
 
 
 def _changed(login: Login, key: bytes, pinned: Sequence[PinLine]) -> TrustError:
-    line = next((pin for pin in pinned if pin.key_type == knownhosts.key_type_of(key)), pinned[0])
+    key_type = knownhosts.key_type_of(key)
+    line = next((pin for pin in pinned if pin.key_type == key_type), None)
+    also = ""
+    if line is None:
+        line = pinned[0]
+        also = f", a {line.key_type} key that it does not offer any more"
     return TrustError(
-        f"host key has changed: got {fingerprint(key)}, pinned is {fingerprint(line.blob)} at {line.where}",
+        f"host key has changed: got {fingerprint(key)} ({key_type}),"
+        f" pinned is {fingerprint(line.blob)} at {line.where}{also}",
         host=login.hostname,
         stage="hostkey",
         remedy="find out why; if the machine was reinstalled, remove that line and pin the new key",

@@ -16,15 +16,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+# So many alarms that are over may wait for their time before the heap is swept.
+_SWEEP_AT = 1024
+
+
+class DeadlineError(Exception):
+    """A wait ran into its deadline, or into the whole command's.
+
+    ``words`` say which: ``within 10 s``, or ``before the command's deadline``.
+    """
+
+    def __init__(self, timeout_s: float, *, whole: bool) -> None:
+        super().__init__(timeout_s, whole)
+        self.words = "before the command's deadline" if whole else f"within {timeout_s:.3g} s"
+
 
 @dataclass
-class Limit:
-    """One wait under a deadline: how long it was given, and whether that ran out."""
+class Alarm:
+    """Something that is done at a time, unless it is over before."""
 
-    timeout_s: float
-    at_s: float
-    close: Callable[[], Any]
-    expired: bool = False
+    action: Callable[[], Any]
+    rang: bool = False
     over: bool = False
 
 
@@ -32,16 +44,17 @@ class Watchdog:
     """Ends waits that have run into their deadline, or into the whole command's.
 
     Parameters: ``deadline_s`` is the time that the command has from now on, ``None`` for
-    no limit. Start-up is free: the thread starts with the first limit.
+    no limit. Start-up is free: the thread starts with the first alarm.
     """
 
     def __init__(self, deadline_s: float | None = None) -> None:
         self._end_s = time.monotonic() + deadline_s if deadline_s is not None else None
-        self._heap: list[tuple[float, int, Limit]] = []
+        self._heap: list[tuple[float, int, Alarm]] = []
         self._count = itertools.count()
+        self._over = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._stopped = threading.Event()
 
     @property
     def out_of_time(self) -> bool:
@@ -54,48 +67,110 @@ class Watchdog:
             return timeout_s
         return max(0.0, min(timeout_s, self._end_s - time.monotonic()))
 
+    def late(self, timeout_s: float) -> DeadlineError:
+        """Say that a wait of ``timeout_s`` seconds is over, or that the command's time is."""
+        return DeadlineError(timeout_s, whole=self.out_of_time)
+
     @contextmanager
-    def limit(self, timeout_s: float, close: Callable[[], Any]) -> Iterator[Limit]:
+    def limit(self, timeout_s: float, close: Callable[[], Any]) -> Iterator[None]:
         """Run a block under a deadline; at its end ``close`` is called, in a thread of its own.
 
-        The block is expected to fail when that happens; ``expired`` then says why.
+        The block is expected to end when that happens.
+        Errors: :class:`DeadlineError` in place of whatever the block then raises or returns.
         """
-        allowed_s = self.allow_s(timeout_s)
-        limit = Limit(allowed_s, time.monotonic() + allowed_s, close)
+        alarm = self._set(self.allow_s(timeout_s), close)
+        try:
+            yield
+        except Exception:
+            self._cancel(alarm)
+            if alarm.rang:
+                raise self.late(timeout_s) from None
+            raise
+        except BaseException:
+            self._cancel(alarm)
+            raise
+        self._cancel(alarm)
+        if alarm.rang:
+            raise self.late(timeout_s)
+
+    @contextmanager
+    def alarm(self, delay_s: float, action: Callable[[], Any]) -> Iterator[None]:
+        """Call ``action`` once, in a thread of its own, if the block still runs after ``delay_s`` seconds."""
+        alarm = self._set(delay_s, action)
+        try:
+            yield
+        finally:
+            self._cancel(alarm)
+
+    def pulse(self, interval_s: float, beat: Callable[[], bool]) -> None:
+        """Call ``beat`` every so many seconds, each in a thread of its own, until it returns false.
+
+        A beat that hangs does not keep the next one from coming.
+        """
+
+        def once() -> None:
+            following = self._set(interval_s, once)
+            if not beat():
+                self._cancel(following)
+
+        self._set(interval_s, once)
+
+    def rest(self, delay_s: float) -> bool:
+        """Do nothing for so many seconds. Returns: false where there is no time left to go on after it."""
+        allowed_s = self.allow_s(delay_s)
+        return not self._stopped.wait(allowed_s) and allowed_s == delay_s
+
+    def stop(self) -> None:
+        """End the thread and every rest; alarms that are still set do not ring any more."""
         with self._changed:
-            heapq.heappush(self._heap, (limit.at_s, next(self._count), limit))
+            self._stopped.set()
+            self._heap.clear()
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _set(self, delay_s: float, action: Callable[[], Any]) -> Alarm:
+        alarm = Alarm(action)
+        with self._changed:
+            if self._stopped.is_set():
+                return alarm
+            heapq.heappush(self._heap, (time.monotonic() + delay_s, next(self._count), alarm))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="clusterboot-watchdog", daemon=True)
                 self._thread.start()
-            elif self._heap[0][2] is limit:
+            elif self._heap[0][2] is alarm:
                 self._changed.notify()
-        try:
-            yield limit
-        finally:
-            with self._changed:
-                limit.over = True
+        return alarm
 
-    def stop(self) -> None:
-        """End the thread; limits that are still running are not enforced any more."""
+    def _cancel(self, alarm: Alarm) -> None:
         with self._changed:
-            self._closed = True
-            self._changed.notify()
-            thread = self._thread
-        if thread is not None:
-            thread.join()
+            alarm.over = True
+            # What it would have closed must not live on in the heap until its time has come.
+            alarm.action = _nothing
+            self._over += 1
+            if self._over >= _SWEEP_AT:
+                self._heap = [entry for entry in self._heap if not entry[2].over]
+                heapq.heapify(self._heap)
+                self._over = 0
 
     def _watch(self) -> None:
         while True:
             with self._changed:
+                if self._stopped.is_set():
+                    return
                 while self._heap and self._heap[0][2].over:
                     heapq.heappop(self._heap)
-                if self._closed:
-                    return
                 wait_s = self._heap[0][0] - time.monotonic() if self._heap else None
                 if wait_s is None or wait_s > 0:
                     self._changed.wait(wait_s)
                     continue
-                limit = heapq.heappop(self._heap)[2]
-                limit.expired = True
+                alarm = heapq.heappop(self._heap)[2]
+                alarm.rang = True
+                action = alarm.action
             # Closing may itself wait for a gateway that has stopped reading.
-            threading.Thread(target=limit.close, name="clusterboot-expire", daemon=True).start()
+            threading.Thread(target=action, name="clusterboot-expire", daemon=True).start()
+
+
+def _nothing() -> None:
+    return

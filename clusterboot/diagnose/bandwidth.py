@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from clusterboot.bench.collectives import COLLECTIVES
-from clusterboot.bench.records import BenchTest, Placement, Row
+from clusterboot.bench.records import PLACEMENTS, BenchTest, Placement, PlacementName, Row
 from clusterboot.diagnose.completeness import ranks_of
-from clusterboot.diagnose.expectation import PLACEMENTS, Baseline, BaselineKey, Expectation, PlacementName
+from clusterboot.diagnose.expectation import Baseline, BaselineKey, Expectation
 from clusterboot.units import format_size, gbps
 
 # A size belongs to the plateau where its busbw is at least this share of the peak.
@@ -37,6 +37,28 @@ class Shortfall:
     comparable: bool = True
 
 
+@dataclass(frozen=True)
+class Change:
+    """One size of one placement, before and now, in 10^9 bytes a second of busbw.
+
+    ``beyond_noise`` is true where repeats alone do not differ by so much.
+    """
+
+    placement: PlacementName
+    size_bytes: int
+    before_gbps: float
+    now_gbps: float
+    beyond_noise: bool
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return (
+            f"{self.placement.replace('_', '-')} busbw at {format_size(self.size_bytes)} is"
+            f" {self.now_gbps:.4g} GB/s, {self.now_gbps / self.before_gbps:.0%} of the baseline's"
+            f" {self.before_gbps:.4g} GB/s"
+        )
+
+
 def busbw_of(test: BenchTest, row: Row, place: Placement) -> float | None:
     """Give a cell's busbw in 10^9 bytes a second, exact where its time tells more than two decimals.
 
@@ -57,14 +79,14 @@ def plateaus(test: BenchTest) -> tuple[Plateau, ...]:
     """
     collective = COLLECTIVES.get(test.collective or "")
     found = []
-    for at, name in enumerate(PLACEMENTS):
+    for name in PLACEMENTS:
         if name == "in_place" and collective is not None and not collective.in_place:
             continue
         points = [
             (busbw, row.size_bytes)
             for row in test.rows
-            if at < len(row.placements)
-            and (busbw := busbw_of(test, row, row.placements[at])) is not None
+            if (place := row.placement(name)) is not None
+            and (busbw := busbw_of(test, row, place)) is not None
             and row.size_bytes > 0
         ]
         if not points:
@@ -83,6 +105,14 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
     compare with, ``comparable`` false where a baseline was given and does not fit.
     """
     minimum = expectation.minimum_gbps(test.collective)
+    largest = max((row.size_bytes for row in test.rows), default=0)
+    too_small: tuple[str, ...] = ()
+    if minimum is not None and largest < expectation.holds_from_bytes:
+        need = format_size(expectation.holds_from_bytes)
+        too_small = (
+            f"its largest size is {format_size(largest)}: what is expected shows only from {need} on",
+        )
+        minimum = None
     reasons: list[str] = []
     compared = False
     if minimum is not None:
@@ -95,9 +125,34 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
             if plateau.busbw_gbps < minimum
         ]
     if expectation.baseline is None:
-        return Shortfall(tuple(reasons), (), compared)
+        return Shortfall(tuple(reasons), too_small, compared)
     against = _against_baseline(test, expectation.baseline, expectation.tolerance)
     return Shortfall((*reasons, *against.reasons), against.notes, True, against.comparable)
+
+
+def changes(test: BenchTest, baseline: Baseline, tolerance: float) -> tuple[Change, ...]:
+    """Compare a test with a baseline size by size, in the test's order.
+
+    Parameters: the test; the baseline; the share by which runs differ anyway at the plateau.
+    Returns: one change for each size that both have, of every placement that proves something.
+    """
+    found = []
+    for plateau in plateaus(test):
+        pairs = []
+        for row in test.rows:
+            place = row.placement(plateau.placement)
+            key = _key(test.collective or "", row, plateau.placement)
+            before = baseline.busbw_gbps.get(key)
+            now = busbw_of(test, row, place) if place is not None and row.size_bytes else None
+            if now is not None and before:
+                pairs.append((row.size_bytes, before, now, baseline.noise.get(key, 0.0)))
+        peak = max((before for _, before, _, _ in pairs), default=0.0)
+        for size, before, now, noise in pairs:
+            allowed = max(tolerance if before >= peak * _PLATEAU else _COLLAPSE, 2 * noise)
+            # The printed figures are exact to half of their last digit.
+            beyond = abs(now - before) - 0.005 > before * allowed
+            found.append(Change(plateau.placement, size, before, now, beyond))
+    return tuple(found)
 
 
 def _against_baseline(test: BenchTest, baseline: Baseline, tolerance: float) -> Shortfall:
@@ -107,33 +162,24 @@ def _against_baseline(test: BenchTest, baseline: Baseline, tolerance: float) -> 
     if baseline.ranks[name] != len(test.ranks):
         note = f"the baseline has {baseline.ranks[name]} ranks, this run {len(test.ranks)}"
         return Shortfall((), (note,), comparable=False)
-    reasons: list[str] = []
-    unknown: set[int] = set()
-    shared = 0
-    for plateau in plateaus(test):
-        at = PLACEMENTS.index(plateau.placement)
-        rows = [row for row in test.rows if row.size_bytes and at < len(row.placements)]
-        pairs = [
-            (row, busbw_of(test, row, row.placements[at]), baseline.busbw_gbps.get(_key(name, row, at)))
-            for row in rows
-        ]
-        known = [(row, now, before) for row, now, before in pairs if now is not None and before]
-        unknown |= {row.size_bytes for row, _, before in pairs if before is None}
-        shared += len(known)
-        peak = max((before for _, _, before in known), default=0.0)
-        reasons += [
-            f"{plateau.placement.replace('_', '-')} busbw at {format_size(row.size_bytes)} is {now:.4g} GB/s,"
-            f" {now / before:.0%} of the baseline's {before:.4g} GB/s"
-            for row, now, before in known
-            # The printed baseline is exact to half of its last digit.
-            if now + 0.005 < before * (1 - tolerance if before >= peak * _PLATEAU else _COLLAPSE)
-        ]
-    notes = [f"not in the baseline: {_sizes(tuple(sorted(unknown)))}"] if unknown else []
-    return Shortfall(tuple(reasons), tuple(notes), comparable=shared > 0)
+    compared = changes(test, baseline, tolerance)
+    reasons = tuple(
+        str(change) for change in compared if change.beyond_noise and change.now_gbps < change.before_gbps
+    )
+    better = [change for change in compared if change.beyond_noise and change.now_gbps > change.before_gbps]
+    within = sum(not change.beyond_noise for change in compared)
+    known = {change.size_bytes for change in compared}
+    unknown = tuple(sorted({row.size_bytes for row in test.rows if row.size_bytes} - known))
+    notes = (
+        f"{within} of {len(compared)} figures are within noise of the baseline",
+        *((f"{len(better)} are better beyond noise, as {better[-1]}",) if better else ()),
+        *((f"not in the baseline: {_sizes(unknown)}",) if unknown else ()),
+    )
+    return Shortfall(reasons, notes, comparable=bool(compared))
 
 
-def _key(collective: str, row: Row, at: int) -> BaselineKey:
-    return BaselineKey(collective, row.dtype, row.redop, row.root, PLACEMENTS[at], row.size_bytes)
+def _key(collective: str, row: Row, placement: PlacementName) -> BaselineKey:
+    return BaselineKey(collective, row.dtype, row.redop, row.root, placement, row.size_bytes)
 
 
 def _sizes(sizes_bytes: tuple[int, ...]) -> str:

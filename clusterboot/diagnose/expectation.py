@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from statistics import median
+from typing import Any
 
-from clusterboot.bench.records import BenchTest
+from clusterboot.bench.records import PLACEMENTS, BenchTest, PlacementName
 from clusterboot.errors import UsageError
-
-PlacementName = Literal["out_of_place", "in_place"]
-PLACEMENTS: tuple[PlacementName, ...] = ("out_of_place", "in_place")
 
 
 @dataclass(frozen=True)
@@ -27,10 +25,15 @@ class BaselineKey:
 
 @dataclass(frozen=True)
 class Baseline:
-    """An earlier result: busbw in 10^9 bytes a second at each size, and the ranks it had."""
+    """An earlier result: busbw in 10^9 bytes a second at each size, and the ranks it had.
+
+    Of what it repeats the median counts; ``noise`` is half of the repeats' range over their
+    median, for the sizes that it has more than once.
+    """
 
     busbw_gbps: Mapping[BaselineKey, float]
     ranks: Mapping[str, int] = field(default_factory=dict)
+    noise: Mapping[BaselineKey, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Expectation:
     ``min_busbw_gbps`` is one minimum for all collectives, or one for each by name, in 10^9
     bytes a second; ``tolerance`` the share by which a measurement may fall short of the
     baseline. ``source`` names the figure's origin in words; ``derivation`` is its reckoning,
-    shown to the user, empty where there is none.
+    shown to the user, empty where there is none. The minimum holds for sweeps that reach
+    ``holds_from_bytes``: smaller messages cannot show it.
     """
 
     min_busbw_gbps: float | Mapping[str, float] | None = None
@@ -48,6 +52,7 @@ class Expectation:
     source: str = ""
     derivation: str = ""
     tolerance: float = 0.1
+    holds_from_bytes: int = 0
 
     def minimum_gbps(self, collective: str | None) -> float | None:
         """Give the minimum for a collective; ``None`` where none was set."""
@@ -57,19 +62,30 @@ class Expectation:
 
 
 def baseline_of(tests: tuple[BenchTest, ...]) -> Baseline:
-    """Make a baseline of an earlier run's tests; what it repeats counts with its best."""
-    points: dict[BaselineKey, float] = {}
+    """Make a baseline of an earlier run's tests; of what it repeats the median counts."""
+    points: dict[BaselineKey, list[float]] = {}
     ranks: dict[str, int] = {}
     for test in tests:
         if test.collective is None:
             continue
         ranks[test.collective] = len(test.ranks)
         for row in test.rows:
-            for name, place in zip(PLACEMENTS, row.placements, strict=False):
-                if place.busbw_gbps is not None:
+            for name in PLACEMENTS:
+                place = row.placement(name)
+                if place is not None and place.busbw_gbps is not None:
                     key = BaselineKey(test.collective, row.dtype, row.redop, row.root, name, row.size_bytes)
-                    points[key] = max(place.busbw_gbps, points.get(key, 0.0))
-    return Baseline(points, ranks)
+                    points.setdefault(key, []).append(place.busbw_gbps)
+    return _baseline(points, ranks)
+
+
+def _baseline(points: Mapping[BaselineKey, list[float]], ranks: Mapping[str, int]) -> Baseline:
+    middle = {key: median(values) for key, values in points.items()}
+    noise = {
+        key: (max(values) - min(values)) / 2 / middle[key]
+        for key, values in points.items()
+        if len(values) > 1 and middle[key] > 0
+    }
+    return Baseline(middle, dict(ranks), noise)
 
 
 def baseline_from_json(document: object) -> Baseline:
@@ -78,7 +94,7 @@ def baseline_from_json(document: object) -> Baseline:
     Parameters: the parsed JSON of ``nccl-test`` (``tests``) or ``nccl-parse`` (``files``).
     Errors: ``UsageError`` where it is no such document, or none of its tests has a figure.
     """
-    points: dict[BaselineKey, float] = {}
+    points: dict[BaselineKey, list[float]] = {}
     ranks: dict[str, int] = {}
     try:
         for test in _tests(document):
@@ -93,12 +109,12 @@ def baseline_from_json(document: object) -> Baseline:
                         key = BaselineKey(
                             name, row["dtype"], row["redop"], row["root"], placement, row["size_bytes"]
                         )
-                        points[key] = max(float(busbw), points.get(key, 0.0))
+                        points.setdefault(key, []).append(float(busbw))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _no_baseline() from error
     if not points:
         raise _no_baseline()
-    return Baseline(points, ranks)
+    return _baseline(points, ranks)
 
 
 def _no_baseline() -> UsageError:
@@ -109,6 +125,9 @@ def _no_baseline() -> UsageError:
 
 
 def _tests(document: Any) -> list[Any]:
+    """List the tests of a document, those of all its runs where it has several."""
+    if document.get("runs"):
+        return [test for run in document["runs"] for test in run["tests"]]
     if "tests" in document:
         return list(document["tests"])
     return [test for file in document["files"] for test in file["tests"]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from clusterboot.bench.options import BenchOptions
+from clusterboot.bench.problems import is_fatal, is_harmless
 from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Problem, ProblemKind, Verdict
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
 from clusterboot.diagnose.completeness import what_is_missing
@@ -25,6 +27,8 @@ _WORST_FIRST: tuple[Verdict, ...] = (
 )
 _NOTHING_TO_CONCLUDE: tuple[ProblemKind, ...] = ("not-mpi-build", "usage", "truncated")
 _ENDS_A_RUN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "killed", "min-bandwidth", "wrong-data")
+# The library's warnings belong to these; a missing library or a kill needs no further words.
+_LIBRARYS_OWN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "timeout")
 # Of several problems of one test: a scheduler that stops a run also kills its ranks.
 _DECIDES_FIRST: tuple[Verdict, ...] = ("inconclusive", "hung", "failed", "could-not-launch")
 _NOTHING_TO_COMPARE = "nothing was there to compare the bandwidth with"
@@ -106,7 +110,7 @@ def _judge_test(
     if wrong:
         return Judgement("wrong-data", wrong.text, (*test.problems, wrong))
     lack = _too_few_ranks(test, ranks) or what_is_missing(test, options)
-    told = _by_problems(test.problems)
+    told = _by_problems(_with_warnings(test.problems, test.warnings, over=not lack))
     if told:
         return told
     if lack:
@@ -114,6 +118,22 @@ def _judge_test(
     if test.problems:
         return Judgement("slow", test.problems[0].text, test.problems)
     return _bad_end(ended) or _by_bandwidth(test, expectation)
+
+
+def _with_warnings(
+    problems: tuple[Problem, ...], warnings: tuple[Problem, ...], *, over: bool
+) -> tuple[Problem, ...]:
+    """Join to the problems of a run what the library warned of, where that explains them.
+
+    A warning alone ends no run that is ``over``; beside half a table only one of something
+    fatal counts.
+    """
+    if any(problem.kind in _LIBRARYS_OWN for problem in problems):
+        joined = (*problems, *(warned for warned in warnings if not is_harmless(warned)))
+        return tuple(sorted(joined, key=lambda problem: problem.line or 0))
+    if over or problems:
+        return problems
+    return tuple(warned for warned in warnings if is_fatal(warned))
 
 
 def _bad_end(ended: RunEnd) -> Judgement | None:
@@ -137,7 +157,7 @@ def _wrong_data(test: BenchTest) -> Problem | None:
     wrong = [(place.wrong, row) for row in test.rows for place in row.placements if place.wrong]
     if not wrong and not test.out_of_bounds:
         return None
-    text, line = f"Out of bounds values : {test.out_of_bounds} FAILED", None
+    text, line = f"Out of bounds values : {test.out_of_bounds} FAILED", test.footer_line
     if wrong:
         first = wrong[0][1]
         text = f"{sum(count for count, _ in wrong)} wrong values, first at {first.size_bytes} bytes"
@@ -179,8 +199,9 @@ def _incomplete(test: BenchTest, lack: str, ended: RunEnd) -> Judgement:
 
 def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
     found = shortfall(test, expectation)
+    derived = (f"expected: {expectation.derivation}",) if expectation.derivation else ()
     if found.reasons:
-        return Judgement("slow", found.reasons[0], (), (*found.reasons[1:], *found.notes))
+        return Judgement("slow", found.reasons[0], (), (*found.reasons[1:], *found.notes, *derived))
     if not found.comparable:
         return Judgement("inconclusive", found.notes[0], (), found.notes)
     best = max((plateau.busbw_gbps for plateau in plateaus(test)), default=None)
@@ -190,12 +211,29 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
     unchecked = all(
         place.wrong is None and place.error is None for row in test.rows for place in row.placements
     )
+    warned = tuple(f"{each.host}: {each.text}" for each in test.warnings[:3] if not is_harmless(each))
     notes = (
         *found.notes,
+        *warned,
+        *_average_note(test),
+        *derived,
         *(() if found.compared else (_NOTHING_TO_COMPARE,)),
         *(("the data were not checked",) if unchecked else ()),
     )
     return Judgement("ok", reason, (), notes)
+
+
+def _average_note(test: BenchTest) -> tuple[str, ...]:
+    """Remark on a printed average that is not that of the rows: the log was changed."""
+    values = [
+        place.busbw_gbps for row in test.rows for place in row.placements if place.busbw_gbps is not None
+    ]
+    if test.avg_busbw_gbps is None or not values:
+        return ()
+    mean = sum(values) / len(values)
+    if math.isclose(mean, test.avg_busbw_gbps, rel_tol=0.01, abs_tol=0.05):
+        return ()
+    return (f"the printed average of {test.avg_busbw_gbps:g} GB/s is not that of the rows, {mean:.4g} GB/s",)
 
 
 def _overall(
@@ -208,6 +246,7 @@ def _overall(
     if around:
         parts.append(around)
         problems += tuple(problem for problem in around.problems if problem not in problems)
+    problems = tuple(sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0)))
     worst = min(parts, key=lambda part: _WORST_FIRST.index(part.verdict))
     return Judgement(worst.verdict, worst.reason, problems, notes)
 
@@ -231,11 +270,16 @@ def _around(log: ParsedLog, ended: RunEnd, options: BenchOptions | None) -> Judg
 
 
 def _without_tests(log: ParsedLog, ended: RunEnd) -> Judgement:
-    told = [problem for problem in log.problems if problem.kind not in _NOTHING_TO_CONCLUDE]
+    problems = _with_warnings(log.problems, log.warnings, over=False)
+    told = [problem for problem in problems if problem.kind not in _NOTHING_TO_CONCLUDE]
+    if told and log.began:
+        verdicts = [(_verdict_of(problem.kind), problem) for problem in told]
+        verdict, problem = min(verdicts, key=lambda pair: _DECIDES_FIRST.index(pair[0]))
+        return Judgement(verdict, problem.text, problems)
     if told:
-        return Judgement("could-not-launch", told[0].text)
-    if log.problems:
-        return Judgement("inconclusive", log.problems[0].text)
+        return Judgement("could-not-launch", told[0].text, problems)
+    if problems:
+        return Judgement("inconclusive", problems[0].text, problems)
     if ended.how in ("could-not-launch", "timed-out") or (ended.how == "exited" and ended.exit_code):
         code = f"it ended with exit code {ended.exit_code}" if ended.exit_code else "no rank started"
         return Judgement("could-not-launch", ended.detail or f"{code} before any benchmark began")

@@ -1,1 +1,1 @@
-"""The rooms joined: bootstrap, facts, run, nccl-test and teardown, each from one value to one result."""
+"""The rooms joined: bootstrap, facts, run, nccl-test, link-map, teardown; each from a value to a result."""

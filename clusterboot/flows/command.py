@@ -40,7 +40,7 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
     with context.visit() as visit:
 
         def ask(session: Session) -> Said:
-            result = session.run([Section("command", command)], "launch", timeout_s)
+            result = session.run([Section("command", command)], "launch", timeout_s, label=f"run {command}")
             output = result.answer.sections["command"]
             return Said(output.exit_code, output.stdout, result.stderr)
 

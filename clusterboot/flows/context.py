@@ -62,8 +62,7 @@ class Context:
         identities = IdentityStore(self.ask_passphrase)
         for login in dict.fromkeys(login for host in self.cluster.hosts for login in (host.login, *host.via)):
             # A key that cannot be read is told before anything is contacted.
-            for path in login.identity_files:
-                identities.load(path)
+            identities.prepare(login)
         trust = TrustStore(
             self.cluster.options.trust, self.state_dir / "known_hosts", accept_new=self.accept_new
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from clusterboot.bench.scrub import scrub
 from clusterboot.connect.script import new_nonce
 from clusterboot.connect.session import Session
 from clusterboot.diagnose.verdict import RunEnd
@@ -19,20 +20,34 @@ from clusterboot.launch.supervise import Stream, render_supervisor
 
 # What the node's own watchdog may need, beyond the run's deadline, to end it and to say so.
 _END_S = 30
+_LONGEST_LINE_BYTES = 64 * 1024
+_LONGEST_LOG_BYTES = 256 * 1024 * 1024
 
 
 class LineLog:
-    """A log file of whole lines from two streams, each line as soon as it is complete."""
+    """A log file of whole lines from two streams, each as soon as it is complete, without secrets."""
 
     def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
         self.path = path
         self._on_line = on_line
-        self._pending = {"stdout": b"", "stderr": b""}
+        self._pending = {"stdout": bytearray(), "stderr": bytearray()}
+        self._written_bytes = 0
 
     def feed(self, stream: str, data: bytes) -> None:
-        """Take what came on a stream; complete lines are written at once."""
-        *lines, self._pending[stream] = (self._pending[stream] + data).split(b"\n")
-        self._write([line + b"\n" for line in lines], stream)
+        """Take what came on a stream; complete lines are written at once.
+
+        A line without an end is written in pieces, and a log without an end is cut off, so
+        that neither memory nor disk is at a program's mercy.
+        """
+        first, *rest = data.split(b"\n")
+        self._pending[stream] += first
+        if rest:
+            lines = [bytes(self._pending[stream]), *rest[:-1]]
+            self._pending[stream] = bytearray(rest[-1])
+            self._write([line + b"\n" for line in lines], stream)
+        elif len(self._pending[stream]) > _LONGEST_LINE_BYTES:
+            self._write([bytes(self._pending[stream]) + b"\n"], stream)
+            self._pending[stream] = bytearray()
 
     @property
     def content(self) -> bytes:
@@ -43,14 +58,24 @@ class LineLog:
         """Write what is left of unfinished lines."""
         for stream, rest in self._pending.items():
             if rest:
-                self._write([rest + b"\n"], stream)
-        self._pending = {"stdout": b"", "stderr": b""}
+                self._write([bytes(rest) + b"\n"], stream)
+            self._pending[stream] = bytearray()
+        # A key that spans lines is only seen in the whole.
+        content = self.content
+        if (clean := scrub(content)) != content:
+            beside = self.path.with_suffix(".new")
+            beside.write_bytes(clean)
+            beside.replace(self.path)
 
     def _write(self, lines: list[bytes], stream: str) -> None:
         if not lines:
             return
+        text = scrub(b"".join(lines))
+        if self._written_bytes + len(text) > _LONGEST_LOG_BYTES:
+            return
+        self._written_bytes += len(text)
         with self.path.open("ab") as file:
-            file.write(b"".join(lines))
+            file.write(text)
         if stream == "stdout":
             for line in lines:
                 self._on_line(line.decode("utf-8", "replace"))
@@ -58,11 +83,15 @@ class LineLog:
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch: what runs, the text of its hostfile, and the seconds after which the node ends it."""
+    """One launch: what runs, the text of its hostfile, and the seconds after which the node ends it.
+
+    ``files`` are more texts for the run's folder on the launching node, by name.
+    """
 
     spec: RunSpec
     hostfile: str
     timeout_s: int
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def execute(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
@@ -93,7 +122,7 @@ def _stream(session: Session, cluster: str, launch: Launch, log: LineLog) -> Run
         run_id=launch.spec.run_id,
         nonce=nonce,
         deadline_s=launch.timeout_s,
-        files={"hostfile": launch.hostfile},
+        files={"hostfile": launch.hostfile, **launch.files},
     )
     try:
         session.stream(

@@ -7,38 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from clusterboot import hostfiles
 from clusterboot.bench import headers
 from clusterboot.bench.collectives import COLLECTIVES, of_program
 from clusterboot.bench.options import BenchOptions, argv, collbench_argv
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import LogReport
 from clusterboot.bench.rows import RowReader
+from clusterboot.diagnose.derived import expected
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.verdict import LogJudgement, RunEnd, judge, report_of
-from clusterboot.errors import ExitCode, HostResult, PartialError, ValidationError, worst
+from clusterboot.errors import ExitCode, HostResult, worst
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.context import Context
 from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, LineLog, execute
+from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.outputs import slots_of
-from clusterboot.flows.preflight import Backend, BackendChoice, agree_on_mpi, choose_backend, require_keys
+from clusterboot.flows.preflight import Backend, BackendChoice, choose_backend
 from clusterboot.flows.program import provide
-from clusterboot.flows.proof import launch_host, prove
 from clusterboot.flows.results import result_folder
-from clusterboot.flows.survey import survey
 from clusterboot.flows.visit import Visit, exit_code
-from clusterboot.hostfiles import AddressPlan, Slot
-from clusterboot.launch.names import new_run_id
+from clusterboot.hostfiles import Slot
 from clusterboot.launch.spec import RunSpec
-
-_DIALECTS = {
-    "openmpi": hostfiles.render_openmpi,
-    "mpich": hostfiles.render_mpich,
-    "mvapich": hostfiles.render_mpich,
-    "intelmpi": hostfiles.render_intelmpi,
-}
-_NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "mvapich": "MVAPICH", "intelmpi": "Intel MPI"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +57,7 @@ class Benchmarked:
     exit_code: ExitCode
     report: LogReport | None = None
     judgement: LogJudgement | None = None
+    expectation: Expectation = field(default_factory=Expectation)
     what: str = ""
     backend: Backend | None = None
     mpi: Mpi | None = None
@@ -82,10 +73,7 @@ class _Plan:
     """All that is settled before the first launch."""
 
     backend: Backend
-    mpi: Mpi
-    start: str
-    facts: Mapping[str, NodeFacts]
-    addresses: AddressPlan
+    ready: Ready
     slots: tuple[Slot, ...]
     what: str
 
@@ -113,12 +101,12 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
 
 def _run_all(visit: Visit, plan: _Plan, specs: Sequence[RunSpec], log: LineLog, timeout_s: int) -> RunEnd:
     """Run each launch in turn; the end of the first that did not end well stands for all."""
-    hostfile = _DIALECTS[plan.mpi.kind](plan.slots)
+    hostfile = hostfile_text(plan.ready, plan.slots)
     worst_end = RunEnd("exited", 0)
     started_s = time.monotonic()
     for spec in specs:
         left_s = max(1, timeout_s - int(time.monotonic() - started_s))
-        end = execute(visit, plan.start, Launch(spec, hostfile, left_s), log)
+        end = execute(visit, plan.ready.start, Launch(spec, hostfile, left_s), log)
         if worst_end == RunEnd("exited", 0):
             worst_end = end
         if end.how != "exited":
@@ -127,49 +115,30 @@ def _run_all(visit: Visit, plan: _Plan, specs: Sequence[RunSpec], log: LineLog, 
 
 
 def _prepare(visit: Visit, options: NcclTestOptions) -> _Plan | None:
-    surveyed = survey(visit, make_key=False)
-    require_keys(visit, surveyed)
-    facts = {name: answer.facts for name, answer in surveyed.items()}
-    if not visit.good:
+    ready = make_ready(visit, options.launch_from)
+    if ready is None:
         return None
-    addresses = hostfiles.choose_addresses(visit.good, facts, visit.cluster.network)
-    for excluded in addresses.excluded:
-        visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
-    mpi = agree_on_mpi(visit, facts)
-    start, failures = prove(visit, facts, addresses, "launch")
-    if start is None:
-        first = failures[0] if failures else None
-        raise ValidationError(
-            f"no node can be launched from: {first.reason if first else 'none is left'}",
-            host=first.target if first else None,
-            stage="launch",
-            remedy=first.remedy if first else "run bootstrap",
-        )
-    start = launch_host(visit.good, facts, options.launch_from or visit.cluster.options.launch_from)
-    backend = choose_backend(options.backend, options.bench, visit, facts)
-    plan = _Plan(backend, facts[start].mpi[0], start, facts, addresses, (), "")
+    backend = choose_backend(options.backend, options.bench, visit, ready.facts)
     slots = tuple(
         replace(slot, slots=options.ranks_per_node or slot.slots)
-        for slot in slots_of(visit, facts, addresses)
+        for slot in slots_of(visit, ready.facts, ready.addresses)
     )
-    return replace(plan, mpi=mpi, slots=slots, what=_what(plan, slots))
+    return _Plan(backend, ready, slots, _what(backend, ready, slots))
 
 
-def _what(plan: _Plan, slots: tuple[Slot, ...]) -> str:
-    program = "nccl-tests, GPU memory" if plan.backend == "nccl-tests" else "collbench, MPI, host memory"
+def _what(backend: Backend, ready: Ready, slots: tuple[Slot, ...]) -> str:
+    program = "nccl-tests, GPU memory" if backend == "nccl-tests" else "collbench, MPI, host memory"
     ranks = sum(slot.slots for slot in slots)
-    network = f" over {plan.addresses.network}" if plan.addresses.network else ""
-    mpi = f"{_NAMES[plan.mpi.kind]} {plan.mpi.version}"
-    return f"{program}: {ranks} ranks on {len(slots)} nodes, {mpi}{network}"
+    network = f" over {ready.addresses.network}" if ready.addresses.network else ""
+    return f"{program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
 
 
 def _specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[RunSpec, ...]:
     """Describe each launch: one for all collectives of the project's own program, else one each."""
     if plan.backend == "mpi":
-        ip = {entry.host: entry.ip for entry in plan.addresses.addresses}
-        path = provide(visit, plan.start, plan.mpi, plan.facts, ip)
+        path = provide(visit, plan.ready.start, plan.ready.mpi, plan.ready.facts, plan.ready.ip)
         return (_spec(visit, plan, (f"./{path}", *collbench_argv(options.bench))),)
-    tests = plan.facts[plan.start].software.nccl_tests
+    tests = plan.ready.facts[plan.ready.start].software.nccl_tests
     shared = argv(options.bench)
     return tuple(
         _spec(visit, plan, (tests[COLLECTIVES[name].program], *shared, "-g", "1"))
@@ -178,43 +147,7 @@ def _specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[RunSpec
 
 
 def _spec(visit: Visit, plan: _Plan, program: tuple[str, ...]) -> RunSpec:
-    cluster = visit.cluster
-    good = {slot.host for slot in plan.slots}
-    chosen = [entry for entry in plan.addresses.addresses if entry.host in good]
-    gpu = plan.backend == "nccl-tests"
-    run_id = new_run_id()
-    rdma = any(port.state == "ACTIVE" for name in good for port in plan.facts[name].rdma_ports)
-    return RunSpec(
-        mpi=plan.mpi,
-        run_id=run_id,
-        hostfile=f".ssh/clusterboot/{cluster.name}/runs/{run_id}/hostfile",
-        ranks=sum(slot.slots for slot in plan.slots),
-        ranks_per_node=max(slot.slots for slot in plan.slots),
-        program=program,
-        env=cluster.env,
-        network=plan.addresses.network,
-        interfaces=tuple(dict.fromkeys(entry.interface for entry in chosen)),
-        launch_address=next(entry.ip for entry in chosen if entry.host == plan.start),
-        gpu=gpu,
-        ib_hca=cluster.options.nccl.ib_hca,
-        tcp_only=not gpu and not rdma,
-        oversubscribed=_oversubscribed(plan),
-        as_root=plan.facts[plan.start].user == "root",
-        prefix=cluster.options.mpi.prefix,
-        extra_args=cluster.options.mpi.args,
-    )
-
-
-def _oversubscribed(plan: _Plan) -> bool:
-    """Tell whether ranks outnumber cores, on a node or on one kernel that poses as several."""
-    ranks: dict[str, int] = {}
-    cpus: dict[str, int] = {}
-    for slot in plan.slots:
-        node = plan.facts[slot.host]
-        kernel = node.boot_id or slot.host
-        ranks[kernel] = ranks.get(kernel, 0) + slot.slots
-        cpus[kernel] = node.cpus
-    return any(ranks[kernel] > cpus[kernel] for kernel in ranks)
+    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.backend == "nccl-tests")
 
 
 def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
@@ -234,10 +167,25 @@ def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
     return take
 
 
+def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
+    """Reckon from the hardware what nobody has said."""
+    interfaces = {entry.host: entry.interface for entry in plan.ready.addresses.addresses}
+    return expected(
+        {slot.host: plan.ready.facts[slot.host] for slot in plan.slots},
+        bench.collectives,
+        ranks,
+        memory="gpu" if plan.backend == "nccl-tests" else "host",
+        interfaces=interfaces,
+    )
+
+
 def _conclude(visit: Visit, plan: _Plan, options: NcclTestOptions, end: RunEnd, log: LineLog) -> Benchmarked:
     parsed = parse_log(log.content)
     ranks = sum(slot.slots for slot in plan.slots)
-    judgement = judge(parsed, options.expectation, end, options.bench, ranks)
+    expectation = options.expectation
+    if expectation == Expectation():
+        expectation = _derived(plan, options.bench, ranks)
+    judgement = judge(parsed, expectation, end, options.bench, ranks)
     report = report_of(parsed, judgement)
     hosts = visit.ledger.rows
     codes = [exit_code(hosts)]
@@ -250,12 +198,13 @@ def _conclude(visit: Visit, plan: _Plan, options: NcclTestOptions, end: RunEnd, 
         exit_code=worst(codes),
         report=report,
         judgement=judgement,
+        expectation=expectation,
         what=plan.what,
         backend=plan.backend,
-        mpi=plan.mpi,
-        launch_host=plan.start,
+        mpi=plan.ready.mpi,
+        launch_host=plan.ready.start,
         ranks=ranks,
-        network=plan.addresses.explanation,
+        network=plan.ready.addresses.explanation,
         folder=log.path.parent,
-        facts=plan.facts,
+        facts=plan.ready.facts,
     )

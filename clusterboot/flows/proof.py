@@ -34,23 +34,34 @@ class Proof:
 
 
 def prove(
-    visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, verify: VerifyMode
+    visit: Visit,
+    facts: Mapping[str, NodeFacts],
+    addresses: AddressPlan,
+    verify: VerifyMode,
+    wanted: str | None = None,
 ) -> tuple[str | None, tuple[LoginFailure, ...]]:
     """Prove as :func:`examine` does, for a caller that only wants to launch.
 
+    Parameters: as there; ``wanted`` is the node to start from, where not the cluster file's
+    or the first.
     Returns: the host that a launch can start from, ``None`` where there is none, and each
     login that failed.
     """
-    proof = examine(visit, facts, addresses, verify)
+    proof = examine(visit, facts, addresses, verify, wanted)
     return proof.launch_host, proof.failures
 
 
 def examine(
-    visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, verify: VerifyMode
+    visit: Visit,
+    facts: Mapping[str, NodeFacts],
+    addresses: AddressPlan,
+    verify: VerifyMode,
+    wanted: str | None = None,
 ) -> Proof:
     """Try the nodes' mutual logins and put out who cannot be reached.
 
-    Parameters: ``launch`` tries what the found MPI's launch tree needs, ``full`` every pair.
+    Parameters: ``launch`` tries what the found MPI's launch tree needs, ``full`` every pair;
+    ``wanted`` is the node to start from, where not the cluster file's or the first.
     Returns: what came of it.
     """
     ip = {entry.host: entry.ip for entry in addresses.addresses}
@@ -60,7 +71,7 @@ def examine(
         good = visit.good
         if not good:
             break
-        start = launch_host(good, facts, visit.cluster.options.launch_from)
+        start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
         logins = _logins(start, good, facts, verify)
         found = try_logins(visit, logins, ip)
         found = tuple(_of_clock(failure, facts) for failure in found)
@@ -84,6 +95,26 @@ def _of_clock(failure: LoginFailure, facts: Mapping[str, NodeFacts]) -> LoginFai
     if failure.cause == "auth" and skew_s is not None and abs(skew_s) >= keys.BACKDATED_S:
         return keys.blame_clock(failure)
     return failure
+
+
+def seek_start(
+    visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, wanted: str | None
+) -> tuple[str, bool]:
+    """Choose a node that logs in to all others, or to most: one dead link must not cost a node.
+
+    Nobody is put out. Parameters: ``wanted`` is tried first.
+    Returns: the node, and whether all its logins worked.
+    """
+    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    candidates = [host for host in visit.good if facts[host.name].mpi]
+    candidates.sort(key=lambda host: host.name != wanted)
+    failed: dict[str, int] = {}
+    for host in candidates[:_LAUNCH_HOSTS_TRIED]:
+        logins = _logins(host.name, visit.good, facts, "launch")
+        failed[host.name] = len(try_logins(visit, logins, ip))
+        if failed[host.name] == 0:
+            return host.name, True
+    return min(failed, key=lambda name: failed[name]), False
 
 
 def launch_host(good: Sequence[Host], facts: Mapping[str, NodeFacts], wanted: str | None) -> str:

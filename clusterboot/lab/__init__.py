@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .enter import machine_of, run_inside
-from .faults import FAULTS, FaultKind, break_node, mend
+from .faults import FAULTS, break_node, mend
+from .kinds import FaultKind
 from .life import cluster_file, down, find, running, status, up
 from .machine import obstacle
 from .records import Fault, Lab, LabNode, LabStatus, NodeStatus, Process

@@ -8,43 +8,16 @@ faults record on themselves which processes undoing them has to free.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 
-from ..errors import ClusterbootError, UsageError
-from . import life, machine, network, process, store
-from .enter import in_network, machine_of, run_inside
-from .records import HEAD, USER, Fault, Lab, LabNode, Process
-
-_SSHD_COMMANDS = ("sshd", "sshd-session", "sshd-auth")
-
-# An old pid file would look like a sign that the new sshd listens. 2,000 times 5 ms are 10 s.
-_START_SSHD = """\
-rm -f /run/sshd.pid
-"$0" || exit
-n=0
-until [ -s /run/sshd.pid ]; do
-    n=$((n + 1))
-    [ $n -lt 2000 ] || exit 1
-    sleep 0.005
-done
-"""
-
-
-@dataclass(frozen=True)
-class FaultKind:
-    """One kind of fault.
-
-    ``make`` is given the lab with the fault already in its list, and returns the fault with what
-    undoing needs; ``undo`` is given the lab with the fault no longer in it. With ``paired`` the
-    fault is between two nodes, and written ``kind:OTHER``.
-    """
-
-    summary: str
-    make: Callable[[Lab, Fault], Fault]
-    undo: Callable[[Lab, Fault], None]
-    paired: bool = False
+from ..errors import UsageError
+from . import life, machine, network, process, sshd, store
+from .enter import in_network, machine_of
+from .kinds import FaultKind
+from .login_faults import LOGIN_FAULTS
+from .records import HEAD, USER, Fault, Lab, LabNode
+from .sshd import init_of
 
 
 def break_node(name: str, node: str, fault: str) -> Fault:
@@ -103,12 +76,6 @@ def _parse(lab: Lab, node: str, text: str) -> Fault:
     return Fault(node, kind, other or None)
 
 
-def _init(node: LabNode) -> Process:
-    if node.init is None:
-        raise ClusterbootError("this machine does not run", host=node.name)
-    return node.init
-
-
 def _ends(lab: Lab, fault: Fault) -> tuple[LabNode, ...]:
     """List the machines that a fault is on: one, or the two of a pair."""
     return tuple(machine_of(lab, name) for name in (fault.node, fault.other) if name)
@@ -118,7 +85,7 @@ def _reshape(lab: Lab, fault: Fault) -> Fault:
     """Make the links of the fault's machines as the lab's list of faults has them."""
     for node in _ends(lab, fault):
         out_of, into = network.out_shape(lab, node), network.in_shape(lab, node)
-        in_network(_init(node), ["tc", "-batch", "-"], ["qdisc del dev eth0 root", *out_of])
+        in_network(init_of(node), ["tc", "-batch", "-"], ["qdisc del dev eth0 root", *out_of])
         if lab.switch:
             drop = f"qdisc del dev {network.port_name(node)} root"
             in_network(lab.switch, ["tc", "-batch", "-"], [drop, *into])
@@ -141,7 +108,27 @@ def _join_pair(lab: Lab, fault: Fault) -> None:
 def _route_pair(lab: Lab, fault: Fault, verb: str) -> None:
     one, two = _ends(lab, fault)
     for node, other in ((one, two), (two, one)):
-        in_network(_init(node), ["ip", "-batch", "-"], [f"route {verb} unreachable {other.address}/32"])
+        in_network(init_of(node), ["ip", "-batch", "-"], [f"route {verb} unreachable {other.address}/32"])
+
+
+def _swap(lab: Lab, fault: Fault) -> Fault:
+    one, two = _ends(lab, fault)
+    _address(lab, {one: two, two: one})
+    return fault
+
+
+def _swap_back(lab: Lab, fault: Fault) -> None:
+    one, two = _ends(lab, fault)
+    _address(lab, {one: one, two: two})
+
+
+def _address(lab: Lab, holders: Mapping[LabNode, LabNode]) -> None:
+    """Give machines the addresses that others of them are known by, on their side and the switch's."""
+    for node, as_whom in holders.items():
+        lines = network.node_lines(lab, node, as_whom.address)
+        in_network(init_of(node), ["ip", "-batch", "-"], ["address flush dev eth0", *lines])
+        if lab.switch:
+            in_network(lab.switch, ["ip", "-batch", "-"], network.port_lines(lab, node, as_whom.address))
 
 
 def _filter_port(lab: Lab, fault: Fault) -> Fault:
@@ -156,7 +143,7 @@ def _unfilter_port(lab: Lab, fault: Fault) -> None:
 def _filter_rule(lab: Lab, fault: Fault, verb: str) -> None:
     # sshd's answers find no route, so that its clients hear nothing: a firewall that drops, without one.
     rule = f"rule {verb} pref 100 ipproto tcp sport 22 blackhole"
-    in_network(_init(machine_of(lab, fault.node)), ["ip", "-batch", "-"], [rule])
+    in_network(init_of(machine_of(lab, fault.node)), ["ip", "-batch", "-"], [rule])
 
 
 def _read_only_home(lab: Lab, fault: Fault) -> Fault:
@@ -170,43 +157,25 @@ def _writable_home(lab: Lab, fault: Fault) -> None:
 
 def _remount_home(lab: Lab, fault: Fault, mode: str) -> None:
     argv = ["mount", "-o", f"remount,bind,{mode}", f"/home/{USER}"]
-    _checked(machine_of(lab, fault.node), argv)
-
-
-def _sshd(node: LabNode) -> list[Process]:
-    return [found for found, command in process.inside(_init(node)) if command in _SSHD_COMMANDS]
-
-
-def _listener(node: LabNode) -> Process | None:
-    """Find the sshd that listens: the one that its pid file, as seen from inside, names."""
-    try:
-        text = Path(f"/proc/{_init(node).pid}/root/run/sshd.pid").read_text(encoding="ascii")
-        number = int(text)
-    except (OSError, ValueError):
-        return None
-    return next((found for found in _sshd(node) if process.inner_pid(found) == number), None)
+    sshd.checked(machine_of(lab, fault.node), argv)
 
 
 def _stop_sshd(lab: Lab, fault: Fault) -> Fault:
-    process.kill(_sshd(machine_of(lab, fault.node)))
+    process.kill(sshd.processes(machine_of(lab, fault.node)))
     return fault
 
 
 def _close_port(lab: Lab, fault: Fault) -> Fault:
-    listener = _listener(machine_of(lab, fault.node))
-    process.kill([listener] if listener else [])
+    sshd.close(machine_of(lab, fault.node))
     return fault
 
 
 def _start_sshd(lab: Lab, fault: Fault) -> None:
-    node = machine_of(lab, fault.node)
-    if _listener(node):
-        return
-    _checked(node, ["sh", "-c", _START_SSHD, machine.tool("sshd")])
+    sshd.start(machine_of(lab, fault.node))
 
 
 def _freeze(lab: Lab, fault: Fault) -> Fault:
-    held = tuple(_sshd(machine_of(lab, fault.node)))
+    held = tuple(sshd.processes(machine_of(lab, fault.node)))
     for found in held:
         process.send(found, signal.SIGSTOP)
     return replace(fault, held=held)
@@ -220,8 +189,8 @@ def _thaw(_lab: Lab, fault: Fault) -> None:
 def _power_off(lab: Lab, fault: Fault) -> Fault:
     # The link first: nobody is told that the connections ended.
     node = machine_of(lab, fault.node)
-    in_network(_init(node), ["ip", "-batch", "-"], [f"link set {name} down" for name in _interfaces(node)])
-    process.kill(found for found, _ in process.inside(_init(node)))
+    in_network(init_of(node), ["ip", "-batch", "-"], [f"link set {name} down" for name in _interfaces(node)])
+    process.kill(found for found, _ in process.inside(init_of(node)))
     return fault
 
 
@@ -230,19 +199,15 @@ def _power_on(lab: Lab, fault: Fault) -> None:
     lines = network.node_lines(lab, node)
     if node.name == HEAD:
         lines += network.head_outside_lines(lab)
-    in_network(_init(node), ["ip", "-batch", "-"], lines)
+    in_network(init_of(node), ["ip", "-batch", "-"], lines)
+    if node.name == HEAD:
+        # Else who dialled it meanwhile hears for some seconds more that it is not there: arp(7).
+        machine.run([machine.tool("ip"), "neighbour", "flush", "dev", network.outside_link(lab)])
     _start_sshd(lab, fault)
 
 
 def _interfaces(node: LabNode) -> tuple[str, ...]:
     return ("eth0", "ext0") if node.name == HEAD else ("eth0",)
-
-
-def _checked(node: LabNode, argv: list[str]) -> None:
-    result = run_inside(node, argv)
-    if result.returncode != 0:
-        said = " ".join(result.stderr.split())
-        raise ClusterbootError(f"{argv[0]} failed inside the machine: {said}", host=node.name)
 
 
 FAULTS: Mapping[str, FaultKind] = {
@@ -257,4 +222,6 @@ FAULTS: Mapping[str, FaultKind] = {
     "slow-out": FaultKind("sends at a tenth of the rate", _reshape, _reshape_back),
     "slow-pair": FaultKind("a tenth of the rate between the two", _reshape, _reshape_back, paired=True),
     "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
+    "swapped": FaultKind("the two have each other's address", _swap, _swap_back, paired=True),
+    **LOGIN_FAULTS,
 }

@@ -68,8 +68,12 @@ def new_keys(lab: Lab) -> Keys:
 
     In this process, since a process of ``ssh-keygen`` for each takes fifty times as long.
     """
-    hosts = {m.name: {"ed25519": _new_ed25519(), "ecdsa": _new_ecdsa()} for m in lab.machines}
-    return Keys(_new_ed25519(), _new_ed25519(), hosts)
+    return Keys(_new_ed25519(), _new_ed25519(), {m.name: new_host_keys() for m in lab.machines})
+
+
+def new_host_keys() -> dict[str, KeyPair]:
+    """Make one machine's host keys, by kind."""
+    return {"ed25519": _new_ed25519(), "ecdsa": _new_ecdsa()}
 
 
 def _new_ed25519() -> KeyPair:
@@ -149,9 +153,27 @@ def hosts_text(lab: Lab) -> str:
     return "\n".join(lines) + "\n"
 
 
+def login_shell() -> str:
+    """Give the login shell that all users of a lab have."""
+    return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+
+
+def sshd_config() -> str:
+    """Write the settings of every machine's sshd."""
+    sftp = next((path for path in _SFTP_SERVERS if Path(path).exists()), "internal-sftp")
+    return _SSHD_CONFIG.format(sftp=sftp)
+
+
+def write_host_keys(folder: Path, name: str, host_keys: dict[str, KeyPair]) -> None:
+    """Write a machine's host keys into what is its /etc/ssh."""
+    for kind, key in host_keys.items():
+        _write(folder / f"ssh_host_{kind}_key", key.private, 0o600)
+        _write(folder / f"ssh_host_{kind}_key.pub", f"{key.public} root@{name}\n")
+
+
 def _write_shared_etc(lab: Lab) -> None:
     """Write what is the same in the /etc of all machines: users, names, and no service outside."""
-    shell = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+    shell = login_shell()
     nobody = "/nonexistent:/usr/sbin/nologin"
     # A '*' cannot be logged in to with a password; '!' would also lock the account for keys.
     texts = {
@@ -175,12 +197,9 @@ def _write_machine(lab: Lab, name: str, host_keys: dict[str, KeyPair]) -> None:
     ssh = _folder(own / "ssh")
     _write(own / "hostname", name + "\n")
     _write(own / "machine-id", secrets.token_hex(16) + "\n", 0o444)
-    sftp = next((path for path in _SFTP_SERVERS if Path(path).exists()), "internal-sftp")
-    _write(ssh / "sshd_config", _SSHD_CONFIG.format(sftp=sftp))
+    _write(ssh / "sshd_config", sshd_config())
     _write(ssh / "ssh_config", _SSH_CONFIG)
-    for kind, key in host_keys.items():
-        _write(ssh / f"ssh_host_{kind}_key", key.private, 0o600)
-        _write(ssh / f"ssh_host_{kind}_key.pub", f"{key.public} root@{name}\n")
+    write_host_keys(ssh, name, host_keys)
 
 
 def _write_home(home: Path, public: str) -> None:

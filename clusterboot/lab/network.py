@@ -74,15 +74,24 @@ def switch_lines(lab: Lab) -> list[str]:
     return lines
 
 
-def node_lines(lab: Lab, node: LabNode) -> list[str]:
-    """Bring a machine's own interfaces up; also anew, after its link was down."""
-    gateway = lab.network[-2]
+def port_lines(lab: Lab, node: LabNode, address: str) -> list[str]:
+    """Have the switch reach ``address`` through the port of ``node``."""
+    port, mac = port_name(node), _mac(1, lab.machines.index(node))
+    return [
+        f"route replace {address}/32 dev {port}",
+        f"neighbour replace {address} lladdr {mac} dev {port} nud permanent",
+    ]
+
+
+def node_lines(lab: Lab, node: LabNode, address: str | None = None) -> list[str]:
+    """Bring a machine's own interfaces up, with its own address or another; also after its link was down."""
+    gateway, address = lab.network[-2], address or node.address
     return [
         "link set lo up",
         "link set eth0 up",
-        f"address replace {node.address}/{lab.network.prefixlen} dev eth0 noprefixroute",
+        f"address replace {address}/{lab.network.prefixlen} dev eth0 noprefixroute",
         f"neighbour replace {gateway} lladdr {_mac(0, lab.machines.index(node))} dev eth0 nud permanent",
-        f"route replace {lab.network} via {gateway} dev eth0 onlink src {node.address}",
+        f"route replace {lab.network} via {gateway} dev eth0 onlink src {address}",
     ]
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
-from rich.table import Table
 from rich.text import Text
 
 from clusterboot.errors import HostKeySeen, HostResult
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from clusterboot.bench.records import Row
 
 _STYLES = {"ok": "green", "failed": "red", "unreachable": "red", "untrusted": "bold red", "skipped": "dim"}
@@ -40,14 +40,7 @@ class Terminal:
         self.finish()
         self._title, self._hosts, self._counts = title, hosts, Counter()
         if self._console.is_terminal and hosts:
-            self._progress = Progress(
-                SpinnerColumn(finished_text="[green]✓[/]"),
-                TextColumn("{task.description:<18}"),
-                BarColumn(bar_width=20),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[states]}"),
-                console=self._console,
-            )
+            self._progress = _progress(self._console)
             self._progress.start()
             self._task = self._progress.add_task(title, total=hosts, states="")
 
@@ -94,6 +87,8 @@ class Terminal:
 
     def ask(self, unknown: Sequence[HostKeySeen]) -> bool:
         """Show all unknown host keys in one table and ask once whether they are taken."""
+        from rich.table import Table
+
         title, hosts = self._title, self._hosts
         self._drop_line()
         table = Table("host", "key", box=None, pad_edge=False)
@@ -116,6 +111,20 @@ class Terminal:
             self._progress.stop()
             self._progress = None
         self._title = ""
+
+
+def _progress(console: Console) -> Progress:
+    # Imported where something moves: a command in a pipe starts the sooner.
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+    return Progress(
+        SpinnerColumn(finished_text="[green]✓[/]"),
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[states]}"),
+        console=console,
+    )
 
 
 def _states(counts: Counter[str]) -> str:

@@ -32,6 +32,7 @@ from clusterboot.tasks.options import SHARED
     baseline="a result.json to compare with",
     launch_from="the node to launch from (default the first good one)",
     procs_per_node="ranks a node, in place of the hostfile's slots",
+    format="csv, junit or prometheus on standard output, in place of the table",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     session: Session,
@@ -48,6 +49,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     baseline: str = "",
     launch_from: str = "",
     procs_per_node: str = "",
+    format: str = "",  # noqa: A002  # the option's name
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
     from clusterboot.tasks import nccl_test
@@ -65,17 +67,24 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         baseline=baseline,
         launch_from=launch_from,
         procs_per_node=procs_per_node,
+        output=format,
     )
     return nccl_test.carry_out(session, shared, asked)
 
 
-@command("nccl-parse", log="a log: a file, a folder, a quoted glob, or - for standard input")
-def nccl_parse_task(_: Session, log: str) -> Outcome:
+@command(
+    "nccl-parse",
+    log="a log: a file, a folder, a quoted glob, or - for standard input",
+    format="csv, junit or prometheus on standard output",
+)
+def nccl_parse_task(_: Session, log: str, format: str = "") -> Outcome:  # noqa: A002  # the option's name
     """Read nccl-tests logs that anybody made and say what they say."""
     from clusterboot.bench.document import to_json
     from clusterboot.flows.logs import read_logs
     from clusterboot.report import bench as report
+    from clusterboot.tasks import formats
 
+    output = formats.chosen(format)
     readings = read_logs(log, sys.stdin.buffer)
 
     def show(to: Console) -> None:
@@ -92,5 +101,5 @@ def nccl_parse_task(_: Session, log: str) -> Outcome:
     return Outcome(
         ExitCode.OK if good else ExitCode.VALIDATION,
         more={"files": [to_json(reading.report) for reading in readings]},
-        show=show,
+        show=output([reading.report for reading in readings]) if output else show,
     )

@@ -50,6 +50,10 @@ class Session:
         self.started_s = time.time()
         self.cluster: str | None = None
 
+    def leave_output_to_format(self) -> None:
+        """Keep rows off standard output, which gets another format in the end."""
+        self.terminal = Terminal(self.messages, None)
+
     def warn(self, line: str) -> None:
         """Print a line on standard error."""
         self.messages.print(f"warning: {line}", style="yellow", markup=False, soft_wrap=True)

@@ -6,7 +6,6 @@ The lab's own code is imported when one of them runs, as nothing else needs it.
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from clusterboot.errors import UsageError
@@ -59,6 +58,8 @@ def down(session: Session, name: str = "lab") -> Outcome:
 @command("lab.status", name="only the lab of this name")
 def status(session: Session, name: str = "") -> Outcome:
     """Show the labs that run on this machine, and the faults that were made in them."""
+    from rich.table import Table
+
     from clusterboot import lab
 
     session.cluster = name or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from clusterboot.bench.document import bench_test_to_json
 from clusterboot.bench.options import BenchOptions
+from clusterboot.bench.scrub import scrub
 from clusterboot.diagnose.expectation import Expectation, baseline_from_json
 from clusterboot.errors import UsageError
 from clusterboot.flows.nccl_test import Benchmarked, NcclTestOptions, nccl_test
@@ -20,6 +21,7 @@ from clusterboot.flows.preflight import BackendChoice
 from clusterboot.flows.results import save
 from clusterboot.report import bench as report
 from clusterboot.report.cluster import show_failures, show_summary
+from clusterboot.tasks import formats
 from clusterboot.tasks.command import Outcome, Session
 from clusterboot.tasks.options import choice, context, next_command, number, whole
 from clusterboot.units import parse_size
@@ -47,6 +49,7 @@ class Asked:
     baseline: str
     launch_from: str
     procs_per_node: str
+    output: str
 
 
 def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outcome:
@@ -65,6 +68,7 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         cap_s=None if asked.iterations else _SIZE_CAP_S,
     )
     choice("--backend", asked.backend, _BACKENDS)
+    output = formats.chosen(asked.output)
     expectation = _expectation(number("--min-busbw", asked.min_busbw), asked.baseline)
     ranks_per_node = whole("--procs-per-node", asked.procs_per_node, 1)
     at = context(session, shared)
@@ -84,6 +88,9 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         ranks_per_node=ranks_per_node,
         end_bytes_on_gpus=None if asked.largest else _GPU_END_BYTES,
     )
+    if output:
+        session.leave_output_to_format()
+        at = replace(at, events=session.terminal)
     result = nccl_test(at, options)
     more = _document(result)
     folder = result.folder
@@ -91,8 +98,10 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         result.exit_code,
         result.hosts,
         more,
-        lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
-        save=(lambda text: save(folder, text)) if folder else None,
+        output([result.report])
+        if output and result.report
+        else lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
+        save=(lambda text: save(folder, scrub(text))) if folder else None,
     )
 
 
@@ -136,6 +145,8 @@ def _document(result: Benchmarked) -> dict[str, Any]:
         "launch_host": result.launch_host,
         "ranks": result.ranks,
         "network": result.network,
+        "expected_from": result.expectation.source or None,
+        "expected_derivation": result.expectation.derivation or None,
         "tests": [bench_test_to_json(test) for test in result.report.tests],
         "problems": list(result.report.problems),
         "folder": result.folder,
@@ -155,6 +166,8 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
     to.print()
     report.show_verdict(to, result.report, result.judgement)
     lines = [f"Ran: {result.what}, from {result.launch_host}"]
+    if result.expectation.source:
+        lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())
     if result.folder is not None:
         lines.append(f"Saved: {result.folder}/")
     show_summary(to, lines, None)

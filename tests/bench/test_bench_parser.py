@@ -87,6 +87,47 @@ def test_a_row_without_its_tables_header_is_taken_only_if_it_can_mean_one_thing(
     assert RowReader().feed_text(half_of_219) is None
 
 
+def test_halves_of_two_processes_rows_are_never_made_one() -> None:
+    header = "#       size         count      type   redop    root     time   algbw   busbw #wrong" + (
+        "     time   algbw   busbw #wrong"
+    )
+    start = "     1048576        262144     float     sum      -1"
+    own, foreign = "    100.0   10.49   18.35      0", "    200.0   10.49   18.35      0"
+    together, mixed = RowReader(), RowReader()
+    rows = [together.feed_text(line) for line in (header, start + own, own)]
+    assert rows[-1] is not None
+    assert [mixed.feed_text(line) for line in (header, start + own, foreign)] == [None] * 3
+
+
+def test_a_row_in_tagged_pieces_on_one_line_is_read_as_it_streams() -> None:
+    reader = RowReader()
+    for line in GOOD[: GOOD.index("           8 ")].splitlines():
+        reader.feed_text(f"[1,0]<stdout>:{line}")
+    start, rest = "           8             2     float     sum", "      -1    25.00    0.00    0.00      0"
+    assert (
+        reader.feed_text(f"[1,0]<stdout>:{start}[1,3]<stderr>:gpu001:4103:4203 [3] NCCL INFO comm 0x55")
+        is None
+    )
+    row = reader.feed_text(f"[1,0]<stdout>:{rest}    25.25    0.00    0.00      0")
+    assert row is not None
+    assert (row.size_bytes, row.root) == (8, -1)
+
+
+@pytest.mark.parametrize(("cut", "average"), [("102.9", None), ("102.903", 102.903), ("102.903 ", 102.903)])
+def test_an_average_at_the_logs_very_end_counts_only_if_it_cannot_lack_digits(
+    cut: str, average: float | None
+) -> None:
+    log = parse_log(GOOD[: GOOD.index("102.903")] + cut)
+    assert log.tests[0].avg_busbw_gbps == average
+    assert judge(log).overall.verdict == ("ok" if average else "inconclusive")
+
+
+def test_a_devices_name_at_the_logs_very_end_is_not_taken_for_whole() -> None:
+    cut = GOOD[: GOOD.index("NVIDIA H100") + 11]
+    assert parse_log(cut).tests[0].ranks[0].name is None
+    assert parse_log(cut + "\n").tests[0].ranks[0].name == "NVIDIA H100"
+
+
 def test_a_tag_names_the_host_of_a_problem() -> None:
     tagged = GOOD[: GOOD.index("# Out of")] + "[1,9]<stderr>:Test NCCL failure common.cu:958 'remote error'\n"
     (problem,) = parse_log(tagged).tests[0].problems

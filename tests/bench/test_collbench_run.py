@@ -12,6 +12,7 @@ import pytest
 
 from clusterboot.bench.collectives import COLLECTIVES
 from clusterboot.bench.options import BenchOptions, collbench_argv, expected_sizes
+from clusterboot.bench.pairs import parse_pairs
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.program import build_argv, sources
 from clusterboot.diagnose.verdict import RunEnd, judge
@@ -173,6 +174,53 @@ def test_a_rank_that_stops_leaves_a_log_that_proves_nothing_and_a_run_that_hung(
     assert judge(log, ended=RunEnd("timed-out")).overall.verdict == "hung"
 
 
+@pytest.mark.parametrize(("ranks", "rounds"), [(2, 1), (4, 3), (5, 5)])
+def test_without_a_schedule_every_pair_meets_once_and_nobody_twice_a_round(
+    collbench: Run, ranks: int, rounds: int
+) -> None:
+    done = collbench(ranks, "pairs -T 0.03 -e 64K")
+    log = parse_pairs(done.stdout.encode())
+    assert done.returncode == 0, done.stderr
+    assert log.concluded
+    assert log.ended_rounds == tuple(range(rounds))
+    assert [(node.node, node.rank) for node in log.nodes] == [(rank, rank) for rank in range(ranks)]
+    met = sorted((row.sender, row.receiver) for row in log.rows)
+    assert met == [(one, other) for one in range(ranks) for other in range(ranks) if one != other]
+    for number in range(rounds):
+        senders = [row.sender for row in log.rows if row.round == number]
+        assert len(senders) == len(set(senders))
+    for row in log.rows:
+        assert row.bytes == 64 * 1024
+        assert min(row.busbw_gbps, row.both_gbps, row.latency_us or 0) > 0
+
+
+def test_the_rounds_of_a_file_are_run_as_they_stand(collbench: Run, tmp_path: Path) -> None:
+    schedule = tmp_path / "rounds"
+    schedule.write_text("2-0\n\n1-3 0-2\n")
+    log = parse_pairs(collbench(4, ["pairs", "-T", "0.02", "-s", str(schedule)]).stdout.encode())
+    met = [(row.round, row.sender, row.receiver) for row in log.rows]
+    assert met == [(0, 2, 0), (0, 0, 2), (2, 1, 3), (2, 3, 1), (2, 0, 2), (2, 2, 0)]
+    assert log.ended_rounds == (0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "says"),
+    [
+        ("0-1 1-2\n", "round 0: '1-2' has a node that is in another pair"),
+        ("0-1\n0-4\n", "round 1: '0-4' is no pair of 3 nodes"),
+        ("0-0\n", "'0-0' is no pair"),
+        ("0-1x\n", "'0-1x' is no pair"),
+    ],
+)
+def test_rounds_that_cannot_be_are_refused(collbench: Run, tmp_path: Path, rounds: str, says: str) -> None:
+    schedule = tmp_path / "rounds"
+    schedule.write_text(rounds)
+    done = collbench(3, ["pairs", "-s", str(schedule)])
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert parse_pairs(done.stdout.encode()).rows == ()
+
+
 def test_no_memory_or_undefined_behaviour_fault_under_sanitizers(tmp_path: Path) -> None:
     flags = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     run = runner(build(tmp_path, *flags))
@@ -183,3 +231,7 @@ def test_no_memory_or_undefined_behaviour_fault_under_sanitizers(tmp_path: Path)
     assert len(parse_log(done.stdout).tests) == len(NAMES)
     assert "ERROR: AddressSanitizer" not in done.stderr
     assert "runtime error" not in done.stderr
+    mapped = run(3, "pairs -T 0.02", ASAN_OPTIONS="detect_leaks=0")
+    assert mapped.returncode == 0, mapped.stderr
+    assert parse_pairs(mapped.stdout.encode()).concluded
+    assert "runtime error" not in mapped.stderr

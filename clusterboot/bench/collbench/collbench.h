@@ -14,7 +14,7 @@
 #define COLLBENCH_VERSION "0.1"
 #define MAX_COLLECTIVES 7
 
-enum exit_code { EXIT_OK = 0, EXIT_WRONG_DATA = 1, EXIT_USAGE = 2, EXIT_MEMORY = 3 };
+enum exit_code { EXIT_OK = 0, EXIT_WRONG_DATA = 1, EXIT_USAGE = 2, EXIT_MEMORY = 3, EXIT_LOST = 4 };
 
 enum element { ELEMENT_FLOAT, ELEMENT_DOUBLE, ELEMENT_INT32 };
 
@@ -76,6 +76,7 @@ struct placement {
 
 /* options.c: returns NULL, or what is wrong in `error`. */
 const char *options_parse(int argc, char **argv, int ranks, struct options *o, char *error, size_t error_size);
+int read_size(const char *text, size_t *size);
 extern const char options_usage[];
 
 /* collectives.c */

@@ -1,10 +1,12 @@
 /* collbench: all ranks parse, allocate and measure alike; rank 0 speaks. */
 #define _POSIX_C_SOURCE 200809L
 #include "collbench.h"
+#include "pairs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Buffers a rank may need at its largest size: two of ours, and as much again inside MPI. */
@@ -113,6 +115,16 @@ static int run(struct options *o, struct job *job)
     return failures ? EXIT_WRONG_DATA : EXIT_OK;
 }
 
+/* Every other rank is at the end of a few sockets; the usual limit is 1,024 of them. */
+static void allow_many_connections(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -120,7 +132,13 @@ int main(int argc, char **argv)
     char error[256];
     int code;
 
+    allow_many_connections();
     MPI_Init(&argc, &argv);
+    if (argc > 1 && strcmp(argv[1], "pairs") == 0) {
+        code = pairs_main(argc - 1, argv + 1);
+        MPI_Finalize();
+        return code;
+    }
     MPI_Comm_rank(MPI_COMM_WORLD, &job.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &job.ranks);
     const char *wrong = options_parse(argc, argv, job.ranks, &options, error, sizeof error);

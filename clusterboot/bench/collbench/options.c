@@ -10,7 +10,7 @@
 #include <string.h>
 
 const char options_usage[] =
-    "usage: collbench [options]\n"
+    "usage: collbench [options], or collbench pairs [options]\n"
     "  -t COLLECTIVE[,...]  all_reduce (default), all_gather, reduce_scatter, broadcast, reduce,\n"
     "                       alltoall, sendrecv\n"
     "  -b SIZE  smallest size, in bytes or with K, M, G (32M)    -e SIZE  largest size (32M)\n"
@@ -34,7 +34,7 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static int read_size(const char *text, size_t *size)
+int read_size(const char *text, size_t *size)
 {
     char *end;
     double value = strtod(text, &end);

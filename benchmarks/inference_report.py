@@ -1,0 +1,132 @@
+"""The results of the inference benchmark as a table and a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+from matplotlib import pyplot as plt
+
+_OURS = "clusterboot, full"
+_ADAPTIVE = "clusterboot, adaptive"
+
+Row = dict[str, Any]
+
+
+def table(results: dict[str, Any]) -> str:
+    """Write the results in Markdown."""
+    scores: list[Row] = results["scores"]
+    clean, speed = results["clean"], results["speed"]
+    lines = [
+        "# Inference: accuracy and cost",
+        "",
+        "Made by `python benchmarks/inference.py`. Exact means: every injected fault is named with its",
+        "kind, hosts and direction, and nothing else is. Faults keep 5% to 70% of the bandwidth.",
+        "",
+        f"- clean fabrics of 2 to 1,024 nodes with 1% to 8% noise: {clean['fabrics']}, "
+        f"with a finding: {clean['blamed']}, not `ok`: {clean['not_ok']}",
+        f"- a full matrix of 1,024 nodes: {speed['slowest_s']} s at most, {speed['peak_mib']} MiB",
+        "",
+        "## Every method at 64 nodes, 3% noise (pairs and runs: mean measured)",
+        "",
+        "| method | exact | right hosts | exact, bad nodes only | pairs | share of all | runs |",
+        "| --- | --: | --: | --: | --: | --: | --: |",
+    ]
+    at_64 = [score for score in scores if score["nodes"] == 64]
+    for method in dict.fromkeys(score["method"] for score in at_64):
+        rows = [score for score in at_64 if score["method"] == method]
+        nodes = [score for score in rows if score["scenario"] in _NODE_FAULTS]
+        lines.append(
+            f"| {method} | {_share(rows)} | {_share(rows, 'hosts_right')} | {_share(nodes)} "
+            f"| {_mean(rows, 'pairs'):.0f} | {_mean(rows, 'pairs') / 2016:.0%} | {_mean(rows, 'runs'):.0f} |"
+        )
+    lines += _by_fault(scores, _OURS) + _by_fault(scores, _ADAPTIVE)
+    return "\n".join(lines) + "\n"
+
+
+_NODE_FAULTS = (
+    "clean",
+    "slow node",
+    "slow node, out only",
+    "slow node, in only",
+    "dead node",
+    "two slow nodes",
+)
+
+
+def _by_fault(scores: list[Row], method: str) -> list[str]:
+    mine = [score for score in scores if score["method"] == method]
+    columns = list(dict.fromkeys((score["nodes"], score["noise"], score["missing"]) for score in mine))
+    heads = [
+        f"{nodes}, {noise:.0%}" + (f", {gaps:.0%} missing" if gaps else "") for nodes, noise, gaps in columns
+    ]
+    lines = [
+        "",
+        f"## {method}: exact, by fault, nodes and noise",
+        "",
+        f"| fault | fabric | {' | '.join(heads)} |",
+        f"| --- | --- | {' | '.join('--:' for _ in heads)} |",
+    ]
+    for scenario, shape in dict.fromkeys((score["scenario"], score["shape"]) for score in mine):
+        cells = [
+            _share(
+                [
+                    score
+                    for score in mine
+                    if (score["scenario"], score["shape"]) == (scenario, shape)
+                    and (score["nodes"], score["noise"], score["missing"]) == column
+                ]
+            )
+            for column in columns
+        ]
+        lines.append(f"| {scenario} | {shape} | {' | '.join(cells)} |")
+    return lines
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    """Plot, for each method, how often it is exact over what it measures, at 64 nodes."""
+    at_64 = [score for score in results["scores"] if score["nodes"] == 64]
+    figure, axes = plt.subplots(figsize=(8, 4.5))
+    for method in dict.fromkeys(score["method"] for score in at_64):
+        rows = [score for score in at_64 if score["method"] == method]
+        cost = 100 * _mean(rows, "pairs") / 2016
+        for select, filled in ((_is_node, True), (_is_other, False)):
+            part = [score for score in rows if select(score)]
+            good = 100 * sum(score["exact"] for score in part) / sum(score["trials"] for score in part)
+            colour = "tab:green" if method.startswith("clusterboot") else "tab:gray"
+            axes.plot(cost, good, "o", color=colour, markerfacecolor=colour if filled else "white")
+            if filled:
+                axes.annotate(method, (cost, good), textcoords="offset points", xytext=(6, 4), fontsize=7)
+    axes.set_xlabel("pairs measured, % of a full tournament")
+    axes.set_ylabel("exact, % of trials")
+    axes.set_title("64 nodes, 3% noise; filled: clean and bad nodes, open: links, groups, several")
+    axes.set_xlim(0, 130)
+    axes.set_ylim(-3, 108)
+    axes.grid(visible=True, alpha=0.3)
+    mpl.rcParams["svg.hashsalt"] = "inference"
+    figure.savefig(path, metadata={"Date": None})
+
+
+def _is_node(score: Row) -> bool:
+    return score["scenario"] in _NODE_FAULTS
+
+
+def _is_other(score: Row) -> bool:
+    return not _is_node(score)
+
+
+def _share(rows: Iterable[Row], what: str = "exact") -> str:
+    rows = list(rows)
+    trials = sum(row["trials"] for row in rows)
+    if not trials:
+        return ""
+    return f"{100 * sum(row[what] for row in rows) / trials:.4g}%"
+
+
+def _mean(rows: list[Row], what: str) -> float:
+    get: Callable[[Row], float] = lambda row: row[what] * row["trials"]  # noqa: E731
+    return sum(map(get, rows)) / sum(row["trials"] for row in rows)

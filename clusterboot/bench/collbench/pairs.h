@@ -1,0 +1,109 @@
+/* All pairs of nodes: who talks to whom when, and what is measured between two.
+ *
+ * Rank 0 conducts: it alone knows the rounds, tells both ends of a pair that it is their turn,
+ * and prints what they report. No collective is called, for a collective talks over pairs of
+ * its own choosing, and one of them may be dead. Nodes are counted from 0 in the order of the
+ * address list, ranks as MPI likes; both are the same where there is no list.
+ */
+#ifndef PAIRS_H
+#define PAIRS_H
+
+#include <mpi.h>
+#include <stddef.h>
+
+#define HOST_LENGTH 64
+
+enum { TAG_CONTROL = 1, TAG_INFO, TAG_REPORT, TAG_STEP, TAG_DATA, TAG_ACK };
+
+struct pairs_options {
+    const char *schedule;  /* a file, read by rank 0; NULL for a whole tournament */
+    const char *addresses; /* one a node, separated by commas; NULL for no probing */
+    int port;              /* for probing, the same on all nodes */
+    size_t max_bytes;
+    double budget_s; /* for one pair */
+    double stuck_s;  /* without an answer for so long, a pair is dead */
+};
+
+/* What a node knows of the others before MPI sends anything. */
+struct probe {
+    int own;
+    int nodes;
+    int *ranks;  /* by node; -1 where there was no answer */
+    char *alive; /* by node: connections can be made both ways */
+};
+
+struct link_rates {
+    int dead;
+    int reserved;
+    double bytes;
+    double latency_us;
+    double out_gbps; /* from the leader */
+    double in_gbps;
+    double both_out_gbps; /* the same while both directions are busy */
+    double both_in_gbps;
+};
+
+struct round_pair {
+    int one;
+    int other;
+};
+
+struct rounds {
+    int n_rounds;
+    int n_pairs;
+    int *ends; /* by round, the index after its last pair */
+    struct round_pair *pairs;
+};
+
+enum control_op { CONTROL_HELLO, CONTROL_ROUND, CONTROL_FORWARD, CONTROL_FETCH, CONTROL_END };
+
+/* What rank 0 says. FORWARD hands `inner_op` on to node `dest`; FETCH has its answer handed back:
+ * its report of that round, or before the first round, which is -1, its info. Only those who
+ * have met know each other's rank, so partners are told by node. */
+struct control {
+    int op;
+    int inner_op;
+    int dest;
+    int round;
+    int partner;
+    int leads;
+};
+
+struct info {
+    char host[HOST_LENGTH];
+    int pid;
+    int node;
+    int rank;
+}; /* and then `alive`, one byte a node */
+
+struct report {
+    int round;
+    int node;
+    struct link_rates rates;
+};
+
+/* pairs_probe.c: returns NULL, or what is wrong in `error`. */
+const char *probe_all(const struct pairs_options *o, int rank, int ranks, struct probe *probe, char *error,
+                      size_t error_size);
+
+/* pairs_schedule.c: returns NULL, or what is wrong in `error`. */
+const char *rounds_read(const char *path, int nodes, struct rounds *rounds, char *error, size_t error_size);
+const char *rounds_tournament(int nodes, struct rounds *rounds, char *error, size_t error_size);
+void rounds_free(struct rounds *rounds);
+
+/* pairs_measure.c */
+int measure_allocate(size_t max_bytes);
+struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads);
+
+/* pairs_follow.c */
+struct info info_of(const struct probe *probe);
+void follow(const struct pairs_options *o, const struct probe *probe);
+int await_message(int source, int tag, double limit_s, MPI_Status *status);
+
+/* pairs_conduct.c: returns the number of nodes that were lost on the way. */
+int conduct(const struct pairs_options *o, const struct probe *probe, const struct rounds *rounds);
+
+/* pairs.c */
+int pairs_main(int argc, char **argv);
+
+#endif

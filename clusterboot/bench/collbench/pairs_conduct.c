@@ -1,0 +1,249 @@
+/* Rank 0: it tells every rank its turn, round by round, and prints what they found. */
+#define _POSIX_C_SOURCE 200809L
+#include "collbench.h"
+#include "pairs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How a node's words come and go; a number from 0 on is the node that hands them on. */
+enum { UNREACHED = -1, DIRECT = -2 };
+
+struct conductor {
+    const struct pairs_options *o;
+    const struct probe *probe;
+    struct info *infos; /* by node; no host before it answered */
+    int *by;            /* by node */
+    char *alive;        /* what each node says of each: rows of `nodes` bytes */
+    struct link_rates *rates; /* by node: of the pair that it leads in this round */
+    int lost;
+};
+
+static int make_room(struct conductor *c)
+{
+    size_t nodes = (size_t)c->probe->nodes;
+    c->infos = calloc(nodes, sizeof *c->infos);
+    c->by = calloc(nodes, sizeof *c->by);
+    c->alive = calloc(nodes, nodes);
+    c->rates = calloc(nodes, sizeof *c->rates);
+    return c->infos && c->by && c->alive && c->rates;
+}
+
+static void release(struct conductor *c)
+{
+    free(c->infos);
+    free(c->by);
+    free(c->alive);
+    free(c->rates);
+}
+
+static char *alive_row(const struct conductor *c, int node)
+{
+    return c->alive + (size_t)node * (size_t)c->probe->nodes;
+}
+
+static double patience_s(const struct conductor *c)
+{
+    return 2 * c->o->budget_s + 6 * c->o->stuck_s;
+}
+
+static void tell(const struct conductor *c, int node, struct control told)
+{
+    int to = node;
+    if (c->by[node] >= 0) {
+        to = c->by[node];
+        told.dest = node;
+        if (told.op != CONTROL_FETCH) {
+            told.inner_op = told.op;
+            told.op = CONTROL_FORWARD;
+        }
+    }
+    MPI_Send(&told, (int)sizeof told, MPI_BYTE, c->probe->ranks[to], TAG_CONTROL, MPI_COMM_WORLD);
+}
+
+static void fetch(const struct conductor *c, int node, int round)
+{
+    if (c->by[node] >= 0)
+        tell(c, node, (struct control){.op = CONTROL_FETCH, .round = round});
+}
+
+static int take_info(struct conductor *c)
+{
+    MPI_Status status;
+    struct info info;
+    size_t nodes = (size_t)c->probe->nodes;
+    if (!await_message(MPI_ANY_SOURCE, TAG_INFO, patience_s(c), &status))
+        return 0;
+    char *message = malloc(sizeof info + nodes);
+    if (!message)
+        MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
+    MPI_Recv(message, (int)(sizeof info + nodes), MPI_BYTE, status.MPI_SOURCE, TAG_INFO, MPI_COMM_WORLD,
+             MPI_STATUS_IGNORE);
+    memcpy(&info, message, sizeof info);
+    c->infos[info.node] = info;
+    memcpy(alive_row(c, info.node), message + sizeof info, nodes);
+    free(message);
+    return 1;
+}
+
+/* Meet those that rank 0 reaches itself, or those behind others. */
+static void meet(struct conductor *c, int direct)
+{
+    int waiting = 0;
+    for (int node = 0; node < c->probe->nodes; node++) {
+        if (node == c->probe->own || c->by[node] == UNREACHED || (c->by[node] == DIRECT) != direct)
+            continue;
+        tell(c, node, (struct control){.op = CONTROL_HELLO, .round = -1});
+        fetch(c, node, -1);
+        waiting++;
+    }
+    while (waiting > 0 && take_info(c))
+        waiting--;
+    for (int node = 0; node < c->probe->nodes; node++)
+        if (!c->infos[node].host[0] && (c->by[node] == DIRECT) == direct)
+            c->by[node] = UNREACHED;
+}
+
+static void meet_all(struct conductor *c)
+{
+    int nodes = c->probe->nodes;
+    int own = c->probe->own;
+    c->infos[own] = info_of(c->probe);
+    memcpy(alive_row(c, own), c->probe->alive, (size_t)nodes);
+    for (int node = 0; node < nodes; node++)
+        c->by[node] = c->probe->alive[node] ? DIRECT : UNREACHED;
+    meet(c, 1);
+    for (int node = 0; node < nodes; node++)
+        for (int via = 0; via < nodes && c->by[node] == UNREACHED; via++)
+            if (via != own && c->by[via] == DIRECT && alive_row(c, via)[node])
+                c->by[node] = via;
+    meet(c, 0);
+}
+
+static void print_head(const struct conductor *c, const struct rounds *rounds)
+{
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length;
+    MPI_Get_library_version(library, &length);
+    library[strcspn(library, ",\n\r")] = '\0';
+    printf("# clusterboot collbench %s: MPI, host memory; %s\n", COLLBENCH_VERSION, library);
+    printf("# All pairs test starting: %d nodes, %d pairs in %d rounds, maxBytes %zu, %g s a pair\n",
+           c->probe->nodes, rounds->n_pairs, rounds->n_rounds, c->o->max_bytes, c->o->budget_s);
+    for (int node = 0; node < c->probe->nodes; node++) {
+        const struct info *i = &c->infos[node];
+        if (c->by[node] == UNREACHED)
+            printf("#  Node %4d unreached\n", node);
+        else
+            printf("#  Node %4d Rank %4d Pid %6d on %10s\n", node, i->rank, i->pid, i->host);
+    }
+    printf("#\n#   round   src   dst       bytes  busbw_gbps  latency_us  both_gbps\n");
+    fflush(stdout);
+}
+
+static void print_way(int round, int from, int to, const struct link_rates *r, double gbps, double both_gbps)
+{
+    printf("pair %4d %5d %5d %11.0f %11.6g %11.4g %10.6g\n", round, from, to, r->dead ? 0 : r->bytes,
+           r->dead ? 0 : gbps, r->dead ? 0 : r->latency_us, r->dead ? 0 : both_gbps);
+}
+
+static int can_meet(const struct conductor *c, struct round_pair pair)
+{
+    return c->by[pair.one] != UNREACHED && c->by[pair.other] != UNREACHED && alive_row(c, pair.one)[pair.other] &&
+           alive_row(c, pair.other)[pair.one];
+}
+
+/* Of two that rank 0 has no word from nothing is known; a pair with one of them is dead. */
+static void print_round(const struct conductor *c, int round, const struct round_pair *pairs, int n)
+{
+    for (int i = 0; i < n; i++) {
+        int one = pairs[i].one;
+        int other = pairs[i].other;
+        const struct link_rates *r = &c->rates[one];
+        if (c->by[one] == UNREACHED && c->by[other] == UNREACHED)
+            continue;
+        print_way(round, one, other, r, r->out_gbps, r->both_out_gbps);
+        print_way(round, other, one, r, r->in_gbps, r->both_in_gbps);
+    }
+    printf("# round %d\n", round);
+    fflush(stdout);
+}
+
+static void take_report(struct conductor *c, int round, int *waiting, char *told)
+{
+    struct report report;
+    MPI_Recv(&report, (int)sizeof report, MPI_BYTE, MPI_ANY_SOURCE, TAG_REPORT, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    if (report.round != round || !told[report.node])
+        return;
+    told[report.node] = 0;
+    (*waiting)--;
+    c->rates[report.node] = report.rates;
+}
+
+/* Words that others hand on go first: who hands them on does so before its own turn. */
+static int tell_round(struct conductor *c, int round, const struct round_pair *pairs, int n, char *told)
+{
+    int waiting = 0;
+    for (int direct = 0; direct < 2; direct++)
+        for (int i = 0; i < 2 * n; i++) {
+            struct round_pair pair = pairs[i / 2];
+            int node = i % 2 ? pair.other : pair.one;
+            struct control turn = {.op = CONTROL_ROUND, .round = round, .leads = i % 2 == 0};
+            turn.partner = i % 2 ? pair.one : pair.other;
+            c->rates[node].dead = 1;
+            if (node == c->probe->own || (c->by[node] == DIRECT) != direct || !can_meet(c, pair))
+                continue;
+            tell(c, node, turn);
+            told[node] = 1;
+            waiting++;
+        }
+    for (int node = 0; node < c->probe->nodes; node++)
+        if (told[node])
+            fetch(c, node, round);
+    return waiting;
+}
+
+static void run_round(struct conductor *c, int round, const struct round_pair *pairs, int n, char *told)
+{
+    MPI_Status status;
+    int own = c->probe->own;
+    memset(told, 0, (size_t)c->probe->nodes);
+    int waiting = tell_round(c, round, pairs, n, told);
+    for (int i = 0; i < n; i++)
+        if ((pairs[i].one == own || pairs[i].other == own) && can_meet(c, pairs[i])) {
+            int leads = pairs[i].one == own;
+            int partner = c->probe->ranks[leads ? pairs[i].other : pairs[i].one];
+            c->rates[own] = measure_pair(c->o, partner, leads);
+        }
+    while (waiting > 0 && await_message(MPI_ANY_SOURCE, TAG_REPORT, patience_s(c), &status))
+        take_report(c, round, &waiting, told);
+    for (int node = 0; node < c->probe->nodes; node++)
+        if (told[node]) {
+            c->by[node] = UNREACHED;
+            c->lost++;
+        }
+    print_round(c, round, pairs, n);
+}
+
+int conduct(const struct pairs_options *o, const struct probe *probe, const struct rounds *rounds)
+{
+    struct conductor c = {.o = o, .probe = probe};
+    char *told = calloc((size_t)probe->nodes, 1);
+    if (!told || !make_room(&c))
+        MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
+    meet_all(&c);
+    print_head(&c, rounds);
+    for (int round = 0, at = 0; round < rounds->n_rounds; at = rounds->ends[round++])
+        run_round(&c, round, rounds->pairs + at, rounds->ends[round] - at, told);
+    printf("# All pairs test concluded\n");
+    fflush(stdout);
+    /* Those that hand words on must hear of the end last. */
+    for (int direct = 0; direct < 2; direct++)
+        for (int node = 0; node < probe->nodes; node++)
+            if (node != probe->own && c.by[node] != UNREACHED && (c.by[node] == DIRECT) == direct)
+                tell(&c, node, (struct control){.op = CONTROL_END});
+    int lost = c.lost;
+    free(told);
+    release(&c);
+    return lost;
+}

@@ -1,0 +1,232 @@
+/* One pair: the leader asks for one step after another and times them; nothing waits forever. */
+#define _POSIX_C_SOURCE 200809L
+#include "pairs.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_BYTES ((size_t)65536)
+#define LATENCY_SHARE 0.1
+#define RATE_SHARE 0.3 /* three times: out, in, both */
+#define GROWN_SHARE 0.15 /* a message that takes this much of its share is large enough */
+#define LEAST_REPEATS 5
+#define MOST_REPEATS 200
+#define SMALL_SPREAD 0.02
+#define MOST_REQUESTS 4
+#define SPINS 200 /* and then the core is given away between looks */
+
+enum step_op { STEP_PING, STEP_OUT, STEP_IN, STEP_BOTH, STEP_STOP };
+
+struct step {
+    int op;
+    int bytes;
+};
+
+struct pair {
+    int partner;
+    double stuck_s;
+    int dead;
+};
+
+static char *send_buffer;
+static char *recv_buffer;
+
+/* Pages that were never written to would be timed with the first message. */
+int measure_allocate(size_t max_bytes)
+{
+    size_t bytes = max_bytes > FIRST_BYTES ? max_bytes : FIRST_BYTES;
+    send_buffer = malloc(bytes);
+    recv_buffer = malloc(bytes);
+    if (!send_buffer || !recv_buffer)
+        return 0;
+    memset(send_buffer, 1, bytes);
+    memset(recv_buffer, 0, bytes);
+    return 1;
+}
+
+/* Wait for all, and note when each was done. Requests of a dead pair are let go; the buffers
+ * that they point to live as long as MPI. */
+static int await_all(struct pair *p, double limit_s, int n, MPI_Request *requests, double *done_at_s)
+{
+    int left = n;
+    int finished[MOST_REQUESTS] = {0};
+    double deadline = MPI_Wtime() + limit_s;
+    for (int tries = 0; left > 0 && !p->dead; tries++) {
+        for (int i = 0; i < n; i++) {
+            if (finished[i])
+                continue;
+            MPI_Test(&requests[i], &finished[i], MPI_STATUS_IGNORE);
+            left -= finished[i];
+            if (finished[i] && done_at_s)
+                done_at_s[i] = MPI_Wtime();
+        }
+        p->dead = left > 0 && MPI_Wtime() > deadline;
+        if (tries > SPINS)
+            sched_yield();
+    }
+    for (int i = 0; i < n; i++)
+        if (!finished[i])
+            MPI_Request_free(&requests[i]);
+    return !p->dead;
+}
+
+static MPI_Request sent(const struct pair *p, const void *data, size_t bytes, int tag)
+{
+    MPI_Request request;
+    MPI_Isend(data, (int)bytes, MPI_BYTE, p->partner, tag, MPI_COMM_WORLD, &request);
+    return request;
+}
+
+static MPI_Request awaited(const struct pair *p, void *data, size_t bytes, int tag)
+{
+    MPI_Request request;
+    MPI_Irecv(data, (int)bytes, MPI_BYTE, p->partner, tag, MPI_COMM_WORLD, &request);
+    return request;
+}
+
+/* Carry out a step as its leader. Gives the seconds until what was asked for had arrived;
+ * for both directions at once, also those of the way back in `back_s`. */
+static double lead_step(struct pair *p, enum step_op op, size_t bytes, double *back_s)
+{
+    static struct step step; /* a dead pair may still read it */
+    MPI_Request requests[MOST_REQUESTS];
+    double done_at_s[MOST_REQUESTS];
+    int n = 0;
+    step = (struct step){(int)op, (int)bytes};
+    double start_s = MPI_Wtime();
+    if (op == STEP_IN || op == STEP_BOTH)
+        requests[n++] = awaited(p, recv_buffer, bytes, TAG_DATA);
+    if (op != STEP_IN && op != STEP_STOP)
+        requests[n++] = awaited(p, NULL, 0, TAG_ACK);
+    int answer = n - 1;
+    requests[n++] = sent(p, &step, sizeof step, TAG_STEP);
+    if (op == STEP_OUT || op == STEP_BOTH)
+        requests[n++] = sent(p, send_buffer, bytes, TAG_DATA);
+    if (!await_all(p, p->stuck_s, n, requests, done_at_s) || op == STEP_STOP)
+        return 0;
+    if (back_s)
+        *back_s = done_at_s[0] - start_s;
+    return done_at_s[answer] - start_s;
+}
+
+/* The follower is the more patient: who gives up first decides for both. */
+static void follow_steps(struct pair *p)
+{
+    static struct step step;
+    for (;;) {
+        MPI_Request next = awaited(p, &step, sizeof step, TAG_STEP);
+        if (!await_all(p, 2 * p->stuck_s, 1, &next, NULL) || step.op == STEP_STOP)
+            return;
+        size_t bytes = (size_t)step.bytes;
+        MPI_Request requests[MOST_REQUESTS];
+        int n = 0;
+        if (step.op == STEP_IN || step.op == STEP_BOTH)
+            requests[n++] = sent(p, send_buffer, bytes, TAG_DATA);
+        if (step.op == STEP_OUT || step.op == STEP_BOTH) {
+            MPI_Request data = awaited(p, recv_buffer, bytes, TAG_DATA);
+            if (!await_all(p, p->stuck_s, 1, &data, NULL))
+                return;
+        }
+        if (step.op != STEP_IN)
+            requests[n++] = sent(p, NULL, 0, TAG_ACK);
+        if (!await_all(p, p->stuck_s, n, requests, NULL))
+            return;
+    }
+}
+
+static int ascending(const void *one, const void *other)
+{
+    double a = *(const double *)one;
+    double b = *(const double *)other;
+    return (a > b) - (a < b);
+}
+
+/* The time that a quarter of the repeats stays below: what else runs on a node makes a
+ * transfer slower and never faster, and a link that is slow is slow each time. */
+static double usual(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    return values[n / 4];
+}
+
+static int settled(const double *values, int n)
+{
+    double sorted[MOST_REPEATS];
+    if (n < LEAST_REPEATS)
+        return 0;
+    memcpy(sorted, values, (size_t)n * sizeof *values);
+    usual(sorted, n);
+    return sorted[3 * n / 4] - sorted[n / 4] < SMALL_SPREAD * sorted[n / 2];
+}
+
+static double measure_latency_s(struct pair *p, double share_s)
+{
+    double times[MOST_REPEATS];
+    int n = 0;
+    /* The first makes the connection. */
+    for (int i = 0; i < 3 && !p->dead; i++)
+        lead_step(p, STEP_PING, 0, NULL);
+    double end = MPI_Wtime() + share_s;
+    while (!p->dead && n < MOST_REPEATS && (n < LEAST_REPEATS || MPI_Wtime() < end))
+        times[n++] = lead_step(p, STEP_PING, 0, NULL) / 2;
+    return p->dead ? 0 : usual(times, n);
+}
+
+/* Seconds less the way that a step or its answer takes alone; never less than half of them. */
+static double transfer_s(double seconds, double latency_s)
+{
+    return seconds > 2 * latency_s ? seconds - latency_s : seconds / 2;
+}
+
+/* Let the message grow until it takes long enough, which warms up too, then repeat it.
+ * Gives the size; the rates are 0 for a dead pair. */
+static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_options *o, double latency_s,
+                           double gbps[2])
+{
+    double times[2][MOST_REPEATS];
+    double share_s = o->budget_s * RATE_SHARE;
+    double end = MPI_Wtime() + share_s;
+    size_t bytes = o->max_bytes < FIRST_BYTES ? o->max_bytes : FIRST_BYTES;
+    double back_s = 0;
+    lead_step(p, op, bytes, &back_s);
+    for (;;) {
+        double took_s = lead_step(p, op, bytes, &back_s);
+        if (p->dead || bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
+            break;
+        bytes = bytes * 2 > o->max_bytes ? o->max_bytes : bytes * 2;
+    }
+    int n = 0;
+    while (!p->dead && n < MOST_REPEATS && !settled(times[0], n) && (n < LEAST_REPEATS || MPI_Wtime() < end)) {
+        double took_s = lead_step(p, op, bytes, &back_s);
+        times[0][n] = transfer_s(took_s, latency_s);
+        times[1][n++] = transfer_s(back_s, latency_s);
+    }
+    for (int way = 0; way < 2; way++)
+        gbps[way] = p->dead || (way && op != STEP_BOTH) ? 0 : (double)bytes / 1e9 / usual(times[way], n);
+    return bytes;
+}
+
+struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads)
+{
+    struct pair p = {partner, o->stuck_s, 0};
+    struct link_rates found = {0};
+    double gbps[2];
+    if (!leads) {
+        follow_steps(&p);
+        found.dead = p.dead;
+        return found;
+    }
+    double latency_s = measure_latency_s(&p, o->budget_s * LATENCY_SHARE);
+    found.bytes = (double)measure_rate(&p, STEP_OUT, o, latency_s, gbps);
+    found.out_gbps = gbps[0];
+    measure_rate(&p, STEP_IN, o, latency_s, gbps);
+    found.in_gbps = gbps[0];
+    measure_rate(&p, STEP_BOTH, o, latency_s, gbps);
+    found.both_out_gbps = gbps[0];
+    found.both_in_gbps = gbps[1];
+    found.latency_us = latency_s * 1e6;
+    if (!p.dead)
+        lead_step(&p, STEP_STOP, 0, NULL);
+    return p.dead ? (struct link_rates){.dead = 1} : found;
+}

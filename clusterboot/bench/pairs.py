@@ -1,0 +1,135 @@
+"""collbench's all-pairs output, read line by line: whatever was cut off, the rows before it stay."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# Names of the C program's own lines, see collbench/pairs_conduct.c.
+_PROGRAM = re.compile(r"# clusterboot collbench (\S+): MPI, host memory; (.+)")
+_PLAN = re.compile(r"# All pairs test starting: (\d+) nodes, (\d+) pairs in (\d+) rounds, ")
+_NODE = re.compile(r"#  Node +(\d+) (?:(unreached)|Rank +(\d+) Pid +\d+ on +(\S+))")
+_ROUND = re.compile(r"# round (\d+)")
+_END = "# All pairs test concluded"
+_PAIR_WORDS = 8
+_MOST_NODES = 100_000
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One direction of one pair. Nodes are counted from 0, in the order that the run was given.
+
+    ``busbw_gbps`` is 10^9 bytes a second with this direction alone, ``both_gbps`` with both
+    at once; both are 0 for a dead pair, whose ``latency_us`` is ``None``.
+    """
+
+    round: int
+    sender: int
+    receiver: int
+    bytes: int
+    busbw_gbps: float
+    latency_us: float | None
+    both_gbps: float
+
+
+@dataclass(frozen=True)
+class RoundEnd:
+    """All rows of this round have come."""
+
+    round: int
+
+
+@dataclass(frozen=True)
+class PairsNode:
+    """A node of the run: its rank and host name, both ``None`` where it was not reached."""
+
+    node: int
+    rank: int | None
+    host: str | None
+
+
+@dataclass(frozen=True)
+class PairsLog:
+    """What an all-pairs run printed.
+
+    ``planned_rounds`` is ``None`` where not even the head is there; ``ended_rounds`` lists the
+    rounds that ended; ``concluded`` is true where the last line came.
+    """
+
+    version: str | None = None
+    mpi: str | None = None
+    planned_rounds: int | None = None
+    nodes: tuple[PairsNode, ...] = ()
+    rows: tuple[PairRow, ...] = ()
+    ended_rounds: tuple[int, ...] = ()
+    concluded: bool = False
+
+
+def parse_pairs(data: bytes) -> PairsLog:
+    """Read the output of an all-pairs run, whole or cut off anywhere.
+
+    A last line without its newline does not count: a figure that lost digits is still a figure.
+    """
+    text = data.decode("utf-8", "replace")
+    lines = text[: text.rfind("\n") + 1].split("\n")
+    said = [read_pairs_line(line) for line in lines]
+    program = _first(_PROGRAM, lines)
+    plan = _first(_PLAN, lines)
+    return PairsLog(
+        version=program[1] if program else None,
+        mpi=program[2].strip() if program else None,
+        planned_rounds=_whole(plan[3]) if plan else None,
+        nodes=tuple(each for each in said if isinstance(each, PairsNode)),
+        rows=tuple(each for each in said if isinstance(each, PairRow)),
+        ended_rounds=tuple(each.round for each in said if isinstance(each, RoundEnd)),
+        concluded=any(line.rstrip("\r") == _END for line in lines),
+    )
+
+
+def read_pairs_line(line: str) -> PairRow | RoundEnd | PairsNode | None:
+    """Read one line, with or without its newline; ``None`` for one that is nothing of these."""
+    line = line.rstrip("\r\n")
+    if line.startswith("pair "):
+        return _row(line.split())
+    node = _NODE.fullmatch(line)
+    if node:
+        rank = None if node[2] else _whole(node[3])
+        index = _whole(node[1])
+        return None if index is None else PairsNode(index, rank, node[4])
+    ended = _ROUND.fullmatch(line)
+    number = _whole(ended[1]) if ended else None
+    return None if number is None else RoundEnd(number)
+
+
+def _row(words: list[str]) -> PairRow | None:
+    if len(words) != _PAIR_WORDS:
+        return None
+    whole = [_whole(word) for word in words[1:5]]
+    rates = [_rate(word) for word in words[5:]]
+    if None in whole or None in rates:
+        return None
+    round_, sender, receiver, size = (number or 0 for number in whole)
+    busbw_gbps, latency_us, both_gbps = (rate or 0.0 for rate in rates)
+    if sender == receiver or max(sender, receiver) >= _MOST_NODES:
+        return None
+    alive = busbw_gbps > 0
+    return PairRow(round_, sender, receiver, size, busbw_gbps, latency_us if alive else None, both_gbps)
+
+
+def _whole(word: str) -> int | None:
+    # A number of thousands of digits is none of ours, and int() refuses it with an error.
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= 18 else None
+
+
+def _rate(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _first(pattern: re.Pattern[str], lines: Iterable[str]) -> re.Match[str] | None:
+    return next((found for found in map(pattern.match, lines) if found), None)

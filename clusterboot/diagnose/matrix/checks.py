@@ -1,0 +1,91 @@
+"""What makes rows of cells a matrix of pairs, whatever file they came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clusterboot.diagnose.matrix.records import PairMatrix, Rates
+from clusterboot.errors import UsageError
+from clusterboot.printable import one_line, printable
+
+MOST_NODES = 4096
+_LONGEST_NAME = 253
+# Far beyond any link and any wait, and far from where arithmetic ends.
+_MOST = 1e12
+_REMEDY = "give a matrix with a row and a column a node: JSON, CSV, or mpiGraph's output"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Cells as a file has them: numbers, or ``None`` for not measured; nothing is checked yet."""
+
+    nodes: Sequence[Any]
+    bandwidth_gbps: Sequence[Any]
+    latency_us: Sequence[Any] | None = None
+
+
+def bad(path: str, cause: str) -> UsageError:
+    """Make the error for a file that is no matrix."""
+    return UsageError(f"{path}: {cause}", remedy=_REMEDY)
+
+
+def matrix_of(path: str, rows: Rows) -> PairMatrix:
+    """Check rows and make a matrix of them; what stands on the diagonal does not count.
+
+    Errors: :class:`UsageError` that names the file, and the cell where one is at fault.
+    """
+    nodes = _names(path, rows.nodes)
+    bandwidth_gbps = _square(path, "bandwidth_gbps", rows.bandwidth_gbps, nodes)
+    latency_us = None
+    if rows.latency_us is not None:
+        latency_us = _square(path, "latency_us", rows.latency_us, nodes)
+    return PairMatrix(nodes, bandwidth_gbps, latency_us)
+
+
+def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:
+    if not 2 <= len(names) <= MOST_NODES:
+        raise bad(path, f"it names {len(names)} nodes, where 2 to {MOST_NODES} are read")
+    seen: set[str] = set()
+    for name in names:
+        if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME:
+            raise bad(path, f"{_shown(name)} is not a node's name")
+        if name != one_line(name, _LONGEST_NAME) or name != printable(name):
+            raise bad(path, f"the name {_shown(name)} has characters that cannot be shown")
+        if name in seen:
+            raise bad(path, f"the node {_shown(name)} stands in it twice")
+        seen.add(name)
+    return tuple(names)
+
+
+def _square(path: str, what: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Rates:
+    size = len(nodes)
+    if len(rows) != size:
+        raise bad(path, f"{what} has {len(rows)} rows for {size} nodes")
+    cells = np.full((size, size), np.nan)
+    for at, row in enumerate(rows):
+        if not isinstance(row, (list, tuple)) or len(row) != size:
+            count = f"{len(row)} cells" if isinstance(row, (list, tuple)) else "no cells"
+            raise bad(path, f"{what}: the row of {nodes[at]} has {count} for {size} nodes")
+        cells[at] = [_cell(path, what, value, nodes[at], nodes[to]) for to, value in enumerate(row)]
+    np.fill_diagonal(cells, np.nan)
+    return cells
+
+
+def _cell(path: str, what: str, value: Any, sender: str, receiver: str) -> float:
+    if value is None:
+        return math.nan
+    # True is a number to Python.
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST:
+        return float(value)
+    raise bad(
+        path, f"{what}: {_shown(value)} from {sender} to {receiver} is not a number from 0 to {_MOST:.0e}"
+    )
+
+
+def _shown(value: Any) -> str:
+    return one_line(repr(value), 60)

@@ -1,0 +1,40 @@
+"""A matrix and its findings as the machine formats have them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix, Rates
+
+
+def matrix_to_json(matrix: PairMatrix, inference: Inference) -> dict[str, Any]:
+    """Give the part of a document that is a matrix's: nodes, cells, findings, verdict, notes.
+
+    What was not measured is ``None``. ``where`` is there for groups alone.
+    """
+    return {
+        "nodes": list(matrix.nodes),
+        "bandwidth_gbps": _rows(matrix.bandwidth_gbps),
+        "latency_us": None if matrix.latency_us is None else _rows(matrix.latency_us),
+        "findings": [_finding(finding) for finding in inference.findings],
+        "verdict": inference.verdict,
+        "notes": list(inference.notes),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    where = {"where": finding.where} if finding.where else {}
+    return {
+        "kind": finding.kind,
+        "hosts": list(finding.hosts),
+        **where,
+        "direction": finding.direction,
+        "severity": finding.severity,
+        "evidence": finding.evidence,
+        "next_pairs": [list(pair) for pair in finding.next_pairs],
+    }
+
+
+def _rows(cells: Rates) -> list[list[float | None]]:
+    return [[None if math.isnan(cell) else cell for cell in row] for row in cells.tolist()]

@@ -1,0 +1,161 @@
+"""Faults put into records that the machine formats and people read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from clusterboot.diagnose.matrix.links import SlowPair
+from clusterboot.diagnose.matrix.picture import DEAD, Picture
+from clusterboot.diagnose.matrix.records import Direction, Finding, Flags, Pair
+from clusterboot.diagnose.matrix.sets import SlowSet
+from clusterboot.diagnose.matrix.units import Unit
+from clusterboot.diagnose.matrix.words import arrow, measured, names, verbs
+
+
+def node_finding(picture: Picture, unit: Unit, missing: Sequence[Pair]) -> Finding:
+    """Tell of a node that is slow with most partners.
+
+    Parameters: ``missing`` are the pairs without which it is not certain that it is the node.
+    """
+    (node,) = unit.members
+    cells = cells_of(picture, [node], unit.direction)
+    partners = int(np.count_nonzero(picture.seen[node]))
+    told = f"{names(picture.matrix, [node])} {verbs(unit.direction)} {measured(picture, cells)}"
+    evidence = f"{told}, median over {partners} partner{'s' if partners > 1 else ''}"
+    if missing:
+        evidence += "; whether it is the node or its partners, another one would tell"
+    elif unit.unmet:
+        evidence += "; whether it is alone or in a group with others that are as slow, their pair would tell"
+    return Finding(
+        "node",
+        _hosts(picture, [node]),
+        unit.direction,
+        severity(unit.drop),
+        evidence,
+        next_pairs=_named(picture, missing or unit.unmet),
+    )
+
+
+def hidden_finding(picture: Picture, hidden: Unit, group: Unit) -> Finding:
+    """Tell of a node that is slow inside a group that is slow across."""
+    cells = cells_of(picture, hidden.members, hidden.direction) & _within(picture, group.members)
+    told = f"{names(picture.matrix, hidden.members)} {verbs(hidden.direction)} {measured(picture, cells)}"
+    evidence = f"{told}, with the others of its group too"
+    return Finding("node", _hosts(picture, hidden.members), hidden.direction, severity(hidden.drop), evidence)
+
+
+def group_finding(picture: Picture, unit: Unit) -> Finding:
+    """Tell of nodes that are fine with each other and slow with the rest."""
+    members = sorted(unit.members)
+    inside = _within(picture, members)
+    across = cells_of(picture, members, unit.direction) & ~inside
+    rest = len(picture.matrix.nodes) - len(members)
+    evidence = (
+        f"{names(picture.matrix, members)}: {_across(unit.direction)} the other {rest} nodes "
+        f"{measured(picture, across)}; among themselves {measured(picture, inside)}"
+    )
+    return Finding(
+        "group",
+        _hosts(picture, members),
+        unit.direction,
+        severity(unit.drop),
+        evidence,
+        "across",
+        _named(picture, unit.unmet),
+    )
+
+
+def set_finding(picture: Picture, found: SlowSet) -> Finding:
+    """Tell of many slow pairs that are one: inside a set, or between two sets."""
+    members = list(found.members)
+    if found.where == "inside":
+        told = f"among themselves {measured(picture, _within(picture, members))}"
+    else:
+        cells = cells_of(picture, members, found.direction) & _between(picture, members, found.others)
+        others = names(picture.matrix, found.others)
+        told = f"{_across(found.direction)} {others} {measured(picture, cells)}"
+    evidence = f"{names(picture.matrix, members)}: {told}"
+    if len(members) + len(found.others) < len(picture.matrix.nodes):
+        evidence += "; with the other nodes they are fine"
+    return Finding(
+        "group", _hosts(picture, members), found.direction, severity(found.drop), evidence, found.where
+    )
+
+
+def link_finding(
+    picture: Picture, pair: SlowPair, open_: Sequence[int], next_pairs: Sequence[Pair]
+) -> Finding:
+    """Tell of a slow pair: a bad link, or one of its ends where the good ends are not known."""
+    one, other = pair.ends
+    cells = _between(picture, [one], [other]) & cells_of(picture, [one], pair.direction)
+    told = f"{arrow(picture.matrix, one, other, pair.direction)} gives {measured(picture, cells)}"
+    if not next_pairs:
+        evidence = f"{told}; {_both_fine(picture)}"
+    else:
+        clear = " or ".join(picture.matrix.nodes[end] for end in open_)
+        evidence = f"{told}; whether it is {clear} or the link between them, other partners would tell"
+    # A pair that is slow both ways, of which neither end is proven fine, is first of all two nodes.
+    as_nodes = len(open_) == 2 and pair.direction == "both" and bool(next_pairs)
+    return Finding(
+        "node" if as_nodes else "link",
+        _hosts(picture, pair.ends),
+        pair.direction,
+        severity(pair.drop),
+        evidence,
+        next_pairs=_named(picture, next_pairs),
+    )
+
+
+def unmeasured_finding(picture: Picture, node: int, next_pairs: Sequence[Pair]) -> Finding:
+    """Tell of a node that nothing is known of."""
+    name = picture.matrix.nodes[node]
+    evidence = f"{name} has no measurement with any other node"
+    return Finding("node", (name,), "both", None, evidence, next_pairs=_named(picture, next_pairs))
+
+
+def severity(drop: float) -> float:
+    """Give measured over expected for a logarithm, 0 for dead."""
+    return 0.0 if drop <= DEAD / 2 else round(math.exp(drop), 4)
+
+
+def _both_fine(picture: Picture) -> str:
+    return (
+        "there is no third node to compare with"
+        if len(picture.matrix.nodes) == 2
+        else ("both ends are fine with others")
+    )
+
+
+def _across(direction: Direction) -> str:
+    return {"out": "to", "in": "from", "both": "to and from"}[direction]
+
+
+def _hosts(picture: Picture, members: Iterable[int]) -> tuple[str, ...]:
+    return tuple(picture.matrix.nodes[node] for node in members)
+
+
+def _named(picture: Picture, pairs: Iterable[Pair]) -> tuple[tuple[str, str], ...]:
+    return tuple((picture.matrix.nodes[one], picture.matrix.nodes[other]) for one, other in pairs)
+
+
+def cells_of(picture: Picture, members: Sequence[int], direction: Direction) -> Flags:
+    """Choose what members send, receive, or both."""
+    cells = np.zeros(picture.seen.shape, dtype=bool)
+    if direction in ("out", "both"):
+        cells[list(members), :] = True
+    if direction in ("in", "both"):
+        cells[:, list(members)] = True
+    return cells
+
+
+def _within(picture: Picture, members: Sequence[int]) -> Flags:
+    return _between(picture, members, members)
+
+
+def _between(picture: Picture, some: Sequence[int], others: Sequence[int]) -> Flags:
+    cells = np.zeros(picture.seen.shape, dtype=bool)
+    cells[np.ix_(list(some), list(others))] = True
+    return np.asarray(cells | cells.T)

@@ -1,0 +1,151 @@
+"""The inference: from a matrix of pairs to findings and a verdict.
+
+In order: the tiers that the fabric is built of, the nodes that are slow with most of their
+partners, the sets of nodes that are slow together, and the pairs that remain. Each step
+looks only at what the earlier ones do not explain.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from clusterboot.diagnose.matrix.ambiguity import (
+    proof_of,
+    settle_link,
+    settle_node,
+    settle_unmeasured,
+    unsettled,
+)
+from clusterboot.diagnose.matrix.findings import (
+    cells_of,
+    group_finding,
+    hidden_finding,
+    link_finding,
+    node_finding,
+    set_finding,
+    unmeasured_finding,
+)
+from clusterboot.diagnose.matrix.links import SlowPair, find_links, too_many
+from clusterboot.diagnose.matrix.picture import DEAD, Picture, draw, only_dead
+from clusterboot.diagnose.matrix.records import Finding, Flags, Inference, MatrixVerdict, PairMatrix
+from clusterboot.diagnose.matrix.remarks import half_is_slow, remarks
+from clusterboot.diagnose.matrix.sets import find_sets
+from clusterboot.diagnose.matrix.suspects import Suspects, dead_nodes, explained, find_suspects
+from clusterboot.diagnose.matrix.units import Unit, find_units, hidden_units
+
+_KINDS = ("group", "node", "link")
+_UNDECIDED = "so many pairs are slow that none can be trusted as a reference"
+
+_NOISE = "nothing is far from the rest, for equal pairs differ by"
+
+
+def infer(matrix: PairMatrix) -> Inference:
+    """Name the nodes, links and groups that are at fault.
+
+    Parameters: the matrix, whole or partial.
+    Returns: the verdict and the findings, the worst first. ``ok`` means that nothing that was
+    measured is at fault; the notes say what was not measured or cannot be known.
+    """
+    picture = draw(matrix)
+    missing = _unmeasured(picture)
+    found = _explain(picture)
+    notes = remarks(picture)
+    if found is None:
+        dead = _explain_dead(picture)
+        verdict = _verdict((*dead, *missing))
+        verdict = "inconclusive" if verdict == "ok" else verdict
+        return Inference(verdict, _ordered((*dead, *missing)), (_UNDECIDED, *notes))
+    findings = _ordered((*found, *missing))
+    verdict = _verdict(findings)
+    if verdict == "ok" and picture.noise.is_too_much:
+        return Inference("inconclusive", findings, (f"{_NOISE} {picture.noise.spread:.0%}", *notes))
+    return Inference(verdict, findings, notes)
+
+
+def _explain(picture: Picture) -> tuple[Finding, ...] | None:
+    """Find the faults of a picture; ``None`` where they are too many to be any."""
+    suspects = find_suspects(picture.residuals, picture.noise)
+    if half_is_slow(picture) or 2 * np.count_nonzero(suspects.any) >= len(picture.matrix.nodes):
+        return None
+    covered, told = _units(picture, suspects)
+    links = find_links(picture.residuals, covered, picture.noise)
+    pairs = [*told, *_links(picture, links, suspects)]
+    alone = sum(finding.kind == "link" for finding in pairs)
+    return None if too_many(alone, picture.seen) else tuple(pairs)
+
+
+def _explain_dead(picture: Picture) -> tuple[Finding, ...]:
+    """Find what is dead, where what is slow cannot be known."""
+    dead = only_dead(picture)
+    if not (dead.residuals == DEAD).any():
+        return ()
+    suspects = dead_nodes(dead.residuals, DEAD)
+    covered, told = _units(dead, suspects)
+    return (*told, *_links(dead, find_links(dead.residuals, covered, dead.noise), suspects))
+
+
+def _units(picture: Picture, suspects: Suspects) -> tuple[Flags, list[Finding]]:
+    """Tell of the suspect nodes and groups, and give the cells that they answer for."""
+    units = find_units(picture.residuals, suspects, picture.noise)
+    covered = np.zeros(picture.seen.shape, dtype=bool)
+    for unit in units:
+        covered |= explained(suspects, np.array(unit.members))
+    told = [*_nodes(picture, units, suspects)]
+    for unit in units:
+        for hidden in hidden_units(unit, picture.residuals, picture.noise):
+            told.append(hidden_finding(picture, hidden, unit))
+            covered |= cells_of(picture, hidden.members, hidden.direction)
+    return covered, told
+
+
+def _nodes(picture: Picture, units: tuple[Unit, ...], suspects: Suspects) -> list[Finding]:
+    proof = proof_of(picture, suspects)
+    told = []
+    for unit in units:
+        if len(unit.members) > 1:
+            told.append(group_finding(picture, unit))
+        else:
+            missing = settle_node(unit.members[0], picture, suspects, proof)
+            told.append(node_finding(picture, unit, missing))
+    return told
+
+
+def _links(picture: Picture, links: tuple[SlowPair, ...], suspects: Suspects) -> list[Finding]:
+    sets = find_sets(links, picture.seen)
+    in_sets = {pair for each in sets for pair in each.pairs}
+    proof = proof_of(picture, suspects)
+    doubtful = unsettled(links, picture.seen)
+    told = [set_finding(picture, each) for each in sets]
+    for pair in links:
+        if pair not in in_sets:
+            told.append(link_finding(picture, pair, *settle_link(pair, proof, doubtful)))
+    return told
+
+
+def _unmeasured(picture: Picture) -> list[Finding]:
+    alone = np.flatnonzero(~picture.seen.any(axis=1))
+    if not alone.size:
+        return []
+    proof = proof_of(picture, find_suspects(picture.residuals, picture.noise))
+    return [unmeasured_finding(picture, int(node), settle_unmeasured(int(node), proof)) for node in alone]
+
+
+def _verdict(findings: tuple[Finding, ...]) -> MatrixVerdict:
+    if any(finding.severity is not None for finding in findings):
+        return "slow"
+    return "inconclusive" if findings else "ok"
+
+
+def _ordered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Put the worst first: what is certain before what is not, the wider fault before the narrower."""
+
+    def weight(finding: Finding) -> tuple[bool, bool, int, float, tuple[str, ...]]:
+        return (
+            finding.severity is None,
+            bool(finding.next_pairs),
+            _KINDS.index(finding.kind),
+            finding.severity or 0.0,
+            finding.hosts,
+        )
+
+    return tuple(sorted(findings, key=weight))

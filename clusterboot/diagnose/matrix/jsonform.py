@@ -1,0 +1,41 @@
+"""Matrices in JSON: ``nodes`` and ``bandwidth_gbps``, alone or in a whole result of a link map."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from clusterboot.diagnose.matrix.checks import Rows, bad
+
+
+def read_json(text: str, path: str) -> Rows:
+    """Read an object with ``nodes``, ``bandwidth_gbps`` and, where it has one, ``latency_us``.
+
+    Errors: :class:`UsageError` for what is no JSON, or no such object.
+    """
+    try:
+        document = json.loads(text, parse_constant=_refuse, object_pairs_hook=_without_doubles)
+    except RecursionError:
+        raise bad(path, "it is nested too deeply") from None
+    except ValueError as problem:
+        raise bad(path, f"it is not JSON: {problem}") from None
+    if not isinstance(document, dict):
+        raise bad(path, "it is not a JSON object with nodes and bandwidth_gbps")
+    for key in ("nodes", "bandwidth_gbps"):
+        if not isinstance(document.get(key), list):
+            raise bad(path, f"it has no list {key}")
+    latency = document.get("latency_us")
+    if latency is not None and not isinstance(latency, list):
+        raise bad(path, "latency_us is not a list of rows")
+    return Rows(document["nodes"], document["bandwidth_gbps"], latency)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found

@@ -1,0 +1,68 @@
+"""What a matrix cannot say, and the structure that was found in it and is no fault."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from clusterboot.diagnose.matrix.levels import coverage
+from clusterboot.diagnose.matrix.picture import Picture
+from clusterboot.diagnose.matrix.words import rate
+
+# Tiers that are nearer to each other than this (logarithm) may be chance.
+_FAR_APART = 0.3
+_FEW_PARTNERS = 3
+_SPARSE = 0.4
+
+
+def remarks(picture: Picture) -> tuple[str, ...]:
+    """List what a reader of the verdict should know."""
+    known = ~np.isnan(picture.residuals)
+    share = coverage(known)
+    found = []
+    if len(picture.matrix.nodes) == 2:
+        found.append("two nodes have no reference: only a dead link or unequal directions would show")
+    if 0 < share < 1:
+        pairs = int(np.count_nonzero(np.triu(picture.seen, 1)))
+        nodes = len(picture.matrix.nodes)
+        found.append(
+            f"{pairs} of {nodes * (nodes - 1) // 2} pairs were measured: "
+            "a bad link between two others would not show"
+        )
+    return (*found, *_tiers(picture))
+
+
+def half_is_slow(picture: Picture) -> bool:
+    """Tell whether slow pairs may be a tier as well as a fault: which, cannot be known.
+
+    The only fast set is no majority; or so few partners were met that no sets show.
+    """
+    few = picture.seen.sum(axis=1).mean() < _FEW_PARTNERS
+    sparse = coverage(picture.seen) < _SPARSE
+    for tier, slower in pairwise(picture.tiers):
+        if tier.level - slower.level < _FAR_APART:
+            continue
+        alone = len(tier.blocks) == 1 and len(tier.blocks[0]) < len(picture.matrix.nodes)
+        if alone or (few and sparse and not tier.blocks):
+            return True
+    return False
+
+
+def _tiers(picture: Picture) -> tuple[str, ...]:
+    if len(picture.tiers) < 2:
+        return ()
+    told = []
+    for tier in picture.tiers:
+        level = rate(float(np.exp(tier.level)))
+        sizes = sorted({len(block) for block in tier.blocks})
+        if sizes:
+            size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+            told.append(f"{level} inside {len(tier.blocks)} sets of {size}")
+        else:
+            told.append(f"{level} between the others" if told and "inside" in told[-1] else level)
+    found = [f"the fabric has tiers: {', '.join(told)}"]
+    sets = picture.tiers[-2].blocks
+    if len(sets) == 2 and len(sets[0]) != len(sets[1]):
+        found.append("two sets alone do not tell a slow uplink from two racks")
+    return tuple(found)

@@ -1,0 +1,103 @@
+"""Which pairs to measure, and in which order: whole tournaments, quick ones, and what is left open.
+
+A round is a set of pairs without a node in common, so that all of it runs at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from clusterboot.diagnose.matrix.infer import infer
+from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix
+
+Round = tuple[Pair, ...]
+
+# So many partners, or such a share of all, clear a good node although some of them are bad.
+_QUICK_PARTNERS = 6
+_QUICK_SHARE = 8
+
+
+def rounds(nodes: int) -> tuple[Round, ...]:
+    """Plan a tournament in which every pair meets once.
+
+    Returns: n-1 rounds of n/2 pairs for an even number of nodes; n rounds for an odd one, in
+    each of which another node has a bye. A pair names the lower index first.
+    Source: the circle method of round-robin tournaments.
+    """
+    return tuple(_round(nodes, index) for index in range(_count(nodes)))
+
+
+def quick_rounds(nodes: int, partners: int | None = None) -> tuple[Round, ...]:
+    """Choose few rounds of the tournament, far apart, so that each node meets several partners.
+
+    Neighbouring rounds pair a node with neighbours, which often share a switch.
+    """
+    count = _count(nodes)
+    wanted = max(_QUICK_PARTNERS, nodes // _QUICK_SHARE) if partners is None else partners
+    chosen = min(count, wanted + nodes % 2)
+    return tuple(_round(nodes, index * count // chosen) for index in range(chosen))
+
+
+def next_round(matrix: PairMatrix, inference: Inference | None = None) -> Round:
+    """Choose the pairs whose results would settle what a matrix leaves open.
+
+    Parameters: what was measured so far, and what follows from it where that is known.
+    Returns: unmeasured pairs without a node in common: those that findings ask for, then those
+    inside a group; empty where nothing is open that a pair could settle. Calling it again after
+    each round comes to an end.
+    """
+    found = infer(matrix) if inference is None else inference
+    at = {name: index for index, name in enumerate(matrix.nodes)}
+    wanted = [(at[one], at[other]) for finding in found.findings for one, other in finding.next_pairs]
+    if not wanted and found.verdict == "inconclusive":
+        return _widest_gap(matrix)
+    return _disjoint(_unmeasured(matrix, wanted or _inside_groups(found, at)))
+
+
+def _inside_groups(found: Inference, at: dict[str, int]) -> list[Pair]:
+    """Give all pairs among the nodes that are bad, where one finding is a group.
+
+    Who belongs to a group, and which of its nodes is slow by itself, shows inside it alone.
+    """
+    if not any(finding.kind == "group" for finding in found.findings):
+        return []
+    bad = {at[host] for finding in found.findings if finding.kind != "link" for host in finding.hosts}
+    return list(combinations(sorted(bad), 2)) if len(bad) * 2 < len(at) else []
+
+
+def _count(nodes: int) -> int:
+    return 0 if nodes < 2 else nodes - 1 + nodes % 2
+
+
+def _round(nodes: int, index: int) -> Round:
+    """Pair the nodes of one round: one stays, the others turn around a circle."""
+    seats = nodes + nodes % 2
+    turning = seats - 1
+    pairs = [(index, turning)]
+    pairs += [((index + step) % turning, (index - step) % turning) for step in range(1, seats // 2)]
+    # With an odd number the last seat is empty: who sits opposite has a bye.
+    return tuple(sorted((min(pair), max(pair)) for pair in pairs if max(pair) < nodes))
+
+
+def _unmeasured(matrix: PairMatrix, pairs: Iterable[Pair]) -> list[Pair]:
+    rates = matrix.bandwidth_gbps
+    return [pair for pair in dict.fromkeys(pairs) if np.isnan(rates[pair]) or np.isnan(rates[pair[::-1]])]
+
+
+def _disjoint(pairs: Sequence[Pair]) -> Round:
+    busy: set[int] = set()
+    chosen = []
+    for pair in pairs:
+        if not busy & set(pair):
+            busy |= set(pair)
+            chosen.append(pair)
+    return tuple(sorted(chosen))
+
+
+def _widest_gap(matrix: PairMatrix) -> Round:
+    """Give the tournament's round of which most is not measured yet."""
+    left = [_disjoint(_unmeasured(matrix, each)) for each in rounds(len(matrix.nodes))]
+    return max(left, key=len, default=())

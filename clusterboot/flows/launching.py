@@ -1,0 +1,137 @@
+"""What every launch has in common: nodes that can take part, and the run described for their MPI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clusterboot import hostfiles
+from clusterboot.errors import PartialError, ValidationError
+from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.preflight import agree_on_mpi, require_keys
+from clusterboot.flows.proof import launch_host, prove, seek_start
+from clusterboot.flows.survey import survey
+from clusterboot.flows.visit import Visit
+from clusterboot.hostfiles import AddressPlan, Slot
+from clusterboot.launch.names import new_run_id, run_folder
+from clusterboot.launch.spec import RunSpec
+
+_DIALECTS = {
+    "openmpi": hostfiles.render_openmpi,
+    "mpich": hostfiles.render_mpich,
+    "mvapich": hostfiles.render_mpich,
+    "intelmpi": hostfiles.render_intelmpi,
+}
+_NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "mvapich": "MVAPICH", "intelmpi": "Intel MPI"}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A cluster that can be launched on: its facts and addresses, the MPI, and the node to start from."""
+
+    facts: Mapping[str, NodeFacts]
+    addresses: AddressPlan
+    mpi: Mpi
+    start: str
+
+    @property
+    def ip(self) -> dict[str, str]:
+        """Each host's address on the interconnect."""
+        return {entry.host: entry.ip for entry in self.addresses.addresses}
+
+    @property
+    def mpi_name(self) -> str:
+        """The MPI for people: ``Open MPI 4.1.4``."""
+        return f"{_NAMES[self.mpi.kind]} {self.mpi.version}"
+
+
+def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> Ready | None:
+    """Find out which nodes can take part in a launch; the others are put out.
+
+    Parameters: the node to launch from where one is asked for; with ``seek`` a few others are
+    tried where that one does not reach all nodes.
+    Returns: ``None`` where no node is left before a launch could be thought of.
+    Errors: :class:`ValidationError` where there are nodes, and none to launch from.
+    """
+    surveyed = survey(visit, make_key=False)
+    require_keys(visit, surveyed)
+    facts = {name: answer.facts for name, answer in surveyed.items()}
+    if not visit.good:
+        return None
+    addresses = hostfiles.choose_addresses(visit.good, facts, visit.cluster.network)
+    for excluded in addresses.excluded:
+        visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
+    mpi = agree_on_mpi(visit, facts)
+    wanted = launch_from or visit.cluster.options.launch_from
+    if seek:
+        wanted, proven = seek_start(visit, facts, addresses, wanted)
+        if proven:
+            return Ready(facts, addresses, mpi, wanted)
+    start, failures = prove(visit, facts, addresses, "launch", wanted)
+    if start is None:
+        first = failures[0] if failures else None
+        raise ValidationError(
+            f"no node can be launched from: {first.reason if first else 'none is left'}",
+            host=first.target if first else None,
+            stage="launch",
+            remedy=first.remedy if first else "run bootstrap",
+        )
+    start = launch_host(visit.good, facts, wanted)
+    return Ready(facts, addresses, mpi, start)
+
+
+def hostfile_text(ready: Ready, slots: Sequence[Slot]) -> str:
+    """Write the hostfile in the dialect of the MPI that is to read it."""
+    return _DIALECTS[ready.mpi.kind](slots)
+
+
+def run_spec(
+    visit: Visit,
+    ready: Ready,
+    slots: Sequence[Slot],
+    program: tuple[str, ...],
+    *,
+    gpu: bool = False,
+    run_id: str | None = None,
+) -> RunSpec:
+    """Describe one run of a program on ``slots``.
+
+    Parameters: ``program`` is the command of every rank; ``gpu`` is true where it uses NCCL;
+    ``run_id`` is the run's name where the program has to know it.
+    """
+    cluster = visit.cluster
+    good = {slot.host for slot in slots}
+    chosen = [entry for entry in ready.addresses.addresses if entry.host in good]
+    run_id = run_id or new_run_id()
+    rdma = any(port.state == "ACTIVE" for name in good for port in ready.facts[name].rdma_ports)
+    return RunSpec(
+        mpi=ready.mpi,
+        run_id=run_id,
+        hostfile=f"{run_folder(cluster.name, run_id)}/hostfile",
+        ranks=sum(slot.slots for slot in slots),
+        ranks_per_node=max(slot.slots for slot in slots),
+        program=program,
+        env=cluster.env,
+        network=ready.addresses.network,
+        interfaces=tuple(dict.fromkeys(entry.interface for entry in chosen)),
+        launch_address=ready.ip[ready.start],
+        gpu=gpu,
+        ib_hca=cluster.options.nccl.ib_hca,
+        tcp_only=not gpu and not rdma,
+        oversubscribed=_oversubscribed(ready.facts, slots),
+        as_root=ready.facts[ready.start].user == "root",
+        prefix=cluster.options.mpi.prefix,
+        extra_args=cluster.options.mpi.args,
+    )
+
+
+def _oversubscribed(facts: Mapping[str, NodeFacts], slots: Sequence[Slot]) -> bool:
+    """Tell whether ranks outnumber cores, on a node or on one kernel that poses as several."""
+    ranks: dict[str, int] = {}
+    cpus: dict[str, int] = {}
+    for slot in slots:
+        node = facts[slot.host]
+        kernel = node.boot_id or slot.host
+        ranks[kernel] = ranks.get(kernel, 0) + slot.slots
+        cpus[kernel] = node.cpus
+    return any(ranks[kernel] > cpus[kernel] for kernel in ranks)

@@ -1,0 +1,129 @@
+"""One launch of a link map: its rows enter the matrix as they come, and are saved round by round."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clusterboot.bench.pairs import PairRow, RoundEnd, read_pairs_line
+from clusterboot.bench.pairs_options import cost, pairs_argv, schedule_text
+from clusterboot.diagnose.verdict import RunEnd
+from clusterboot.errors import ExitCode
+from clusterboot.flows.context import Context
+from clusterboot.flows.execution import Launch, LineLog, execute
+from clusterboot.flows.launching import Ready, hostfile_text, run_spec
+from clusterboot.flows.link_plan import LinkPlan
+from clusterboot.flows.link_state import LinkState, Taking
+from clusterboot.flows.results import save
+from clusterboot.flows.visit import Visit
+from clusterboot.hostfiles import Slot
+from clusterboot.launch.names import new_run_id, run_folder
+from clusterboot.report.document import document, render
+
+# Below the ports that systems give out by themselves, above those of well-known services.
+_FIRST_PORT, _PORTS = 20000, 12000
+# A large matrix is a large document: saving it may take this share of the time.
+_SAVING_SHARE = 0.1
+_TOLD_ROUNDS = 20
+# Beyond the estimate, for nodes that are slow to start, and for dead pairs, which wait.
+_LATE_S = 60
+_LATE_FACTOR = 3
+
+
+@dataclass(frozen=True)
+class LinkRun:
+    """What all launches of one map share. ``program`` is the benchmark's path, from a home directory."""
+
+    context: Context
+    visit: Visit
+    ready: Ready
+    state: LinkState
+    program: str
+    folder: Path
+
+    def launch(self, plan: LinkPlan, slots: Sequence[Slot]) -> tuple[RunEnd, int]:
+        """Measure the rounds of a plan, whose nodes are ``slots`` in their order.
+
+        Returns: how the launch ended, and how many of its rounds did.
+        """
+        state, run_id = self.state, new_run_id()
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        schedule = f"{run_folder(self.visit.cluster.name, run_id)}/rounds"
+        words = pairs_argv(plan.options, schedule, [slot.ip for slot in slots], port)
+        spec = run_spec(self.visit, self.ready, slots, (f"./{self.program}", *words), run_id=run_id)
+        timeout_s = int(_LATE_FACTOR * cost(plan.rounds, plan.options).time_s) + _LATE_S
+        launch = Launch(
+            spec,
+            hostfile_text(self.ready, slots),
+            timeout_s + int(plan.options.stuck_s * len(plan.rounds)),
+            {"rounds": schedule_text(plan.rounds)},
+        )
+        state.launches += 1
+        follower = _Follower(self, plan, [state.nodes.index(slot.host) for slot in slots])
+        end = execute(self.visit, self.ready.start, launch, LineLog(self.folder / "run.log", follower.take))
+        return end, follower.rounds
+
+    def save(self) -> None:
+        """Write what is known so far, as a result that an interrupted run leaves behind."""
+        save(self.folder, render(self._document()))
+
+    def _document(self) -> Mapping[str, Any]:
+        context = self.context
+        return document(
+            "link-map",
+            cluster=context.cluster.name,
+            started=context.started,
+            duration_s=time.time() - context.started_s,
+            exit_code=ExitCode.VALIDATION,
+            hosts=self.visit.ledger.rows,
+            more={**self.state.to_json(self.state.inference()), "verdict": "inconclusive"},
+        )
+
+
+class _Follower:
+    """The taker of a launch's output lines."""
+
+    def __init__(self, run: LinkRun, plan: LinkPlan, order: Sequence[int]) -> None:
+        self._run = run
+        self._plan = plan
+        self._order = order
+        self._first_solo = len(plan.rounds) - plan.solo_rounds
+        self._rows: list[PairRow] = []
+        self._free_at_s = 0.0
+        self.rounds = 0
+
+    def take(self, line: str) -> None:
+        """Take one line of output."""
+        said = read_pairs_line(line)
+        if isinstance(said, PairRow):
+            self._rows.append(said)
+        elif isinstance(said, RoundEnd):
+            self._end_round(said.round)
+
+    def _end_round(self, number: int) -> None:
+        how: Taking = "again" if self._plan.again else "solo" if number >= self._first_solo else "first"
+        for row in self._rows:
+            self._run.state.take(row, self._order, how)
+        self.rounds += 1
+        self._run.state.rounds += how == "first"
+        self._tell(number)
+        self._rows = []
+        began_s = time.monotonic()
+        if began_s >= self._free_at_s:
+            self._run.save()
+            ended_s = time.monotonic()
+            self._free_at_s = ended_s + (ended_s - began_s) / _SAVING_SHARE
+
+    def _tell(self, number: int) -> None:
+        count = len(self._plan.rounds)
+        if number % max(1, count // _TOLD_ROUNDS) and number + 1 != count:
+            return
+        rates = sorted(row.busbw_gbps for row in self._rows)
+        middle = f", {rates[len(rates) // 2]:.3g} GB/s in the middle" if rates else ""
+        dead = sum(rate == 0 for rate in rates) // 2
+        told = f", {dead} dead" if dead else ""
+        self._run.context.events.note(f"round {number + 1} of {count}: {len(rates) // 2} pairs{middle}{told}")

@@ -1,0 +1,171 @@
+"""Faults of logging in: of sshd's settings, of host keys, of the account's shell and home."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import UsageError
+from . import files, sshd
+from .enter import machine_of
+from .kinds import FaultKind
+from .records import UID, USER, Fault, Lab, LabNode
+
+# What stands before the lab's own settings; of a keyword that comes twice, sshd takes the first.
+_SETTINGS = {
+    "big-banner": "Banner /etc/ssh/banner",
+    "few-tries": "MaxAuthTries 3",
+    "force-command": "ForceCommand /bin/echo this account runs one command only",
+    "key-refused": "AuthorizedKeysFile none",
+    "keys-elsewhere": "AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u",
+    "max-sessions": "MaxSessions 1",
+    "max-startups": "MaxStartups 1:100:1",
+    "no-forwarding": "AllowTcpForwarding no",
+    "no-sessions": "MaxSessions 0",
+}
+# As much as there may be: the two halves of sshd exchange 256 KiB at most, monitor_wrap.c.
+_BANNER_BYTES = 250_000
+
+_START_UP = {
+    "exiting-shell": "exit 7\n",
+    "noisy-shell": "head -c 1000000 /dev/zero | tr '\\0' x\nprintf '\\033]0;owned\\007' >&2\n",
+}
+_SHELLS = {"csh": "tcsh", "fish": "fish", "nologin-shell": "nologin"}
+
+# A small disk laid over the home, with the home's files on it and no room left.
+_FILL_HOME = """\
+set -e
+size=$(( $(du -sk "$1" | cut -f1) + 64 ))
+mkdir -p /run/lab/full
+mount -t tmpfs -o "size=${size}k,mode=750,uid=$2,gid=$2" tmpfs /run/lab/full
+cp -a "$1/." /run/lab/full/
+chown "$2:$2" /run/lab/full
+dd if=/dev/zero of=/run/lab/full/.filler bs=4k 2>/dev/null || true
+mount --move /run/lab/full "$1"
+"""
+_EMPTY_HOME = 'umount -l "$1"'
+_HOME = f"/home/{USER}"
+
+
+def _etc_ssh(lab: Lab, node: LabNode) -> Path:
+    return lab.folder / node.name / "etc" / "ssh"
+
+
+def _configure(lab: Lab, fault: Fault) -> Fault:
+    """Write sshd's settings as the lab's list of faults has them, and have them read."""
+    node = machine_of(lab, fault.node)
+    lines = [_SETTINGS[f.kind] for f in lab.faults if f.node == node.name and f.kind in _SETTINGS]
+    banner = _etc_ssh(lab, node) / "banner"
+    if _SETTINGS["big-banner"] in lines:
+        banner.write_text("Authorised users only.\n" * (_BANNER_BYTES // 23), encoding="ascii")
+    else:
+        banner.unlink(missing_ok=True)
+    path = _etc_ssh(lab, node) / "sshd_config"
+    path.write_text("".join(f"{line}\n" for line in lines) + files.sshd_config(), encoding="utf-8")
+    sshd.restart(node)
+    return fault
+
+
+def _configure_back(lab: Lab, fault: Fault) -> None:
+    _configure(lab, fault)
+
+
+def _change_host_keys(lab: Lab, fault: Fault) -> Fault:
+    node = machine_of(lab, fault.node)
+    folder = _etc_ssh(lab, node)
+    for path in sorted(folder.glob("ssh_host_*")):
+        path.rename(path.with_name(path.name + ".was"))
+    files.write_host_keys(folder, node.name, files.new_host_keys())
+    sshd.restart(node)
+    return fault
+
+
+def _restore_host_keys(lab: Lab, fault: Fault) -> None:
+    node = machine_of(lab, fault.node)
+    for path in sorted(_etc_ssh(lab, node).glob("ssh_host_*.was")):
+        path.replace(path.with_name(path.name.removesuffix(".was")))
+    sshd.restart(node)
+
+
+def _spoil_start_up(lab: Lab, fault: Fault) -> Fault:
+    path = lab.home(fault.node) / ".bashrc"
+    if path.exists():
+        path.rename(path.with_name(f".bashrc.before-{fault.kind}"))
+    path.write_text(_START_UP[fault.kind], encoding="ascii")
+    os.chown(path, UID, UID)
+    return fault
+
+
+def _restore_start_up(lab: Lab, fault: Fault) -> None:
+    path = lab.home(fault.node) / ".bashrc"
+    before = path.with_name(f".bashrc.before-{fault.kind}")
+    path.unlink(missing_ok=True)
+    if before.exists():
+        before.rename(path)
+
+
+def _change_shell(lab: Lab, fault: Fault) -> Fault:
+    name = _SHELLS[fault.kind]
+    path = shutil.which(name, path="/bin:/usr/bin:/usr/sbin:/sbin")
+    if path is None:
+        raise UsageError(f"{name} is not installed here", remedy=f"install it with: apt-get install {name}")
+    _set_shell(machine_of(lab, fault.node), path)
+    return fault
+
+
+def _restore_shell(lab: Lab, fault: Fault) -> None:
+    _set_shell(machine_of(lab, fault.node), files.login_shell())
+
+
+def _set_shell(node: LabNode, path: str) -> None:
+    sshd.checked(node, ["sed", "-i", rf"s|^\({USER}:.*\):[^:]*$|\1:{path}|", "/etc/passwd"])
+
+
+def _close_logins(lab: Lab, fault: Fault) -> Fault:
+    sshd.checked(machine_of(lab, fault.node), ["tee", "/etc/nologin"], "down for maintenance until noon\n")
+    return fault
+
+
+def _open_logins(lab: Lab, fault: Fault) -> None:
+    sshd.checked(machine_of(lab, fault.node), ["rm", "-f", "/etc/nologin"])
+
+
+def _in_home(script: str) -> Callable[[Lab, Fault], None]:
+    def run(lab: Lab, fault: Fault) -> None:
+        sshd.checked(machine_of(lab, fault.node), ["sh", "-c", script, "sh", _HOME, str(UID)])
+
+    return run
+
+
+def _fill_disk(lab: Lab, fault: Fault) -> Fault:
+    _in_home(_FILL_HOME)(lab, fault)
+    return fault
+
+
+def _setting(kind: str, summary: str) -> tuple[str, FaultKind]:
+    return kind, FaultKind(f"{summary}: {_SETTINGS[kind]}", _configure, _configure_back)
+
+
+LOGIN_FAULTS = dict(
+    [
+        ("changed-host-key", FaultKind("has other host keys", _change_host_keys, _restore_host_keys)),
+        ("csh", FaultKind("the user's login shell is tcsh", _change_shell, _restore_shell)),
+        ("disk-full", FaultKind("no room in the user's home", _fill_disk, _in_home(_EMPTY_HOME))),
+        ("exiting-shell", FaultKind("the user's .bashrc exits", _spoil_start_up, _restore_start_up)),
+        ("fish", FaultKind("the user's login shell is fish", _change_shell, _restore_shell)),
+        ("nologin", FaultKind("/etc/nologin is there", _close_logins, _open_logins)),
+        ("nologin-shell", FaultKind("the user's login shell is nologin", _change_shell, _restore_shell)),
+        ("noisy-shell", FaultKind("the user's .bashrc prints 1 MB", _spoil_start_up, _restore_start_up)),
+        _setting("big-banner", "a banner of 250 kB"),
+        _setting("few-tries", "hangs up after three keys"),
+        _setting("force-command", "runs another command than was asked"),
+        _setting("key-refused", "takes no key"),
+        _setting("keys-elsewhere", "looks for keys in another place"),
+        _setting("max-sessions", "one session a connection"),
+        _setting("max-startups", "one login at a time"),
+        _setting("no-forwarding", "forwards nothing"),
+        _setting("no-sessions", "no session at all"),
+    ]
+)

@@ -1,0 +1,147 @@
+"""A matrix of pairs for people: what is wrong first, then a heat map that fits a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.text import Text
+
+from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix
+from clusterboot.printable import one_line
+from clusterboot.report.cluster import show_summary
+from clusterboot.report.folding import fold
+
+# Two characters a cell and 15 for a row's name: 79 columns.
+_MOST_CELLS = 32
+_NAME = 10
+_LEGEND = "X dead, . not measured"
+# The usual fastest pair: a single one above it moves no colour.
+_FULL_QUANTILE = 0.98
+_VERDICTS = {"ok": "bold green", "inconclusive": "bold yellow", "slow": "bold red"}
+_COLOURS = ((0.2, "white on red3"), (0.5, "black on dark_orange"), (0.8, "black on yellow3"))
+_FAST = "black on green3"
+
+Cells = NDArray[np.float64]
+
+
+def show_matrix(to: Console, title: str, matrix: PairMatrix, inference: Inference) -> None:
+    """Print a matrix's verdict, its findings, what else to know, the heat map, and what to run next."""
+    count = len(inference.findings)
+    told = f"{count} finding{'s' if count != 1 else ''}" if count else "nothing is at fault"
+    if not count and inference.verdict != "ok":
+        told = "nothing can be concluded"
+    to.print(Text(one_line(title, 300), style="bold"), soft_wrap=True)
+    to.print(
+        Text.assemble(
+            (inference.verdict, _VERDICTS[inference.verdict]), f" {len(matrix.nodes)} nodes: {told}"
+        ),
+        soft_wrap=True,
+    )
+    for finding in inference.findings:
+        to.print(_finding(finding), soft_wrap=True)
+    for note in inference.notes:
+        to.print(Text(f"  note: {one_line(note, 300)}", style="dim"), soft_wrap=True)
+    for line in heat_map(matrix):
+        to.print(line, soft_wrap=True)
+    show_summary(to, [], next_command(inference))
+
+
+def heat_map(matrix: PairMatrix) -> list[Text]:
+    """Draw the matrix, a row a sender, a column a receiver, in at most 80 columns.
+
+    A cell is the bandwidth in tenths of the fastest. Beyond 32 nodes a cell stands for
+    several pairs, and shows the slowest of them.
+    """
+    known = matrix.bandwidth_gbps[~np.isnan(matrix.bandwidth_gbps)]
+    full = float(np.quantile(known, _FULL_QUANTILE)) if known.size else 0.0
+    step = -(-len(matrix.nodes) // _MOST_CELLS)
+    cells = _folded(matrix.bandwidth_gbps, step)
+    heads = _heads(len(cells))
+    lines = [Text(f"{'':15}{line}", style="dim") for line in heads]
+    for at, row in enumerate(cells):
+        names = matrix.nodes[at * step : (at + 1) * step]
+        line = Text(f"{at + 1:>4} {_name(names)}")
+        for to, value in enumerate(row):
+            line.append_text(_cell(float(value), full, is_self=at == to and step == 1))
+        lines.append(line)
+    if step > 1:
+        lines.append(
+            Text(f"a cell is the slowest of the pairs of {step} nodes with {step} others", style="dim")
+        )
+    lines.append(Text(f"row sends, column receives; tenths of {full:.3g} GB/s, {_LEGEND}", style="dim"))
+    return lines
+
+
+def next_command(inference: Inference) -> str | None:
+    """Say what to run next: what settles an open finding, else a benchmark without the bad nodes."""
+    open_ = [host for finding in inference.findings for pair in finding.next_pairs for host in pair]
+    if open_:
+        return f"invoke link-map --hosts {fold(dict.fromkeys(open_))}"
+    if inference.verdict == "inconclusive":
+        return "invoke link-map"
+    bad = [host for finding in inference.findings if finding.kind == "node" for host in finding.hosts]
+    return f"invoke nccl-test --exclude {fold(dict.fromkeys(bad))}" if bad else None
+
+
+def _finding(finding: Finding) -> Text:
+    what = f"{finding.kind} {finding.where}" if finding.where else finding.kind
+    hosts = " or ".join(finding.hosts) if finding.next_pairs else fold(finding.hosts)
+    if finding.kind == "link":
+        sign = {"out": " -> ", "in": " <- ", "both": " <-> "}[finding.direction]
+        hosts = sign.join(finding.hosts)
+    severity = "not measured" if finding.severity is None else _percent(finding.severity)
+    style = "yellow" if finding.next_pairs or finding.severity is None else "red"
+    line = Text.assemble(
+        "  ", (what, style), " ", (one_line(hosts, 200), "bold"), f" {finding.direction}: {severity}; "
+    )
+    line.append(one_line(finding.evidence, 400))
+    if finding.next_pairs:
+        pairs = ", ".join("-".join(pair) for pair in finding.next_pairs)
+        line.append(f"; not certain, measure {one_line(pairs, 200)}", style="dim")
+    return line
+
+
+def _percent(severity: float) -> str:
+    return "dead" if severity == 0 else f"{severity:.0%} of the expected"
+
+
+def _folded(cells: Cells, step: int) -> Cells:
+    """Put ``step`` rows and columns into one cell each: the slowest of its pairs."""
+    if step == 1:
+        return cells
+    size = -(-len(cells) // step)
+    padded = np.full((size * step, size * step), np.nan)
+    padded[: len(cells), : len(cells)] = cells
+    parts = padded.reshape(size, step, size, step)
+    slowest = np.where(np.isnan(parts), np.inf, parts).min(axis=(1, 3))
+    return np.where(np.isinf(slowest), np.nan, slowest)
+
+
+def _heads(columns: int) -> list[str]:
+    """Number the columns: tens above, ones below."""
+    ones = "".join(f" {(at + 1) % 10}" for at in range(columns))
+    tens = "".join(f" {(at + 1) // 10 or ' '}" for at in range(columns))
+    return [tens, ones] if columns >= 10 else [ones]
+
+
+def _name(names: Sequence[str]) -> str:
+    name = one_line(names[0] if len(names) == 1 else fold(names), 300)
+    # Some characters are two columns wide.
+    return set_cell_size(name if cell_len(name) <= _NAME else set_cell_size(name, _NAME - 1) + "…", _NAME)
+
+
+def _cell(value: float, full: float, *, is_self: bool) -> Text:
+    if is_self:
+        return Text("  ")
+    if math.isnan(value):
+        return Text(" .", style="dim")
+    if value == 0:
+        return Text(" X", style="bold white on red")
+    share = value / full if full else 1.0
+    style = next((style for limit, style in _COLOURS if share < limit), _FAST)
+    return Text(f" {min(9, int(share * 10))}", style=style)

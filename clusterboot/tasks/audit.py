@@ -1,0 +1,57 @@
+"""The task on the audit log: whether it is still what was written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from clusterboot.errors import ExitCode, UsageError
+from clusterboot.report.cluster import show_summary
+from clusterboot.tasks.command import Outcome, Session, command
+from clusterboot.tasks.options import next_command, running_lab
+
+
+@command(
+    "audit",
+    cluster="the cluster file; the word lab means the running lab",
+    log="an audit log's path, in place of the cluster's own",
+    verify="check that no line of it was edited, taken out or moved",
+)
+def audit(session: Session, cluster: str = "", log: str = "", verify: bool = False) -> Outcome:
+    """Show where the audit log of a cluster is, and check it."""
+    from clusterboot.connect.audit import verify as check
+
+    path = Path(log) if log else _log_of(session, cluster)
+    if not verify:
+        if not path.exists():
+            raise UsageError(f"there is no audit log at {path}", remedy="nothing was done there yet")
+        where = f"The audit log is {path}"
+        return Outcome(
+            more={"log": path},
+            show=lambda to: show_summary(to, [where], next_command("audit --verify", cluster)),
+        )
+    verdict = check(path)
+    flaws = [{"line": flaw.line, "cause": flaw.cause} for flaw in verdict.flaws]
+
+    def show(to: Console) -> None:
+        for flaw in verdict.flaws:
+            to.print(Text(f"line {flaw.line} {flaw.cause}", style="red"), soft_wrap=True)
+        state = f"{len(verdict.flaws)} flaws" if verdict.flaws else "whole"
+        lines = [f"{path}: {verdict.entries} entries, {state}", f"Last line's SHA-256: {verdict.last_hash}"]
+        show_summary(to, lines, None)
+
+    code = ExitCode.VALIDATION if verdict.flaws else ExitCode.OK
+    more = {"log": path, "entries": verdict.entries, "last_hash": verdict.last_hash, "flaws": flaws}
+    return Outcome(code, more=more, show=show)
+
+
+def _log_of(session: Session, cluster: str) -> Path:
+    from clusterboot.config.loader import load
+    from clusterboot.config.places import find, state_dir
+
+    path = find(cluster or None, cwd=Path.cwd(), environ=os.environ, running_lab=running_lab())
+    session.cluster = load(path).name
+    return state_dir(session.cluster, os.environ) / "audit.jsonl"

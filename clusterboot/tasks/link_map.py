@@ -1,0 +1,104 @@
+"""The task on links: every pair measured, the bad node, link or group named.
+
+What it needs is imported when it runs: it would slow the start of all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from rich.console import Console
+
+from clusterboot.tasks.command import Outcome, Session, command
+from clusterboot.tasks.options import SHARED, choice, context, next_command, number
+
+if TYPE_CHECKING:
+    from clusterboot.flows.link_map import LinkMapped
+    from clusterboot.flows.link_plan import MapMode
+
+_MODES = ("adaptive", "quick", "full")
+
+
+@command(
+    "link-map",
+    shared=SHARED,
+    mode="adaptive, quick or full (default adaptive: quick, and then what settles it)",
+    budget="seconds that the measuring may take",
+    e="largest message (default 4M)",
+    resume="an earlier result.json: only what it lacks is measured",
+    launch_from="the node to launch from (default the first that reaches all others)",
+)
+def link_map_task(  # noqa: PLR0917  # invoke passes them by name
+    session: Session,
+    shared: Mapping[str, Any],
+    mode: str = "adaptive",
+    budget: str = "",
+    e: str = "4M",
+    resume: str = "",
+    launch_from: str = "",
+) -> Outcome:
+    """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
+    from clusterboot.bench.pairs_options import PairsOptions
+    from clusterboot.errors import UsageError
+    from clusterboot.flows.link_map import LinkMapOptions, link_map
+    from clusterboot.flows.results import save
+    from clusterboot.units import parse_size
+
+    choice("--mode", mode, _MODES)
+    try:
+        largest_bytes = parse_size(e)
+    except ValueError as error:
+        raise UsageError(f"-e: {error}") from None
+    budget_s = number("--budget", budget)
+    at = context(session, shared)
+    names = [host.name for host in at.cluster.hosts]
+    if launch_from and launch_from not in names:
+        raise UsageError(
+            f"--launch-from {launch_from}: no such host", remedy=f"name one of the cluster's, as {names[0]}"
+        )
+    options = LinkMapOptions(
+        cast("MapMode", mode),
+        PairsOptions(max_bytes=largest_bytes),
+        budget_s,
+        Path(resume) if resume else None,
+        launch_from or None,
+    )
+    result = link_map(at, options)
+    folder = result.folder
+    return Outcome(
+        result.exit_code,
+        result.hosts,
+        _document(result, mode),
+        partial(_show, result=result, before=next_command("bootstrap", shared["cluster"])),
+        save=(lambda text: save(folder, text)) if folder else None,
+    )
+
+
+def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
+    return {
+        **result.state.to_json(result.inference),
+        "mode": mode,
+        "what": result.what,
+        "cost": result.cost,
+        "backend": "mpi",
+        "mpi": result.mpi,
+        "launch_host": result.launch_host,
+        "files": list(result.files),
+        "folder": result.folder,
+    }
+
+
+def _show(to: Console, result: LinkMapped, before: str) -> None:
+    from clusterboot.report.cluster import show_failures, show_summary
+    from clusterboot.report.matrix import show_matrix
+
+    show_failures(to, result.hosts)
+    if result.folder is None:
+        show_summary(to, ["Nothing was measured"], before if not result.cost else None)
+        return
+    to.print()
+    show_matrix(to, "Link map", result.state.matrix, result.inference)
+    show_summary(to, [f"Ran: {result.what}, from {result.launch_host}", f"Saved: {result.folder}/"], None)

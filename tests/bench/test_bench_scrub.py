@@ -1,0 +1,98 @@
+"""Secrets go, everything else stays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clusterboot.bench.parser import parse_log
+from clusterboot.bench.scrub import REMOVED, scrub, scrub_json
+
+FIXTURES = Path(__file__).parent / "fixtures"
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----"
+BODY = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDhpn+Ub=="
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("export AWS_SECRET_ACCESS_KEY=abc/def+ghi", "abc/def+ghi"),
+        ("+ mpirun -x HF_TOKEN=hf_abcdefghijklmnopqrst -x NCCL_DEBUG=INFO ./all_reduce_perf", "hf_abc"),
+        ('"WANDB_API_KEY": "deadbeef"', "deadbeef"),
+        ("PGPASSWORD='two words' psql", "two words"),
+        ("Authorization: Bearer abcdefghijklmnop", "abcdefghijklmnop"),
+        ("proxy=https://user:pa55@host/x", "pa55"),
+        ("git clone https://ghp_aaaaaaaaaaaaaaaaaaaaaaaa@github.com/x", "ghp_"),
+        ("found AKIAABCDEFGHIJKLMNOP in it", "AKIA"),
+        ("password: hunter2", "hunter2"),
+        (KEY.format(BODY), "b3BlbnNz"),
+        (KEY.format(BODY).replace("\n", "\\n"), "b3BlbnNz"),
+        (KEY.format(BODY)[:90], "b3BlbnNz"),
+    ],
+)
+def test_a_secret_is_gone_and_its_name_stays(text: str, secret: str) -> None:
+    clean = scrub(text)
+    assert secret not in clean
+    assert REMOVED in clean
+    assert clean.count("\n") == text.count("\n")
+    assert scrub(text.encode()) == clean.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "TOKENIZERS_PARALLELISM=false",
+        "SSH_AUTH_SOCK=/tmp/ssh-x/agent",
+        "MY_SECRET_FILE=/run/secrets/x",
+        "gpu001: Permission denied (publickey,password).",
+        "NCCL_IB_HCA=mlx5_0 KEYBOARD=us MONKEY=1",
+        "user@host's password: ",
+        "gpu001:1:1 [0] NCCL INFO NET/IB : key 0x3 pass 1",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert scrub(text) == text
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.txt")), ids=lambda path: path.stem)
+def test_no_log_loses_a_row_or_a_problem(path: Path) -> None:
+    data = path.read_bytes()
+    assert parse_log(scrub(data)) == parse_log(data)
+
+
+def test_rows_that_stand_within_a_key_stay() -> None:
+    row = "           8             2     float     sum      -1    25.00    0.00    0.00      0"
+    text = KEY.format(f"{BODY}\n{row}\n{BODY}")
+    assert row in scrub(text).split("\n")
+    assert "b3Blbn" not in scrub(text)
+
+
+def test_the_environment_of_nccl_tests_own_json_is_cleaned_and_its_figures_are_not() -> None:
+    document = json.loads((FIXTURES / "own_json.txt").read_text())
+    clean = scrub_json(document)
+    assert clean["env"] == [
+        "HOME=/root",
+        f"AWS_SECRET_ACCESS_KEY={REMOVED}",
+        f"HF_TOKEN={REMOVED}",
+        "NCCL_DEBUG=WARN",
+    ]
+    assert clean["results"] == document["results"]
+    assert scrub_json({"db_password": "x", "deep": [{"token": "y"}], "n": 3}) == {
+        "db_password": REMOVED,
+        "deep": [{"token": REMOVED}],
+        "n": 3,
+    }
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=100, deadline=None)
+def test_any_bytes_come_back_with_as_many_lines(data: bytes) -> None:
+    assert scrub(data).count(b"\n") == data.count(b"\n")
+
+
+def test_many_unfinished_keys_cost_no_more_than_their_length() -> None:
+    assert scrub("-----BEGIN RSA PRIVATE KEY-----\n" * 3000).count("BEGIN") == 3000

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterboot import lab as labs
+from clusterboot.bench.pairs import parse_pairs
+from operator_fixture import Operator
+
+pytestmark = pytest.mark.lab
+
+# A rate at which the links, and not this machine's cores, are what limits.
+RATE = "100mbit"
+RATE_GBPS = 0.0125
+NAMES = ["n1", "n2", "n3", "n4"]
+
+
+@pytest.fixture(scope="module")
+def four(lab_root: str) -> Iterator[labs.Lab]:
+    name = f"t-{os.getpid()}-{secrets.token_hex(3)}"
+    try:
+        yield labs.up(name, nodes=4, rate=RATE)
+    finally:
+        labs.down(name)
+
+
+@pytest.fixture(scope="module")
+def user(four: labs.Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    operator = Operator(tmp_path_factory.mktemp("operator"))
+    operator.document("bootstrap", "--cluster", str(four.cluster_file))
+    return operator
+
+
+def link_map(user: Operator, lab: labs.Lab, *words: str, expect: int = 0) -> dict[str, Any]:
+    return user.document("link-map", "--cluster", str(lab.cluster_file), *words, expect=expect)
+
+
+def measured(rows: list[list[float | None]]) -> set[tuple[str, str]]:
+    return {
+        (NAMES[at], NAMES[to])
+        for at, row in enumerate(rows)
+        for to, cell in enumerate(row)
+        if cell is not None
+    }
+
+
+def pairs_of_log(log: Path) -> set[tuple[str, str]]:
+    said = parse_pairs(log.read_bytes())
+    host = {node.node: str(node.host) for node in said.nodes}
+    return {(host[row.sender], host[row.receiver]) for row in said.rows}
+
+
+def test_a_sound_cluster_is_measured_in_one_launch_and_nothing_is_blamed(
+    four: labs.Lab, user: Operator
+) -> None:
+    said = link_map(user, four, "--mode", "full")
+    assert (said["verdict"], said["findings"], said["launches"], said["rounds"]) == ("ok", [], 1, 3)
+    assert said["nodes"] == NAMES
+    assert len(measured(said["bandwidth_gbps"])) == len(measured(said["latency_us"])) == 12
+    for row in said["bandwidth_gbps"]:
+        assert [cell for cell in row if cell is not None] == pytest.approx([RATE_GBPS] * 3, rel=0.25)
+    assert said["cost"]["pairs"] >= 6
+    folder = Path(said["folder"])
+    assert json.loads((folder / "result.json").read_text())["verdict"] == "ok"
+    assert "All pairs test starting: 4 nodes" in (folder / "run.log").read_text()
+    good = user.folder / "hostfiles" / four.name / "openmpi-good"
+    assert good.read_text() == (good.parent / "openmpi").read_text()
+
+
+def test_a_slow_node_is_named_and_left_out_of_the_good_hostfile(four: labs.Lab, user: Operator) -> None:
+    labs.break_node(four.name, "n3", "slow-nic")
+    try:
+        said = link_map(user, four, expect=6)
+    finally:
+        labs.mend(four.name, "n3")
+    (finding,) = said["findings"]
+    assert (said["verdict"], finding["kind"], finding["hosts"]) == ("slow", "node", ["n3"])
+    assert finding["direction"] == "both"
+    assert finding["severity"] == pytest.approx(0.1, abs=0.06)
+    good = (user.folder / "hostfiles" / four.name / "mpich-good").read_text()
+    address = {node.name: node.address for node in four.nodes}
+    assert good == "".join(f"{address[name]}:1\n" for name in ("n1", "n2", "n4"))
+
+
+def test_a_dead_pair_is_a_dead_link_even_where_the_launch_would_have_used_it(
+    four: labs.Lab, user: Operator
+) -> None:
+    labs.break_node(four.name, "n1", "dead-pair:n3")
+    try:
+        said = link_map(user, four, "--mode", "full", expect=6)
+    finally:
+        labs.mend(four.name, "n1")
+    dead = [finding for finding in said["findings"] if finding["severity"] == 0]
+    assert [(each["kind"], sorted(each["hosts"])) for each in dead] == [("link", ["n1", "n3"])]
+    assert said["bandwidth_gbps"][0][2] == said["bandwidth_gbps"][2][0] == 0
+    assert len(measured(said["bandwidth_gbps"])) == 12
+    assert said["launch_host"] == "n2"
+    assert {host["status"] for host in said["hosts"]} == {"ok"}
+
+
+def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_again(
+    four: labs.Lab, user: Operator
+) -> None:
+    words = ["link-map", "--cluster", str(four.cluster_file), "--mode", "full"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "clusterboot", *words],
+        cwd=user.folder,
+        env=user.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("round 2 of"):
+                break
+        process.kill()
+    killed = max((user.folder / "results" / four.name).iterdir(), key=lambda path: path.stat().st_mtime)
+    kept = json.loads((killed / "result.json").read_text())
+    before = measured(kept["bandwidth_gbps"])
+    assert 4 <= len(before) < 12
+    assert kept["verdict"] == "inconclusive"
+
+    said = link_map(user, four, "--mode", "full", "--resume", str(killed / "result.json"))
+    assert not pairs_of_log(Path(said["folder"]) / "run.log") & before
+    assert len(measured(said["bandwidth_gbps"])) == 12
+    assert (said["verdict"], said["launches"]) == ("ok", 2)
+
+    again = link_map(user, four, "--mode", "full", "--resume", str(said["folder"]))
+    assert again["bandwidth_gbps"] == said["bandwidth_gbps"]
+    assert again["launches"] == 2
+
+
+def test_what_cannot_be_measured_is_refused_and_a_dry_run_launches_nothing(
+    four: labs.Lab, user: Operator
+) -> None:
+    alone = user.run("link-map", "--cluster", str(four.cluster_file), "--hosts", "n1")
+    assert (alone.returncode, "at least two nodes" in alone.stderr) == (2, True)
+    done = user.run("link-map", "--cluster", str(four.cluster_file), "--budget", "1")
+    assert done.returncode == 2
+    assert "rounds do not fit" in done.stderr
+    before = sorted((user.folder / "results").rglob("run.log"))
+    said = link_map(user, four, "--dry-run")
+    assert said["cost"]["rounds"] > 0
+    assert sorted((user.folder / "results").rglob("run.log")) == before

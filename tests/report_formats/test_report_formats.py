@@ -1,0 +1,113 @@
+"""Results as other programs read them back: csv, XML and Prometheus' format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from clusterboot.bench.parser import parse_log
+from clusterboot.bench.records import LogReport, Problem
+from clusterboot.diagnose.verdict import judge, report_of
+from clusterboot.report.formats import CSV_COLUMNS, to_csv, to_junit, to_prometheus
+
+FIXTURES = Path(__file__).parents[1] / "bench/fixtures"
+# Everything that one of the formats would stumble over.
+NASTY = 'logs/a"b\\c\n<&x>,;\x1b[31m=1+1.txt'
+_SAMPLE = re.compile(r'[a-z_]+\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\} -?[\d.e+-]+')
+
+
+def report(name: str, path: str | None = "run.log") -> LogReport:
+    log = parse_log((FIXTURES / f"{name}.txt").read_bytes())
+    return report_of(log, judge(log), path)
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_has_a_line_for_each_size_and_placement() -> None:
+    rows = read_csv(to_csv(report("wrong_data")))
+    assert list(rows[0]) == list(CSV_COLUMNS)
+    assert [row["placement"] for row in rows[:2]] == ["out_of_place", "in_place"]
+    assert len(rows) == 12
+    assert rows[0]["size_bytes"] == "1024"
+    assert {row["verdict"] for row in rows} == {"wrong-data"}
+    assert sum(int(row["wrong"]) for row in rows) == 1_000_000
+
+
+def test_csv_leaves_blank_what_the_log_does_not_say() -> None:
+    first = read_csv(to_csv(report("layout_1_broadcast_one_half", None)))[0]
+    assert (first["path"], first["redop"], first["root"], first["wrong"]) == ("", "", "0", "")
+    assert {row["placement"] for row in read_csv(to_csv(report("rccl_only_in_place")))} == {"in_place"}
+    alone = read_csv(to_csv(report("too_few_gpus")))
+    assert [(row["test"], row["verdict"], row["size_bytes"]) for row in alone] == [("1", "inconclusive", "")]
+
+
+def test_csv_holds_no_formula_and_no_line_break_of_a_file_name() -> None:
+    text = to_csv(report("wrong_data", "=cmd|' /C calc'!A0\nx"))
+    assert read_csv(text)[0]["path"] == "'=cmd|' /C calc'!A0 x"
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "kind"),
+    [
+        ("two_tests", ("2", "0", "0"), None),
+        ("wrong_data", ("1", "1", "0"), "failure"),
+        ("truncated_mid_row", ("1", "0", "1"), "error"),
+        ("ssh_and_daemon", ("1", "0", "1"), "error"),
+        ("fail_exit_after_the_footer", ("2", "1", "0"), "failure"),
+    ],
+)
+def test_junit_counts_verdicts(name: str, counts: tuple[str, str, str], kind: str | None) -> None:
+    root = ElementTree.fromstring(to_junit(report(name)))  # noqa: S314
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == counts
+    told = [child for case in root.iter("testcase") for child in case]
+    assert [child.tag for child in told] == ([kind] if kind else [])
+    if kind:
+        assert told[0].get("type") == report(name).verdict
+
+
+def test_junit_numbers_a_collective_that_comes_again_and_names_hosts() -> None:
+    cases = ElementTree.fromstring(to_junit(report("jobs_of_one_rank_one_a_node"))).iter("testcase")  # noqa: S314
+    assert [case.get("name") for case in cases] == ["unknown", "unknown 2", "unknown 3"]
+    assert "gpu002: line 30: nccl-error" in to_junit(report("nccl_failure"))
+
+
+def test_junit_is_xml_whatever_the_words_are() -> None:
+    nasty = replace(
+        report("no_slots"), path=NASTY, problems=(Problem("no-slots", "]]>\x00\x0b<&\ud800", "\x07&"),)
+    )
+    case = next(ElementTree.fromstring(to_junit(nasty)).iter("testcase"))  # noqa: S314
+    assert case.get("classname") == 'logs/a"b\\c\n<&x>,;=1+1.txt'
+
+
+def test_prometheus_gives_base_units_and_one_verdict() -> None:
+    text = to_prometheus(report("all_reduce_219_per_iteration"))
+    assert 'clusterboot_nccl_log_verdict{path="run.log",verdict="ok"} 1\n' in text
+    assert text.count('verdict="ok"} 1') == 2
+    last = parse_log((FIXTURES / "all_reduce_219_per_iteration.txt").read_bytes()).tests[0].rows[-1]
+    assert last.out_of_place is not None
+    assert last.out_of_place.busbw_gbps is not None
+    (line,) = [
+        line for line in text.splitlines() if line.startswith("clusterboot_nccl_busbw") and '"out_of' in line
+    ]
+    assert float(line.rpartition(" ")[2]) == pytest.approx(last.out_of_place.busbw_gbps * 1e9)
+    assert f'size_bytes="{last.size_bytes}"' in line
+
+
+@pytest.mark.parametrize(
+    "name", ["wrong_data", "two_tests", "no_slots", "three_cycles", "all_operations", "empty"]
+)
+def test_prometheus_lines_are_in_its_grammar_and_no_sample_comes_twice(name: str) -> None:
+    lines = to_prometheus(report(name, NASTY)).splitlines()
+    samples = [line for line in lines if not line.startswith("#")]
+    assert all(_SAMPLE.fullmatch(line) for line in samples)
+    assert len({line.rpartition(" ")[0] for line in samples}) == len(samples)
+    helped = [line.split()[2] for line in lines if line.startswith("# HELP")]
+    assert len(helped) == len(set(helped))
