@@ -36,7 +36,8 @@ class Exchanged:
 def exchange(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> Exchanged:
     """Move every home to new terms.
 
-    Parameters: who takes part; the terms; each host's address for the others.
+    Parameters: who takes part, all of whom are in good standing; the terms; each host's
+    address for the others. One that fails on the way stops the rest before anything old goes.
     """
     changed: dict[str, tuple[str, ...]] = {}
     steps: tuple[Phase, ...] = ("in", "switch", "out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from clusterboot import keys
@@ -23,14 +23,14 @@ def homes_of(visit: Visit, surveyed: Mapping[str, Surveyed]) -> tuple[tuple[str,
 
 def mode_of(cluster: str, surveyed: Mapping[str, Surveyed]) -> KeyMode | None:
     """Tell the mode that the nodes are in; ``None`` where none is, or they are between two."""
-    found = {kind for answer in surveyed.values() for kind in _kinds(cluster, answer)}
+    found = {kind for answer in surveyed.values() for kind in _kinds(cluster, answer, surveyed)}
     modes: dict[str, KeyMode] = {"per-node": "per-node", "ca": "ca", "shared": "shared"}
     return modes[found.pop()] if len(found) == 1 else None
 
 
 def needs_exchange(cluster: str, surveyed: Mapping[str, Surveyed], mode: KeyMode) -> bool:
     """Tell whether any node has lines of another mode than the one that is wanted."""
-    return any(_kinds(cluster, answer) - {mode} for answer in surveyed.values())
+    return any(_kinds(cluster, answer, surveyed) - {mode} for answer in surveyed.values())
 
 
 def members_of(
@@ -65,5 +65,5 @@ def members_of(
     return tuple(known[name] for name in context.cluster.all_names if name in known)
 
 
-def _kinds(cluster: str, answer: Surveyed) -> set[str]:
-    return keys.kinds(answer.keys.authorized_keys.content, cluster)
+def _kinds(cluster: str, answer: Surveyed, hosts: Collection[str]) -> set[str]:
+    return keys.kinds(answer.keys.authorized_keys.content, cluster, hosts)

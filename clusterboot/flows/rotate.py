@@ -50,10 +50,13 @@ def rotate(context: Context) -> Rotated:
             return Rotated(visit.ledger.rows, exit_code(visit.ledger.rows))
         facts = {name: answer.facts for name, answer in surveyed.items()}
         addresses = hostfiles.choose_addresses(visit.good, facts, context.cluster.network)
+        for excluded in addresses.excluded:
+            visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
         groups = homes_of(visit, surveyed)
         members = members_of(context, visit, surveyed, addresses, groups)
-        cast = Cast(surveyed, members, groups)
-        mode = mode_of(context.cluster.name, surveyed) or "per-node"
+        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
+        # Between two modes, after a move that was cut off, the cluster file decides.
+        mode = mode_of(context.cluster.name, surveyed) or context.cluster.options.keys
         cast = replace(cast, members=with_successors(cast))
         terms = agree(context, mode, cast, successors=True, renew=True)
         ip = {entry.host: entry.ip for entry in addresses.addresses}

@@ -37,6 +37,11 @@ def agree(
     is replaced as well, by one that is kept beside it until :func:`settle`.
     Errors: :class:`clusterboot.errors.UsageError` for a key of the operator's that cannot be read.
     """
+    away = frozenset(member.name for member in cast.members if member.name not in cast.surveyed)
+    return replace(_terms(context, mode, cast, successors=successors, renew=renew), away=away)
+
+
+def _terms(context: Context, mode: KeyMode, cast: Cast, *, successors: bool, renew: bool) -> Terms:
     if mode == "per-node":
         return Terms(successors=successors)
     held = _hold(context, mode, renew=renew)

@@ -54,10 +54,15 @@ def authority_line(cluster: str, public_key: str) -> str:
     return f'restrict,cert-authority,principals="{name}" {public_key} {tag(cluster, AUTHORITY)}\n'
 
 
-def kinds(content: bytes, cluster: str) -> set[str]:
-    """Tell which modes' lines are in an ``authorized_keys``: ``per-node``, ``shared``, ``ca``."""
+def kinds(content: bytes, cluster: str, hosts: Collection[str]) -> set[str]:
+    """Tell which modes' lines are in an ``authorized_keys``: ``per-node``, ``shared``, ``ca``.
+
+    Parameters: the file; the cluster; ``hosts`` are those whose own lines count, not those of
+    hosts that are away and could not follow a change of mode yet.
+    """
     words = {SHARED: "shared", AUTHORITY: "ca"}
-    return {words.get(host, "per-node") for _, _, host in _own_lines(content, cluster)}
+    found = [host for _, _, host in _own_lines(content, cluster)]
+    return {words.get(host, "per-node") for host in found if host in words or host in hosts}
 
 
 def include_lines(cluster: str) -> str:
@@ -83,7 +88,7 @@ def edit_authorized_keys(
     """
     own = list(_own_lines(old.content, cluster))
     lines = _lines_for(cluster, members, terms)
-    current = {member.key_owner for member in members}
+    current = {member.key_owner for member in members if member.name not in terms.away}
     for start, end, host in own:
         line = old.content[start:end].decode().rstrip("\r\n") + "\n"
         if line not in lines and (terms.phase == "in" or (host in keep_hosts and host not in current)):

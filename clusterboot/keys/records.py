@@ -101,7 +101,8 @@ class Terms:
     file of the shared key and ``private_text`` its content; ``certificates`` has the text for
     each host that needs a new one. ``phase``: ``in`` adds what is new and takes nothing away,
     ``switch`` makes the nodes use it, ``out`` takes the old away, ``all`` is all of it at once.
-    With ``successors`` the nodes' next keys are meant, not those in use.
+    With ``successors`` the nodes' next keys are meant, not those in use. ``away`` names members
+    that were not reached; what lets them in now goes on doing so.
     """
 
     mode: KeyMode = "per-node"
@@ -111,6 +112,7 @@ class Terms:
     certificates: Mapping[str, str] = field(default_factory=dict)
     phase: Phase = "all"
     successors: bool = False
+    away: frozenset[str] = frozenset()
 
 
 PER_NODE = Terms()

@@ -94,3 +94,38 @@ def test_modes_and_rotations_follow_each_other_without_a_failing_login(
     after = {node.name: (lab.home(node.name) / ".ssh/authorized_keys").read_bytes() for node in lab.nodes}
     assert after == before
     assert not list(state.glob("*_key*"))
+
+
+@pytest.mark.parametrize("mode", ["ca", "shared"])
+def test_nodes_with_one_home_go_through_each_mode_and_back(
+    make_lab: Callable[..., labs.Lab], operator: Operator, mode: str
+) -> None:
+    lab = make_lab(nodes=2, shared_home=True)
+    cluster = ("--cluster", str(lab.cluster_file))
+    home = lab.home("n1")
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    for _ in range(2):
+        assert operator.document("bootstrap", "--keys", mode, *cluster)["keys"] == mode
+        assert len(own_lines(lab, "n1")) == 1
+        all_reach_all(lab, operator)
+        operator.document("teardown", *cluster)
+        assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+
+
+def test_a_node_that_is_away_is_let_in_all_the_same_and_catches_up_when_it_is_back(
+    make_lab: Callable[..., labs.Lab], operator: Operator
+) -> None:
+    lab = make_lab(nodes=3)
+    cluster = ("--cluster", str(lab.cluster_file))
+    operator.document("bootstrap", *cluster)
+    labs.break_node(lab.name, "n3", "port-closed")
+    (line,) = (line for line in own_lines(lab, "n1") if line.endswith(":n3"))
+    said = operator.document("bootstrap", "--keys", "ca", *cluster, expect=3)
+    assert [host["status"] for host in said["hosts"]] == ["ok", "ok", "unreachable"]
+    assert line in own_lines(lab, "n1")
+    again = operator.document("bootstrap", "--keys", "ca", *cluster, expect=3)
+    assert again["changed_files"] == {}
+    labs.mend(lab.name, "n3")
+    operator.document("bootstrap", "--keys", "ca", *cluster)
+    assert len(own_lines(lab, "n1")) == 1
+    all_reach_all(lab, operator)
