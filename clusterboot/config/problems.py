@@ -8,6 +8,8 @@ from pathlib import Path
 from clusterboot.errors import UsageError
 
 _SHOWN_CHARACTERS = 80
+# Linux's PATH_MAX.
+_PATH_CHARACTERS = 4096
 
 
 class RuleError(ValueError):
@@ -68,9 +70,9 @@ class Problems:
 
 
 def shown(text: object) -> str:
-    """Quote a value for a message: one line, no control characters, not endless."""
-    flat = _flat(str(text))
-    return f"'{flat}'" if len(flat) <= _SHOWN_CHARACTERS else f"'{flat[:_SHOWN_CHARACTERS]}…'"
+    """Quote a value for a message: one line, no control characters, not endless; a path is whole."""
+    flat, longest = _flat(str(text)), _PATH_CHARACTERS if isinstance(text, Path) else _SHOWN_CHARACTERS
+    return f"'{flat}'" if len(flat) <= longest else f"'{flat[:longest]}…'"
 
 
 def _flat(text: str) -> str:

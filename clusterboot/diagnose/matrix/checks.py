@@ -71,9 +71,21 @@ def _square(path: str, what: str, rows: Sequence[Any], nodes: tuple[str, ...]) -
         if not isinstance(row, (list, tuple)) or len(row) != size:
             count = f"{len(row)} cells" if isinstance(row, (list, tuple)) else "no cells"
             raise bad(path, f"{what}: the row of {nodes[at]} has {count} for {size} nodes")
-        cells[at] = [_cell(path, what, value, nodes[at], nodes[to]) for to, value in enumerate(row)]
+        cells[at] = (
+            row
+            if _plain(row)
+            else [_cell(path, what, value, nodes[at], nodes[to]) for to, value in enumerate(row)]
+        )
     np.fill_diagonal(cells, np.nan)
     return cells
+
+
+def _plain(row: Sequence[Any]) -> bool:
+    """Tell quickly whether all of a row is as it should be: a million cells are looked at."""
+    known = [value for value in row if value is not None]
+    return set(map(type, known)) <= {int, float} and (
+        not known or (min(known) >= 0 and max(known) <= _MOST and not any(map(math.isnan, known)))
+    )
 
 
 def _cell(path: str, what: str, value: Any, sender: str, receiver: str) -> float:
