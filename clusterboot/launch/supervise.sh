@@ -85,7 +85,9 @@ prepare() (
 event=
 trap 'event=gone' USR1
 trap 'event=deadline' USR2
-trap 'event=stopped' HUP INT TERM
+# Whoever stops the supervisor signals once. Passed on at once, that ends the launcher and so
+# the wait, also where the signal came just before the wait began.
+trap 'event=stopped; signal_run TERM' HUP INT TERM
 trap : PIPE
 exec 3<&0 </dev/null
 
