@@ -68,17 +68,18 @@ def ours_full(probe: Probe) -> Named:
 def ours_adaptive(probe: Probe) -> Named:
     """Measure a few rounds, then only the pairs that settle what is open.
 
-    From 64 nodes on it stops at half of a tournament's pairs or rounds, whatever is open then.
+    From 64 nodes on it stops at half of a tournament's pairs, and in any case after as many
+    rounds as a tournament has, whatever is open then.
     """
     size = len(probe.nodes)
     share = 0.5 if size >= 64 else 1.0
-    most_pairs, most_rounds = share * size * (size - 1) / 2, share * size
+    most_pairs = share * size * (size - 1) / 2
     for each in quick_rounds(size):
         probe.round(each)
     while True:
         inference = infer(probe.matrix())
         more = next_round(probe.matrix(), inference)
-        if not more or probe.pairs + len(more) > most_pairs or probe.runs >= most_rounds:
+        if not more or probe.pairs + len(more) > most_pairs or probe.runs >= size:
             return named_by(inference.findings)
         probe.round(more)
 
