@@ -9,7 +9,7 @@ import pytest
 
 from clusterboot.facts.records import Mpi
 from clusterboot.launch.launchers import command
-from clusterboot.launch.names import run_folder
+from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import RunSpec
 from clusterboot.launch.supervise import Stream, render_supervisor
 
@@ -25,10 +25,11 @@ exit 0
 def test_a_real_mpirun_runs_as_described(home: Path) -> None:
     launcher = shutil.which("mpirun")
     assert launcher
+    run_id = new_run_id()
     spec = RunSpec(
         mpi=Mpi("openmpi", "4.1.4", launcher),
-        run_id="a1b2",
-        hostfile=f"{run_folder('lab', 'a1b2')}/hostfile",
+        run_id=run_id,
+        hostfile=f"{run_folder('lab', run_id)}/hostfile",
         ranks=2,
         ranks_per_node=2,
         program=("/bin/sh", "-c", RANK),
@@ -40,7 +41,7 @@ def test_a_real_mpirun_runs_as_described(home: Path) -> None:
     script = render_supervisor(
         command(spec),
         cluster="lab",
-        run_id="a1b2",
+        run_id=run_id,
         nonce="5eed5eed",
         deadline_s=60,
         files={"hostfile": "localhost slots=1\n"},
@@ -60,7 +61,7 @@ def test_a_real_mpirun_runs_as_described(home: Path) -> None:
         stream = Stream("5eed5eed")
         said, errors = stream.feed(process.stdout.read()), process.stderr.read()
 
-    assert sorted(said.decode().splitlines()) == ["0 a1b2 s3cret 'x'", "1 a1b2 s3cret 'x'"]
+    assert sorted(said.decode().splitlines()) == [f"{rank} {run_id} s3cret 'x'" for rank in (0, 1)]
     assert errors == b"0\n0\n"
     assert stream.end
     assert (stream.end.how, stream.end.exit_code) == ("exited", 0)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.connect.script import SectionOutput, read, render
+from clusterboot.launch.names import new_run_id
 from clusterboot.launch.reap import Reaped, orphans_section, parse_orphans, parse_reaped, reap_section
 
 NONCE = "fedcba9876543210"
@@ -30,7 +31,7 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def answer(shell: list[str], section: str, home: Path, run_id: str = "a1b2") -> SectionOutput:
+def answer(shell: list[str], section: str, home: Path, run_id: str = "") -> SectionOutput:
     made = reap_section(run_id) if section == "reap" else orphans_section("lab")
     script = render([made], NONCE)
     ran = subprocess.run(
@@ -47,16 +48,17 @@ def test_ranks_and_daemons_of_the_run_go_and_nothing_else(
     shell: list[str], home: Path, spawn: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     wait = (sys.executable, "-c", "import signal; signal.pause()")
-    rank = spawn(*wait, CLUSTERBOOT_RUN="a1b2")
-    daemon = spawn(*wait, "-mca", "clusterboot_run", "a1b2", "-mca", "plm", "rsh")
+    run_id = new_run_id()
+    rank = spawn(*wait, CLUSTERBOOT_RUN=run_id)
+    daemon = spawn(*wait, "-mca", "clusterboot_run", run_id, "-mca", "plm", "rsh")
     others = [
-        spawn("sleep", "600", CLUSTERBOOT_RUN="a1b"),
-        spawn("sleep", "600", CLUSTERBOOT_RUN="a1b2c"),
-        spawn("sleep", "600", OTHER_CLUSTERBOOT_RUN="a1b2"),
-        spawn(*wait, "-mca", "other", "a1b2"),
+        spawn("sleep", "600", CLUSTERBOOT_RUN=run_id[:-1]),
+        spawn("sleep", "600", CLUSTERBOOT_RUN=run_id + "c"),
+        spawn("sleep", "600", OTHER_CLUSTERBOOT_RUN=run_id),
+        spawn(*wait, "-mca", "other", run_id),
     ]
 
-    reaped = parse_reaped(answer(shell, "reap", home))
+    reaped = parse_reaped(answer(shell, "reap", home, run_id))
 
     assert {rank.pid, daemon.pid} <= set(reaped.killed)
     assert reaped.left == ()
@@ -65,7 +67,7 @@ def test_ranks_and_daemons_of_the_run_go_and_nothing_else(
 
 
 def test_a_node_without_the_run_has_nothing_to_kill(shell: list[str], home: Path) -> None:
-    assert parse_reaped(answer(shell, "reap", home)) == Reaped()
+    assert parse_reaped(answer(shell, "reap", home, new_run_id())) == Reaped()
 
 
 @given(st.binary(), st.integers(0, 255))

@@ -10,23 +10,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import Command
 from clusterboot.launch.supervise import RunEnd, Stream, parse_end, render_supervisor
 
 NONCE = "0123456789abcdef"
-FOLDER = ".ssh/clusterboot/lab/runs/r1"
 
 
 class Run:
-    """A supervisor under a real shell, as ssh would start it."""
+    """A supervisor under a real shell, as ssh would start it.
+
+    Each has a name of its own: at its end a run sweeps the machine for its name, and so would
+    end others that had the same.
+    """
 
     def __init__(
-        self, shell: list[str], home: Path, argv: tuple[str, ...], env: Mapping[str, str], **options: int
+        self,
+        shell: list[str],
+        home: Path,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        run_id: str = "",
+        **options: int,
     ) -> None:
+        self.run_id = run_id or new_run_id()
+        self.folder = home / run_folder("lab", self.run_id)
         script = render_supervisor(
-            Command(argv, {"CLUSTERBOOT_RUN": "r1", **env}),
+            Command(argv, {"CLUSTERBOOT_RUN": self.run_id, **env}),
             cluster="lab",
-            run_id="r1",
+            run_id=self.run_id,
             nonce=NONCE,
             deadline_s=options.get("deadline_s", 600),
             grace_s=options.get("grace_s", 1),
@@ -66,8 +78,8 @@ class Run:
 
 @pytest.fixture
 def start(shell: list[str], home: Path) -> Callable[..., Run]:
-    def made(program: str, env: Mapping[str, str] | None = None, **options: int) -> Run:
-        return Run(shell, home, ("/bin/sh", "-c", program), env or {}, **options)
+    def made(program: str, env: Mapping[str, str] | None = None, run_id: str = "", **options: int) -> Run:
+        return Run(shell, home, ("/bin/sh", "-c", program), env or {}, run_id, **options)
 
     return made
 
@@ -126,7 +138,9 @@ def test_hostile_values_arrive_as_they_are_and_run_nothing(start: Callable[..., 
 def test_the_run_folder_is_private_while_the_run_lives_and_gone_after(
     start: Callable[..., Run], home: Path
 ) -> None:
-    run = start(f"cat {FOLDER}/hostfile; stat -c %a .ssh {FOLDER}; cat {FOLDER}/supervisor")
+    run = start(
+        'cd ".ssh/clusterboot/lab/runs/$CLUSTERBOOT_RUN"; cat hostfile; stat -c %a ~/.ssh .; cat supervisor'
+    )
     run.finish()
 
     assert run.said.startswith(b"it's n1\nn2 slots=2\n700\n700\n%d " % run.process.pid)
@@ -134,11 +148,12 @@ def test_the_run_folder_is_private_while_the_run_lives_and_gone_after(
 
 
 def test_a_run_folder_of_another_run_stays(start: Callable[..., Run], home: Path) -> None:
-    (home / FOLDER).with_name("r2").mkdir(parents=True)
+    other = home / run_folder("lab", "r2")
+    other.mkdir(parents=True)
 
     start("exit 0").finish()
 
-    assert [path.name for path in (home / FOLDER).parent.iterdir()] == ["r2"]
+    assert list(other.parent.iterdir()) == [other]
 
 
 def test_a_deadline_ends_a_run_that_ignores_sigterm(
@@ -214,8 +229,9 @@ def test_processes_that_lost_their_mark_go_with_the_group(
 
 
 def test_nothing_else_of_the_user_is_touched(start: Callable[..., Run]) -> None:
-    with subprocess.Popen(["sleep", "600"], env={**os.environ, "CLUSTERBOOT_RUN": "r10"}) as other:
-        start("exit 0").finish()
+    name = new_run_id()
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, "CLUSTERBOOT_RUN": name + "0"}) as other:
+        start("exit 0", run_id=name).finish()
         alive = other.poll() is None
         other.kill()
 
