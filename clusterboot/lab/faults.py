@@ -11,26 +11,28 @@ import signal
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..errors import UsageError
-from . import life, machine, network, process, sshd, store
+from ..errors import ClusterbootError
+from . import life, machine, network, process, sshd, store, uplinks
 from .enter import in_network, machine_of
 from .kinds import FaultKind
 from .login_faults import LOGIN_FAULTS
-from .records import HEAD, USER, Fault, Lab, LabNode
+from .records import HEAD, SWITCH, USER, Fault, Lab, LabNode, Process
 from .sshd import init_of
+from .wanted import parse_fault
 
 
 def break_node(name: str, node: str, fault: str) -> Fault:
     """Make a fault in a running lab.
 
-    Parameters: the lab; the node, or ``head``; a kind of ``FAULTS``, and for a pair ``kind:OTHER``.
+    Parameters: the lab; the node, ``head`` or ``switch``; a kind of ``FAULTS``, for a pair
+    ``kind:OTHER``, for a group ``kind:n2,n3`` or ``kind:n[2-3]``.
     Returns: the fault as recorded. Errors: ``UsageError`` for a lab, node or fault that there is not,
     or a fault that the node has already; ``ClusterbootError`` where it could not be made.
     """
     machine.require()
     with machine.lock():
         lab = life.find(name)
-        wanted = _parse(lab, node, fault)
+        wanted = parse_fault(FAULTS, lab, node, fault)
         # Recorded before it is made: where making is cut off, mending still knows of it.
         broken = replace(lab, faults=(*lab.faults, wanted))
         store.save(broken)
@@ -48,8 +50,9 @@ def mend(name: str, node: str) -> tuple[Fault, ...]:
     machine.require()
     with machine.lock():
         lab = life.find(name)
-        machine_of(lab, node)
-        ours = tuple(fault for fault in reversed(lab.faults) if node in (fault.node, fault.other))
+        if node != SWITCH:
+            machine_of(lab, node)
+        ours = tuple(fault for fault in reversed(lab.faults) if node in fault.nodes)
         for fault in ours:
             mended = replace(lab, faults=tuple(f for f in lab.faults if f != fault))
             FAULTS[fault.kind].undo(mended, fault)
@@ -58,27 +61,34 @@ def mend(name: str, node: str) -> tuple[Fault, ...]:
         return ours
 
 
-def _parse(lab: Lab, node: str, text: str) -> Fault:
-    kind, colon, other = text.partition(":")
-    if kind not in FAULTS:
-        raise UsageError(f"there is no fault '{kind}'", remedy=f"use one of {', '.join(sorted(FAULTS))}")
-    if FAULTS[kind].paired != bool(colon):
-        form = f"{kind}:OTHER" if FAULTS[kind].paired else kind
-        raise UsageError(f"'{text}' is not how this fault is written", remedy=f"write {form}")
-    machine_of(lab, node)
-    if colon:
-        machine_of(lab, other)
-        if other == node:
-            raise UsageError("a pair is two nodes", host=node, remedy="name another node after the colon")
-    same = {(fault.node, fault.kind, fault.other) for fault in lab.faults}
-    if {(node, kind, other or None), (other, kind, node)} & same:
-        raise UsageError(f"it has the fault '{text}' already", host=node, remedy=f"lab.mend {node} undoes it")
-    return Fault(node, kind, other or None)
-
-
 def _ends(lab: Lab, fault: Fault) -> tuple[LabNode, ...]:
     """List the machines that a fault is on: one, or the two of a pair."""
-    return tuple(machine_of(lab, name) for name in (fault.node, fault.other) if name)
+    return tuple(machine_of(lab, name) for name in fault.nodes)
+
+
+def _switch(lab: Lab) -> Process:
+    if lab.switch is None:
+        raise ClusterbootError(f"the lab '{lab.name}' has no switch")
+    return lab.switch
+
+
+def _share(lab: Lab, fault: Fault) -> Fault:
+    in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.uplink_lines(lab, fault))
+    in_network(_switch(lab), ["tc", "-batch", "-"], uplinks.uplink_shape(lab, fault))
+    return fault
+
+
+def _unshare(lab: Lab, fault: Fault) -> None:
+    in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.without_uplink(lab, fault))
+
+
+def _drop(lab: Lab, fault: Fault) -> Fault:
+    in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.firewall_lines(lab, fault, "add"))
+    return fault
+
+
+def _let_through(lab: Lab, fault: Fault) -> None:
+    in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.firewall_lines(lab, fault, "del"))
 
 
 def _reshape(lab: Lab, fault: Fault) -> Fault:
@@ -212,15 +222,21 @@ def _interfaces(node: LabNode) -> tuple[str, ...]:
 
 FAULTS: Mapping[str, FaultKind] = {
     "dead-pair": FaultKind("no route between the two, either way", _cut_pair, _join_pair, paired=True),
+    "dead-to": FaultKind("what it sends to the other is lost", _drop, _let_through, paired=True),
+    "dropped-pair": FaultKind("a firewall drops all between the two", _drop, _let_through, paired=True),
     "frozen": FaultKind("sshd accepts and stays silent: all of it is stopped", _freeze, _thaw),
     "home-read-only": FaultKind("the user's home cannot be written", _read_only_home, _writable_home),
     "port-closed": FaultKind("port 22 refuses; sessions go on", _close_port, _start_sshd),
     "port-filtered": FaultKind("port 22 is silent; sessions too", _filter_port, _unfilter_port),
     "powered-off": FaultKind("no process, no link", _power_off, _power_on),
+    "shared-switch": FaultKind("all nodes together have the rate of one", _share, _unshare, on_switch=True),
+    "shared-uplink": FaultKind("a group's uplink has the rate of one node", _share, _unshare, grouped=True),
+    "slow-group": FaultKind("a group's uplink has a tenth of a node's rate", _share, _unshare, grouped=True),
     "slow-in": FaultKind("receives at a tenth of the rate", _reshape, _reshape_back),
     "slow-nic": FaultKind("sends and receives at a tenth of the rate", _reshape, _reshape_back),
     "slow-out": FaultKind("sends at a tenth of the rate", _reshape, _reshape_back),
     "slow-pair": FaultKind("a tenth of the rate between the two", _reshape, _reshape_back, paired=True),
+    "slow-to": FaultKind("a tenth of the rate to the other, not back", _reshape, _reshape_back, paired=True),
     "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
     "swapped": FaultKind("the two have each other's address", _swap, _swap_back, paired=True),
     **LOGIN_FAULTS,

@@ -14,10 +14,18 @@ class FaultKind:
 
     ``make`` is given the lab with the fault already in its list, and returns the fault with what
     undoing needs; ``undo`` is given the lab with the fault no longer in it. With ``paired`` the
-    fault is between two nodes, and written ``kind:OTHER``.
+    fault is between two nodes, and written ``kind:OTHER``; with ``grouped`` it is of several, and
+    written ``kind:OTHERS``; with ``on_switch`` it is of the ``switch``, and of no machine.
     """
 
     summary: str
     make: Callable[[Lab, Fault], Fault]
     undo: Callable[[Lab, Fault], None]
     paired: bool = False
+    grouped: bool = False
+    on_switch: bool = False
+
+    @property
+    def form(self) -> str:
+        """What follows the kind's name: nothing, or a colon and whom it is with."""
+        return ":OTHER" if self.paired else ":OTHERS" if self.grouped else ""

@@ -17,6 +17,7 @@ from .enter import in_network
 from .records import (
     HEAD,
     MAX_NODES,
+    SWITCH,
     USER,
     Lab,
     LabNode,
@@ -180,7 +181,9 @@ def _identify(pids: list[int]) -> list[Process]:
 
 
 def _order(lab: Lab) -> dict[str, Any]:
-    switch = {"hostname": "switch", "sysctl": {"net/ipv4/ip_forward": "1"}}
+    # What comes back from a shared uplink does so on another port than the one to its sender.
+    loose = {f"net/ipv4/conf/{name}/rp_filter": "0" for name in ("all", "default")}
+    switch = {"hostname": SWITCH, "sysctl": {"net/ipv4/ip_forward": "1", **loose}}
     return {
         "hide": str(lab.folder.parent),
         "machines": [switch, *(_machine_order(lab, m) for m in lab.machines)],
@@ -253,6 +256,9 @@ def _status(lab: Lab) -> LabStatus:
         )
         for m in lab.machines
     )
+    on_switch = tuple(f.text for f in lab.faults if f.node == SWITCH)
+    if on_switch:
+        machines += (NodeStatus(SWITCH, str(lab.network[-2]), process.alive(lab.switch), on_switch),)
     return LabStatus(
         name=lab.name,
         state="running" if is_whole(lab) else "broken",

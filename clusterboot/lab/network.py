@@ -66,20 +66,20 @@ def switch_lines(lab: Lab) -> list[str]:
     for number, machine in enumerate(lab.machines):
         port, pid = port_name(machine), machine.init.pid if machine.init else 0
         lines += [
-            f"link add {port} up address {_mac(0, number)}"
-            f" type veth peer name eth0 address {_mac(1, number)} netns {pid}",
+            f"link add {port} up address {mac(0, number)}"
+            f" type veth peer name eth0 address {mac(1, number)} netns {pid}",
             f"route add {machine.address}/32 dev {port}",
-            f"neighbour add {machine.address} lladdr {_mac(1, number)} dev {port} nud permanent",
+            f"neighbour add {machine.address} lladdr {mac(1, number)} dev {port} nud permanent",
         ]
     return lines
 
 
 def port_lines(lab: Lab, node: LabNode, address: str) -> list[str]:
     """Have the switch reach ``address`` through the port of ``node``."""
-    port, mac = port_name(node), _mac(1, lab.machines.index(node))
+    port, own = port_name(node), mac(1, lab.machines.index(node))
     return [
         f"route replace {address}/32 dev {port}",
-        f"neighbour replace {address} lladdr {mac} dev {port} nud permanent",
+        f"neighbour replace {address} lladdr {own} dev {port} nud permanent",
     ]
 
 
@@ -90,7 +90,7 @@ def node_lines(lab: Lab, node: LabNode, address: str | None = None) -> list[str]
         "link set lo up",
         "link set eth0 up",
         f"address replace {address}/{lab.network.prefixlen} dev eth0 noprefixroute",
-        f"neighbour replace {gateway} lladdr {_mac(0, lab.machines.index(node))} dev eth0 nud permanent",
+        f"neighbour replace {gateway} lladdr {mac(0, lab.machines.index(node))} dev eth0 nud permanent",
         f"route replace {lab.network} via {gateway} dev eth0 onlink src {address}",
     ]
 
@@ -103,9 +103,9 @@ def port_name(node: LabNode) -> str:
 def out_shape(lab: Lab, node: LabNode) -> list[str]:
     """Shape what a machine without any shape sends, with the faults that ``lab`` has."""
     rate_bps = _rate(lab.rate_bps, lab.faults, node.name, ("slow-nic", "slow-out"))
-    slow_to = [lab_node for lab_node in lab.machines if _slow_pair(lab.faults, node.name, lab_node.name)]
+    slow_to = [lab_node for lab_node in lab.machines if _is_slow(lab.faults, node.name, lab_node.name)]
     if not slow_to:
-        return [f"qdisc add dev eth0 root {_tbf(rate_bps)}"]
+        return [f"qdisc add dev eth0 root {tbf(rate_bps)}"]
     lines = [
         "qdisc add dev eth0 root handle 1: htb default 1",
         f"class add dev eth0 parent 1: classid 1:1 {_htb(rate_bps)}",
@@ -122,7 +122,7 @@ def out_shape(lab: Lab, node: LabNode) -> list[str]:
 def in_shape(lab: Lab, node: LabNode) -> list[str]:
     """Shape what a machine receives, at the switch's port without any shape."""
     rate_bps = _rate(lab.rate_bps, lab.faults, node.name, ("slow-nic", "slow-in"))
-    return [f"qdisc add dev {port_name(node)} root {_tbf(rate_bps)}"]
+    return [f"qdisc add dev {port_name(node)} root {tbf(rate_bps)}"]
 
 
 def _rate(rate_bps: int, faults: Iterable[Fault], node: str, slowing: tuple[str, ...]) -> int:
@@ -130,8 +130,13 @@ def _rate(rate_bps: int, faults: Iterable[Fault], node: str, slowing: tuple[str,
     return rate_bps // SLOW if slow else rate_bps
 
 
-def _slow_pair(faults: Iterable[Fault], one: str, two: str) -> bool:
-    return any(fault.kind == "slow-pair" and {fault.node, fault.other} == {one, two} for fault in faults)
+def _is_slow(faults: Iterable[Fault], sender: str, receiver: str) -> bool:
+    """Tell whether what one machine sends to another is slowed on its way."""
+    return any(
+        (fault.kind == "slow-pair" and {fault.node, fault.other} == {sender, receiver})
+        or (fault.kind == "slow-to" and (fault.node, fault.other) == (sender, receiver))
+        for fault in faults
+    )
 
 
 def _burst_bytes(rate_bps: int) -> int:
@@ -141,7 +146,8 @@ def _burst_bytes(rate_bps: int) -> int:
     return max(32_000, rate_bps // 8 // 500)
 
 
-def _tbf(rate_bps: int) -> str:
+def tbf(rate_bps: int) -> str:
+    """Give the words that shape a link to a rate."""
     # A queue of 20 ms: deep enough for TCP to fill the link, short enough that it is not all latency.
     burst_bytes = _burst_bytes(rate_bps)
     return f"tbf rate {rate_bps}bit burst {burst_bytes}b limit {burst_bytes + max(150_000, rate_bps // 400)}b"
@@ -154,6 +160,10 @@ def _htb(rate_bps: int) -> str:
     )
 
 
-def _mac(side: int, number: int) -> str:
+def mac(side: int, number: int) -> str:
+    """Give a port's hardware address.
+
+    Parameters: ``side`` is 0 for the switch's end, 1 for the machine's, 2 and 3 for an uplink's.
+    """
     # 02: is locally administered, unicast.
     return f"02:cb:00:{side:02x}:{number >> 8:02x}:{number & 255:02x}"

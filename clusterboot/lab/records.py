@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 HEAD = "head"
+SWITCH = "switch"
 USER = "ubuntu"
 UID = 59_000
 MAX_NODES = 1000
@@ -38,13 +39,19 @@ class LabNode:
 class Fault:
     """A fault that was made and not yet mended.
 
-    ``other`` is the second node of a pair; ``held`` the processes that undoing it has to free.
+    ``other`` is the second node of a pair, or the further ones of a group with commas between;
+    ``held`` the processes that undoing it has to free.
     """
 
     node: str
     kind: str
     other: str | None = None
     held: tuple[Process, ...] = ()
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """All that the fault is of: one node, a pair, or a group."""
+        return (self.node, *(self.other.split(",") if self.other else ()))
 
     @property
     def text(self) -> str:

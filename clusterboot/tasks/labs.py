@@ -80,7 +80,7 @@ def status(session: Session, name: str = "") -> Outcome:
 
 @command(
     "lab.break",
-    node="the node, or head",
+    node="the node, head, or switch",
     fault="what to do to it; help lists them",
     name=_NAME,
 )
@@ -100,10 +100,10 @@ def _show_faults(to: Console) -> None:
     from clusterboot import lab
 
     for fault, kind in lab.FAULTS.items():
-        to.print(Text(f"{fault:<16} {kind.summary}"))
+        to.print(Text(f"{fault + kind.form:<20} {kind.summary}{' (of: switch)' if kind.on_switch else ''}"))
 
 
-@command("lab.mend", node="the node, or head", name=_NAME)
+@command("lab.mend", node="the node, head, or switch", name=_NAME)
 def mend(session: Session, node: str, name: str = "lab") -> Outcome:
     """Take back every fault that was injected into a node of a lab."""
     from clusterboot import lab

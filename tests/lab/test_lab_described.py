@@ -11,7 +11,7 @@ import pytest
 
 from clusterboot import lab as labs
 from clusterboot.errors import UsageError
-from clusterboot.lab import files, machine, network, process, records, store
+from clusterboot.lab import files, machine, network, process, records, store, uplinks
 
 
 def a_lab(nodes: int = 2, faults: tuple[labs.Fault, ...] = ()) -> labs.Lab:
@@ -97,6 +97,34 @@ def test_shapes_follow_from_the_faults() -> None:
         "class add dev eth0 parent 1: classid 1:2"
         " htb rate 100000000bit ceil 100000000bit burst 32000b cburst 32000b quantum 15000",
         f"filter add dev eth0 parent 1: protocol ip u32 match ip dst {n2.address}/32 flowid 1:2",
+    ]
+
+
+def test_a_group_behind_an_uplink_is_described_and_taken_back() -> None:
+    fault = labs.Fault("n1", "slow-group", "n2")
+    lab = a_lab(nodes=3, faults=(fault,))
+    rules = [
+        "pref 100 iif to-n1 lookup 1002",
+        "pref 100 iif to-n2 lookup 1002",
+        "pref 100 iif up1 lookup 1002",
+        "pref 120 to 10.67.0.1/32 lookup 1003",
+        "pref 120 to 10.67.0.2/32 lookup 1003",
+    ]
+    assert uplinks.uplink_lines(lab, fault) == [
+        "link add up1 up address 02:cb:00:02:00:01 type veth peer name up1-far address 02:cb:00:03:00:01",
+        "link set up1-far up",
+        "neighbour add 192.0.2.1 lladdr 02:cb:00:03:00:01 dev up1 nud permanent",
+        "neighbour add 192.0.2.1 lladdr 02:cb:00:02:00:01 dev up1-far nud permanent",
+        "route add default via 192.0.2.1 dev up1 onlink table 1002",
+        "route add default via 192.0.2.1 dev up1-far onlink table 1003",
+        "route add 10.67.0.1/32 dev to-n1 table 1002",
+        "route add 10.67.0.2/32 dev to-n2 table 1002",
+        *(f"rule add {rule}" for rule in rules),
+    ]
+    assert uplinks.without_uplink(lab, fault) == [
+        *(f"rule del {rule}" for rule in rules),
+        "route flush table 1002",
+        "link del up1",
     ]
 
 

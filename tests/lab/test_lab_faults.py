@@ -56,6 +56,9 @@ def reach(lab: labs.Lab, sender: str, target: str) -> str:
         ("frozen", "silent", "silent"),
         ("powered-off", "silent connect", "silent connect"),
         ("dead-pair:n1", "No route", "banner"),
+        ("dropped-pair:n1", "silent connect", "banner"),
+        ("dead-to:n1", "silent connect", "banner"),
+        ("slow-group:n3", "banner", "banner"),
         ("slow-nic", "banner", "banner"),
         ("home-read-only", "banner", "banner"),
     ],
@@ -157,6 +160,12 @@ def test_a_pair_is_mended_from_either_end(broken: labs.Lab) -> None:
         ("n1", "slow-pair:n1", "two nodes"),
         ("n1", "slow-pair:n9", "n9"),
         ("n7", "frozen", "n7"),
+        ("n1", "slow-group", "slow-group:OTHERS"),
+        ("n1", "slow-group:n1", "nodes that differ"),
+        ("n1", "slow-group:n[2-9]", "n4"),
+        ("n1", "slow-group:n[2-x]", "no node"),
+        ("n1", "shared-switch", "use switch"),
+        ("switch", "frozen", "name a node"),
     ],
 )
 def test_what_cannot_be_broken_is_a_usage_error(small: labs.Lab, node: str, fault: str, words: str) -> None:
@@ -169,6 +178,23 @@ def test_the_same_fault_twice_is_refused(broken: labs.Lab) -> None:
     labs.break_node(broken.name, "n1", "slow-pair:n2")
     with pytest.raises(UsageError, match="already"):
         labs.break_node(broken.name, "n2", "slow-pair:n1")
+
+
+def test_a_node_is_behind_one_uplink_at_most_and_any_of_the_group_mends_it(broken: labs.Lab) -> None:
+    made = labs.break_node(broken.name, "n1", "slow-group:n[2-2]")
+    with pytest.raises(UsageError, match=r"n2: .* uplink already"):
+        labs.break_node(broken.name, "n3", "shared-uplink:n2")
+    assert labs.mend(broken.name, "n2") == (made,)
+    labs.break_node(broken.name, "n1", "shared-uplink:n2")
+    assert reach(broken, "n1", "n3") == reach(broken, "n2", "n1") == "banner"
+
+
+def test_the_switch_shows_its_fault_and_is_mended(broken: labs.Lab) -> None:
+    labs.break_node(broken.name, "switch", "shared-switch")
+    assert labs.status(broken.name)[0].machines[-1].faults == ("shared-switch",)
+    assert reach(broken, "n1", "n2") == "banner"
+    assert [fault.text for fault in labs.mend(broken.name, "switch")] == ["shared-switch"]
+    assert labs.status(broken.name)[0].machines[-1].name == "n3"
 
 
 def test_a_frozen_sshd_records_what_it_holds(broken: labs.Lab) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -53,7 +54,7 @@ def slow_lab(lab_root: str) -> Iterator[labs.Lab]:
     """Links that a busy machine can keep up with."""
     name = "t-slow-links"
     try:
-        yield labs.up(name, nodes=3, rate="50mbit")
+        yield labs.up(name, nodes=4, rate="50mbit")
     finally:
         labs.down(name)
 
@@ -70,6 +71,8 @@ def test_links_have_the_rate_asked_for(slow_lab: labs.Lab) -> None:
         ("slow-out", {("n1", "n2"), ("n1", "n3")}),
         ("slow-in", {("n2", "n1"), ("n3", "n1")}),
         ("slow-pair:n2", {("n1", "n2"), ("n2", "n1")}),
+        ("slow-to:n2", {("n1", "n2")}),
+        ("slow-group:n2", {("n1", "n3"), ("n3", "n1"), ("n2", "n3")}),
     ],
 )
 def test_slow_links_are_slow_where_they_should_be(
@@ -85,3 +88,16 @@ def test_slow_links_are_slow_where_they_should_be(
 
     assert {pair for pair, ratio in ratios.items() if ratio < 0.25} == slow
     assert all(ratio > 0.5 for ratio in mended.values())
+
+
+def test_what_is_shared_is_fast_for_one_and_slow_for_several(slow_lab: labs.Lab) -> None:
+    for node, fault in (("n1", "shared-uplink:n2"), ("switch", "shared-switch")):
+        labs.break_node(slow_lab.name, node, fault)
+        alone = throughput_bps(slow_lab, "n1", "n3", 600_000)
+        with ThreadPoolExecutor() as pool:
+            pairs = [("n1", "n3"), ("n2", "n4")]
+            both = list(pool.map(lambda pair: throughput_bps(slow_lab, *pair, 2_000_000), pairs))
+        labs.mend(slow_lab.name, node)
+
+        assert alone > 0.6 * 50e6
+        assert sum(both) < 1.25 * 50e6
