@@ -53,21 +53,26 @@ def orphans_section(cluster: str) -> Section:
 
     A run's folder outlives the run only where its supervisor was killed or the node lost
     power. Such a folder is taken away here, after its run's name has been told, so that the
-    caller can reap that run on all nodes.
+    caller can reap that run on all nodes. Where nodes share a home, each looks at its own only.
 
     Parameters: the cluster's name. Returns: a section for :func:`parse_orphans`.
     Errors: ``ValueError`` for a name that is not one.
     """
     body = f"""\
 cd || exit 1
-for run in {cluster_folder(cluster)}/runs/*; do
+here=$(uname -n)
+boot=$(cat /proc/sys/kernel/random/boot_id)
+for run in {cluster_folder(cluster)}/runs/* {cluster_folder(cluster)}/runs/.new.*; do
 	[ -d "$run" ] || continue
-	pid= born= now=
-	read -r pid born <"$run/supervisor"
-	[ -n "$born" ] && read -r now <"/proc/$pid/stat"
+	name=${{run##*/}} pid= born= host= booted= now=
+	read -r pid born host booted <"$run/supervisor"
+	# One that is only being made has none yet, another machine's is not for this one to judge.
+	[ -n "$booted" ] || [ "$name" = "${{name#.new.}}" ] || continue
+	[ "${{host:-$here}}" = "$here" ] || continue
+	[ "${{booted:-$boot}}" = "$boot" ] && [ -n "$born" ] && read -r now <"/proc/$pid/stat"
 	set -- ${{now##*) }}
 	[ $# -ge 20 ] && shift 19 && [ "$1" = "$born" ] && continue
-	echo "orphan ${{run##*/}}"
+	echo "orphan ${{name#.new.}}"
 	rm -rf "$run"
 done 2>/dev/null
 exit 0"""

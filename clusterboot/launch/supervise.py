@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from shlex import quote
 from typing import Literal, cast, get_args
 
 from clusterboot.launch.names import run_folder, token
-from clusterboot.launch.spec import Command
+from clusterboot.launch.spec import SSH_AGENT, Command
 
 # Time for a launcher to end its ranks in order after SIGTERM. Open MPI 4.1 needs about a
 # second; while its ssh clients still connect it does not react at all.
 GRACE_S = 5
+# What clearing the other nodes may take where the operator is gone.
+CLEAR_S = 10
+# So many logins do it at once, and a node that does not answer is given up soon.
+_LANES = 32
+_HURRY = ("-o", "ConnectTimeout=3", "-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2")
+_SWEEP = "sweep"
 
 How = Literal["exited", "deadline", "gone", "stopped", "not-started"]
 _END = re.compile(rf"({'|'.join(get_args(How))}) (\d+) (\d+) (\d+)\n".encode())
@@ -56,7 +62,11 @@ def render_supervisor(
     nonce: str,
     deadline_s: int,
     grace_s: int = GRACE_S,
+    silence_s: int = 0,
+    clear_s: int = CLEAR_S,
     files: Mapping[str, str] | None = None,
+    others: Sequence[str] = (),
+    agent: Sequence[str] = SSH_AGENT,
 ) -> str:
     """Write the script that starts a launcher, streams it, and ends it when it has to end.
 
@@ -68,23 +78,29 @@ def render_supervisor(
 
     Parameters: the launcher's command; the cluster's name; the run's name; the word that marks
     the frame; the time the run may take and the time between SIGTERM and SIGKILL, in whole
-    seconds; text files for the run's folder by name, the hostfile above all.
+    seconds; after ``silence_s`` seconds without a line on standard input the operator counts as
+    gone, 0 for never; the run's other nodes then have ``clear_s`` seconds to be cleared from
+    here: ``others`` are these as ssh is to dial them, ``agent`` is the ssh command; text files
+    for the run's folder by name, the hostfile above all.
     Returns: POSIX ``sh`` text. Errors: ``ValueError`` for a name that is not one.
     """
     if deadline_s < 1 or grace_s < 1:
         raise ValueError("a run needs a deadline and a grace of at least a second")
+    if silence_s < 0:
+        raise ValueError("a silence lasts at least 0 seconds")
     folder = run_folder(cluster, run_id)
+    files = {**(files or {}), _SWEEP: f"{shell_text('sweep.sh')}sweep {run_id}\n"}
     exports = [f"{name}={quote(value)}; export {name}" for name, value in command.env.items()]
     writes = [
         f'printf %s {quote(text)} >"$folder"/{quote(token(name, "a file"))} || return 1'
-        for name, text in (files or {}).items()
+        for name, text in files.items()
     ]
     # A shell may read its script ahead or line by line; one compound command is read to its
     # end before it begins, so that nothing of it is left on the watched standard input.
     lines = [
         "{",
         f"nonce={quote(token(nonce, 'a nonce'))} run_id={quote(run_id)} folder={quote(folder)}",
-        f"deadline_s={deadline_s} grace_s={grace_s}",
+        f"deadline_s={deadline_s} grace_s={grace_s} silence_s={silence_s} clear_s={clear_s}",
         "write_files() {",
         *writes,
         "return 0",
@@ -94,11 +110,31 @@ def render_supervisor(
         f"set -- {' '.join(map(quote, command.argv))}",
         'exec ${setsid:+"$setsid"} "$@"',
         "}",
+        *_sweep_others(others, agent),
         shell_text("sweep.sh"),
         shell_text("supervise.sh"),
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _sweep_others(targets: Sequence[str], agent: Sequence[str]) -> list[str]:
+    """Write the function that ends what is left of the run on other nodes."""
+    ssh = " ".join(map(quote, [*agent, *_HURRY]))
+    dialled = [token(target, "a node") for target in targets]
+    lanes = [dialled[lane::_LANES] for lane in range(min(_LANES, len(dialled)))]
+    return [
+        "sweep_lane() {",
+        "trap 'kill $!; exit 0' TERM",
+        f'for target; do {ssh} -- "$target" "exec /bin/sh -s" <"$folder/{_SWEEP}" & wait $!; done',
+        "}",
+        "sweep_others() {",
+        "lanes=",
+        "trap 'kill $lanes; exit 0' TERM",
+        *(f'sweep_lane {" ".join(lane)} & lanes="$lanes $!"' for lane in lanes),
+        "wait",
+        "}",
+    ]
 
 
 class Stream:

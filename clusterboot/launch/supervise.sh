@@ -19,9 +19,29 @@ running() {
 # repeat theirs until they are stopped.
 watch_operator() {
 	exec >/dev/null 2>&1
-	while read -r ignored; do :; done <&3
+	while read -r ignored; do
+		[ -z "$listener" ] || kill -USR1 "$listener"
+	done <&3
 	exec 3<&-
 	while kill -USR1 $$; do sleep 1; done
+}
+
+# A line that is cut without a word, as by a firewall, does not close standard input for a long
+# time. So the operator sends a line a second, and its absence counts as the end too.
+watch_silence() {
+	exec >/dev/null 2>&1 3<&-
+	trap 'kill -KILL $!; exit 0' TERM
+	trap 'quiet_s=0' USR1
+	quiet_s=0
+	while [ "$quiet_s" -lt "$silence_s" ]; do
+		sleep 1 &
+		wait $!
+		quiet_s=$((quiet_s + 1))
+	done
+	while kill -USR1 $$; do
+		sleep 1 &
+		wait $!
+	done
 }
 
 watch_clock() {
@@ -67,19 +87,38 @@ signal_run() {
 }
 
 end_run() {
-	stop_watching "$operator" "$clock"
+	stop_watching "$operator" $listener "$clock"
 	signal_run TERM
+	# What a launcher says in its orderly end is for somebody who reads it.
+	[ "$how" != gone ] || grace_s=1
 	set_alarm "$grace_s"
 	await
 	stop_watching "$clock"
 	signal_run KILL
 }
 
-# The umask stays out of the run, whose files are the user's.
+# Where nobody is there any more to have the other nodes cleared, this node does it: a
+# launcher's daemons do not all end their ranks when the launcher is gone.
+clear_others() {
+	ended=$code
+	sweep_others >/dev/null 2>&1 &
+	pid=$!
+	set_alarm "$clear_s"
+	await
+	stop_watching "$clock" "$pid"
+	code=$ended
+}
+
+# The umask stays out of the run, whose files are the user's. The folder appears under its
+# name only when it is complete: one without a supervisor is taken for a dead run's.
 prepare() (
 	umask 077
-	mkdir -p "$folder" && write_files &&
-		printf '%s %s\n' $$ "$(stat_field $$ 20)" >"$folder/supervisor"
+	final=$folder
+	folder=${folder%/*}/.new.${folder##*/}
+	mkdir -p "$folder" &&
+		printf '%s %s %s %s\n' $$ "$(stat_field $$ 20)" "$(uname -n)" "$(cat /proc/sys/kernel/random/boot_id)" \
+			>"$folder/supervisor" &&
+		write_files && mv "$folder" "$final"
 )
 
 event=
@@ -96,6 +135,14 @@ if cd && prepare; then
 	say begin
 	launch 3<&- &
 	pid=$!
+	listener=
+	if [ "$silence_s" -gt 0 ]; then
+		# Ignored until it listens: else an early line would end it.
+		trap '' USR1
+		watch_silence &
+		listener=$!
+		trap 'event=gone' USR1
+	fi
 	watch_operator &
 	operator=$!
 	exec 3<&-
@@ -103,11 +150,14 @@ if cd && prepare; then
 	await
 	how=${event:-exited}
 	if [ "$how" = exited ]; then
-		stop_watching "$operator" "$clock"
+		stop_watching "$operator" $listener "$clock"
 	else
 		end_run
 	fi
 	sweep "$run_id"
+	case $how in
+	gone | stopped) clear_others ;;
+	esac
 	rm -rf "$folder"
 	rmdir "${folder%/*}" 2>/dev/null
 	set -- $killed

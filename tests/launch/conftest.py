@@ -3,13 +3,17 @@ from __future__ import annotations
 import os
 import select
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from supervised import Run
 
 _SHELLS = [["sh"], ["dash"], ["bash"], ["busybox", "sh"], ["mksh"]]
-FOUND = [shell for shell in _SHELLS if shell[0] == "sh" or shutil.which(shell[0])]
+# One of them is what sh is, and need not be tried twice.
+_PATHS = {os.path.realpath(path): shell for shell in reversed(_SHELLS) if (path := shutil.which(shell[0]))}
+FOUND = list(reversed(_PATHS.values()))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,3 +42,11 @@ def gone() -> Callable[[int], bool]:
             return bool(select.select([handle], [], [], 60)[0])
 
     return wait
+
+
+@pytest.fixture
+def start(shell: list[str], home: Path) -> Callable[..., Run]:
+    def made(program: str, env: Mapping[str, str] | None = None, **options: Any) -> Run:
+        return Run(shell, home, ("/bin/sh", "-c", program), env or {}, **options)
+
+    return made

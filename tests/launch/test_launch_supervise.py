@@ -2,86 +2,18 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from supervised import NONCE, Run
 
 from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import Command
 from clusterboot.launch.supervise import RunEnd, Stream, parse_end, render_supervisor
-
-NONCE = "0123456789abcdef"
-
-
-class Run:
-    """A supervisor under a real shell, as ssh would start it.
-
-    Each has a name of its own: at its end a run sweeps the machine for its name, and so would
-    end others that had the same.
-    """
-
-    def __init__(
-        self,
-        shell: list[str],
-        home: Path,
-        argv: tuple[str, ...],
-        env: Mapping[str, str],
-        run_id: str = "",
-        **options: int,
-    ) -> None:
-        self.run_id = run_id or new_run_id()
-        self.folder = home / run_folder("lab", self.run_id)
-        script = render_supervisor(
-            Command(argv, {"CLUSTERBOOT_RUN": self.run_id, **env}),
-            cluster="lab",
-            run_id=self.run_id,
-            nonce=NONCE,
-            deadline_s=options.get("deadline_s", 600),
-            grace_s=options.get("grace_s", 1),
-            files={"hostfile": "it's n1\nn2 slots=2\n"},
-        )
-        self.process = subprocess.Popen(
-            [*shell, "-s"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "HOME": str(home)},
-        )
-        assert self.process.stdin
-        assert self.process.stdout
-        assert self.process.stderr
-        self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
-        self.stream = Stream(NONCE)
-        self.said = b""
-        self.stdin.write(script.encode())
-        self.stdin.flush()
-
-    def read_until(self, mark: bytes) -> None:
-        while mark not in self.said:
-            data = os.read(self.stdout.fileno(), 65536)
-            assert data, "the run ended too early"
-            self.said += self.stream.feed(data)
-
-    def finish(self) -> RunEnd:
-        self.said += self.stream.feed(self.stdout.read())
-        self.errors = self.stderr.read()
-        self.process.wait()
-        for pipe in (self.stdin, self.stdout, self.stderr):
-            pipe.close()
-        assert self.stream.end
-        return self.stream.end
-
-
-@pytest.fixture
-def start(shell: list[str], home: Path) -> Callable[..., Run]:
-    def made(program: str, env: Mapping[str, str] | None = None, run_id: str = "", **options: int) -> Run:
-        return Run(shell, home, ("/bin/sh", "-c", program), env or {}, run_id, **options)
-
-    return made
 
 
 def test_both_streams_and_the_exit_code_come_through_untouched(start: Callable[..., Run]) -> None:
@@ -243,7 +175,7 @@ def test_without_setsid_the_run_still_ends(
 ) -> None:
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("grep", "mkdir", "rm", "rmdir", "sleep", "tr", *shell[:1]):
+    for name in ("cat", "grep", "mkdir", "mv", "rm", "rmdir", "sleep", "tr", "uname", *shell[:1]):
         (tools / name).symlink_to(which(name))
     monkeypatch.setenv("PATH", str(tools))
 
