@@ -10,6 +10,7 @@ from typing import Literal
 
 KeyMode = Literal["per-node", "ca", "shared"]
 VerifyMode = Literal["launch", "full", "none"]
+KexOrder = Literal["curve25519", "openssh"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,11 @@ class TrustOptions:
 
 @dataclass(frozen=True)
 class Options:
-    """The ``clusterboot`` block: what a dstack fleet file has no word for."""
+    """The ``clusterboot`` block: what a dstack fleet file has no word for.
+
+    ``kex_algorithms`` is the key exchange that nodes ask each other for first: curve25519, where
+    OpenSSH's own default is a dear one, or always in OpenSSH's own order.
+    """
 
     keys: KeyMode = "per-node"
     verify: VerifyMode = "launch"
@@ -92,6 +97,7 @@ class Options:
     trust: TrustOptions = field(default_factory=TrustOptions)
     mpi: MpiOptions = field(default_factory=MpiOptions)
     nccl: NcclOptions = field(default_factory=NcclOptions)
+    kex_algorithms: KexOrder = "curve25519"
     expected_busbw_gbps: Mapping[str, float] = field(default_factory=dict)
 
 

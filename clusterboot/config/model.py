@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from clusterboot.config.cluster import KeyMode, VerifyMode
+from clusterboot.config.cluster import KexOrder, KeyMode, VerifyMode
 from clusterboot.config.folding import expand
 from clusterboot.config.names import (
     check_cluster_name,
@@ -248,6 +248,7 @@ class OptionsBlock(Block):
     slots: Annotated[int, Field(ge=1, le=65536)] | None = None
     launch_from: HostName | None = None
     fanout: Annotated[int, Field(ge=1, le=1024)] | None = None
+    kex_algorithms: KexOrder | None = None
     trust: TrustBlock | None = None
     mpi: MpiBlock | None = None
     nccl: NcclBlock | None = None

@@ -19,7 +19,7 @@ def make_options(context: Context, block: OptionsBlock) -> Options:
     mpi, nccl = block.mpi or MpiBlock(), block.nccl or NcclBlock()
     given = {
         key: value
-        for key in ("keys", "verify", "slots", "launch_from", "fanout")
+        for key in ("keys", "verify", "slots", "launch_from", "fanout", "kex_algorithms")
         if (value := getattr(block, key)) is not None
     }
     return replace(

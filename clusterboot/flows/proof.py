@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clusterboot import keys
 from clusterboot.config.cluster import Host, VerifyMode
 from clusterboot.connect.session import Session
-from clusterboot.errors import PartialError
+from clusterboot.errors import PartialError, TrustError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import AddressPlan
@@ -83,7 +83,8 @@ def examine(
         for name, failure in blamed.items():
             whole = explained.get(name)
             cause = whole.text if whole and whole.kind != "pair" else failure.reason
-            visit.ledger.fail(name, PartialError(cause, stage="verify", remedy=failure.remedy))
+            kind = TrustError if failure.cause == "pin" else PartialError
+            visit.ledger.fail(name, kind(cause, stage="verify", remedy=failure.remedy))
         if start not in blamed:
             return Proof(start, tuple(failures), tuple(findings))
     return Proof(None, tuple(failures), tuple(findings))

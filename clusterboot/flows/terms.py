@@ -38,7 +38,8 @@ def agree(
     Errors: :class:`clusterboot.errors.UsageError` for a key of the operator's that cannot be read.
     """
     away = frozenset(member.name for member in cast.members if member.name not in cast.surveyed)
-    return replace(_terms(context, mode, cast, successors=successors, renew=renew), away=away)
+    terms = _terms(context, mode, cast, successors=successors, renew=renew)
+    return replace(terms, away=away, openssh_kex=context.cluster.options.kex_algorithms == "openssh")
 
 
 def _terms(context: Context, mode: KeyMode, cast: Cast, *, successors: bool, renew: bool) -> Terms:

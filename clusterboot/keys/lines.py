@@ -182,7 +182,8 @@ def render_config(
     """Write the cluster's ``ssh`` configuration for a node: every other node by name and address.
 
     Parameters: the members; with ``cheap_exchange`` curve25519 is preferred, which costs
-    OpenSSH 8.9 to 9.8 a twelfth of their default; ``identity`` is the key's file.
+    OpenSSH 8.9 to 9.8 a twelfth of their default, else OpenSSH's own order stands; ``identity``
+    is the key's file.
     Source: ssh_config(5). Lines stay under 1,000 characters for old readers.
     """
     own = "~/" + OWN_DIR.format(name=cluster)

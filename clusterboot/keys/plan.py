@@ -175,7 +175,8 @@ class _Home:
         return lines.render_config(
             self.cluster,
             self.members,
-            cheap_exchange=all(one.prefers_cheap_exchange for one in self.here),
+            cheap_exchange=not self.terms.openssh_kex
+            and all(one.prefers_cheap_exchange for one in self.here),
             identity=identity(self.survey, self.terms),
         )
 

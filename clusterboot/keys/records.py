@@ -102,7 +102,8 @@ class Terms:
     each host that needs a new one. ``phase``: ``in`` adds what is new and takes nothing away,
     ``switch`` makes the nodes use it, ``out`` takes the old away, ``all`` is all of it at once.
     With ``successors`` the nodes' next keys are meant, not those in use. ``away`` names members
-    that were not reached; what lets them in now goes on doing so.
+    that were not reached; what lets them in now goes on doing so. ``openssh_kex`` keeps
+    OpenSSH's own order of key exchanges.
     """
 
     mode: KeyMode = "per-node"
@@ -113,6 +114,7 @@ class Terms:
     phase: Phase = "all"
     successors: bool = False
     away: frozenset[str] = frozenset()
+    openssh_kex: bool = False
 
 
 PER_NODE = Terms()

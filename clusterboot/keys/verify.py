@@ -32,7 +32,7 @@ _TRY = """cb_try() {{
       return;;
   esac
   case $cb_said in *"Permission denied"*) cb_said="$(cb_certificate "$1")$cb_said";; esac
-  printf 'login %s %d %s\\n' "$1" "$cb_rc" "$(printf %s "$cb_said" | tr '\\n\\r' '  ' | tail -c 400)"
+  printf 'login %s %d %s\\n' "$1" "$cb_rc" "$(printf %s "$cb_said" | tr '\\n\\r' '  ' | tail -c 900)"
 }}
 """
 
@@ -69,7 +69,10 @@ _CAUSES = (
     (r"Connection closed|Connection reset|kex_exchange_identification", "closed"),
 )
 _EXPLAINED = {
-    "pin": ("its host key is not the pinned one", "find out why it changed, then run bootstrap again"),
+    "pin": (
+        "the host key seen there is not the pinned one",
+        "find out who answers at its address; if it has new host keys, run bootstrap again",
+    ),
     "auth": (
         "it refuses the node's key",
         "check AuthorizedKeysFile, the home's permissions and sshd's log there",
@@ -156,7 +159,16 @@ def parse(
         match = results.get(address)
         if match and match[2] == "0":
             continue
-        text = one_line(match[3]) if match else "no result"
-        cause = next((name for pattern, name in _CAUSES if re.search(pattern, text)), "other")
+        said = match[3] if match else "no result"
+        cause = next((name for pattern, name in _CAUSES if re.search(pattern, said)), "other")
+        text = _keys_seen(said) if cause == "pin" else one_line(said, 400)
         failures.append(LoginFailure(source, target, cause, text, _EXPLAINED[cause][1]))
     return tuple(failures)
+
+
+def _keys_seen(said: str) -> str:
+    """Pick out of ssh's warning which key it got and which line it has; not how to get rid of that line."""
+    got = re.search(r"SHA256:[A-Za-z0-9+/]+", said)
+    line = re.search(r"in (\S+known_hosts:\d+)", said)
+    parts = [f"got {got[0]}" if got else "", f"pinned at {line[1]}" if line else ""]
+    return one_line(", ".join(part for part in parts if part) or said, 400)

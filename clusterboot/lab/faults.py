@@ -16,6 +16,7 @@ from . import life, machine, network, process, sshd, store, uplinks
 from .enter import in_network, machine_of
 from .kinds import FaultKind
 from .login_faults import LOGIN_FAULTS
+from .path_faults import PATH_FAULTS
 from .records import HEAD, SWITCH, USER, Fault, Lab, LabNode, Process
 from .sshd import init_of
 from .wanted import parse_fault
@@ -239,5 +240,6 @@ FAULTS: Mapping[str, FaultKind] = {
     "slow-to": FaultKind("a tenth of the rate to the other, not back", _reshape, _reshape_back, paired=True),
     "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
     "swapped": FaultKind("the two have each other's address", _swap, _swap_back, paired=True),
+    **PATH_FAULTS,
     **LOGIN_FAULTS,
 }

@@ -18,6 +18,8 @@ _SETTINGS = {
     "big-banner": "Banner /etc/ssh/banner",
     "few-tries": "MaxAuthTries 3",
     "force-command": "ForceCommand /bin/echo this account runs one command only",
+    # The command prints the key that was offered, as one that is let in.
+    "impostor": "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser nobody\nLogLevel VERBOSE",
     "key-refused": "AuthorizedKeysFile none",
     "keys-elsewhere": "AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u",
     "max-sessions": "MaxSessions 1",
@@ -47,6 +49,7 @@ mount --move /run/lab/full "$1"
 """
 _EMPTY_HOME = 'umount -l "$1"'
 _HOME = f"/home/{USER}"
+_BEFORE = ".before-{kind}"
 
 
 def _etc_ssh(lab: Lab, node: LabNode) -> Path:
@@ -75,24 +78,28 @@ def _configure_back(lab: Lab, fault: Fault) -> None:
 def _change_host_keys(lab: Lab, fault: Fault) -> Fault:
     node = machine_of(lab, fault.node)
     folder = _etc_ssh(lab, node)
-    for path in sorted(folder.glob("ssh_host_*")):
-        path.rename(path.with_name(path.name + ".was"))
+    for path in sorted([*folder.glob("ssh_host_*_key"), *folder.glob("ssh_host_*_key.pub")]):
+        path.rename(_before(path, fault))
     files.write_host_keys(folder, node.name, files.new_host_keys())
-    sshd.restart(node)
-    return fault
+    return _configure(lab, fault)
 
 
 def _restore_host_keys(lab: Lab, fault: Fault) -> None:
-    node = machine_of(lab, fault.node)
-    for path in sorted(_etc_ssh(lab, node).glob("ssh_host_*.was")):
-        path.replace(path.with_name(path.name.removesuffix(".was")))
-    sshd.restart(node)
+    suffix = _BEFORE.format(kind=fault.kind)
+    for path in sorted(_etc_ssh(lab, machine_of(lab, fault.node)).glob(f"ssh_host_*{suffix}")):
+        path.replace(path.with_name(path.name.removesuffix(suffix)))
+    _configure_back(lab, fault)
+
+
+def _before(path: Path, fault: Fault) -> Path:
+    """Name what a file is kept as while the fault lasts; each kind of fault keeps its own."""
+    return path.with_name(path.name + _BEFORE.format(kind=fault.kind))
 
 
 def _spoil_start_up(lab: Lab, fault: Fault) -> Fault:
     path = lab.home(fault.node) / ".bashrc"
     if path.exists():
-        path.rename(path.with_name(f".bashrc.before-{fault.kind}"))
+        path.rename(_before(path, fault))
     path.write_text(_START_UP[fault.kind], encoding="ascii")
     os.chown(path, UID, UID)
     return fault
@@ -100,7 +107,7 @@ def _spoil_start_up(lab: Lab, fault: Fault) -> Fault:
 
 def _restore_start_up(lab: Lab, fault: Fault) -> None:
     path = lab.home(fault.node) / ".bashrc"
-    before = path.with_name(f".bashrc.before-{fault.kind}")
+    before = _before(path, fault)
     path.unlink(missing_ok=True)
     if before.exists():
         before.rename(path)
@@ -154,6 +161,14 @@ LOGIN_FAULTS = dict(
         ("csh", FaultKind("the user's login shell is tcsh", _change_shell, _restore_shell)),
         ("disk-full", FaultKind("no room in the user's home", _fill_disk, _in_home(_EMPTY_HOME))),
         ("exiting-shell", FaultKind("the user's .bashrc exits", _spoil_start_up, _restore_start_up)),
+        (
+            "impostor",
+            FaultKind(
+                f"other host keys, and whoever comes is let in; what it sees is in {sshd.LOG}",
+                _change_host_keys,
+                _restore_host_keys,
+            ),
+        ),
         ("fish", FaultKind("the user's login shell is fish", _change_shell, _restore_shell)),
         ("nologin", FaultKind("/etc/nologin is there", _close_logins, _open_logins)),
         ("nologin-shell", FaultKind("the user's login shell is nologin", _change_shell, _restore_shell)),

@@ -117,7 +117,7 @@ def _boot(number: int, machine: dict[str, Any], order: dict[str, Any], go: int, 
     if "ssh" in machine:
         _run([tools["ip"], "-batch", "-"], machine["ip"])
         _run([tools["tc"], "-batch", "-"], machine["tc"])
-        _run([tools["sshd"]], "")
+        _run([tools["sshd"], "-E", "/run/sshd.log"], "")
         _wait_for(Path("/run/sshd.pid"))
     _report(report, "up", number, "-")
     os.closerange(3, 1024)

@@ -11,10 +11,13 @@ from .records import LabNode, Process
 
 _COMMANDS = ("sshd", "sshd-session", "sshd-auth")
 
+#: Where sshd writes what it does, inside each machine: there is no syslog.
+LOG = "/run/sshd.log"
+
 # An old pid file would look like a sign that the new sshd listens. 2,000 times 5 ms are 10 s.
 _START = """\
 rm -f /run/sshd.pid
-"$0" || exit
+"$0" -E "$1" || exit
 n=0
 until [ -s /run/sshd.pid ]; do
     n=$((n + 1))
@@ -55,7 +58,7 @@ def close(node: LabNode) -> None:
 def start(node: LabNode) -> None:
     """Start sshd where none listens, and wait until it does."""
     if not listener(node):
-        checked(node, ["sh", "-c", _START, machine.tool("sshd")])
+        checked(node, ["sh", "-c", _START, machine.tool("sshd"), LOG])
 
 
 def restart(node: LabNode) -> None:

@@ -238,6 +238,7 @@ clusterboot:
   slots: 8
   launch_from: n2
   fanout: 16
+  kex_algorithms: openssh
   trust:
     known_hosts: ~/kh
     pins:
@@ -251,6 +252,7 @@ clusterboot:
     assert (options.keys, options.verify, options.slots, options.launch_from, options.fanout) == (
         *("ca", "full", 8, "n2", 16),
     )
+    assert options.kex_algorithms == "openssh"
     assert options.trust.known_hosts == (home / "kh",)
     assert options.trust.pins == {"[n1]:2222": (ED25519,), "head": (ED25519,)}
     assert (options.mpi.prefix, options.mpi.module) == ("/opt/openmpi", "mpi/openmpi-x86_64")

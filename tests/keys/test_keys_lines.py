@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import base64
+import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from clusterboot.errors import PartialError
 from clusterboot.keys import lines
 from clusterboot.keys.plan import HomePlan, distinct_names, plan, prefers_cheap_exchange, render_known_hosts
-from clusterboot.keys.records import Edit, Member, NodeFile, Survey
+from clusterboot.keys.records import Edit, Member, NodeFile, Survey, Terms
 
 GOLDEN = Path(__file__).parent / "golden"
 HOST_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"h" * 32
@@ -157,6 +160,33 @@ def test_a_cheap_exchange_is_asked_for_only_where_the_default_is_dear(
 def survey_of(authorized_keys: NodeFile) -> Survey:
     absent = NodeFile("x", "absent")
     return Survey(MEMBERS[0].public_key, (HOST_KEY,), authorized_keys, absent, absent, absent)
+
+
+@pytest.mark.parametrize("openssh_kex", [False, True])
+def test_key_exchanges_are_cheap_first_or_in_openssh_s_order(tmp_path: Path, openssh_kex: bool) -> None:
+    members = [replace(one, prefers_cheap_exchange=True) for one in MEMBERS]
+    terms = Terms(openssh_kex=openssh_kex)
+    surveys = {"n1": survey_of(file(b""))}
+    (found,) = plan("lab", members, surveys, [["n1"]], keep_hosts=(), terms=terms).values()
+    assert isinstance(found, HomePlan)
+    text = next(edit.insert for edit in found.edits if edit.insert.startswith("# Written by"))
+    golden = (GOLDEN / "config").read_text()
+    assert text == (golden.replace("  KexAlgorithms ^curve25519-sha256\n", "") if openssh_kex else golden)
+
+    (tmp_path / "config").write_text(text)
+    asked, default = (
+        subprocess.run(["ssh", "-G", "-F", path, "n2"], capture_output=True, text=True, check=True).stdout
+        for path in (tmp_path / "config", "/dev/null")
+    )
+    theirs = re.search("(?m)^kexalgorithms (.*)$", default)
+    ours = re.search("(?m)^kexalgorithms (.*)$", asked)
+    assert theirs
+    assert ours
+    if openssh_kex:
+        assert ours[1] == theirs[1]
+    else:
+        assert ours[1].split(",")[0] == "curve25519-sha256"
+        assert set(ours[1].split(",")) == set(theirs[1].split(","))
 
 
 def test_a_file_in_whose_place_something_else_is_stops_its_home_and_no_other() -> None:
