@@ -11,9 +11,9 @@ from .kinds import FaultKind
 from .records import Fault, Lab, LabNode
 from .sshd import init_of
 
-# Before the router's own table, which rule 32766 asks: ip-rule(8).
-_FIRST, _THEN = 100, 101
-_TABLES = 1000
+# After a firewall's rules, and before those of uplinks and of the router's own table: ip-rule(8).
+_FIRST, _THEN = 60, 61
+_TABLES = 10_000
 
 
 def _ends(lab: Lab, fault: Fault) -> tuple[LabNode, LabNode]:

@@ -48,7 +48,7 @@ def _refuse_twice(faults: Mapping[str, FaultKind], lab: Lab, wanted: Fault) -> N
                 host=min(common),
                 remedy=f"lab.mend {fault.node} undoes it",
             )
-        one_way = fault.nodes != wanted.nodes and wanted.kind in ("dead-to", "slow-to")
+        one_way = fault.nodes != wanted.nodes and wanted.kind in ("dead-to", "one-way", "slow-to")
         if fault.kind == wanted.kind and set(fault.nodes) == set(wanted.nodes) and not one_way:
             raise UsageError(
                 f"it has the fault '{wanted.text}' already",
