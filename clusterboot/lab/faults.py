@@ -14,10 +14,11 @@ from dataclasses import replace
 from ..errors import ClusterbootError
 from . import life, machine, network, process, sshd, store, uplinks
 from .enter import in_network, machine_of
+from .home_faults import HOME_FAULTS
 from .kinds import FaultKind
 from .login_faults import LOGIN_FAULTS
 from .path_faults import PATH_FAULTS
-from .records import HEAD, SWITCH, USER, Fault, Lab, LabNode, Process
+from .records import HEAD, SWITCH, Fault, Lab, LabNode, Process
 from .sshd import init_of
 from .wanted import parse_fault
 
@@ -157,20 +158,6 @@ def _filter_rule(lab: Lab, fault: Fault, verb: str) -> None:
     in_network(init_of(machine_of(lab, fault.node)), ["ip", "-batch", "-"], [rule])
 
 
-def _read_only_home(lab: Lab, fault: Fault) -> Fault:
-    _remount_home(lab, fault, "ro")
-    return fault
-
-
-def _writable_home(lab: Lab, fault: Fault) -> None:
-    _remount_home(lab, fault, "rw")
-
-
-def _remount_home(lab: Lab, fault: Fault, mode: str) -> None:
-    argv = ["mount", "-o", f"remount,bind,{mode}", f"/home/{USER}"]
-    sshd.checked(machine_of(lab, fault.node), argv)
-
-
 def _stop_sshd(lab: Lab, fault: Fault) -> Fault:
     process.kill(sshd.processes(machine_of(lab, fault.node)))
     return fault
@@ -226,7 +213,6 @@ FAULTS: Mapping[str, FaultKind] = {
     "dead-to": FaultKind("what it sends to the other is lost", _drop, _let_through, paired=True),
     "dropped-pair": FaultKind("a firewall drops all between the two", _drop, _let_through, paired=True),
     "frozen": FaultKind("sshd accepts and stays silent: all of it is stopped", _freeze, _thaw),
-    "home-read-only": FaultKind("the user's home cannot be written", _read_only_home, _writable_home),
     "port-closed": FaultKind("port 22 refuses; sessions go on", _close_port, _start_sshd),
     "port-filtered": FaultKind("port 22 is silent; sessions too", _filter_port, _unfilter_port),
     "powered-off": FaultKind("no process, no link", _power_off, _power_on),
@@ -240,6 +226,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "slow-to": FaultKind("a tenth of the rate to the other, not back", _reshape, _reshape_back, paired=True),
     "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
     "swapped": FaultKind("the two have each other's address", _swap, _swap_back, paired=True),
+    **HOME_FAULTS,
     **PATH_FAULTS,
     **LOGIN_FAULTS,
 }

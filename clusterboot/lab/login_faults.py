@@ -1,10 +1,9 @@
-"""Faults of logging in: of sshd's settings, of host keys, of the account's shell and home."""
+"""Faults of logging in: of sshd's settings, of host keys, of the account's shell."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import UsageError
@@ -36,19 +35,6 @@ _START_UP = {
 }
 _SHELLS = {"csh": "tcsh", "fish": "fish", "nologin-shell": "nologin"}
 
-# A small disk laid over the home, with the home's files on it and no room left.
-_FILL_HOME = """\
-set -e
-size=$(( $(du -sk "$1" | cut -f1) + 64 ))
-mkdir -p /run/lab/full
-mount -t tmpfs -o "size=${size}k,mode=750,uid=$2,gid=$2" tmpfs /run/lab/full
-cp -a "$1/." /run/lab/full/
-chown "$2:$2" /run/lab/full
-dd if=/dev/zero of=/run/lab/full/.filler bs=4k 2>/dev/null || true
-mount --move /run/lab/full "$1"
-"""
-_EMPTY_HOME = 'umount -l "$1"'
-_HOME = f"/home/{USER}"
 _BEFORE = ".before-{kind}"
 
 
@@ -139,18 +125,6 @@ def _open_logins(lab: Lab, fault: Fault) -> None:
     sshd.checked(machine_of(lab, fault.node), ["rm", "-f", "/etc/nologin"])
 
 
-def _in_home(script: str) -> Callable[[Lab, Fault], None]:
-    def run(lab: Lab, fault: Fault) -> None:
-        sshd.checked(machine_of(lab, fault.node), ["sh", "-c", script, "sh", _HOME, str(UID)])
-
-    return run
-
-
-def _fill_disk(lab: Lab, fault: Fault) -> Fault:
-    _in_home(_FILL_HOME)(lab, fault)
-    return fault
-
-
 def _setting(kind: str, summary: str) -> tuple[str, FaultKind]:
     return kind, FaultKind(f"{summary}: {_SETTINGS[kind]}", _configure, _configure_back)
 
@@ -159,7 +133,6 @@ LOGIN_FAULTS = dict(
     [
         ("changed-host-key", FaultKind("has other host keys", _change_host_keys, _restore_host_keys)),
         ("csh", FaultKind("the user's login shell is tcsh", _change_shell, _restore_shell)),
-        ("disk-full", FaultKind("no room in the user's home", _fill_disk, _in_home(_EMPTY_HOME))),
         ("exiting-shell", FaultKind("the user's .bashrc exits", _spoil_start_up, _restore_start_up)),
         (
             "impostor",

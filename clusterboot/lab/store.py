@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import UsageError
+from . import machine
 from .records import Lab, from_json, to_json
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,40}")
@@ -77,7 +78,12 @@ def delete(name: str) -> None:
     """Remove a lab's folder, and the folder of all labs with the last one."""
     path = folder(name)
     if path.is_dir():
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except PermissionError:
+            # Root deletes everything but what somebody in the lab made immutable: chattr(1).
+            machine.run([machine.tool("chattr"), "-R", "-i", str(path)])
+            shutil.rmtree(path)
     try:
         root().rmdir()
     except OSError:
