@@ -195,8 +195,8 @@ def _login_failure(
 
 
 _REFUSED_REMEDY = (
-    "add the public key to the file that AuthorizedKeysFile names there, check that file's owner and mode,"
-    " or name another user or identity_file"
+    "add the public key to the file that AuthorizedKeysFile names there, check owner and mode of the home"
+    " and that file, or name another user or identity_file"
 )
 
 

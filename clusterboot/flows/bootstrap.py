@@ -75,6 +75,8 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
         groups = homes_of(visit, surveyed)
         members = members_of(context, visit, surveyed, addresses, groups)
+        # Who turned out to be no member is of no home either.
+        groups = homes_of(visit, surveyed)
         cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
         failures: tuple[LoginFailure, ...] = ()
         notes: dict[str, tuple[str, ...]] = {}

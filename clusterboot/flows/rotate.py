@@ -54,6 +54,7 @@ def rotate(context: Context) -> Rotated:
             visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
         groups = homes_of(visit, surveyed)
         members = members_of(context, visit, surveyed, addresses, groups)
+        groups = homes_of(visit, surveyed)
         cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
         # Between two modes, after a move that was cut off, the cluster file decides.
         mode = mode_of(context.cluster.name, surveyed) or context.cluster.options.keys

@@ -31,6 +31,7 @@ _REMEDIES = (
     (r"Operation not permitted", "look for an immutable file or folder: lsattr -d ~/.ssh ~/.ssh/*"),
     (r"Permission denied", "check owner and mode of ~/.ssh there"),
     (r"^held by", "wait until that one has ended, then run the command again"),
+    (r"not found", "install the OpenSSH client and GNU or busybox tools there"),
     (r"", "check the disk, quota and permissions of the home there"),
 )
 
@@ -102,7 +103,7 @@ def parse(outputs: Mapping[str, SectionOutput], edits: Sequence[Edit], host: str
     if locked:
         said = one_line(locked[1])
         cause = "its key files are locked" if said.startswith("held by") else "~/.ssh cannot be changed"
-        raise PartialError(f"{cause}: {said}", host=host, stage="keys", remedy=_remedy(said))
+        raise PartialError(f"{cause}: {said}", host=host, stage="keys", remedy=remedy(said))
     for edit in edits:
         match = results.get(edit.path)
         if match and match[2] == "changed":
@@ -119,13 +120,14 @@ def parse(outputs: Mapping[str, SectionOutput], edits: Sequence[Edit], host: str
             f"~/{edit.path} could not be written" + (f": {said}" if said else ""),
             host=host,
             stage="keys",
-            remedy=_remedy(said),
+            remedy=remedy(said),
         )
     return tuple(match[1] for match in results.values() if match[2] == "changed")
 
 
-def _remedy(said: str) -> str:
-    return next(remedy for pattern, remedy in _REMEDIES if re.search(pattern, said))
+def remedy(said: str) -> str:
+    """Say what to do about what a node's tool said when it could not write."""
+    return next(advice for pattern, advice in _REMEDIES if re.search(pattern, said))
 
 
 def _opening(wait_s: int, silence_s: int) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from clusterboot.connect.knownhosts import key_type_of
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
+from clusterboot.keys import install
 from clusterboot.keys.records import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
 from clusterboot.printable import one_line
 
@@ -33,15 +34,22 @@ case $k in *-*) n=$((${k##*-} + 1));; *) n=2;; esac
 n=id_ed25519-$n
 """
 _MAKE_KEY = """umask 077
+cb_said=
+give_up() { echo "failed $(printf %s "$cb_said" | tr '\\n\\r' '  ' | tail -c 300)"; exit 1; }
 [ -d "$HOME/.ssh" ] || fresh=1
-mkdir -p "$HOME/.ssh" "$d" || exit 1
-[ -z "$fresh" ] || echo .ssh >>"$d/created"
+cb_said=$(mkdir -p "$HOME/.ssh" "$d" 2>&1) || give_up
+[ -z "$fresh" ] || cb_said=$(echo .ssh 2>&1 >>"$d/created") || give_up
+make_aside() {
+  t=$(mktemp -d "$d/new.XXXXXX") || return 1
+  ssh-keygen -q -t ed25519 -N '' -C @COMMENT@ -f "$t/$1" </dev/null &&
+    ln "$t/$1" "$d/$1" && mv "$t/$1.pub" "$d/$1.pub"
+  cb_rc=$?
+  rm -rf "$t"
+  return $cb_rc
+}
 make_key() {
   [ ! -e "$d/$1" ] || return 0
-  t=$(mktemp -d "$d/new.XXXXXX") || return 1
-  ssh-keygen -q -t ed25519 -N '' -C @COMMENT@ -f "$t/$1" >&2 &&
-    ln "$t/$1" "$d/$1" 2>/dev/null && mv "$t/$1.pub" "$d/$1.pub" && echo created
-  rm -rf "$t"
+  if cb_said=$(make_aside "$1" 2>&1); then echo created; else [ -s "$d/$1" ] || give_up; fi
 }
 """
 _SHOW_KEYS = """show_key() {
@@ -116,9 +124,7 @@ def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[
     """
     own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
     make = _MAKE_KEY.replace("@COMMENT@", shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
-    calls = ('make_key "$k" || exit 1\n' if make_key else "") + (
-        'make_key "$n" || exit 1\n' if make_next else ""
-    )
+    calls = ('make_key "$k"\n' if make_key else "") + ('make_key "$n"\n' if make_next else "")
     return (
         Section("keys.identity", own + _KEY_NAMES + make + calls + _SHOW_KEYS),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
@@ -145,14 +151,15 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
     Errors: :class:`PartialError` at stage ``keys`` where the key could not be made.
     """
     identity = outputs["keys.identity"]
+    lines = identity.text.splitlines()
     if identity.exit_code:
+        said = one_line(next((line[7:] for line in lines if line.startswith("failed ")), ""))
         raise PartialError(
-            "the node's key could not be made",
+            "the node's key could not be made" + (f": {said}" if said else ""),
             host=host,
             stage="keys",
-            remedy="check that ssh-keygen is there, that the home is writable, and that its disk has room",
+            remedy=install.remedy(said),
         )
-    lines = identity.text.splitlines()
     current, following = _key(lines, "current"), _key(lines, "next")
     fault = _CONFIG_FAULT.search(outputs["keys.config_check"].text)
     return Survey(
