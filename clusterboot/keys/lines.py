@@ -12,6 +12,22 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from clusterboot.keys.records import KEY_FILE, OWN_DIR, PER_NODE, Edit, Member, NodeFile, Terms
 
+# For ssh the first value counts. So a "Host *" of the user's own, meant for the world outside, does
+# not send logins between nodes through a bastion, keep a master process that mpirun would wait for,
+# take ports twice, or ask for a password that nobody is there to type.
+_WHATEVER_THE_USER_SETS = (
+    "  ProxyCommand none",
+    "  AddressFamily any",
+    "  PubkeyAuthentication yes",
+    "  PreferredAuthentications publickey",
+    "  ControlMaster no",
+    "  ControlPath none",
+    "  ClearAllForwardings yes",
+    "  ForwardAgent no",
+    "  ForwardX11 no",
+    "  PermitLocalCommand no",
+)
+
 # What stands for a host in the tag of a line that is not one host's; no host can be called so.
 SHARED = "@shared"
 AUTHORITY = "@ca"
@@ -202,7 +218,7 @@ def render_config(
             f"  UserKnownHostsFile {own}/known_hosts",
             "  GlobalKnownHostsFile /dev/null",
             "  UpdateHostKeys no",
-            "  ForwardAgent no",
+            *_WHATEVER_THE_USER_SETS,
         ]
         if cheap_exchange:
             lines.append("  KexAlgorithms ^curve25519-sha256")

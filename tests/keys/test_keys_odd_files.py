@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,43 +11,14 @@ import pytest
 
 from clusterboot.keys import Edit, NodeFile, Terms, authority, lines
 from clusterboot.keys.records import Member
+from odd_files import AUTHORIZED, CONFIG, REFUSED, odd, seeded
 
 if TYPE_CHECKING:
     from conftest import Home
 
-SEED = 20250101
 FILES = 240
 KEYS = (".ssh/authorized_keys", ".ssh/config")
-
-_AUTHORIZED = (
-    b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop me@there",
-    b'restrict,command="echo \\"hi\\"" ssh-rsa AAAAB3NzaC1yc2E= x',
-    b"# a comment, clusterboot:lab:n1 in it",
-    b"  # indented",
-    b"ssh-rsa junk",
-    b"clusterboot:lab:n1",
-    b"ssh-ed25519 AAAA clusterboot:other:n1",
-    b"ssh-ed25519 AAAA clusterboot:lab:n1 and more",
-    b"\xff\xfe caf\xe9 \x00 \x1b[31m",
-    b"",
-    b"\t",
-    b"x" * 9000,
-    b"a lone \r in a line",
-)
-_CONFIG = (
-    b"Host *",
-    b"Host a b !c",
-    b"  User somebody",
-    b"\tPort=2222",
-    b"Match host x",
-    b"# Include clusterboot/lab/config",
-    b"Include clusterboot/other/config",
-    b"",
-    b"  # caf\xe9",
-    b'  IdentityFile "~/.ssh/with space"',
-    b"NoSuchOption yes",
-    b"  ProxyCommand nc %h %p",
-)
+_CONFIG = (*CONFIG, REFUSED)
 
 
 def members(generation: int) -> tuple[Member, ...]:
@@ -57,17 +27,6 @@ def members(generation: int) -> tuple[Member, ...]:
         Member(f"n{n}", "u", 22, f"10.1.0.{n}", (), (f"10.1.0.{n}",), key, (), f"n{n}")
         for n, key in enumerate(keys)
     )
-
-
-def seeded(more: int) -> random.Random:
-    return random.Random(SEED + more)  # noqa: S311  # chance for tests, not for keys
-
-
-def odd(rng: random.Random, words: tuple[bytes, ...]) -> bytes:
-    count = 10_000 if rng.random() < 0.01 else rng.randrange(12)
-    chosen = (rng.choice([word for word in words if len(word) < 100 or count < 100]) for _ in range(count))
-    content = b"".join(word + rng.choice((b"\n", b"\r\n", b"\n")) for word in chosen)
-    return content.removesuffix(b"\n") if rng.random() < 0.4 else content
 
 
 def apply(content: bytes, edit: Edit | None) -> bytes:
@@ -97,7 +56,7 @@ def life() -> list[tuple[tuple[Member, ...], Terms]]:
 def test_foreign_bytes_of_odd_files_are_intact_through_a_whole_life() -> None:
     rng = seeded(0)
     for number in range(FILES):
-        keys, config = odd(rng, _AUTHORIZED), odd(rng, _CONFIG)
+        keys, config = odd(rng, AUTHORIZED), odd(rng, _CONFIG)
         first = {
             name: hashlib.sha256(text).hexdigest() for name, text in zip(KEYS, (keys, config), strict=True)
         }
@@ -120,7 +79,7 @@ def test_foreign_bytes_of_odd_files_are_intact_through_a_whole_life() -> None:
 def test_odd_files_go_through_the_real_script_and_come_back(make_home: Callable[..., Home]) -> None:
     rng = seeded(1)
     for number in range(12):
-        files = {"authorized_keys": odd(rng, _AUTHORIZED), "config": odd(rng, _CONFIG)}
+        files = {"authorized_keys": odd(rng, AUTHORIZED), "config": odd(rng, _CONFIG)}
         home = make_home(f"home{number}", **files)
         before = home.contents()
         for generation in (1, 2):
