@@ -160,7 +160,7 @@ PublicKey = Annotated[str, AfterValidator(check_public_key)]
 class Block(BaseModel):
     """A mapping of the file: nothing unknown in it, nothing converted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class Hop(Block):

@@ -64,19 +64,22 @@ cd "$d" 2>/dev/null && ls | sed -n 's/^id_[a-z0-9.-]*$/file &/p'
 exit 0
 """
 
-_SHOW_HOST_KEYS = """for f in /etc/ssh/ssh_host_*_key.pub; do
-  [ -r "$f" ] && cat "$f"
+# One cat(1) for all of them: processes are what a survey costs.
+_SHOW_HOST_KEYS = """set --
+for f in /etc/ssh/ssh_host_*_key.pub; do
+  [ ! -r "$f" ] || set -- "$@" "$f"
 done
+[ $# -eq 0 ] || cat "$@"
 exit 0
 """
 
 # The first word says what is there; the content follows from the next line on, untouched. A
 # file that cannot be changed is still read: where nothing has to change, that is no fault.
 # Only a link that stays in the own home is followed. Mode 0400 is a choice, and no obstacle.
-_SHOW_FILE = """f="$HOME/"{path}
-h=$(cd "$HOME" && pwd -P)
-t=$(readlink -f "$f" 2>/dev/null)
+_SHOW_FILE = """f="$HOME/"{path} t=
 if [ -L "$f" ] || [ -L "${{f%/*}}" ]; then
+  h=$(cd "$HOME" && pwd -P)
+  t=$(readlink -f "$f" 2>/dev/null)
   case "$t" in
     "$h"/*) [ ! -L "$f" ] || [ -e "$t" ] || {{ echo "unusable a link to nothing"; exit; }};;
     *) echo "unusable a link that leaves the home"; exit;;
@@ -103,8 +106,14 @@ if [ -f "$f" ]; then cat "$f"; fi
 exit 0
 """
 
-# What ssh itself says of the user's own configuration; a fault in clusterboot's part is mended anyway.
+# What ssh itself says of the user's own configuration, where there is more in it than clusterboot's
+# line, or others may write to it; a fault in clusterboot's part is mended anyway.
 _CHECK_CONFIG = """[ -f "$HOME/.ssh/config" ] || exit 0
+case $(ls -ld "$HOME/.ssh/config") in -????-??-*) o=;; *) o=yes;; esac
+while IFS= read -r l || [ -n "$l" ]; do
+  case $l in ''|*clusterboot*) ;; *) o=yes; break;; esac
+done <"$HOME/.ssh/config"
+[ -n "$o" ] || exit 0
 ssh -G localhost 2>&1 >/dev/null </dev/null | grep -v "clusterboot/" | head -n 3
 exit 0
 """

@@ -8,13 +8,13 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clusterboot.config.loader import load
-from clusterboot.config.places import find, state_dir
 from clusterboot.errors import UsageError
-from clusterboot.flows.context import Context
 from clusterboot.tasks.command import Session
+
+if TYPE_CHECKING:
+    from clusterboot.flows.context import Context
 
 SHARED: Mapping[str, str] = {
     "cluster": "the cluster file; the word lab means the running lab",
@@ -33,6 +33,10 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
     Parameters: the command's session; the values of :data:`SHARED`.
     Errors: :class:`UsageError` for an option or a file; nothing is contacted.
     """
+    from clusterboot.config.loader import load
+    from clusterboot.config.places import find, state_dir
+    from clusterboot.flows.context import Context
+
     fanout = whole("--fanout", shared["fanout"], 1, 1024)
     deadline_s = number("--deadline", shared["deadline"])
     named = shared["cluster"] or os.environ.get("CLUSTERBOOT_CLUSTER", "")
