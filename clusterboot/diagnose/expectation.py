@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -59,6 +59,32 @@ class Expectation:
         if self.min_busbw_gbps is None or isinstance(self.min_busbw_gbps, (int, float)):
             return self.min_busbw_gbps
         return self.min_busbw_gbps.get(collective or "")
+
+
+def expected_to_json(expectation: Expectation, collectives: Sequence[str | None]) -> list[dict[str, object]]:
+    """Give what each collective was held against, for a result: nothing for those without a figure.
+
+    ``min_busbw_gbps`` holds from ``holds_from_bytes`` on; ``baseline`` has a size in bytes and the
+    busbw in 10^9 bytes a second, of both placements the better, for each size of an earlier run.
+    """
+    found: list[dict[str, object]] = []
+    for name in dict.fromkeys(each for each in collectives if each):
+        points: dict[int, float] = {}
+        for key, value in (expectation.baseline.busbw_gbps if expectation.baseline else {}).items():
+            if key.collective == name:
+                points[key.size_bytes] = max(value, points.get(key.size_bytes, 0.0))
+        least = expectation.minimum_gbps(name)
+        if least is None and not points:
+            continue
+        found.append(
+            {
+                "collective": name,
+                "min_busbw_gbps": least,
+                "holds_from_bytes": expectation.holds_from_bytes,
+                "baseline": [list(point) for point in sorted(points.items())],
+            }
+        )
+    return found
 
 
 def baseline_of(tests: tuple[BenchTest, ...]) -> Baseline:

@@ -2,7 +2,7 @@
 
 from clusterboot.facts.clock import ClockSample
 from clusterboot.facts.collect import parse, sections
-from clusterboot.facts.differences import Difference, Odd, differences
+from clusterboot.facts.differences import Difference, Odd, described, differences
 from clusterboot.facts.plain import to_json
 
-__all__ = ["ClockSample", "Difference", "Odd", "differences", "parse", "sections", "to_json"]
+__all__ = ["ClockSample", "Difference", "Odd", "described", "differences", "parse", "sections", "to_json"]

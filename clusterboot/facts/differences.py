@@ -43,11 +43,16 @@ def differences(facts: Mapping[str, NodeFacts]) -> tuple[Difference, ...]:
     order, values as text for people; empty where all agree or there are fewer than two hosts.
     Memory counts as equal within 2 % of the median.
     """
-    found = []
-    for fact, label in _LABELS.items():
-        found.append(_compare(fact, {host: label(node) for host, node in facts.items()}))
-    found.insert(_MEMORY_PLACE, _compare("memory", _memory(facts)))
+    found = [_compare(fact, values) for fact, values in described(facts).items()]
     return tuple(difference for difference in found if difference is not None)
+
+
+def described(facts: Mapping[str, NodeFacts]) -> dict[str, dict[str, str]]:
+    """Say every fact of every node in words for people: by fact, in a fixed order, then by host."""
+    said = {fact: {host: label(node) for host, node in facts.items()} for fact, label in _LABELS.items()}
+    names = list(said)
+    names.insert(_MEMORY_PLACE, "memory")
+    return {name: said[name] if name in said else _memory(facts) for name in names}
 
 
 def _compare(fact: str, values: Mapping[str, str]) -> Difference | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -16,7 +16,7 @@ from clusterboot.diagnose.matrix.records import Inference, PairMatrix
 from clusterboot.diagnose.matrix.schedule import next_round
 from clusterboot.diagnose.verdict import RunEnd
 from clusterboot.errors import ExitCode, HostResult, PartialError, UsageError, worst
-from clusterboot.facts.records import Mpi
+from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.context import Context
 from clusterboot.flows.launching import Ready, make_ready
 from clusterboot.flows.link_plan import LinkPlan, MapMode, first_plan, remaining
@@ -74,6 +74,7 @@ class LinkMapped:
     launched: int = 0
     folder: Path | None = None
     files: tuple[str, ...] = ()
+    facts: Mapping[str, NodeFacts] = field(default_factory=dict)
 
 
 def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
@@ -114,6 +115,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
             launched=state.launches - before,
             folder=run.folder,
             files=_write_good(context, visit, ready, done.inference),
+            facts=ready.facts,
         )
 
 

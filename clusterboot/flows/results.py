@@ -7,6 +7,9 @@ from pathlib import Path
 
 from clusterboot.errors import ClusterbootError
 from clusterboot.flows.context import Context
+from clusterboot.flows.history import earlier
+from clusterboot.report.page import page
+from clusterboot.report.saved import read_runs
 
 
 def result_folder(context: Context, command: str) -> Path:
@@ -33,10 +36,35 @@ def result_folder(context: Context, command: str) -> Path:
     )
 
 
-def save(folder: Path, text: str) -> Path:
-    """Write ``result.json`` beside the raw log, whole or not at all."""
-    path = folder / "result.json"
-    beside = path.with_suffix(".new")
+def save(folder: Path, text: str) -> None:
+    """Write ``result.json`` beside the raw log, whole or not at all.
+
+    Errors: :class:`ClusterbootError` where the disk does not take it.
+    """
+    try:
+        replace_file(folder / "result.json", text)
+    except OSError as problem:
+        cause = f"the result could not be saved in {folder}: {problem.strerror or 'unknown'}"
+        raise ClusterbootError(cause, remedy="free space or mend its permissions") from None
+
+
+def publish(folder: Path, text: str) -> None:
+    """Save a run's final result, and beside it the page made of it.
+
+    Errors: :class:`ClusterbootError` where the disk does not take them.
+    """
+    save(folder, text)
+    path = folder / "report.html"
+    made = page(read_runs(text.encode(), str(folder / "result.json")), earlier(folder))
+    try:
+        replace_file(path, made)
+    except OSError as problem:
+        cause = f"{path} could not be written: {problem.strerror or 'unknown'}"
+        raise ClusterbootError(cause, remedy="free space, then run report") from None
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file beside its place, then put it there."""
+    beside = path.with_name(f"{path.name}.new")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
-    return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,68 @@ def document(
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """Write a document as JSON text: strict JSON, free of characters that steer a terminal."""
-    return json.dumps(_clean(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write a document as JSON text: strict JSON, free of characters that steer a terminal.
+
+    A row of numbers is one line: a matrix of a thousand nodes stays small, and is written at once.
+    """
+    return "".join((*_written(document, "\n"), "\n"))
 
 
-def _clean(value: Any) -> Any:
-    if isinstance(value, str | Path):
-        return printable(str(value))
+def _written(value: Any, newline: str) -> Iterator[str]:
+    """Write a value piece by piece; ``newline`` is a line break with the indentation around it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _clean(dataclasses.asdict(value))
-    if isinstance(value, float):
-        # JSON has no word for them; what is not a number was not measured.
-        return value if math.isfinite(value) else None
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {printable(str(key)): _clean(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
-    return value
+        members = ((f"{_plain(str(key))}: ", _written(item, newline + "  ")) for key, item in value.items())
+        yield from _listed("{}", members, newline)
+    elif isinstance(value, list | tuple):
+        row = _row(value)
+        if row is None:
+            yield from _listed("[]", (("", _written(item, newline + "  ")) for item in value), newline)
+        else:
+            yield row
+    else:
+        yield _plain(value)
+
+
+def _listed(brackets: str, members: Iterable[tuple[str, Iterator[str]]], newline: str) -> Iterator[str]:
+    first = True
+    yield brackets[0]
+    for name, pieces in members:
+        yield f"{'' if first else ','}{newline}  {name}"
+        yield from pieces
+        first = False
+    yield brackets[1] if first else newline + brackets[1]
+
+
+def _row(values: Sequence[Any]) -> str | None:
+    """Write a list of nothing but numbers in one line; ``None`` for any other list."""
+    if not values or not set(map(type, values)) <= _OF_ROWS:
+        return None
+    return f"[{','.join(map(_texts.__getitem__, values))}]"
+
+
+class _Texts(dict[float | None, str]):
+    """What numbers look like: measurements come again and again, and looking up is cheaper than writing."""
+
+    def __missing__(self, number: float | None) -> str:
+        text = "null" if number is None or not math.isfinite(number) else json.dumps(number)
+        if len(self) < _MOST_TEXTS:
+            self[number] = text
+        return text
+
+
+_OF_ROWS = {float, int, type(None)}
+_MOST_TEXTS = 100_000
+_texts = _Texts()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str | Path):
+        return json.dumps(printable(str(value)), ensure_ascii=False)
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no word for them; what is not a number was not measured.
+    return None if isinstance(value, float) and not math.isfinite(value) else value

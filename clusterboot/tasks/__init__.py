@@ -15,7 +15,7 @@ from invoke.program import Program
 
 from clusterboot import __version__
 from clusterboot.errors import ExitCode
-from clusterboot.tasks import audit, bench, cluster, diagnose, labs, link_map
+from clusterboot.tasks import audit, bench, cluster, diagnose, labs, link_map, report
 
 namespace = Collection(
     audit.audit,
@@ -28,6 +28,7 @@ namespace = Collection(
     bench.nccl_parse_task,
     diagnose.diagnose_task,
     link_map.link_map_task,
+    report.report_task,
     lab=Collection(labs.up, labs.down, labs.status, labs.break_node, labs.mend),
 )
 
@@ -43,6 +44,7 @@ class CommandLine(Program):
 
         Errors: ``invoke.Exit`` with code 2 where it is wrong.
         """
+        self.core.unparsed = with_results(self.core.unparsed)
         try:
             super().parse_tasks()
         except ParseError as error:
@@ -54,6 +56,19 @@ class CommandLine(Program):
             super().run(argv, exit)
         except KeyboardInterrupt:
             raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+
+
+def with_results(words: list[str]) -> list[str]:
+    """Write every result that follows ``report`` as an option: invoke takes no list of plain words."""
+    if "report" not in words:
+        return words
+    at = words.index("report") + 1
+    found, takes_value = words[:at], False
+    for word in words[at:]:
+        plain = not takes_value and not word.startswith("-")
+        found.append(f"--result={word}" if plain else word)
+        takes_value = word in ("--output", "--result")
+    return found
 
 
 def adopt(program: Program) -> None:

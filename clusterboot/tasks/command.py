@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,12 +73,19 @@ class Session:
             )
         )
         if outcome.save is not None:
-            outcome.save(text)
+            self._save(outcome.save, text)
         if self.as_json:
             sys.stdout.write(text)
         elif outcome.show is not None:
             outcome.show(self.results)
         sys.stdout.flush()
+
+    def _save(self, save: Callable[[str], Any], text: str) -> None:
+        try:
+            save(text)
+        except ClusterbootError as error:
+            # What the run came to is shown all the same.
+            self.warn(str(error))
 
     def fail(self, error: ClusterbootError, exit_code: ExitCode | None = None) -> ExitCode:
         """Say an error in one line, and in the document.
@@ -94,13 +101,19 @@ class Session:
 
 
 def command(
-    name: str, /, *, shared: Mapping[str, str] | None = None, **helps: str
+    name: str,
+    /,
+    *,
+    shared: Mapping[str, str] | None = None,
+    iterable: Sequence[str] = (),
+    **helps: str,
 ) -> Callable[[Callable[..., Outcome]], Task[Any]]:
     """Make an invoke task of a function that takes a :class:`Session` and its own options.
 
     Parameters: the task's name; ``shared`` are options that the function takes together, as a
-    mapping, with their help; the help of each option of its own. Every option is text, or a
-    flag; invoke would end with a traceback for a number that is none.
+    mapping, with their help; ``iterable`` are the options that may be given several times; the
+    help of each option of its own. Every option is text, or a flag; invoke would end with a
+    traceback for a number that is none.
     """
 
     def decorate(body: Callable[..., Outcome]) -> Task[Any]:
@@ -120,7 +133,13 @@ def command(
         signature = inspect.Signature([first, *own, *common, _option("json", False)])
         run.__signature__ = signature  # type: ignore[attr-defined]
         explained = {**helps, **(shared or {}), "json": "print one JSON document on standard output"}
-        return Task(run, name=name.rpartition(".")[2], help=explained, auto_shortflags=False)
+        return Task(
+            run,
+            name=name.rpartition(".")[2],
+            help=explained,
+            auto_shortflags=False,
+            iterable=list(iterable),
+        )
 
     return decorate
 

@@ -44,7 +44,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.bench.pairs_options import PairsOptions
     from clusterboot.errors import UsageError
     from clusterboot.flows.link_map import LinkMapOptions, link_map
-    from clusterboot.flows.results import save
+    from clusterboot.flows.results import publish
     from clusterboot.units import parse_size
 
     choice("--mode", mode, _MODES)
@@ -73,11 +73,13 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         result.hosts,
         _document(result, mode),
         partial(_show, result=result, before=next_command("bootstrap", shared["cluster"])),
-        save=(lambda text: save(folder, text)) if folder else None,
+        save=(lambda text: publish(folder, text)) if folder else None,
     )
 
 
 def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
+    from clusterboot.report.factlines import fact_lines
+
     return {
         **result.state.to_json(result.inference),
         "mode": mode,
@@ -86,6 +88,7 @@ def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
         "backend": "mpi",
         "mpi": result.mpi,
         "launch_host": result.launch_host,
+        "node_facts": list(fact_lines(result.facts)),
         "files": list(result.files),
         "folder": result.folder,
     }
@@ -101,4 +104,5 @@ def _show(to: Console, result: LinkMapped, before: str) -> None:
         return
     to.print()
     show_matrix(to, "Link map", result.state.matrix, result.inference)
-    show_summary(to, [f"Ran: {result.what}, from {result.launch_host}", f"Saved: {result.folder}/"], None)
+    saved = f"Saved: {result.folder}/ (report.html shows it in a browser)"
+    show_summary(to, [f"Ran: {result.what}, from {result.launch_host}", saved], None)

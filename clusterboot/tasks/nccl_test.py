@@ -14,13 +14,14 @@ from rich.text import Text
 from clusterboot.bench.document import bench_test_to_json
 from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.scrub import scrub
-from clusterboot.diagnose.expectation import Expectation, baseline_from_json
+from clusterboot.diagnose.expectation import Expectation, baseline_from_json, expected_to_json
 from clusterboot.errors import UsageError
 from clusterboot.flows.nccl_test import Benchmarked, NcclTestOptions, nccl_test
 from clusterboot.flows.preflight import BackendChoice
-from clusterboot.flows.results import save
+from clusterboot.flows.results import publish
 from clusterboot.report import bench as report
 from clusterboot.report.cluster import show_failures, show_summary
+from clusterboot.report.factlines import fact_lines
 from clusterboot.tasks import formats
 from clusterboot.tasks.command import Outcome, Session
 from clusterboot.tasks.options import choice, context, next_command, number, whole
@@ -101,7 +102,7 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         output([result.report])
         if output and result.report
         else lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
-        save=(lambda text: save(folder, scrub(text))) if folder else None,
+        save=(lambda text: publish(folder, scrub(text))) if folder else None,
     )
 
 
@@ -147,6 +148,8 @@ def _document(result: Benchmarked) -> dict[str, Any]:
         "network": result.network,
         "expected_from": result.expectation.source or None,
         "expected_derivation": result.expectation.derivation or None,
+        "expected": expected_to_json(result.expectation, [test.collective for test in result.report.tests]),
+        "node_facts": list(fact_lines(result.facts)),
         "tests": [bench_test_to_json(test) for test in result.report.tests],
         "problems": list(result.report.problems),
         "folder": result.folder,
@@ -169,5 +172,5 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
     if result.expectation.source:
         lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())
     if result.folder is not None:
-        lines.append(f"Saved: {result.folder}/")
+        lines.append(f"Saved: {result.folder}/ (report.html shows it in a browser)")
     show_summary(to, lines, None)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
+
+import numpy as np
 
 from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix, Rates
 
@@ -37,4 +38,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _rows(cells: Rates) -> list[list[float | None]]:
-    return [[None if math.isnan(cell) else cell for cell in row] for row in cells.tolist()]
+    objects = cells.astype(object)
+    objects[np.isnan(cells)] = None
+    rows: list[list[float | None]] = objects.tolist()
+    return rows

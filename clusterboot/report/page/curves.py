@@ -1,0 +1,135 @@
+"""Busbw over size for each collective, with the line that was expected and how it was reckoned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from clusterboot.bench.records import PLACEMENTS, BenchTest, Placement, PlacementName, Row
+from clusterboot.report.page.html import Child, Html, data, el, join, table
+from clusterboot.report.page.words import badge, number
+from clusterboot.report.saved import Expected, SavedRun
+from clusterboot.units import format_size
+
+_NAMES: dict[PlacementName, str] = {"out_of_place": "out of place", "in_place": "in place"}
+
+
+def curves(run: SavedRun) -> Html | None:
+    """Show each test of a benchmark as a chart and as a table."""
+    tests = [test for test in run.tests if test.rows]
+    if not tests:
+        return None
+    return el(
+        "section",
+        el("h2", "Bus bandwidth over size"),
+        _expected_from(run),
+        el("div", [_test(run, test, at) for at, test in enumerate(tests)], class_="charts"),
+        id="busbw",
+    )
+
+
+def _expected_from(run: SavedRun) -> Html:
+    source = run.told.get("expected_from")
+    if not source:
+        told = "There was nothing to compare with: no minimum, no baseline, no hardware that is known."
+        return el("p", told, class_="note")
+    return el("p", "What is expected comes from ", el("strong", source), ".")
+
+
+def _derivation(run: SavedRun, name: str) -> Html | None:
+    """Give the reckoning of what is expected of one collective; all of it where it cannot be told apart."""
+    whole = run.told.get("expected_derivation")
+    if not whole:
+        return None
+    parts = re.split(r"; (?=[a-z_]+: )", whole)
+    mine = [part.removeprefix(f"{name}: ") for part in parts if part.startswith(f"{name}: ")]
+    return el("p", el("strong", "Expected: "), "; ".join(mine) or whole, class_="derivation")
+
+
+def _beyond(sizes: Sequence[int], expected: Expected | None) -> Html | None:
+    if expected is None or expected.min_busbw_gbps is None or sizes[-1] >= expected.holds_from_bytes:
+        return None
+    least, size = number(expected.min_busbw_gbps), format_size(expected.holds_from_bytes)
+    return el("p", f"At least {least} GB/s is expected from {size} on, beyond this sweep.", class_="note")
+
+
+def _test(run: SavedRun, test: BenchTest, at: int) -> Html:
+    name = test.collective or "unknown collective"
+    expected = next((each for each in run.expected if each.collective == test.collective), None)
+    sizes = sorted({row.size_bytes for row in test.rows})
+    lines = [
+        {"label": _NAMES[place], "y": on(sizes, points(test.rows, (place,))), "kind": "line"}
+        for place in PLACEMENTS
+    ]
+    lines += expected_lines(sizes, expected)
+    first = test.rows[0]
+    what = ", ".join(word for word in (first.dtype, first.redop) if word and word != "none")
+    return el(
+        "article",
+        el("h3", name, " ", el("span", what, class_="faint"), " ", badge(test.verdict)),
+        chart(f"busbw-{at}", f"{name}: busbw in GB/s over message size", sizes, lines),
+        _derivation(run, name),
+        _beyond(sizes, expected),
+        el("details", el("summary", "All rows"), rows_table(test)),
+    )
+
+
+def chart(name: str, label: str, sizes: Sequence[int], lines: Sequence[dict[str, Any]]) -> Html:
+    """Place a chart of lines over message sizes; a line without any point is left out."""
+    seen = [line for line in lines if any(value is not None for value in line["y"])]
+    described = {"x": list(sizes), "scale": "bytes", "lines": seen, "label": label}
+    return join(
+        el("div", class_="chart", data_chart=name, role="group", tabindex=0, aria_label=label),
+        data(name, described),
+    )
+
+
+def points(rows: Sequence[Row], places: Sequence[PlacementName]) -> dict[int, float]:
+    """Give busbw by size: of the placements the better, of a size that comes again the median."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        values = [each.busbw_gbps for name in places if (each := row.placement(name)) is not None]
+        known = [value for value in values if value is not None]
+        if known:
+            found.setdefault(row.size_bytes, []).append(max(known))
+    return {size: median(values) for size, values in found.items()}
+
+
+def on(sizes: Sequence[int], values: Mapping[int, float]) -> list[float | None]:
+    """Put values on a chart's sizes."""
+    return [values.get(size) for size in sizes]
+
+
+def expected_lines(sizes: Sequence[int], expected: Expected | None) -> list[dict[str, Any]]:
+    """Describe the lines of what was expected: a minimum from a size on, and an earlier run."""
+    if expected is None:
+        return []
+    lines: list[dict[str, Any]] = []
+    least = expected.min_busbw_gbps
+    if least is not None:
+        held = [least if size >= expected.holds_from_bytes else None for size in sizes]
+        lines.append({"label": "expected at least", "y": held, "kind": "expected"})
+    if expected.baseline:
+        lines.append({"label": "baseline", "y": on(sizes, dict(expected.baseline)), "kind": "baseline"})
+    return lines
+
+
+def rows_table(test: BenchTest) -> Html:
+    """Write a test's rows, with nccl-tests' figures."""
+    rows: list[list[Child]] = []
+    for row in test.rows:
+        cells: list[Child] = [format_size(row.size_bytes)]
+        for name in PLACEMENTS:
+            place = row.placement(name) or Placement(None, None, None)
+            wrong = "N/A" if place.wrong is None else str(place.wrong)
+            cells += [
+                *(number(value) for value in (place.time_us, place.algbw_gbps, place.busbw_gbps)),
+                el("strong", f"✕ {wrong}", class_="odd") if place.wrong else wrong,
+            ]
+        rows.append(cells)
+    heads = ["size", *("time µs", "algbw", "busbw", "wrong") * 2]
+    return join(
+        table(heads, rows, caption="Out of place, then in place; bandwidths in GB/s", numbers=len(heads) - 1)
+    )
