@@ -20,7 +20,7 @@ import numpy as np
 from inference_report import draw, table
 from methods import METHODS, Probe
 from scenarios import SCENARIOS
-from simulator import SHAPES, Fabric, Shape, fabric, named, simulate
+from simulator import SHAPES, Fabric, Shape, at_once, fabric, named, simulate
 
 from clusterboot.diagnose.matrix.infer import infer
 
@@ -55,7 +55,7 @@ class Score:
     trials: int
     exact: int
     hosts_right: int
-    pairs: float
+    measurements: float
     runs: float
 
 
@@ -97,18 +97,19 @@ def _grid(methods: tuple[str, ...], nodes: int, noise: float, missing: float, tr
 
 def _score(method: str, case: Case, trials: int) -> Score:
     exact = right = 0
-    pairs, runs = [], []
+    measurements, runs = [], []
     for trial in range(trials):
         kind = zlib.crc32(f"{case.scenario}{case.shape}".encode())
         generator = np.random.default_rng([case.nodes, trial, int(case.noise * 1000), kind])
         sound = fabric(case.shape, case.nodes, generator)
         faults = SCENARIOS[case.scenario][1](sound, generator)
         matrix = simulate(sound, faults, generator, noise=case.noise, missing=case.missing)
-        probe = Probe(matrix, generator)
+        both = at_once(sound, faults, generator, noise=case.noise)
+        probe = Probe(matrix, generator, both)
         told, truth = METHODS[method](probe), named(faults, probe.nodes)
         exact += told == truth
         right += {each[:2] for each in told} == {each[:2] for each in truth}
-        pairs.append(probe.pairs)
+        measurements.append(probe.measurements)
         runs.append(probe.runs)
     return Score(
         method,
@@ -116,7 +117,7 @@ def _score(method: str, case: Case, trials: int) -> Score:
         trials=trials,
         exact=exact,
         hosts_right=right,
-        pairs=_mean(pairs),
+        measurements=_mean(measurements),
         runs=_mean(runs),
     )
 

@@ -1,8 +1,10 @@
 """The ways of finding a bad node that people use today, each reduced to its rule.
 
-A method sees a fabric only through :class:`Probe`, which counts what it measures: a pair, or a
-run over a group, which gives what its slowest pair gives. It returns what it names, in the form
-of :func:`simulator.named`. Gates are shares of a median, as the tools' defaults are.
+A method sees a fabric only through :class:`Probe`, which counts what it measures. A measurement is
+one series of timed transfers between two nodes: one way, the other way, or both ways at once. A
+whole tournament makes these three of every pair. A run over a group gives what its slowest pair
+gives, and counts as one measurement a member. A method returns what it names, in the form of
+:func:`simulator.named`. Gates are shares of a median, as the tools' defaults are.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from simulator import Named, Rates, named_by
 
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.records import PairMatrix
-from clusterboot.diagnose.matrix.schedule import Round, next_round, quick_rounds, rounds
+from clusterboot.diagnose.matrix.schedule import Round, adaptive_rounds, next_round, rounds, second_looks
 
 _GATE = 0.8
 _RANDOM_ROUNDS = 15
@@ -23,21 +25,28 @@ _RANDOM_ROUNDS = 15
 class Probe:
     """A fabric that can be measured, and what that has cost."""
 
-    def __init__(self, full: PairMatrix, generator: np.random.Generator) -> None:
+    def __init__(self, full: PairMatrix, generator: np.random.Generator, both: Rates | None = None) -> None:
         self.nodes = full.nodes
         self.generator = generator
-        self.pairs = 0
+        self.measurements = 0
         self.runs = 0
         self._full = full.bandwidth_gbps
+        self._both = full.bandwidth_gbps if both is None else both
         self.seen: Rates = np.full(self._full.shape, np.nan)
+        self.seen_both: Rates = self.seen.copy()
 
     def round(self, pairs: Round) -> None:
-        """Measure pairs at once, each in both directions."""
+        """Measure pairs side by side: each direction by itself, and both at once."""
         self.runs += 1
-        self.pairs += len(pairs)
-        for one, other in pairs:
-            self.seen[one, other] = self._full[one, other]
-            self.seen[other, one] = self._full[other, one]
+        self.measurements += 3 * len(pairs)
+        _copy(pairs, self._full, self.seen)
+        _copy(pairs, self._both, self.seen_both)
+
+    def sweep(self, pairs: Round) -> None:
+        """Measure pairs side by side, with both directions at once only."""
+        self.runs += 1
+        self.measurements += len(pairs)
+        _copy(pairs, self._both, self.seen_both)
 
     def pair(self, one: int, other: int) -> float:
         """Measure one pair alone, and give the slower direction."""
@@ -47,13 +56,23 @@ class Probe:
     def group(self, members: Sequence[int]) -> float:
         """Run a collective over a group: it goes at the pace of its slowest pair."""
         self.runs += 1
-        self.pairs += len(members)
+        self.measurements += len(members)
         cells = self._full[np.ix_(members, members)]
         return float(np.nanmin(cells)) if np.isfinite(cells).any() else 0.0
 
     def matrix(self) -> PairMatrix:
         """Give what was measured so far."""
         return PairMatrix(self.nodes, self.seen.copy())
+
+    def swept(self) -> PairMatrix:
+        """Give what was measured so far with both directions at once, and beside it the single ones."""
+        return PairMatrix(self.nodes, self.seen_both.copy(), one_way_gbps=self.seen.copy())
+
+
+def _copy(pairs: Round, source: Rates, to: Rates) -> None:
+    for one, other in pairs:
+        to[one, other] = source[one, other]
+        to[other, one] = source[other, one]
 
 
 Method = Callable[[Probe], Named]
@@ -66,22 +85,27 @@ def ours_full(probe: Probe) -> Named:
 
 
 def ours_adaptive(probe: Probe) -> Named:
-    """Measure a few rounds, then only the pairs that settle what is open.
+    """Measure a few rounds in full, all others with both directions at once, and what that leaves open.
 
-    From 64 nodes on it stops at half of a tournament's pairs, and in any case after as many
-    rounds as a tournament has, whatever is open then.
+    From 64 nodes on it stops at half of a tournament's measurements, whatever is open then.
     """
     size = len(probe.nodes)
-    share = 0.5 if size >= 64 else 1.0
-    most_pairs = share * size * (size - 1) / 2
-    for each in quick_rounds(size):
+    most = 3 * size * (size - 1) // 2 // (2 if size >= 64 else 1)
+    quick, others = adaptive_rounds(size)
+    for each in quick:
         probe.round(each)
+    for each in others:
+        probe.sweep(each)
+    looked: set[tuple[int, int]] = set()
     while True:
-        inference = infer(probe.matrix())
-        more = next_round(probe.matrix(), inference)
-        if not more or probe.pairs + len(more) > most_pairs or probe.runs >= size:
+        matrix = probe.swept()
+        inference = infer(matrix)
+        looks = second_looks(matrix, inference) or next_round(matrix, inference)
+        more = tuple(pair for pair in looks if pair not in looked)
+        if not more or probe.measurements + 3 * len(more) > most:
             return named_by(inference.findings)
         probe.round(more)
+        looked |= set(more)
 
 
 def fixed_gate(probe: Probe) -> Named:

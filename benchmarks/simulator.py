@@ -89,6 +89,31 @@ def simulate(
     Parameters: ``noise`` is the standard deviation of one measurement as a share of its value;
     ``missing`` the share of measurements that were not made.
     """
+    nodes = len(sound.rates)
+    rates = _measured(_with_faults(sound, faults), noise, generator)
+    rates[_not_measured(nodes, faults, missing, generator)] = np.nan
+    return PairMatrix(tuple(f"n{index + 1}" for index in range(nodes)), rates)
+
+
+def at_once(sound: Fabric, faults: Sequence[Fault], generator: np.random.Generator, *, noise: float) -> Rates:
+    """Measure a fabric with faults, each pair in both directions at once.
+
+    The directions share a little: 80% to 100% of a single direction's rate is left, the same for
+    a whole tier. In every other fabric a direction that is slow holds up the acknowledgements of
+    the other, which then loses too, by as much at most.
+    """
+    rates = _with_faults(sound, faults)
+    left = rates / np.where(sound.rates > 0, sound.rates, 1.0)
+    if generator.random() < 0.5:
+        share = generator.random()
+        held_up = left > left.T
+        rates = np.where(held_up, rates * (left.T / np.where(left > 0, left, 1.0)) ** share, rates)
+    for rate in np.unique(sound.rates):
+        rates[sound.rates == rate] *= generator.uniform(0.8, 1.0)
+    return _measured(rates, noise, generator)
+
+
+def _with_faults(sound: Fabric, faults: Sequence[Fault]) -> Rates:
     rates = sound.rates.copy()
     nodes = len(rates)
     slowest = float(rates[~np.eye(nodes, dtype=bool)].min()) if nodes > 1 else 1.0
@@ -97,10 +122,13 @@ def simulate(
         rates[cells] = (
             np.minimum(rates[cells], slowest * fault.severity) if fault.cap else rates[cells] * fault.severity
         )
-    rates *= np.clip(1 + noise * generator.standard_normal(rates.shape), 0.05, None)
-    rates[_not_measured(nodes, faults, missing, generator)] = np.nan
+    return rates
+
+
+def _measured(rates: Rates, noise: float, generator: np.random.Generator) -> Rates:
+    rates = rates * np.clip(1 + noise * generator.standard_normal(rates.shape), 0.05, None)
     np.fill_diagonal(rates, np.nan)
-    return PairMatrix(tuple(f"n{index + 1}" for index in range(nodes)), rates)
+    return rates
 
 
 def _not_measured(

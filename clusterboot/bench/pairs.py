@@ -14,6 +14,8 @@ _NODE = re.compile(r"#  Node +(\d+) (?:(unreached)|Rank +(\d+) Pid +\d+ on +(\S+
 _ROUND = re.compile(r"# round (\d+)")
 _END = "# All pairs test concluded"
 _PAIR_WORDS = 8
+# What the program prints for a direction by itself where it measured only both at once.
+_NOT_ASKED = "-"
 _MOST_NODES = 100_000
 
 
@@ -21,15 +23,16 @@ _MOST_NODES = 100_000
 class PairRow:
     """One direction of one pair. Nodes are counted from 0, in the order that the run was given.
 
-    ``busbw_gbps`` is 10^9 bytes a second with this direction alone, ``both_gbps`` with both
-    at once; both are 0 for a dead pair, whose ``latency_us`` is ``None``.
+    ``busbw_gbps`` is 10^9 bytes a second with this direction alone, ``None`` where it was not
+    asked for, ``both_gbps`` with both at once; both are 0 for a dead pair, whose ``latency_us``
+    is ``None``.
     """
 
     round: int
     sender: int
     receiver: int
     bytes: int
-    busbw_gbps: float
+    busbw_gbps: float | None
     latency_us: float | None
     both_gbps: float
 
@@ -107,15 +110,15 @@ def _row(words: list[str]) -> PairRow | None:
     if len(words) != _PAIR_WORDS:
         return None
     whole = [_whole(word) for word in words[1:5]]
-    rates = [_rate(word) for word in words[5:]]
-    if None in whole or None in rates:
+    both_gbps = _rate(words[7])
+    alone = [None, None] if words[5:7] == [_NOT_ASKED] * 2 else [_rate(word) for word in words[5:7]]
+    if None in whole or both_gbps is None or (None in alone and words[5:7] != [_NOT_ASKED] * 2):
         return None
     round_, sender, receiver, size = (number or 0 for number in whole)
-    busbw_gbps, latency_us, both_gbps = (rate or 0.0 for rate in rates)
+    busbw_gbps, latency_us = alone
     if sender == receiver or max(sender, receiver) >= _MOST_NODES:
         return None
-    alive = busbw_gbps > 0
-    return PairRow(round_, sender, receiver, size, busbw_gbps, latency_us if alive else None, both_gbps)
+    return PairRow(round_, sender, receiver, size, busbw_gbps, latency_us if busbw_gbps else None, both_gbps)
 
 
 def _whole(word: str) -> int | None:

@@ -34,7 +34,7 @@ struct probe {
 
 struct link_rates {
     int dead;
-    int reserved;
+    int both_only; /* the directions by themselves were not asked for */
     double bytes;
     double latency_us;
     double out_gbps; /* from the leader */
@@ -48,10 +48,19 @@ struct round_pair {
     int other;
 };
 
+/* What is measured between two: each direction by itself and then both at once, or, in a third
+ * of the time, only the last, which shows whatever is slow though not always in which direction. */
+enum extent { EXTENT_ALL, EXTENT_BOTH };
+
+struct round {
+    int end; /* the index after its last pair */
+    enum extent extent;
+};
+
 struct rounds {
     int n_rounds;
     int n_pairs;
-    int *ends; /* by round, the index after its last pair */
+    struct round *rounds;
     struct round_pair *pairs;
 };
 
@@ -67,6 +76,7 @@ struct control {
     int round;
     int partner;
     int leads;
+    int extent;
 };
 
 struct info {
@@ -93,7 +103,7 @@ void rounds_free(struct rounds *rounds);
 
 /* pairs_measure.c */
 int measure_allocate(size_t max_bytes);
-struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads);
+struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads, enum extent extent);
 
 /* pairs_follow.c */
 struct info info_of(const struct probe *probe);

@@ -143,8 +143,11 @@ static void print_head(const struct conductor *c, const struct rounds *rounds)
 
 static void print_way(int round, int from, int to, const struct link_rates *r, double gbps, double both_gbps)
 {
-    printf("pair %4d %5d %5d %11.0f %11.6g %11.4g %10.6g\n", round, from, to, r->dead ? 0 : r->bytes,
-           r->dead ? 0 : gbps, r->dead ? 0 : r->latency_us, r->dead ? 0 : both_gbps);
+    if (r->both_only && !r->dead)
+        printf("pair %4d %5d %5d %11.0f %11s %11s %10.6g\n", round, from, to, r->bytes, "-", "-", both_gbps);
+    else
+        printf("pair %4d %5d %5d %11.0f %11.6g %11.4g %10.6g\n", round, from, to, r->dead ? 0 : r->bytes,
+               r->dead ? 0 : gbps, r->dead ? 0 : r->latency_us, r->dead ? 0 : both_gbps);
 }
 
 static int can_meet(const struct conductor *c, struct round_pair pair)
@@ -180,16 +183,26 @@ static void take_report(struct conductor *c, int round, int *waiting, char *told
     c->rates[report.node] = report.rates;
 }
 
+static const struct round_pair *pairs_of(const struct rounds *rounds, int round, int *n)
+{
+    int at = round > 0 ? rounds->rounds[round - 1].end : 0;
+    *n = rounds->rounds[round].end - at;
+    return rounds->pairs + at;
+}
+
 /* Words that others hand on go first: who hands them on does so before its own turn. */
-static int tell_round(struct conductor *c, int round, const struct round_pair *pairs, int n, char *told)
+static int tell_round(struct conductor *c, int round, const struct rounds *rounds, char *told)
 {
     int waiting = 0;
+    int n;
+    const struct round_pair *pairs = pairs_of(rounds, round, &n);
     for (int direct = 0; direct < 2; direct++)
         for (int i = 0; i < 2 * n; i++) {
             struct round_pair pair = pairs[i / 2];
             int node = i % 2 ? pair.other : pair.one;
             struct control turn = {.op = CONTROL_ROUND, .round = round, .leads = i % 2 == 0};
             turn.partner = i % 2 ? pair.one : pair.other;
+            turn.extent = rounds->rounds[round].extent;
             c->rates[node].dead = 1;
             if (node == c->probe->own || (c->by[node] == DIRECT) != direct || !can_meet(c, pair))
                 continue;
@@ -203,17 +216,19 @@ static int tell_round(struct conductor *c, int round, const struct round_pair *p
     return waiting;
 }
 
-static void run_round(struct conductor *c, int round, const struct round_pair *pairs, int n, char *told)
+static void run_round(struct conductor *c, int round, const struct rounds *rounds, char *told)
 {
     MPI_Status status;
+    int n;
     int own = c->probe->own;
+    const struct round_pair *pairs = pairs_of(rounds, round, &n);
     memset(told, 0, (size_t)c->probe->nodes);
-    int waiting = tell_round(c, round, pairs, n, told);
+    int waiting = tell_round(c, round, rounds, told);
     for (int i = 0; i < n; i++)
         if ((pairs[i].one == own || pairs[i].other == own) && can_meet(c, pairs[i])) {
             int leads = pairs[i].one == own;
             int partner = c->probe->ranks[leads ? pairs[i].other : pairs[i].one];
-            c->rates[own] = measure_pair(c->o, partner, leads);
+            c->rates[own] = measure_pair(c->o, partner, leads, rounds->rounds[round].extent);
         }
     while (waiting > 0 && await_message(MPI_ANY_SOURCE, TAG_REPORT, patience_s(c), &status))
         take_report(c, round, &waiting, told);
@@ -233,8 +248,8 @@ int conduct(const struct pairs_options *o, const struct probe *probe, const stru
         MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
     meet_all(&c);
     print_head(&c, rounds);
-    for (int round = 0, at = 0; round < rounds->n_rounds; at = rounds->ends[round++])
-        run_round(&c, round, rounds->pairs + at, rounds->ends[round] - at, told);
+    for (int round = 0; round < rounds->n_rounds; round++)
+        run_round(&c, round, rounds, told);
     printf("# All pairs test concluded\n");
     fflush(stdout);
     /* Those that hand words on must hear of the end last. */

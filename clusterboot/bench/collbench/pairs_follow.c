@@ -65,7 +65,7 @@ static void hand_back(int from, int tag, int to, double limit_s)
 
 static void take_turn(const struct pairs_options *o, const struct probe *probe, const struct control *told, int to)
 {
-    struct report report = {told->round, probe->own, measure_pair(o, probe->ranks[told->partner], told->leads)};
+    struct report report = {told->round, probe->own, measure_pair(o, probe->ranks[told->partner], told->leads, told->extent)};
     MPI_Send(&report, (int)sizeof report, MPI_BYTE, to, TAG_REPORT, MPI_COMM_WORLD);
 }
 

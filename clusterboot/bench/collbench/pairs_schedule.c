@@ -18,15 +18,15 @@ static int add_pair(struct rounds *r, int one, int other)
     return 1;
 }
 
-static int end_round(struct rounds *r)
+static int end_round(struct rounds *r, enum extent extent)
 {
     if ((r->n_rounds & (r->n_rounds + 1)) == 0) {
-        void *more = realloc(r->ends, ((size_t)r->n_rounds * 2 + 1) * sizeof *r->ends);
+        void *more = realloc(r->rounds, ((size_t)r->n_rounds * 2 + 1) * sizeof *r->rounds);
         if (!more)
             return 0;
-        r->ends = more;
+        r->rounds = more;
     }
-    r->ends[r->n_rounds++] = r->n_pairs;
+    r->rounds[r->n_rounds++] = (struct round){r->n_pairs, extent};
     return 1;
 }
 
@@ -48,20 +48,26 @@ const char *rounds_tournament(int nodes, struct rounds *r, char *error, size_t e
             if (one < nodes && other < nodes && !add_pair(r, one < other ? one : other, one < other ? other : one))
                 return no_memory(error, error_size);
         }
-        if (!end_round(r))
+        if (!end_round(r, EXTENT_ALL))
             return no_memory(error, error_size);
     }
     return NULL;
 }
 
-/* `busy` has for each node the round, counted from 1, in which it was last seen. */
+/* A line is pairs such as 0-1, and the word `both` where only both directions at once are measured.
+ * `busy` has for each node the round, counted from 1, in which it was last seen. */
 static const char *read_round(char *line, int nodes, int *busy, struct rounds *r, char *error, size_t error_size)
 {
     char *rest;
+    enum extent extent = EXTENT_ALL;
     for (char *word = strtok_r(line, " \t\r\n", &rest); word; word = strtok_r(NULL, " \t\r\n", &rest)) {
         int one;
         int other;
         char more;
+        if (strcmp(word, "both") == 0) {
+            extent = EXTENT_BOTH;
+            continue;
+        }
         if (sscanf(word, "%d-%d%c", &one, &other, &more) != 2 || one < 0 || other < 0 || one >= nodes ||
             other >= nodes || one == other) {
             snprintf(error, error_size, "round %d: '%s' is no pair of %d nodes", r->n_rounds, word, nodes);
@@ -75,7 +81,7 @@ static const char *read_round(char *line, int nodes, int *busy, struct rounds *r
         if (!add_pair(r, one, other))
             return no_memory(error, error_size);
     }
-    return end_round(r) ? NULL : no_memory(error, error_size);
+    return end_round(r, extent) ? NULL : no_memory(error, error_size);
 }
 
 const char *rounds_read(const char *path, int nodes, struct rounds *r, char *error, size_t error_size)
@@ -102,7 +108,7 @@ const char *rounds_read(const char *path, int nodes, struct rounds *r, char *err
 
 void rounds_free(struct rounds *r)
 {
-    free(r->ends);
+    free(r->rounds);
     free(r->pairs);
     *r = (struct rounds){0};
 }

@@ -27,6 +27,7 @@ class Rows:
     nodes: Sequence[Any]
     bandwidth_gbps: Sequence[Any]
     latency_us: Sequence[Any] | None = None
+    one_way_gbps: Sequence[Any] | None = None
 
 
 def bad(path: str, cause: str) -> UsageError:
@@ -44,7 +45,10 @@ def matrix_of(path: str, rows: Rows) -> PairMatrix:
     latency_us = None
     if rows.latency_us is not None:
         latency_us = _square(path, "latency_us", rows.latency_us, nodes)
-    return PairMatrix(nodes, bandwidth_gbps, latency_us)
+    one_way_gbps = None
+    if rows.one_way_gbps is not None:
+        one_way_gbps = _square(path, "one_way_gbps", rows.one_way_gbps, nodes)
+    return PairMatrix(nodes, bandwidth_gbps, latency_us, one_way_gbps)
 
 
 def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:

@@ -12,12 +12,15 @@ from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix, 
 def matrix_to_json(matrix: PairMatrix, inference: Inference) -> dict[str, Any]:
     """Give the part of a document that is a matrix's: nodes, cells, findings, verdict, notes.
 
-    What was not measured is ``None``. ``where`` is there for groups alone.
+    What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gbps`` where
+    ``bandwidth_gbps`` was measured with both directions at once.
     """
+    one_way = {} if matrix.one_way_gbps is None else {"one_way_gbps": _rows(matrix.one_way_gbps)}
     return {
         "nodes": list(matrix.nodes),
         "bandwidth_gbps": _rows(matrix.bandwidth_gbps),
         "latency_us": None if matrix.latency_us is None else _rows(matrix.latency_us),
+        **one_way,
         "findings": [_finding(finding) for finding in inference.findings],
         "verdict": inference.verdict,
         "notes": list(inference.notes),

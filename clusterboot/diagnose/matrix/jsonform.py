@@ -9,7 +9,7 @@ from clusterboot.diagnose.matrix.checks import Rows, bad
 
 
 def read_json(text: str, path: str) -> Rows:
-    """Read an object with ``nodes``, ``bandwidth_gbps`` and, where it has one, ``latency_us``.
+    """Read an object with ``nodes``, ``bandwidth_gbps`` and, where it has them, the further matrices.
 
     Errors: :class:`UsageError` for what is no JSON, or no such object.
     """
@@ -24,10 +24,15 @@ def read_json(text: str, path: str) -> Rows:
     for key in ("nodes", "bandwidth_gbps"):
         if not isinstance(document.get(key), list):
             raise bad(path, f"it has no list {key}")
-    latency = document.get("latency_us")
-    if latency is not None and not isinstance(latency, list):
-        raise bad(path, "latency_us is not a list of rows")
-    return Rows(document["nodes"], document["bandwidth_gbps"], latency)
+    for key in ("latency_us", "one_way_gbps"):
+        if document.get(key) is not None and not isinstance(document[key], list):
+            raise bad(path, f"{key} is not a list of rows")
+    return Rows(
+        document["nodes"],
+        document["bandwidth_gbps"],
+        document.get("latency_us"),
+        document.get("one_way_gbps"),
+    )
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clusterboot.diagnose.matrix.levels import best_of_both, logarithms
 from clusterboot.diagnose.matrix.noise import Noise, noise_of
-from clusterboot.diagnose.matrix.records import Flags, PairMatrix, Rates
+from clusterboot.diagnose.matrix.records import Flags, PairMatrix, Rates, row_middles
 from clusterboot.diagnose.matrix.structure import Structure, Tier, find_structure
+from clusterboot.diagnose.matrix.suspects import find_suspects
 
 # The logarithm that stands for a dead pair: far below anything that was measured.
 DEAD = -25.0
 # Two nodes have only each other: all that they say of the noise is supposed.
 _ALONE = Noise(0.05, 2)
+# Sound partners with which single directions of a node are known, until they tell its directions.
+_ENOUGH_ONE_WAY = 3
+_MANY = 1000
+# Cells of a tier of which both are known, until their ratio is that of the tier.
+ENOUGH_RATIOS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A matrix and its sound fabric.
 
-    ``residuals`` are the logarithms of measured over expected, :data:`DEAD` for dead, NaN for
-    not measured; ``expected`` the logarithms of what each cell should give; ``seen`` are the
-    pairs that were measured in either direction.
+    ``rates`` is what each cell gives, in 10^9 bytes a second, and ``expected`` the logarithm of
+    what it should; ``residuals`` are the logarithms of measured over expected, :data:`DEAD` for
+    dead, NaN for not measured; ``seen`` are the pairs that were measured in either direction.
     """
 
     matrix: PairMatrix
+    rates: Rates
     expected: Rates
     residuals: Rates
     seen: Flags
@@ -39,13 +46,69 @@ def draw(matrix: PairMatrix) -> Picture:
     logs = logarithms(matrix.bandwidth_gbps)
     seen = ~np.isnan(best_of_both(logs))
     if len(matrix.nodes) == 2:
-        structure = Structure(best_of_both(logs), np.isfinite(logs), ())
-        return Picture(matrix, structure.expected, _residuals(logs, structure), seen, (), _ALONE)
-    structure = find_structure(logs)
-    residuals = _residuals(logs, structure)
-    return Picture(
-        matrix, structure.expected, residuals, seen, structure.tiers, noise_of(residuals, structure.usual)
+        structure, noise = Structure(best_of_both(logs), np.isfinite(logs), ()), _ALONE
+        residuals = _residuals(logs, structure)
+    else:
+        structure = find_structure(logs)
+        residuals = _residuals(logs, structure)
+        noise = noise_of(residuals, structure.usual)
+    picture = Picture(
+        matrix, matrix.bandwidth_gbps, structure.expected, residuals, seen, structure.tiers, noise
     )
+    return picture if matrix.one_way_gbps is None else with_one_way(picture, matrix.one_way_gbps)
+
+
+def with_one_way(picture: Picture, one_way_gbps: Rates) -> Picture:
+    """Take into a picture of both directions at once what single directions give.
+
+    Both at once show whatever is slow, but not always in which direction: what a slow direction
+    holds up are also the other's acknowledgements. So the better of both figures is a
+    cell's, each beside what it should be; and where a slow node gives clearly more in a direction
+    by itself, with several partners, both at once say nothing of this direction.
+    """
+    logs = logarithms(one_way_gbps)
+    known = np.isfinite(logs) & (picture.residuals > DEAD / 2)
+    expected = picture.expected + _usual_ratio(logs, picture, known)
+    known &= np.isfinite(expected)
+    residuals = np.where(known, logs - expected, np.nan)
+    better = known & (residuals >= picture.residuals)
+    joined = replace(
+        picture,
+        rates=np.where(better, one_way_gbps, picture.rates),
+        expected=np.where(better, expected, picture.expected),
+        residuals=np.where(better, residuals, picture.residuals),
+    )
+    suspect = find_suspects(joined.residuals, joined.noise).any
+    sound = ~suspect[:, None] | ~suspect[None, :]
+    with np.errstate(invalid="ignore"):
+        lacking = picture.residuals < picture.noise.node_drop(_MANY) / 2
+    gains = np.where(known & sound & lacking, residuals - picture.residuals, np.nan)
+    sends, receives = _held_up(gains, suspect, joined.noise), _held_up(gains.T, suspect, joined.noise)
+    beside = (sends[:, None] & ~suspect[None, :]) | (~suspect[:, None] & receives[None, :])
+    unclear = beside & ~known & (joined.residuals > DEAD / 2)
+    return replace(joined, residuals=np.where(unclear, np.nan, joined.residuals))
+
+
+def _held_up(gains: Rates, suspect: Flags, noise: Noise) -> Flags:
+    """Find the suspect rows that give more by themselves than while the other direction is busy."""
+    counts = np.count_nonzero(~np.isnan(gains), axis=1)
+    limits = np.array([-noise.node_drop(int(count)) / 2 for count in counts])
+    return np.asarray(suspect & (counts >= _ENOUGH_ONE_WAY) & (row_middles(gains) > limits))
+
+
+def _usual_ratio(logs: Rates, picture: Picture, known: Flags) -> Rates:
+    """Give, for each cell, how far single directions are above both at once in its tier (logarithm).
+
+    NaN where too few of both are known in a tier.
+    """
+    ratios = np.where(known, logs - np.log(np.where(known, picture.rates, 1.0)), np.nan)
+    usual = np.full(logs.shape, np.nan)
+    for level in np.unique(picture.expected):
+        tier = picture.expected == level
+        values = ratios[tier & known]
+        if values.size >= ENOUGH_RATIOS:
+            usual[tier] = float(np.median(values))
+    return usual
 
 
 def only_dead(picture: Picture) -> Picture:
@@ -55,14 +118,7 @@ def only_dead(picture: Picture) -> Picture:
     """
     dead = picture.matrix.bandwidth_gbps == 0
     residuals = np.where(dead, DEAD, np.where(np.isnan(picture.residuals), np.nan, 0.0))
-    return Picture(
-        picture.matrix,
-        picture.expected,
-        residuals,
-        picture.seen,
-        picture.tiers,
-        Noise(0.0, picture.noise.cells),
-    )
+    return replace(picture, residuals=residuals, noise=Noise(0.0, picture.noise.cells))
 
 
 def _residuals(logs: Rates, structure: Structure) -> Rates:

@@ -24,12 +24,15 @@ class PairMatrix:
     """What was measured between nodes.
 
     ``bandwidth_gbps`` has a row a sender and a column a receiver, in 10^9 bytes a second: NaN is
-    not measured, 0 is measured and dead, the diagonal is NaN. ``latency_us`` has the same shape.
+    not measured, 0 is measured and dead, the diagonal is NaN. ``latency_us`` has the same shape,
+    and so has ``one_way_gbps``: where ``bandwidth_gbps`` was measured with both directions at
+    once, it has what pairs give in one direction by itself, for those of which that is known.
     """
 
     nodes: tuple[str, ...]
     bandwidth_gbps: Rates
     latency_us: Rates | None = None
+    one_way_gbps: Rates | None = None
 
 
 @dataclass(frozen=True)

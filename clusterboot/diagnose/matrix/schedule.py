@@ -6,18 +6,26 @@ A round is a set of pairs without a node in common, so that all of it runs at on
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix
+from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, draw
+from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix, Rates
 
 Round = tuple[Pair, ...]
 
 # So many partners, or such a share of all, clear a good node although some of them are bad.
 _QUICK_PARTNERS = 6
 _QUICK_SHARE = 8
+# Where the others are met too, fewer tell a node's direction.
+_ADAPTIVE_PARTNERS = 4
+_ADAPTIVE_SHARE = 16
+_LOOKS_A_GROUP = 3
+# A pair to compare with is as fast as its tier, within this (logarithm).
+_NEAR = 0.1
 
 
 def rounds(nodes: int) -> tuple[Round, ...]:
@@ -39,6 +47,62 @@ def quick_rounds(nodes: int, partners: int | None = None) -> tuple[Round, ...]:
     wanted = max(_QUICK_PARTNERS, nodes // _QUICK_SHARE) if partners is None else partners
     chosen = min(count, wanted + nodes % 2)
     return tuple(_round(nodes, index * count // chosen) for index in range(chosen))
+
+
+def adaptive_rounds(nodes: int, partners: int | None = None) -> tuple[tuple[Round, ...], tuple[Round, ...]]:
+    """Split a tournament into the few rounds to be measured in full, and all the others.
+
+    The others are measured with both directions at once only, a third of the measurements,
+    which shows every slow pair; the first tell of every node in which direction it is slow.
+
+    Parameters: ``partners`` is how many each node meets in full.
+    """
+    wanted = max(_ADAPTIVE_PARTNERS, nodes // _ADAPTIVE_SHARE) if partners is None else partners
+    quick = quick_rounds(nodes, wanted)
+    return quick, tuple(each for each in rounds(nodes) if each not in set(quick))
+
+
+def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
+    """Choose the pairs to measure once more, each direction by itself, before somebody is blamed.
+
+    Returns: slow links, with a few pairs beside them of the same tier, where little is known of what
+    single directions give there; a few pairs of each group of which they are not known; nothing
+    for what is dead, which no noise looks like.
+    """
+    at = {name: index for index, name in enumerate(matrix.nodes)}
+    one_way = matrix.bandwidth_gbps if matrix.one_way_gbps is None else matrix.one_way_gbps
+    looks: list[Pair] = []
+    for finding in inference.findings:
+        if not finding.severity or finding.next_pairs:
+            continue
+        hosts = [at[host] for host in finding.hosts]
+        if finding.kind == "link":
+            looks += [(min(hosts), max(hosts)), *_of_tier((hosts[0], hosts[1]), matrix)]
+        elif finding.kind == "group":
+            looks += _of_group(hosts, finding.where == "inside", one_way)
+    return tuple(dict.fromkeys(looks))
+
+
+def _of_tier(pair: Pair, matrix: PairMatrix) -> list[Pair]:
+    """Choose pairs to compare a slow one with, unless there are enough in its tier."""
+    if matrix.one_way_gbps is None:
+        return []
+    both = draw(replace(matrix, one_way_gbps=None))
+    tier = both.expected == both.expected[pair]
+    known = int(np.count_nonzero(tier & ~np.isnan(matrix.one_way_gbps)))
+    if known >= ENOUGH_RATIOS:
+        return []
+    fine = np.triu(tier & (np.abs(both.residuals) < _NEAR) & np.isnan(matrix.one_way_gbps), 1)
+    return list(_disjoint([(one, other) for one, other in np.argwhere(fine).tolist()]))[:ENOUGH_RATIOS]
+
+
+def _of_group(members: Sequence[int], inside: bool, one_way: Rates) -> list[Pair]:
+    """Choose pairs of a group so that single directions of a few are known."""
+    others = members if inside else [node for node in range(len(one_way)) if node not in members]
+    pairs = [(min(one, other), max(one, other)) for one in members for other in others if one != other]
+    known = [pair for pair in pairs if not np.isnan(one_way[pair])]
+    wanted = max(0, _LOOKS_A_GROUP - len(known))
+    return list(_disjoint([pair for pair in pairs if np.isnan(one_way[pair])]))[:wanted]
 
 
 def next_round(matrix: PairMatrix, inference: Inference | None = None) -> Round:

@@ -35,7 +35,7 @@ def measured(picture: Picture, cells: Flags) -> str:
     alive = np.isfinite(picture.expected[known]).any()
     if residual <= DEAD / 2:
         return f"nothing, where {rate(_expected(picture, known))} is expected" if alive else "nothing"
-    value = float(np.median(picture.matrix.bandwidth_gbps[known]))
+    value = float(np.median(picture.rates[known]))
     return f"{rate(value)}, {np.exp(residual):.0%} of the expected {rate(_expected(picture, known))}"
 
 
