@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import resource
-import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from inference_report import draw, table
+from inference_speed import speed
 from methods import METHODS, Probe
 from scenarios import SCENARIOS
 from simulator import SHAPES, Fabric, Shape, at_once, fabric, named, simulate
@@ -66,8 +64,12 @@ def main() -> None:
     share = 0.1 if parser.parse_args().quick else 1.0
     scores = list(_scores(share))
     clean = _clean_fabrics(max(1, int(_CLEAN * share)))
-    speed = _speed()
-    results = {"scores": [asdict(score) for score in scores], "clean": clean, "speed": speed}
+    slowest_s, peak_mib = speed()
+    results = {
+        "scores": [asdict(score) for score in scores],
+        "clean": clean,
+        "speed": {"slowest_s": round(slowest_s, 2), "peak_mib": peak_mib},
+    }
     (_HERE / "inference.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (_HERE / "inference.md").write_text(table(results), encoding="utf-8")
     draw(results, _HERE / "inference.svg")
@@ -134,20 +136,6 @@ def _clean_fabrics(count: int) -> dict[str, int]:
         not_ok += inference.verdict != "ok"
     print(f"{count} clean fabrics: {blamed} with a finding, {not_ok} not ok", flush=True)
     return {"fabrics": count, "blamed": blamed, "not_ok": not_ok}
-
-
-def _speed() -> dict[str, float]:
-    """Time the inference for a full matrix of 1,024 nodes, the slowest of several."""
-    slowest = 0.0
-    for at, (shape, scenario) in enumerate([(shape, name) for shape in SHAPES for name in SCENARIOS]):
-        generator = np.random.default_rng([11, at])
-        sound = fabric(shape, 1024, generator)
-        matrix = simulate(sound, SCENARIOS[scenario][1](sound, generator), generator, noise=0.03)
-        before = time.perf_counter()
-        infer(matrix)
-        slowest = max(slowest, time.perf_counter() - before)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"slowest_s": round(slowest, 2), "peak_mib": math.ceil(peak_mib)}
 
 
 def _mean(values: list[int]) -> float:

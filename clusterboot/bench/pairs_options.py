@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from clusterboot.errors import UsageError
 
-Rounds = Sequence[Sequence[tuple[int, int]]]
-
 # Beyond what the pairs take: telling both ends, and the answer, for the slowest of a round.
 _ROUND_S = 0.03
 _LAUNCH_S = 4.0
-# The limits of collbench/pairs_measure.c: repeats of one size, and ways that bytes take.
+# The limits of collbench/pairs_measure.c: repeats of one size, and a measurement's share of a pair's time.
 _MOST_REPEATS = 200
-_WAYS = 4
-_WAYS_SHARE = 0.3 * _WAYS
+_WAY_SHARE = 0.3
+_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -39,33 +37,60 @@ class PairsOptions:
 
 
 @dataclass(frozen=True)
+class PairsRound:
+    """Disjoint pairs that are measured side by side.
+
+    Each direction is measured by itself and then both at once; with ``both_only`` only the last,
+    in a third of the time.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    both_only: bool = False
+
+
+@dataclass(frozen=True)
 class Cost:
-    """What a launch is expected to take: ``bytes_most`` is a limit, ``time_s`` an estimate in seconds."""
+    """What a launch is expected to take: ``bytes_most`` is a limit, ``time_s`` an estimate in seconds.
+
+    A measurement is one series of timed transfers between two nodes: one way, the other way, or
+    both ways at once.
+    """
 
     rounds: int
     pairs: int
+    measurements: int
     bytes_most: int
     time_s: float
 
 
-def cost(rounds: Rounds, options: PairsOptions, rate_gbps: float | None = None) -> Cost:
+def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gbps: float | None = None) -> Cost:
     """Estimate what one launch costs.
 
     Parameters: the rounds; the options; the links' nominal rate in 10^9 bytes a second, where known.
     """
-    pairs = sum(len(each) for each in rounds)
-    bytes_most = float(_MOST_REPEATS * _WAYS * options.max_bytes)
+    pairs = sum(len(each.pairs) for each in rounds)
+    measurements = sum(len(each.pairs) * (1 if each.both_only else _STEPS) for each in rounds)
+    # Both at once are two ways that bytes take.
+    ways = sum(len(each.pairs) * (2 if each.both_only else _STEPS + 1) for each in rounds)
+    way_bytes = float(_MOST_REPEATS * options.max_bytes)
     if rate_gbps is not None:
         # A message that has begun is carried to its end.
-        timed = rate_gbps * 1e9 * options.pair_s * _WAYS_SHARE + 2 * _WAYS * options.max_bytes
-        bytes_most = min(bytes_most, timed)
-    time_s = _LAUNCH_S + len(rounds) * (options.pair_s + _ROUND_S)
-    return Cost(len(rounds), pairs, int(pairs * bytes_most), time_s)
+        timed = rate_gbps * 1e9 * options.pair_s * _WAY_SHARE + 2 * options.max_bytes
+        way_bytes = min(way_bytes, timed)
+    time_s = _LAUNCH_S + sum(_share(each) * options.pair_s + _ROUND_S for each in rounds)
+    return Cost(len(rounds), pairs, measurements, int(ways * way_bytes), time_s)
 
 
-def fitting_pair_s(rounds: int, budget_s: float) -> float:
-    """Give the time for a pair with which ``rounds`` fit into ``budget_s`` seconds; may be below 0."""
-    return (budget_s - _LAUNCH_S) / max(1, rounds) - _ROUND_S
+def fitting_pair_s(rounds: Sequence[PairsRound], budget_s: float) -> float:
+    """Give the time for a pair with which rounds fit into ``budget_s`` seconds; may be below 0."""
+    if not rounds:
+        return budget_s - _LAUNCH_S
+    return (budget_s - _LAUNCH_S - _ROUND_S * len(rounds)) / sum(map(_share, rounds))
+
+
+def _share(each: PairsRound) -> float:
+    """Give the part of a pair's time that a round takes."""
+    return _WAY_SHARE if each.both_only else 1.0
 
 
 def pairs_argv(options: PairsOptions, schedule: str, addresses: Sequence[str], port: int) -> list[str]:
@@ -80,6 +105,10 @@ def pairs_argv(options: PairsOptions, schedule: str, addresses: Sequence[str], p
     ]
 
 
-def schedule_text(rounds: Rounds) -> str:
-    """Write rounds as the program reads them: one a line, pairs as ``0-1``."""
-    return "".join(" ".join(f"{one}-{other}" for one, other in each) + "\n" for each in rounds)
+def schedule_text(rounds: Sequence[PairsRound]) -> str:
+    """Write rounds as the program reads them: one a line, pairs as ``0-1``, the word ``both`` before some."""
+    return "".join(f"{'both ' * each.both_only}{_words(each.pairs)}\n" for each in rounds)
+
+
+def _words(pairs: Sequence[tuple[int, int]]) -> str:
+    return " ".join(f"{one}-{other}" for one, other in pairs)

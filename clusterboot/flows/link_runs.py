@@ -17,7 +17,7 @@ from clusterboot.flows.context import Context
 from clusterboot.flows.execution import Launch, LineLog, execute
 from clusterboot.flows.launching import Ready, hostfile_text, run_spec
 from clusterboot.flows.link_plan import LinkPlan
-from clusterboot.flows.link_state import LinkState, Taking
+from clusterboot.flows.link_state import LinkState
 from clusterboot.flows.results import save
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import Slot
@@ -91,7 +91,6 @@ class _Follower:
         self._run = run
         self._plan = plan
         self._order = order
-        self._first_solo = len(plan.rounds) - plan.solo_rounds
         self._rows: list[PairRow] = []
         self._free_at_s = 0.0
         self.rounds = 0
@@ -105,11 +104,14 @@ class _Follower:
             self._end_round(said.round)
 
     def _end_round(self, number: int) -> None:
-        how: Taking = "again" if self._plan.again else "solo" if number >= self._first_solo else "first"
+        if number >= len(self._plan.rounds):
+            return
+        ended = self._plan.rounds[number]
         for row in self._rows:
-            self._run.state.take(row, self._order, how)
+            self._run.state.take(row, self._order, ended.taking)
         self.rounds += 1
-        self._run.state.rounds += how == "first"
+        self._run.state.rounds += ended.taking == "first"
+        self._run.state.measurements += len(self._rows) // 2 * (1 if ended.both_only else 3)
         self._tell(number)
         self._rows = []
         began_s = time.monotonic()
@@ -122,7 +124,7 @@ class _Follower:
         count = len(self._plan.rounds)
         if number % max(1, count // _TOLD_ROUNDS) and number + 1 != count:
             return
-        rates = sorted(row.busbw_gbps for row in self._rows)
+        rates = sorted(row.both_gbps if row.busbw_gbps is None else row.busbw_gbps for row in self._rows)
         middle = f", {rates[len(rates) // 2]:.3g} GB/s in the middle" if rates else ""
         dead = sum(rate == 0 for rate in rates) // 2
         told = f", {dead} dead" if dead else ""

@@ -2,161 +2,173 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from clusterboot.bench.pairs import PairRow
-from clusterboot.diagnose.matrix.document import matrix_to_json
+from clusterboot.diagnose.matrix.document import matrix_to_json, rows_to_json
 from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.reading import read_matrix
-from clusterboot.diagnose.matrix.records import Inference, PairMatrix, Rates
-from clusterboot.errors import UsageError
+from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates
+from clusterboot.flows.link_plan import Known, Taking
 
 # Alone, pairs may be a little faster than together; more than this tells of something shared.
 _SHARED_RATIO = 1.3
 
-Taking = Literal["first", "solo", "again"]
+
+@dataclass(frozen=True)
+class Crowd:
+    """A fabric that all pairs at once share: what a pair gets alone and among all, in 10^9 bytes a second.
+
+    ``pairs_at_once`` is how many were measured side by side once that was known.
+    """
+
+    alone_gbps: float
+    together_gbps: float
+    pairs_together: int
+    pairs_at_once: int
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return (
+            f"{self.pairs_together} pairs at once get {self.together_gbps:.3g} GB/s each, a pair alone "
+            f"{self.alone_gbps:.3g} GB/s: the fabric between the nodes is shared, which is no node's and no "
+            f"link's fault. Measured again with {self.pairs_at_once} at once"
+        )
 
 
 @dataclass
 class LinkState:
     """The matrix of a link map at work, and how it came to be.
 
-    ``solo_gbps`` has, for each pair and direction measured alone, the rate among others and alone;
-    ``set_aside`` the nodes that could not take part, with the reason; ``remarks`` what else happened.
+    ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once. ``solo_gbps`` has,
+    for each cell measured alone, both at once, what it gave among others and alone; ``looked`` are
+    the pairs that were measured twice; ``set_aside`` the nodes that could not take part, with the
+    reason; ``remarks`` what else happened.
     """
 
     nodes: tuple[str, ...]
-    bandwidth_gbps: Rates
+    one_way_gbps: Rates
     latency_us: Rates
     both_gbps: Rates
     rounds: int = 0
     launches: int = 0
-    solo_gbps: list[tuple[float, float]] = field(default_factory=list)
+    measurements: int = 0
+    crowd: Crowd | None = None
+    solo_gbps: dict[Pair, tuple[float, float]] = field(default_factory=dict)
+    looked: set[Pair] = field(default_factory=set)
     set_aside: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def empty(cls, nodes: Sequence[str]) -> LinkState:
         """Begin with nothing measured."""
-        bandwidth, latency, both = np.full((3, len(nodes), len(nodes)), np.nan)
-        return cls(tuple(nodes), bandwidth, latency, both)
+        one_way, latency, both = np.full((3, len(nodes), len(nodes)), np.nan)
+        return cls(tuple(nodes), one_way, latency, both)
 
     @property
     def matrix(self) -> PairMatrix:
-        """The matrix as it is now."""
-        return PairMatrix(self.nodes, self.bandwidth_gbps, self.latency_us)
+        """The matrix as it is now: of single directions, unless some pairs have both at once only."""
+        if (np.isnan(self.one_way_gbps) & ~np.isnan(self.both_gbps)).any():
+            return PairMatrix(self.nodes, self.both_gbps, self.latency_us, self.one_way_gbps)
+        return PairMatrix(self.nodes, self.one_way_gbps, self.latency_us)
+
+    def known(self, at: Sequence[int]) -> Known:
+        """Say which pairs of some of the nodes have been measured."""
+        one_way, both = (
+            ~np.isnan(rates[np.ix_(at, at)]) & ~np.isnan(rates[np.ix_(at, at)].T)
+            for rates in (self.one_way_gbps, self.both_gbps)
+        )
+        return Known(one_way, both)
 
     def take(self, row: PairRow, order: Sequence[int], how: Taking = "first") -> None:
         """Enter a row.
 
-        Parameters: ``order`` has this map's index of each node of the run; ``how`` is ``solo``
-        where the pair was measured alone, and had been before among others, and ``again``
-        where only the better of two measurements counts.
+        Parameters: ``order`` has this map's index of each node of the run; ``how`` the row is taken.
         """
         if max(row.sender, row.receiver) >= len(order):
             return
         at = (order[row.sender], order[row.receiver])
-        before = float(self.bandwidth_gbps[at])
         if how == "solo":
-            self.solo_gbps.append((before, row.busbw_gbps))
-        if how == "solo" or (how == "again" and before >= row.busbw_gbps):
+            self.solo_gbps[at] = (float(self.both_gbps[at]), row.both_gbps)
             return
-        self.bandwidth_gbps[at] = row.busbw_gbps
-        self.both_gbps[at] = row.both_gbps
-        if row.latency_us is not None:
-            self.latency_us[at] = row.latency_us
+        if how == "again":
+            self.looked.add((min(at), max(at)))
+        better = how == "again"
+        _enter(self.both_gbps, at, row.both_gbps, better=better)
+        if row.busbw_gbps is not None and _enter(self.one_way_gbps, at, row.busbw_gbps, better=better):
+            self.latency_us[at] = np.nan if row.latency_us is None else row.latency_us
 
     def inference(self) -> Inference:
-        """Infer what is at fault, and say why a node was never measured."""
+        """Infer what is at fault, and say why a node was never measured and what is shared."""
         found = infer(self.matrix)
-        findings = tuple(
-            replace(each, evidence=f"{each.evidence}: {self.set_aside[each.hosts[0]]}")
-            if each.kind == "node" and each.severity is None and each.hosts[0] in self.set_aside
-            else each
-            for each in found.findings
-        )
-        return replace(found, findings=findings, notes=(*found.notes, *self._shared(), *self.remarks))
+        findings = tuple(self._with_reason(each) for each in found.findings)
+        notes = [*found.notes, *([str(self.crowd)] if self.crowd else []), *self.remarks]
+        return replace(found, findings=findings, notes=tuple(notes))
 
-    def doubtful(self, inference: Inference) -> tuple[tuple[int, int], ...]:
-        """List the pairs that are called slow by one measurement alone, the worst first."""
-        at = {name: index for index, name in enumerate(self.nodes)}
-        return tuple(
-            (at[each.hosts[0]], at[each.hosts[1]])
-            for each in inference.findings
-            if each.kind == "link" and each.severity and not each.next_pairs
-        )
+    def see_crowd(self, inference: Inference) -> Crowd | None:
+        """Tell whether pairs are much faster alone than among all: then what is slow is what they share.
+
+        Pairs that cross the edge of a slow group tell of that group's uplink, and of nothing else.
+        """
+        groups = [set(each.hosts) for each in inference.findings if each.kind == "group"]
+        pairs = {
+            at: both
+            for at, both in self.solo_gbps.items()
+            if min(both) > 0
+            and not any((self.nodes[at[0]] in group) != (self.nodes[at[1]] in group) for group in groups)
+        }
+        if not pairs or self.crowd:
+            return None
+        alone = float(np.median([alone for _, alone in pairs.values()]))
+        ratio = float(np.median([alone / among for among, alone in pairs.values()]))
+        together = len(self.nodes) // 2
+        if ratio < _SHARED_RATIO or together < 2:
+            return None
+        return Crowd(alone, alone / ratio, together, max(1, int(together / ratio)))
+
+    def forget_crowded(self, crowd: Crowd) -> None:
+        """Take out what was measured in a crowd, but for what is dead: it says nothing of single pairs."""
+        self.crowd = crowd
+        for rates in (self.one_way_gbps, self.both_gbps, self.latency_us):
+            rates[~(rates == 0)] = np.nan
+        self.solo_gbps.clear()
+        self.looked.clear()
 
     def to_json(self, inference: Inference) -> dict[str, Any]:
         """Give this map's part of the document."""
-        both = [[None if np.isnan(cell) else cell for cell in row] for row in self.both_gbps.tolist()]
         return {
             **matrix_to_json(self.matrix, inference),
-            "both_gbps": both,
+            "both_gbps": rows_to_json(self.both_gbps),
             "rounds": self.rounds,
             "launches": self.launches,
+            "measurements": self.measurements,
+            "crowd": self.crowd,
         }
 
-    def _shared(self) -> tuple[str, ...]:
-        """Tell whether pairs are faster alone: then what is slow is what they share."""
-        ratios = [alone / among for among, alone in self.solo_gbps if among > 0 and alone > 0]
-        if not ratios:
-            return ()
-        ratio = float(np.median(ratios))
-        if ratio < _SHARED_RATIO:
-            return ()
-        return (
-            f"pairs alone are {ratio:.1f} times as fast as with all others at once: "
-            "the fabric between them is shared",
-        )
+    def _with_reason(self, finding: Finding) -> Finding:
+        """Add what is known besides the matrix: why a node is not in it, what a group's pairs share."""
+        if finding.kind == "node" and finding.severity is None and finding.hosts[0] in self.set_aside:
+            told = f"{finding.evidence}: {self.set_aside[finding.hosts[0]]}"
+            return replace(finding, evidence=told)
+        if finding.kind != "group" or finding.where != "across":
+            return finding
+        ratios = [
+            alone / among
+            for at, (among, alone) in self.solo_gbps.items()
+            if among > 0 and (self.nodes[at[0]] in finding.hosts) != (self.nodes[at[1]] in finding.hosts)
+        ]
+        if not ratios or np.median(ratios) < _SHARED_RATIO:
+            return finding
+        told = f"a pair across alone gives {float(np.median(ratios)):.1f} times as much: they share an uplink"
+        return replace(finding, evidence=f"{finding.evidence}; {told}")
 
 
-def resume(path: Path, nodes: Sequence[str]) -> LinkState:
-    """Begin with what an earlier map of these nodes measured.
-
-    Parameters: an earlier ``result.json``, or its folder; the nodes of this map.
-    Errors: :class:`UsageError` for what is no such result, or has none of these nodes.
-    """
-    file = path / "result.json" if path.is_dir() else path
-    try:
-        data = file.read_bytes()
-    except OSError as problem:
-        raise UsageError(
-            f"--resume {path}: {problem.strerror}", remedy="give an earlier link map's result.json"
-        ) from None
-    earlier = read_matrix(data, str(file))
-    state = LinkState.empty(nodes)
-    was_at = {name: at for at, name in enumerate(earlier.nodes)}
-    common = [(at, was_at[name]) for at, name in enumerate(nodes) if name in was_at]
-    if not common:
-        raise UsageError(f"--resume {path}: it has none of these nodes", remedy="give a map of this cluster")
-    here, there = (np.array(side) for side in zip(*common, strict=True))
-    state.bandwidth_gbps[np.ix_(here, here)] = earlier.bandwidth_gbps[np.ix_(there, there)]
-    if earlier.latency_us is not None:
-        state.latency_us[np.ix_(here, here)] = earlier.latency_us[np.ix_(there, there)]
-    document = json.loads(data)
-    state.rounds, state.launches = (_count(document.get(key)) for key in ("rounds", "launches"))
-    both = document.get("both_gbps")
-    if isinstance(both, list):
-        _take_both(state, both, common)
-    return state
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
-
-
-def _take_both(state: LinkState, both: list[Any], common: Sequence[tuple[int, int]]) -> None:
-    for at, was_at in common:
-        for to, was_to in common:
-            try:
-                value = both[was_at][was_to]
-            except (IndexError, KeyError, TypeError):
-                continue
-            if isinstance(value, int | float):
-                state.both_gbps[at, to] = value
+def _enter(rates: Rates, at: Pair, value: float, *, better: bool) -> bool:
+    """Set a cell, with ``better`` only to a higher value; say whether it was."""
+    if better and rates[at] >= value:
+        return False
+    rates[at] = value
+    return True

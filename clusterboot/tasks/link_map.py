@@ -43,7 +43,8 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.bench.pairs_options import PairsOptions
     from clusterboot.errors import UsageError
-    from clusterboot.flows.link_map import LinkMapOptions, link_map
+    from clusterboot.flows.link_map import link_map
+    from clusterboot.flows.link_measure import LinkMapOptions
     from clusterboot.flows.results import publish
     from clusterboot.units import parse_size
 

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.bench.pairs import PairRow, PairsLog, parse_pairs
-from clusterboot.bench.pairs_options import PairsOptions, cost, fitting_pair_s, pairs_argv, schedule_text
+from clusterboot.bench.pairs_options import (
+    PairsOptions,
+    PairsRound,
+    cost,
+    fitting_pair_s,
+    pairs_argv,
+    schedule_text,
+)
 from clusterboot.errors import UsageError
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures_pairs").glob("*.txt"))
@@ -46,6 +53,8 @@ def test_nothing_that_stands_between_the_lines_stops_the_reading(noise: bytes, l
     [
         "pair 0 1 1 4096 1 1 1",
         "pair 0 1 2 4096 1 1",
+        "pair 0 1 2 4096 - 1 1",
+        "pair 0 1 2 4096 - - -",
         "pair 0 1 2 4096 1 1 1 1",
         "pair 0 1 2 4096 nan 1 1",
         "pair 0 1 2 4096 -1 1 1",
@@ -65,22 +74,30 @@ def test_a_dead_pair_has_no_latency() -> None:
     assert row == PairRow(0, 1, 2, 0, 0.0, None, 0.0)
 
 
+def test_of_both_directions_at_once_nothing_is_said_of_either_alone() -> None:
+    (row,) = parse_pairs(b"pair 0 1 2 4096 - - 0.5\n").rows
+    assert row == PairRow(0, 1, 2, 4096, None, None, 0.5)
+
+
 def test_the_program_is_told_everything() -> None:
     options = PairsOptions(0.25, 4, 1024)
     assert pairs_argv(options, "runs/1/rounds", ["10.0.0.1", "fd00::2"], 23000) == [
         *("pairs", "-s", "runs/1/rounds", "-a", "10.0.0.1,fd00::2", "-p", "23000"),
         *("-e", "1024", "-T", "0.25", "-L", "4"),
     ]
-    assert schedule_text((((0, 1), (2, 3)), ((0, 2),))) == "0-1 2-3\n0-2\n"
+    rounds = (PairsRound(((0, 1), (2, 3))), PairsRound(((0, 2),), both_only=True))
+    assert schedule_text(rounds) == "0-1 2-3\nboth 0-2\n"
 
 
 def test_time_and_bytes_follow_from_rounds_and_pairs() -> None:
-    price = cost((((0, 1), (2, 3)), ((0, 2),)), PairsOptions(pair_s=1, max_bytes=1000), rate_gbps=1000)
-    assert (price.rounds, price.pairs, price.bytes_most) == (2, 3, 3 * 4 * 200 * 1000)
-    slow = cost((((0, 1),),), PairsOptions(pair_s=1, max_bytes=10**6), rate_gbps=0.01)
+    rounds = (PairsRound(((0, 1), (2, 3))), PairsRound(((0, 2),), both_only=True))
+    price = cost(rounds, PairsOptions(pair_s=1, max_bytes=1000), rate_gbps=1000)
+    assert (price.rounds, price.pairs, price.measurements) == (2, 3, 3 + 3 + 1)
+    assert price.bytes_most == (4 + 4 + 2) * 200 * 1000
+    slow = cost((PairsRound(((0, 1),)),), PairsOptions(pair_s=1, max_bytes=10**6), rate_gbps=0.01)
     assert slow.bytes_most < 25_000_000
-    fitting_s = fitting_pair_s(10, 60)
-    assert cost([[(0, 1)]] * 10, PairsOptions(pair_s=fitting_s)).time_s == pytest.approx(60)
+    many = [*rounds, *[PairsRound(((0, 1),))] * 10]
+    assert cost(many, PairsOptions(pair_s=fitting_pair_s(many, 60))).time_s == pytest.approx(60)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from methods import METHODS, Probe
-from simulator import Fabric, Fault, named, simulate
+from simulator import Fabric, Fault, at_once, named, simulate
 
 from clusterboot.diagnose.matrix.records import PairMatrix
-from clusterboot.diagnose.matrix.schedule import next_round, quick_rounds, rounds
+from clusterboot.diagnose.matrix.schedule import adaptive_rounds, next_round, quick_rounds, rounds
 
 
 @pytest.mark.parametrize("nodes", [0, 1, 2, 3, 4, 5, 8, 15, 16, 65])
@@ -29,6 +29,14 @@ def test_no_node_is_twice_in_a_round(nodes: int):
             ends = list(itertools.chain(*each))
             assert len(ends) == len(set(ends))
             assert len(each) == nodes // 2
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 5, 16, 65])
+def test_the_adaptive_rounds_are_a_whole_tournament(nodes: int):
+    quick, others = adaptive_rounds(nodes)
+    assert sorted((*quick, *others)) == sorted(rounds(nodes))
+    partners = np.bincount(list(itertools.chain(*itertools.chain(*quick))), minlength=nodes)
+    assert partners.min() >= min(4, nodes - 1)
 
 
 @pytest.mark.parametrize(("nodes", "least"), [(2, 1), (4, 3), (16, 6), (17, 6), (64, 8), (1024, 128)])
@@ -69,14 +77,18 @@ def test_where_nothing_can_be_trusted_the_next_round_is_of_new_pairs():
         (),
         (Fault("node", (9,), 0.4),),
         (Fault("node", (9,), 0.4, "out"),),
+        (Fault("link", (9, 44), 0.4),),
+        (Fault("link", (9, 44), 0.4, "out"),),
+        (Fault("link", (9, 44), 0.0),),
         (Fault("node", (9,), 0.4), Fault("node", (40,), 0.4)),
         (Fault("group", (3, 9, 20, 33, 50), 0.3, where="across"),),
         (Fault("group", tuple(range(0, 24, 2)), 0.3, where="across"),),
     ],
 )
-def test_adaptive_names_the_fault_with_less_than_half_of_the_pairs(faults: tuple[Fault, ...]):
+def test_adaptive_names_the_fault_with_less_than_half_of_the_measurements(faults: tuple[Fault, ...]):
     generator = np.random.default_rng(0)
-    matrix = simulate(Fabric(np.full((64, 64), 12.0), ()), faults, generator, noise=0.03)
-    probe = Probe(matrix, generator)
+    sound = Fabric(np.full((64, 64), 12.0), ())
+    matrix = simulate(sound, faults, generator, noise=0.03)
+    probe = Probe(matrix, generator, at_once(sound, faults, generator, noise=0.03))
     assert METHODS["clusterboot, adaptive"](probe) == named(faults, matrix.nodes)
-    assert probe.pairs < 64 * 63 / 4
+    assert probe.measurements < 3 * 64 * 63 / 2 / 2

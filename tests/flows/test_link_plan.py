@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from itertools import combinations
+from dataclasses import asdict, replace
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -11,41 +12,59 @@ import pytest
 
 from clusterboot.bench.pairs import PairRow
 from clusterboot.bench.pairs_options import PairsOptions, cost
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.diagnose.matrix.records import Finding, Inference
 from clusterboot.errors import UsageError
-from clusterboot.flows.link_plan import LinkPlan, MapMode, first_plan, remaining
-from clusterboot.flows.link_state import LinkState, resume
-
-
-def nothing(nodes: int) -> PairMatrix:
-    return LinkState.empty([f"n{at}" for at in range(nodes)]).matrix
+from clusterboot.flows.link_plan import (
+    Known,
+    LinkPlan,
+    MapMode,
+    PlannedRound,
+    apart_plan,
+    first_plan,
+    remaining,
+)
+from clusterboot.flows.link_resume import resume
+from clusterboot.flows.link_state import Crowd, LinkState
 
 
 def main_pairs(plan: LinkPlan) -> list[tuple[int, int]]:
-    return [pair for each in plan.rounds[: len(plan.rounds) - plan.solo_rounds] for pair in each]
+    return [pair for each in plan.rounds if each.taking == "first" for pair in each.pairs]
+
+
+def alone(plan: LinkPlan) -> list[PlannedRound]:
+    return [each for each in plan.rounds if each.taking == "solo"]
 
 
 def row(sender: int, receiver: int, gbps: float) -> PairRow:
     return PairRow(0, sender, receiver, 4096, gbps, 2.0 if gbps else None, gbps)
 
 
+@pytest.mark.parametrize("mode", ["full", "adaptive"])
 @pytest.mark.parametrize("nodes", [2, 3, 8, 15, 64])
-def test_a_full_map_meets_every_pair_once(nodes: int) -> None:
-    plan = first_plan(nodes, "full", PairsOptions(), None, nothing(nodes))
+def test_a_full_and_an_adaptive_map_meet_every_pair_once(nodes: int, mode: MapMode) -> None:
+    plan = first_plan(nodes, mode, PairsOptions(), None, Known.nothing(nodes))
     assert sorted(main_pairs(plan)) == list(combinations(range(nodes), 2))
 
 
 def test_large_maps_end_with_pairs_alone_that_were_measured_among_others() -> None:
-    plan = first_plan(16, "full", PairsOptions(), None, nothing(16))
-    alone = plan.rounds[-plan.solo_rounds :]
-    assert plan.solo_rounds == 2
-    assert all(len(each) == 1 and each[0] in plan.rounds[0] for each in alone)
-    assert first_plan(4, "full", PairsOptions(), None, nothing(4)).solo_rounds == 0
+    plan = first_plan(16, "full", PairsOptions(), None, Known.nothing(16))
+    assert list(plan.rounds[-4:]) == alone(plan)
+    assert all(len(each.pairs) == 1 and each.pairs[0] in plan.rounds[0].pairs for each in alone(plan))
+    assert alone(first_plan(4, "full", PairsOptions(), None, Known.nothing(4))) == []
 
 
-@pytest.mark.parametrize("mode", ["quick", "adaptive"])
-def test_a_quick_map_of_many_nodes_gives_each_several_partners_in_few_rounds(mode: MapMode) -> None:
-    plan = first_plan(64, mode, PairsOptions(), None, nothing(64))
+@pytest.mark.parametrize("nodes", [64, 65, 300])
+def test_an_adaptive_map_plans_for_less_than_half_of_a_tournaments_measurements(nodes: int) -> None:
+    adaptive, full = (
+        cost(first_plan(nodes, mode, PairsOptions(), None, Known.nothing(nodes)).rounds, PairsOptions())
+        for mode in ("adaptive", "full")
+    )
+    assert adaptive.measurements < 0.4 * full.measurements
+    assert adaptive.time_s < 0.5 * full.time_s
+
+
+def test_a_quick_map_of_many_nodes_gives_each_several_partners_in_few_rounds() -> None:
+    plan = first_plan(64, "quick", PairsOptions(), None, Known.nothing(64))
     partners = np.bincount(np.array(main_pairs(plan)).ravel(), minlength=64)
     assert partners.min() >= 3
     assert len(plan.rounds) < 20
@@ -54,52 +73,104 @@ def test_a_quick_map_of_many_nodes_gives_each_several_partners_in_few_rounds(mod
 @pytest.mark.parametrize("budget_s", [8.0, 12.0, 30.0, 100.0])
 @pytest.mark.parametrize("mode", ["quick", "adaptive"])
 def test_a_budget_is_kept_by_shorter_pairs_and_then_by_fewer_rounds(mode: MapMode, budget_s: float) -> None:
-    plan = first_plan(64, mode, PairsOptions(), budget_s, nothing(64))
+    plan = first_plan(64, mode, PairsOptions(), budget_s, Known.nothing(64))
     assert cost(plan.rounds, plan.options).time_s <= budget_s
     assert 0.1 <= plan.options.pair_s <= 1
     assert plan.rounds
 
 
 def test_a_budget_for_nothing_is_refused_with_one_that_would_do() -> None:
-    with pytest.raises(UsageError, match="63 rounds do not fit") as refused:
-        first_plan(64, "full", PairsOptions(), 6.0, nothing(64))
+    with pytest.raises(UsageError, match="67 rounds do not fit") as refused:
+        first_plan(64, "full", PairsOptions(), 6.0, Known.nothing(64))
     enough_s = float(str(refused.value.remedy).split()[1])
-    assert first_plan(64, "full", PairsOptions(), enough_s + 1, nothing(64)).rounds
+    assert first_plan(64, "full", PairsOptions(), enough_s + 1, Known.nothing(64)).rounds
 
 
 def test_what_both_directions_are_known_of_is_not_measured_again() -> None:
-    matrix = nothing(4)
-    matrix.bandwidth_gbps[0, 1] = matrix.bandwidth_gbps[1, 0] = 0  # dead is known
-    matrix.bandwidth_gbps[2, 3] = 1
-    assert remaining((((0, 1),), ((0, 1), (2, 3))), matrix) == (((2, 3),),)
-    assert (0, 1) not in main_pairs(first_plan(4, "full", PairsOptions(), None, matrix))
+    state = LinkState.empty(["a", "b", "c", "d"])
+    state.one_way_gbps[0, 1] = state.one_way_gbps[1, 0] = 0  # dead is known
+    state.one_way_gbps[2, 3] = 1
+    state.both_gbps[0, 2] = state.both_gbps[2, 0] = 1
+    known = state.known(range(4))
+    full = PlannedRound(((0, 1), (2, 3)))
+    assert remaining((PlannedRound(((0, 1),)), full), known) == (PlannedRound(((2, 3),)),)
+    assert remaining((PlannedRound(((0, 2),), both_only=True),), known) == ()
+    assert remaining((PlannedRound(((0, 2),)),), known) != ()
+    assert (0, 1) not in main_pairs(first_plan(4, "full", PairsOptions(), None, known))
+
+
+def test_a_shared_fabric_is_measured_a_few_pairs_at_once_and_no_longer_than_allowed() -> None:
+    whole = apart_plan("adaptive", PairsOptions(), None, Known.nothing(16), 2)
+    assert whole is not None
+    assert max(len(each.pairs) for each in whole.rounds) == 2
+    assert sorted(main_pairs(whole)) == list(combinations(range(16), 2))
+    short = apart_plan("adaptive", PairsOptions(), 30.0, Known.nothing(16), 2)
+    assert short is not None
+    assert cost(short.rounds, short.options).time_s <= 30
+    assert np.bincount(np.array(main_pairs(short)).ravel()).min() >= 2
+    assert apart_plan("adaptive", PairsOptions(), 5.0, Known.nothing(16), 2) is None
 
 
 def test_rows_enter_under_the_maps_own_order_and_strangers_do_not() -> None:
     state = LinkState.empty(["a", "b", "c"])
     state.take(row(0, 1, 5.0), [2, 0])
     state.take(row(0, 7, 9.0), [2, 0])
-    assert state.bandwidth_gbps[2, 0] == 5
+    assert state.one_way_gbps[2, 0] == state.both_gbps[2, 0] == 5
     assert state.latency_us[2, 0] == 2
-    assert np.count_nonzero(~np.isnan(state.bandwidth_gbps)) == 1
+    assert np.count_nonzero(~np.isnan(state.matrix.bandwidth_gbps)) == 1
 
 
 def test_of_two_looks_the_better_counts() -> None:
     state = LinkState.empty(["a", "b"])
     for gbps in (5.0, 9.0, 1.0):
         state.take(row(0, 1, gbps), [0, 1], "again")
-    assert state.bandwidth_gbps[0, 1] == 9
+    assert state.one_way_gbps[0, 1] == 9
+    assert state.looked == {(0, 1)}
 
 
-@pytest.mark.parametrize(("alone", "told"), [(1.1, False), (2.0, True)])
-def test_pairs_that_are_much_faster_alone_tell_of_a_shared_fabric(alone: float, told: bool) -> None:
-    state = LinkState.empty(["a", "b", "c", "d"])
-    for one, other in combinations(range(4), 2):
-        state.take(row(one, other, 1.0), range(4))
-        state.take(row(other, one, 1.0), range(4))
-    state.take(row(0, 1, alone), range(4), "solo")
-    assert any("fabric between them is shared" in note for note in state.inference().notes) is told
-    assert state.bandwidth_gbps[0, 1] == 1
+def crowded(nodes: int, ratio: float) -> LinkState:
+    state = LinkState.empty([f"n{at}" for at in range(nodes)])
+    for one, other in permutations(range(nodes), 2):
+        state.take(row(one, other, 1.0), range(nodes))
+    for one, other in ((0, 1), (1, 0), (2, 3), (3, 2)):
+        state.take(row(one, other, ratio), range(nodes), "solo")
+    return state
+
+
+def test_pairs_that_are_much_faster_alone_tell_of_a_shared_fabric() -> None:
+    assert crowded(8, 1.1).see_crowd(Inference("ok")) is None
+    state = crowded(8, 2.0)
+    crowd = state.see_crowd(Inference("ok"))
+    assert crowd == Crowd(alone_gbps=2.0, together_gbps=1.0, pairs_together=4, pairs_at_once=2)
+    assert state.one_way_gbps[0, 1] == 1
+    state.one_way_gbps[6, 7] = 0
+    state.forget_crowded(crowd)
+    assert np.count_nonzero(~np.isnan(state.one_way_gbps)) == 1
+    assert state.one_way_gbps[6, 7] == 0
+    assert any("the fabric between the nodes is shared" in note for note in state.inference().notes)
+
+
+def test_pairs_across_a_groups_edge_tell_of_its_uplink_and_not_of_the_fabric() -> None:
+    group = Finding("group", ("n0", "n2"), "both", 0.1, "", "across")
+    assert crowded(8, 2.0).see_crowd(Inference("slow", (group,))) is None
+    state = LinkState.empty([f"n{at}" for at in range(16)])
+    for one, other in permutations(range(16), 2):
+        across = (one < 4) != (other < 4)
+        state.take(row(one, other, 0.1 if across else 1.0), range(16))
+    state.take(row(0, 9, 0.4), range(16), "solo")
+    (finding,) = state.inference().findings
+    assert (finding.kind, finding.hosts) == ("group", ("n0", "n1", "n2", "n3"))
+    assert "a pair across alone gives 4.0 times as much: they share an uplink" in finding.evidence
+
+
+def test_pairs_known_with_both_directions_at_once_only_make_that_the_matrix() -> None:
+    state = LinkState.empty(["a", "b", "c"])
+    state.take(row(0, 1, 5.0), range(3))
+    assert state.matrix.one_way_gbps is None
+    state.take(replace(row(0, 2, 4.0), busbw_gbps=None), range(3))
+    assert state.matrix.bandwidth_gbps[0, 2] == 4
+    assert state.matrix.one_way_gbps is not None
+    assert np.isnan(state.matrix.one_way_gbps[0, 2])
 
 
 def test_a_node_that_was_set_aside_is_named_with_the_reason() -> None:
@@ -115,16 +186,19 @@ def test_a_node_that_was_set_aside_is_named_with_the_reason() -> None:
 
 
 def test_a_result_is_resumed_by_name(tmp_path: Path) -> None:
-    earlier = LinkState.empty(["a", "b", "gone"])
-    earlier.take(row(0, 1, 3.0), range(3))
-    earlier.rounds, earlier.launches = 4, 1
-    text = json.dumps(earlier.to_json(earlier.inference()))
+    earlier = LinkState.empty(["a", "b", "c", "gone"])
+    earlier.take(row(0, 1, 3.0), range(4))
+    earlier.take(replace(row(0, 2, 4.0), busbw_gbps=None), range(4))
+    earlier.rounds, earlier.launches, earlier.crowd = 4, 1, Crowd(2.0, 1.0, 4, 2)
+    text = json.dumps(earlier.to_json(earlier.inference()), default=asdict)
     (tmp_path / "result.json").write_text(text)
-    state = resume(tmp_path, ["new", "b", "a"])
-    assert state.bandwidth_gbps[2, 1] == state.both_gbps[2, 1] == 3
-    assert state.latency_us[2, 1] == 2
-    assert np.count_nonzero(~np.isnan(state.bandwidth_gbps)) == 1
-    assert (state.rounds, state.launches) == (4, 1)
+    state = resume(tmp_path, ["new", "c", "b", "a"])
+    assert state.one_way_gbps[3, 2] == state.both_gbps[3, 2] == 3
+    assert state.latency_us[3, 2] == 2
+    assert state.both_gbps[3, 1] == 4
+    assert np.count_nonzero(~np.isnan(state.one_way_gbps)) == 1
+    assert np.count_nonzero(~np.isnan(state.both_gbps)) == 2
+    assert (state.rounds, state.launches, state.crowd) == (4, 1, earlier.crowd)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BYTES ((size_t)16384) /* small enough for a link that is all but dead */
+/* More than what a shaped link lets pass at once after a pause, or that would be what is timed. */
+#define FIRST_BYTES ((size_t)65536)
 #define LATENCY_SHARE 0.1
 #define RATE_SHARE 0.3 /* three times: out, in, both */
 #define GROWN_SHARE 0.15 /* a message that takes this much of its share is large enough */
 #define LEAST_REPEATS 5
+#define LEAST_WHEN_LATE 2 /* of a link so slow that its share is over */
 #define MOST_REPEATS 200
 #define SMALL_SPREAD 0.02
 #define MOST_REQUESTS 4
@@ -179,6 +181,11 @@ static double transfer_s(double seconds, double latency_s)
     return seconds > 2 * latency_s ? seconds - latency_s : seconds / 2;
 }
 
+static int least(double end)
+{
+    return MPI_Wtime() < end ? LEAST_REPEATS : LEAST_WHEN_LATE;
+}
+
 /* Let the message grow until it takes long enough, which warms up too, then repeat it.
  * Gives the size; the rates are 0 for a dead pair. */
 static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_options *o, double latency_s,
@@ -189,16 +196,16 @@ static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_o
     double end = MPI_Wtime() + share_s;
     size_t bytes = o->max_bytes < FIRST_BYTES ? o->max_bytes : FIRST_BYTES;
     double back_s = 0;
-    lead_step(p, op, bytes, &back_s);
-    for (;;) {
-        double took_s = lead_step(p, op, bytes, &back_s);
-        if (p->dead || bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
+    double took_s = lead_step(p, op, bytes, &back_s);
+    while (!p->dead && took_s < share_s) {
+        took_s = lead_step(p, op, bytes, &back_s);
+        if (bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
             break;
         bytes = bytes * 2 > o->max_bytes ? o->max_bytes : bytes * 2;
     }
     int n = 0;
-    while (!p->dead && n < MOST_REPEATS && !settled(times[0], n) && (n < LEAST_REPEATS || MPI_Wtime() < end)) {
-        double took_s = lead_step(p, op, bytes, &back_s);
+    while (!p->dead && n < MOST_REPEATS && !settled(times[0], n) && (n < least(end) || MPI_Wtime() < end)) {
+        took_s = lead_step(p, op, bytes, &back_s);
         times[0][n] = transfer_s(took_s, latency_s);
         times[1][n++] = transfer_s(back_s, latency_s);
     }

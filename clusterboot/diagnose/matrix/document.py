@@ -15,11 +15,11 @@ def matrix_to_json(matrix: PairMatrix, inference: Inference) -> dict[str, Any]:
     What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gbps`` where
     ``bandwidth_gbps`` was measured with both directions at once.
     """
-    one_way = {} if matrix.one_way_gbps is None else {"one_way_gbps": _rows(matrix.one_way_gbps)}
+    one_way = {} if matrix.one_way_gbps is None else {"one_way_gbps": rows_to_json(matrix.one_way_gbps)}
     return {
         "nodes": list(matrix.nodes),
-        "bandwidth_gbps": _rows(matrix.bandwidth_gbps),
-        "latency_us": None if matrix.latency_us is None else _rows(matrix.latency_us),
+        "bandwidth_gbps": rows_to_json(matrix.bandwidth_gbps),
+        "latency_us": None if matrix.latency_us is None else rows_to_json(matrix.latency_us),
         **one_way,
         "findings": [_finding(finding) for finding in inference.findings],
         "verdict": inference.verdict,
@@ -40,7 +40,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _rows(cells: Rates) -> list[list[float | None]]:
+def rows_to_json(cells: Rates) -> list[list[float | None]]:
+    """Give a matrix as lists, ``None`` for what was not measured."""
     objects = cells.astype(object)
     objects[np.isnan(cells)] = None
     rows: list[list[float | None]] = objects.tolist()

@@ -1,0 +1,252 @@
+"""How right a link map is on a lab of 16 real sshds with real faults, run after run.
+
+    sudo .venv/bin/python benchmarks/linkmap.py [--runs 10] [--only "slow NIC"]
+
+Each run injects one fault with ``lab.break`` at nodes drawn from a seeded generator, runs
+``link-map`` as a user would, holds what it names against what was injected, and mends it. Writes
+linkmap.json and linkmap.md beside this file, with what two more measurements gave: one launch of a
+whole tournament beside a launch a round, and the inference for 1,024 nodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from linkmap_cost import inference_cost, launch_cost
+
+from clusterboot import lab as labs
+
+HERE = Path(__file__).parent
+NODES = 16
+# At this rate the links are what limits, not the cores of a small machine.
+RATE = "20mbit"
+CLEAN_RUNS = 20
+
+# Kind, hosts, where, direction; a link's direction as "n1->n2" where it is one.
+Named = tuple[str, tuple[str, ...], str | None, str]
+
+
+@dataclass(frozen=True)
+class Injected:
+    """What a run injects, as ``lab.break`` takes it, and what has to be named then."""
+
+    faults: tuple[tuple[str, str], ...] = ()
+    named: frozenset[Named] = frozenset()
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: what was injected and what was named, whether that is exact, and the time it took."""
+
+    case: str
+    faults: list[str]
+    told: list[list[Any]]
+    exact: bool
+    time_s: float
+    launches: int
+    shared: bool
+    notes: list[str] = field(default_factory=list)
+
+
+def _node(kind: str, direction: str) -> Callable[[Random], Injected]:
+    def draw(random: Random) -> Injected:
+        name = random.choice(_names())
+        return Injected(((name, kind),), frozenset({("node", (name,), None, direction)}))
+
+    return draw
+
+
+def _pair(kind: str, direction: str = "both") -> Callable[[Random], Injected]:
+    def draw(random: Random) -> Injected:
+        one, other = random.sample(_names(), 2)
+        way = f"{one}->{other}" if direction == "out" else "both"
+        return Injected(
+            ((one, f"{kind}:{other}"),), frozenset({("link", tuple(sorted((one, other))), None, way)})
+        )
+
+    return draw
+
+
+def _group(random: Random) -> Injected:
+    first, *others = random.sample(_names(), 4)
+    members = tuple(sorted((first, *others)))
+    return Injected(
+        ((first, f"slow-group:{','.join(others)}"),), frozenset({("group", members, "across", "both")})
+    )
+
+
+def _two(random: Random) -> Injected:
+    pair = random.sample(_names(), 2)
+    return Injected(
+        tuple((name, "slow-nic") for name in pair),
+        frozenset(("node", (name,), None, "both") for name in pair),
+    )
+
+
+def _odd(random: Random) -> Injected:
+    name = random.choice(_names()[:-1])
+    return Injected(
+        ((name, "slow-nic"),), frozenset({("node", (name,), None, "both")}), ("--exclude", f"n{NODES}")
+    )
+
+
+def _shared(random: Random) -> Injected:
+    name = random.choice(_names())
+    faults = (("switch", "shared-switch"), (name, "slow-nic"))
+    return Injected(faults, frozenset({("node", (name,), None, "both")}))
+
+
+CASES: dict[str, Callable[[Random], Injected]] = {
+    "nothing": lambda _: Injected(),
+    "slow NIC": _node("slow-nic", "both"),
+    "slow outbound only": _node("slow-out", "out"),
+    "slow inbound only": _node("slow-in", "in"),
+    "one slow pair": _pair("slow-pair"),
+    "one slow pair, one way": _pair("slow-to", "out"),
+    "dead pair": _pair("dead-pair"),
+    "dead pair, dropped in silence": _pair("dropped-pair"),
+    "slow group": _group,
+    "two slow nodes": _two,
+    "odd number of nodes, slow NIC": _odd,
+    "slow NIC behind a shared switch": _shared,
+}
+
+
+def _names() -> list[str]:
+    return [f"n{number}" for number in range(1, NODES + 1)]
+
+
+def main() -> None:
+    """Measure, and write the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=10, help="runs of each fault; twice as many of none")
+    parser.add_argument("--only", action="append", help="only this case; can be repeated")
+    parser.add_argument("--mode", default="adaptive")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CLUSTERBOOT_LAB_ROOT"] = f"{folder}/labs"
+        name = f"bench-{os.getpid()}"
+        try:
+            lab = labs.up(name, nodes=NODES, rate=RATE)
+            _clusterboot(Path(folder), "bootstrap", "--cluster", str(lab.cluster_file))
+            runs = list(_runs(lab, Path(folder), asked.runs, asked.only or list(CASES), asked.mode))
+            if asked.only:
+                return
+            cost = launch_cost(lab, Path(folder))
+        finally:
+            labs.down(name)
+    results = {
+        "nodes": NODES,
+        "rate": RATE,
+        "mode": asked.mode,
+        "runs": [asdict(run) for run in runs],
+        "launch": cost,
+        "inference": inference_cost(),
+    }
+    (HERE / "linkmap.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (HERE / "linkmap.md").write_text(_table(results), encoding="utf-8")
+
+
+def _runs(lab: labs.Lab, folder: Path, count: int, cases: Sequence[str], mode: str) -> Iterator[Run]:
+    for case in cases:
+        for number in range(2 * count if case == "nothing" else count):
+            injected = CASES[case](Random(f"{case} {number}"))  # noqa: S311
+            for node, fault in injected.faults:
+                labs.break_node(lab.name, node, fault)
+            try:
+                run = _one(lab, folder, case, injected, mode)
+            finally:
+                for node, _ in injected.faults:
+                    labs.mend(lab.name, node)
+            print(f"{case} {number + 1}: {'exact' if run.exact else run}", f"{run.time_s:.0f} s", flush=True)
+            yield run
+
+
+def _one(lab: labs.Lab, folder: Path, case: str, injected: Injected, mode: str) -> Run:
+    words = ("link-map", "--cluster", str(lab.cluster_file), "--mode", mode, *injected.words)
+    before = time.monotonic()
+    said = json.loads(_clusterboot(folder, *words, "--json"))
+    time_s = round(time.monotonic() - before, 1)
+    told = frozenset(map(_named, said["findings"]))
+    return Run(
+        case,
+        [f"{node} {fault}" for node, fault in injected.faults],
+        [list(each) for each in sorted(told, key=str)],
+        told == injected.named,
+        time_s,
+        said["launches"],
+        said["crowd"] is not None,
+        [] if told == injected.named else said["notes"],
+    )
+
+
+def _named(finding: dict[str, Any]) -> Named:
+    """Give a finding in the form that it is held against; "one of these" is never exact."""
+    hosts, direction = finding["hosts"], finding["direction"]
+    if finding["next_pairs"]:
+        direction = "open"
+    elif finding["kind"] == "link" and direction != "both":
+        direction = "->".join(hosts if direction == "out" else hosts[::-1])
+    return (finding["kind"], tuple(sorted(hosts)), finding.get("where"), direction)
+
+
+def _clusterboot(folder: Path, *words: str) -> str:
+    env = {**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+    done = subprocess.run(
+        [sys.executable, "-m", "clusterboot", *words],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 6):
+        raise SystemExit(f"clusterboot {words[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _table(results: dict[str, Any]) -> str:
+    runs, launch, inference = results["runs"], results["launch"], results["inference"]
+    lines = [
+        "# Link map: what it names on a real lab",
+        "",
+        "Made by `benchmarks/linkmap.py`: a lab of "
+        f"{results['nodes']} nodes with {results['rate']} links on {os.cpu_count()} cores, "
+        f"`link-map --mode {results['mode']}`. Exact means: the injected fault is named with kind, hosts",
+        "and direction, and nothing else is. Faults are drawn at random, a tenth of the rate or dead.",
+        "",
+        "| fault | exact | seconds a run, median |",
+        "| --- | --: | --: |",
+    ]
+    for case in dict.fromkeys(run["case"] for run in runs):
+        mine = [run for run in runs if run["case"] == case]
+        times = sorted(run["time_s"] for run in mine)
+        exact = sum(run["exact"] for run in mine)
+        lines.append(f"| {case} | {exact} of {len(mine)} | {times[len(times) // 2]:.0f} |")
+    lines += [
+        "",
+        f"- a whole tournament of {results['nodes']} nodes, {launch['rounds']} rounds of {launch['pair_s']} s a "
+        f"pair: {launch['one_launch_s']} s in one launch, {launch['launch_a_round_s']} s with one `mpirun` a "
+        f"round, which is {launch['one_launch_s'] / launch['launch_a_round_s']:.2f} of it",
+        f"- inference for a full matrix of 1,024 nodes: {inference['slowest_s']} s, {inference['peak_mib']} MiB",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

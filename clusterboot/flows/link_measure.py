@@ -1,0 +1,205 @@
+"""The launches of a link map: what is planned first, and what its results leave open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from clusterboot.bench.pairs_options import Cost, PairsOptions, cost
+from clusterboot.diagnose.matrix.schedule import next_round, second_looks
+from clusterboot.diagnose.verdict import RunEnd
+from clusterboot.errors import PartialError
+from clusterboot.flows.launching import Ready
+from clusterboot.flows.link_plan import (
+    Known,
+    LinkPlan,
+    MapMode,
+    PlannedRound,
+    apart_plan,
+    first_plan,
+    in_parts,
+    remaining,
+)
+from clusterboot.flows.link_runs import LinkRun
+from clusterboot.flows.link_state import Crowd, LinkState
+from clusterboot.flows.outputs import slots_of
+from clusterboot.flows.proof import prove
+from clusterboot.flows.visit import Visit
+from clusterboot.hostfiles import Slot
+from clusterboot.units import format_size
+
+# Settling is a round a launch; what is open after so many stays open.
+_MOST_SETTLING = 6
+_MOST_RELAUNCHES = 2
+_MOST_AGAIN = 8
+_LISTED = 4
+LEAST_NODES = 2
+
+
+@dataclass(frozen=True)
+class LinkMapOptions:
+    """What to measure.
+
+    ``budget_s`` bounds the measuring in seconds; ``resume`` is an earlier result, whose pairs
+    are not measured again; ``launch_from`` the node to launch from where one is asked for.
+    """
+
+    mode: MapMode = "adaptive"
+    pairs: PairsOptions = field(default_factory=PairsOptions)
+    budget_s: float | None = None
+    resume: Path | None = None
+    launch_from: str | None = None
+
+
+def plan_first(options: LinkMapOptions, state: LinkState, slots: Sequence[Slot]) -> LinkPlan:
+    """Plan the first launch of a map on these nodes; what ``state`` knows already is left out.
+
+    Errors: :class:`UsageError` for a budget in which not even the fewest rounds fit.
+    """
+    known = state.known(_at(state, slots))
+    if state.crowd is not None:
+        # An earlier map found that the fabric is shared: the rest goes as it went then.
+        at_once = state.crowd.pairs_at_once
+        plan = apart_plan(options.mode, options.pairs, options.budget_s, known, at_once)
+        return plan or LinkPlan((), options.pairs)
+    return first_plan(len(slots), options.mode, options.pairs, options.budget_s, known)
+
+
+def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunEnd:
+    """Run the planned rounds, then what they leave open."""
+    limit_s = time.monotonic() + options.budget_s if options.budget_s else None
+    run, end = _run_all(run, plan)
+    if end.how == "interrupted":
+        return end
+    crowd = run.state.see_crowd(run.state.inference())
+    if crowd is not None:
+        run, end = _run_apart(run, plan, options, crowd, limit_s)
+    for _ in range(_MOST_SETTLING if options.mode != "quick" else 0):
+        chosen = _open(run.state, options.mode)
+        following = _also(run, chosen, plan, limit_s) if chosen and end.how != "interrupted" else None
+        if following is None:
+            break
+        end = following
+    return end
+
+
+def _run_apart(
+    run: LinkRun, plan: LinkPlan, options: LinkMapOptions, crowd: Crowd, limit_s: float | None
+) -> tuple[LinkRun, RunEnd]:
+    """Measure with fewer pairs at once what a crowd has disturbed."""
+    slots = ranks_of(run.visit, run.ready)
+    left_s = None if limit_s is None else limit_s - time.monotonic()
+    none = Known.nothing(len(slots))
+    apart = apart_plan(options.mode, plan.options, left_s, none, crowd.pairs_at_once)
+    if apart is None:
+        run.state.remarks.append(
+            f"pairs alone are {crowd.alone_gbps / crowd.together_gbps:.1f} times as fast as all at once: the "
+            "fabric between them is shared, and the budget was too small to measure them apart"
+        )
+        return run, RunEnd("exited", 0)
+    run.state.forget_crowded(crowd)
+    run.context.events.note(f"{crowd}: {in_words(cost(apart.rounds, apart.options))}")
+    return _run_all(run, apart)
+
+
+def _open(state: LinkState, mode: MapMode) -> tuple[PlannedRound, ...]:
+    """Choose what to measure next: once more what somebody is blamed for, else what settles the rest."""
+    inference = state.inference()
+    looks = [pair for pair in second_looks(state.matrix, inference) if pair not in state.looked]
+    if looks:
+        return tuple(PlannedRound((pair,), taking="again") for pair in looks[:_MOST_AGAIN])
+    chosen = next_round(state.matrix, inference) if mode == "adaptive" else ()
+    if not chosen:
+        return ()
+    at_once = state.crowd.pairs_at_once if state.crowd else len(chosen)
+    return in_parts((PlannedRound(chosen),), at_once)
+
+
+def _also(
+    run: LinkRun, rounds: tuple[PlannedRound, ...], plan: LinkPlan, limit_s: float | None
+) -> RunEnd | None:
+    """Measure a few more pairs, given by this map's indices.
+
+    Returns: ``None`` where none of them can be measured, or not in time.
+    """
+    slots = ranks_of(run.visit, run.ready)
+    everyone = [Slot(name, "", 1) for name in run.state.nodes]
+    chosen = _moved(rounds, everyone, slots)
+    late = limit_s is not None and time.monotonic() + cost(chosen, plan.options).time_s > limit_s
+    if not chosen or late:
+        return None
+    why = "to see it twice" if chosen[0].taking == "again" else "to settle what is open"
+    pairs = [f"{slots[a].host}-{slots[b].host}" for each in chosen for a, b in each.pairs]
+    more = f" and {len(pairs) - _LISTED} more" if len(pairs) > _LISTED else ""
+    run.context.events.note(f"{why}: {', '.join(pairs[:_LISTED])}{more}")
+    end, done = run.launch(LinkPlan(chosen, plan.options), slots)
+    return end if done else None
+
+
+def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
+    """Run the planned rounds; where a launch breaks off, go on without the nodes that broke it.
+
+    Returns: the run as it goes on, which may start from another node, and how the last launch ended.
+    """
+    end = RunEnd("exited", 0)
+    slots = ranks_of(run.visit, run.ready)
+    for launch in range(1 + _MOST_RELAUNCHES):
+        if not plan.rounds:
+            break
+        end, rounds = run.launch(plan, slots)
+        measured = [each for each in plan.rounds if each.taking != "solo"]
+        left = remaining(measured, run.state.known(_at(run.state, slots)))
+        if not left or end.how == "interrupted" or rounds == len(plan.rounds) or launch == _MOST_RELAUNCHES:
+            break
+        start, _ = prove(run.visit, run.ready.facts, run.ready.addresses, "launch", run.ready.start)
+        count = len(run.visit.good)
+        if start is None or count < LEAST_NODES or (count == len(slots) and not rounds):
+            break
+        told = (
+            f"a launch broke off after {rounds} of {len(plan.rounds)} rounds, and went on with {count} nodes"
+        )
+        run.state.remarks.append(told)
+        run.context.events.note(told)
+        run = replace(run, ready=replace(run.ready, start=start))
+        before, slots = slots, ranks_of(run.visit, run.ready)
+        plan = LinkPlan(_moved(left, before, slots), plan.options)
+    if end.how != "interrupted" and np.isnan(run.state.both_gbps).all():
+        told = end.detail or f"mpirun ended with exit status {end.exit_code}"
+        error = PartialError(f"the launch failed: {told}", stage="launch", remedy=f"see {run.folder}/run.log")
+        run.visit.ledger.fail(run.ready.start, error)
+    return run, end
+
+
+def _moved(
+    rounds: Sequence[PlannedRound], before: Sequence[Slot], after: Sequence[Slot]
+) -> tuple[PlannedRound, ...]:
+    """Give rounds the indices that their nodes have now; pairs of nodes that are gone are left out."""
+    now = {slot.host: index for index, slot in enumerate(after)}
+    at = {index: now[slot.host] for index, slot in enumerate(before) if slot.host in now}
+    moved = (
+        replace(each, pairs=tuple((at[a], at[b]) for a, b in each.pairs if a in at and b in at))
+        for each in rounds
+    )
+    return tuple(each for each in moved if each.pairs)
+
+
+def ranks_of(visit: Visit, ready: Ready) -> tuple[Slot, ...]:
+    """List the nodes that can take part, one rank each, the launching node first: it has rank 0."""
+    slots = [replace(slot, slots=1) for slot in slots_of(visit, ready.facts, ready.addresses)]
+    return tuple(sorted(slots, key=lambda slot: slot.host != ready.start))
+
+
+def _at(state: LinkState, slots: Sequence[Slot]) -> list[int]:
+    return [state.nodes.index(slot.host) for slot in slots]
+
+
+def in_words(price: Cost) -> str:
+    """Say what a launch will cost, in one line."""
+    return (
+        f"this takes {price.rounds} rounds with {price.measurements} measurements of {price.pairs} pairs, "
+        f"at most {format_size(price.bytes_most)}, about {price.time_s:.0f} s"
+    )
