@@ -1,4 +1,4 @@
-"""Times the inference for full matrices of 1,024 nodes: prints the slowest in seconds, and the peak in MiB."""
+"""Times the inference for full matrices of 1,024 nodes: prints the slowest in s, and the peak in MiB."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def main() -> None:
             runs = list(_runs(lab, Path(folder), asked.runs, asked.only or list(CASES), asked.mode))
             if asked.only:
                 return
-            cost = launch_cost(lab, Path(folder))
+            cost = launch_cost(lab)
         finally:
             labs.down(name)
     results = {
@@ -240,10 +240,12 @@ def _table(results: dict[str, Any]) -> str:
         lines.append(f"| {case} | {exact} of {len(mine)} | {times[len(times) // 2]:.0f} |")
     lines += [
         "",
-        f"- a whole tournament of {results['nodes']} nodes, {launch['rounds']} rounds of {launch['pair_s']} s a "
-        f"pair: {launch['one_launch_s']} s in one launch, {launch['launch_a_round_s']} s with one `mpirun` a "
-        f"round, which is {launch['one_launch_s'] / launch['launch_a_round_s']:.2f} of it",
-        f"- inference for a full matrix of 1,024 nodes: {inference['slowest_s']} s, {inference['peak_mib']} MiB",
+        f"- a whole tournament of {results['nodes']} nodes, {launch['rounds']} rounds of "
+        f"{launch['pair_s']} s a pair: {launch['one_launch_s']} s in one launch, "
+        f"{launch['launch_a_round_s']} s with one `mpirun` a round: "
+        f"{launch['one_launch_s'] / launch['launch_a_round_s']:.2f} of it",
+        f"- inference for a full matrix of 1,024 nodes: {inference['slowest_s']} s at most, "
+        f"{inference['peak_mib']:.0f} MiB",
     ]
     return "\n".join(lines) + "\n"
 
