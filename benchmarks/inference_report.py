@@ -35,8 +35,8 @@ def table(results: dict[str, Any]) -> str:
         f"- a full matrix of 1,024 nodes: {speed['slowest_s']} s at most, {speed['peak_mib']} MiB",
         "",
         "A measurement is one series of timed transfers between two nodes: one way, the other way, or both",
-        "ways at once; a whole tournament makes these three of each pair. The adaptive way makes them in a few",
-        "rounds, makes the last one alone of every other pair, and then all three of what it suspects.",
+        "ways at once; a whole tournament makes these three of each pair. The adaptive way makes them in a",
+        "few rounds, makes the last one alone of every other pair, and then all three of what it suspects.",
         "",
         "## Every method at 64 nodes, 3% noise (measurements and runs: mean)",
         "",
@@ -47,9 +47,10 @@ def table(results: dict[str, Any]) -> str:
     for method in dict.fromkeys(score["method"] for score in at_64):
         rows = [score for score in at_64 if score["method"] == method]
         nodes = [score for score in rows if score["scenario"] in _NODE_FAULTS]
+        cost = _mean(rows, "measurements")
         lines.append(
             f"| {method} | {_share(rows)} | {_share(rows, 'hosts_right')} | {_share(nodes)} "
-            f"| {_mean(rows, 'measurements'):.0f} | {_mean(rows, 'measurements') / _ALL:.0%} | {_mean(rows, 'runs'):.0f} |"
+            f"| {cost:.0f} | {cost / _ALL:.0%} | {_mean(rows, 'runs'):.0f} |"
         )
     lines += _by_fault(scores, _OURS) + _by_fault(scores, _ADAPTIVE)
     return "\n".join(lines) + "\n"

@@ -30,7 +30,7 @@ from clusterboot import lab as labs
 HERE = Path(__file__).parent
 NODES = 16
 # At this rate the links are what limits, not the cores of a small machine.
-RATE = "20mbit"
+RATE = "30mbit"
 CLEAN_RUNS = 20
 
 # Kind, hosts, where, direction; a link's direction as "n1->n2" where it is one.

@@ -25,7 +25,7 @@ class PairsOptions:
     Errors: ``UsageError`` for values that cannot be measured with.
     """
 
-    pair_s: float = 1.0
+    pair_s: float = 0.5
     stuck_s: float = 5.0
     max_bytes: int = 4 * 1024**2
 
