@@ -7,9 +7,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from repetition import share
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
+
+settings.register_profile("clusterboot", max_examples=share(50), deadline=None)
+settings.load_profile("clusterboot")
 
 _obstacle = cache(labs.obstacle)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repetition import share
 
 from clusterboot.bench.lines import decode
 from clusterboot.bench.parser import parse_log
@@ -39,8 +39,6 @@ PLAIN = [
     )
 ]
 OWN_JSON = [(FIXTURES / f"{name}.txt").read_text() for name in ("own_json", "own_json_per_iteration")]
-# The long profile, for a night: CLUSTERBOOT_LONG_FUZZ=20000 examples a property.
-EXAMPLES = int(os.environ.get("CLUSTERBOOT_LONG_FUZZ", "0"))
 NOISE = [
     "gpu002:4109:4209 [1] NCCL INFO Channel 00/0 : 9[1] -> 10[2] via P2P/IPC",
     "[1700000000.123456] [gpu001:4100 :0]  ucp_worker.c:1783 UCX  WARN  transport 'rc_x' is not available",
@@ -50,10 +48,6 @@ NOISE = [
     "NCCL version 2.27.3+cuda12.9",
     "2 3",
 ]
-
-
-def examples(quick: int) -> int:
-    return EXAMPLES or quick
 
 
 def rows_of(text: str) -> Counter[Row]:
@@ -74,7 +68,7 @@ def test_the_fuzzed_logs_are_good_before_anything_happens_to_them(text: str) -> 
 
 
 @given(st.sampled_from(ALL + OWN_JSON), st.data())
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=share(60), deadline=None)
 def test_whatever_is_cut_doubled_swapped_or_spoilt_is_read_without_a_fault(
     text: str, data: st.DataObject
 ) -> None:
@@ -98,7 +92,7 @@ def test_whatever_is_cut_doubled_swapped_or_spoilt_is_read_without_a_fault(
 
 
 @given(st.sampled_from(PLAIN + OWN_JSON), st.data())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=share(80), deadline=None)
 def test_a_log_cut_anywhere_is_ok_only_with_its_whole_footer_and_gives_no_row_that_was_not_there(
     text: str, data: st.DataObject
 ) -> None:
@@ -111,7 +105,7 @@ def test_a_log_cut_anywhere_is_ok_only_with_its_whole_footer_and_gives_no_row_th
 
 
 @given(st.sampled_from(PLAIN), st.data())
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=share(80), deadline=None)
 def test_no_log_that_lost_some_of_its_rows_is_ok(text: str, data: st.DataObject) -> None:
     lines = text.split("\n")
     whole = rows_of(text)
@@ -123,7 +117,7 @@ def test_no_log_that_lost_some_of_its_rows_is_ok(text: str, data: st.DataObject)
 
 
 @given(st.sampled_from(PLAIN), st.data())
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=share(40), deadline=None)
 def test_no_log_that_lost_its_footer_or_its_parameters_is_ok(text: str, data: st.DataObject) -> None:
     word = data.draw(st.sampled_from(["Out of bounds", "Avg bus", "minBytes"]))
     left = "\n".join(line for line in text.split("\n") if word not in line)
@@ -131,7 +125,7 @@ def test_no_log_that_lost_its_footer_or_its_parameters_is_ok(text: str, data: st
 
 
 @given(st.sampled_from(PLAIN), st.data())
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=share(60), deadline=None)
 def test_lines_of_others_tags_and_colours_change_nothing(text: str, data: st.DataObject) -> None:
     tag = data.draw(
         st.sampled_from(["", "[1,0]<stdout>:", "[prterun-a-1@1,0]<stdout>: ", "0: ", "[0] ", "> ", "node7: "])
@@ -149,7 +143,7 @@ def test_lines_of_others_tags_and_colours_change_nothing(text: str, data: st.Dat
 
 
 @given(st.sampled_from(PLAIN), st.data())
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=share(60), deadline=None)
 def test_a_library_line_that_breaks_a_row_in_two_changes_nothing_or_is_told(
     text: str, data: st.DataObject
 ) -> None:
@@ -162,7 +156,7 @@ def test_a_library_line_that_breaks_a_row_in_two_changes_nothing_or_is_told(
 
 
 @given(st.sampled_from(PLAIN), st.data())
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=share(40), deadline=None)
 def test_rows_that_come_twice_are_not_ok(text: str, data: st.DataObject) -> None:
     lines = text.split("\n")
     at = data.draw(st.integers(0, len(lines) - 1))

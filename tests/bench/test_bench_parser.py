@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repetition import share
 
 from clusterboot.bench.document import to_json
 from clusterboot.bench.parser import parse_log
@@ -39,7 +40,7 @@ def test_a_launchers_dressing_changes_nothing(name: str) -> None:
 
 
 @given(cut=st.integers(0, len(GOOD)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=share(60), deadline=None)
 def test_a_log_cut_anywhere_gives_only_rows_that_were_printed_and_no_verdict_but_inconclusive(
     cut: int,
 ) -> None:
@@ -51,13 +52,13 @@ def test_a_log_cut_anywhere_gives_only_rows_that_were_printed_and_no_verdict_but
 
 
 @given(st.binary(max_size=2000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=share(100), deadline=None)
 def test_any_bytes_at_all_are_read_without_a_fault(data: bytes) -> None:
     assert judge(parse_log(data)).overall.verdict in ("inconclusive", "failed", "could-not-launch", "hung")
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=share(30), deadline=None)
 def test_other_processes_lines_between_rows_change_no_row(seed: int) -> None:
     shuffle = random.Random(seed)  # noqa: S311
     noise = "gpu002:4109:4209 [1] NCCL INFO Channel 00/0 : 9[1] -> 10[2] via P2P/IPC\n"

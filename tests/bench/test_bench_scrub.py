@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repetition import share
 
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.scrub import REMOVED, scrub, scrub_json
@@ -89,7 +90,7 @@ def test_the_environment_of_nccl_tests_own_json_is_cleaned_and_its_figures_are_n
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=share(100), deadline=None)
 def test_any_bytes_come_back_with_as_many_lines(data: bytes) -> None:
     assert scrub(data).count(b"\n") == data.count(b"\n")
 

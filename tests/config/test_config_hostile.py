@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from repetition import share
 
 from clusterboot.config.cluster import Cluster
 from clusterboot.config.folding import MAX_HOSTS, expand
@@ -100,7 +101,7 @@ _fleet = st.fixed_dictionaries(
 
 
 @given(_fleet)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=share(120), deadline=None)
 def test_any_fleet_is_a_safe_cluster_or_an_error(fleet: object) -> None:
     result = outcome(yaml.safe_dump(fleet, allow_unicode=True).encode("utf-8", "replace"))
     if isinstance(result, Cluster):
@@ -108,7 +109,7 @@ def test_any_fleet_is_a_safe_cluster_or_an_error(fleet: object) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=share(80), deadline=None)
 @example(b"\x00")
 @example(b"\xff\xfe")
 @example(b"? ")
@@ -125,7 +126,7 @@ def test_any_bytes_are_an_error(raw: bytes) -> None:
         )
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=share(120), deadline=None)
 def test_any_piece_of_yaml_is_an_error(pieces: list[str]) -> None:
     assert isinstance(outcome("".join(pieces).encode()), ConfigError)
 
@@ -141,7 +142,7 @@ def test_any_piece_of_yaml_is_an_error(pieces: list[str]) -> None:
         max_size=6,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=share(80), deadline=None)
 def test_any_ssh_config_leaves_safe_names(lines: list[tuple[str, str]]) -> None:
     config = "\n".join(f"{key} {value}" for key, value in lines).encode("utf-8", "replace")
     result = outcome(b"type: fleet\nname: test\nssh_config: {hosts: [a]}\n", config)
@@ -150,7 +151,7 @@ def test_any_ssh_config_leaves_safe_names(lines: list[tuple[str, str]]) -> None:
 
 
 @given(st.text(alphabet="ab01[],-/ .:;!@*%\n", max_size=24))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=share(200), deadline=None)
 @example("n" + "9" * 5000 + "[1-2]")
 @example("[1-9999][1-9999]")
 @example("a[1-9999]b[1-9999]")

@@ -11,6 +11,7 @@ from textwrap import dedent
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from repetition import share
 
 from clusterboot.config.logins import Context, make_login
 from clusterboot.config.names import parse_hop
@@ -309,7 +310,7 @@ _lines = st.one_of(
 
 
 @given(st.lists(_lines, max_size=14), st.sampled_from(["node1", "node2", "NODE1", "real"]))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=share(102), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_reads_any_file_that_ssh_accepts_as_ssh_does(tmp_path: Path, lines: list[str], host: str) -> None:
     config = tmp_path / "config"
     config.write_text("\n".join(lines) + "\n")

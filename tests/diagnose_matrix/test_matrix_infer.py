@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from repetition import share
 from scenarios import SCENARIOS
 from simulator import SHAPES, Fabric, Fault, fabric, named, named_by, simulate
 
@@ -152,7 +153,7 @@ def test_what_was_not_measured_is_said():
 FAULTY = st.sampled_from([name for name in SCENARIOS if name != "clean"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=share(20), deadline=None)
 @given(FAULTY, st.sampled_from([6, 13, 16, 20]), st.integers(0, 1000), st.randoms(use_true_random=False))
 def test_other_names_and_another_order_change_only_the_names(name, nodes, seed, shuffler):
     if nodes < SCENARIOS[name][0]:
@@ -168,7 +169,7 @@ def test_other_names_and_another_order_change_only_the_names(name, nodes, seed, 
     assert named_by(infer(moved).findings) == named_by(infer(matrix).findings)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=share(20), deadline=None)
 @given(FAULTY, st.integers(0, 1000))
 def test_the_transposed_matrix_has_out_and_in_exchanged(name, seed):
     generator = np.random.default_rng(seed)
@@ -188,7 +189,7 @@ def test_the_transposed_matrix_has_out_and_in_exchanged(name, seed):
     } == links
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=share(15), deadline=None)
 @given(FAULTY, st.integers(0, 1000), st.sampled_from([1e-6, 0.001, 0.125, 8.0, 1e9]))
 def test_another_unit_changes_nothing(name, seed, factor):
     generator = np.random.default_rng(seed)
@@ -207,7 +208,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=share(80), deadline=None)
 @given(st.integers(2, 9).flatmap(lambda size: arrays(float, (size, size), elements=CELLS)))
 def test_any_matrix_gets_a_verdict_that_its_findings_bear_out(rates):
     np.fill_diagonal(rates, np.nan)

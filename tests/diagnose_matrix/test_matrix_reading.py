@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from repetition import share
 
 from clusterboot.diagnose.matrix.reading import read_matrix
 from clusterboot.diagnose.matrix.records import PairMatrix
@@ -207,7 +208,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=share(80), deadline=None)
 @given(st.one_of(st.text(), st.text(alphabet="a,b;1.-\n\"'\t :[]{}NSendRecvSTARTmpiGraph")))
 @example("a,b\n\n")
 @example('"')
@@ -220,7 +221,7 @@ def test_any_text_is_a_matrix_or_a_usage_error(text: str):
     assert matrix.bandwidth_gbps.shape == (len(matrix.nodes),) * 2
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=share(80), deadline=None)
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES)
 def test_any_json_is_a_matrix_or_a_usage_error(nodes, bandwidth, latency):
     document = {"nodes": nodes, "bandwidth_gbps": bandwidth, "latency_us": latency}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from repetition import share
 
 from clusterboot.connect.script import Section
 from clusterboot.errors import PartialError
@@ -98,7 +99,7 @@ done
 @pytest.mark.parametrize("queue", ["flock", "folder"])
 def test_of_many_writers_at_once_no_change_is_lost(make_home: MakeHome, queue: str) -> None:
     home = make_home(authorized_keys=FOREIGN)
-    writers, changes = 8, 50 if queue == "flock" else 6
+    writers, changes = 8, share(50 if queue == "flock" else 6)
     functions = (Path(install.__file__).parent / "install.sh").read_text(encoding="utf-8")
     if queue == "folder":
         functions = functions.replace("command -v flock", "command -v no-such-command")
