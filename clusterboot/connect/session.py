@@ -12,6 +12,7 @@ import paramiko
 from clusterboot.connect import retry, script
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.connection import PinnedConnection
+from clusterboot.connect.heartbeat import Beat, heartbeat
 from clusterboot.connect.pump import MAX_OUTPUT_BYTES, Collector, OnBytes, TooMuchError, feed, pump
 from clusterboot.connect.script import Answer, Section
 from clusterboot.connect.watchdog import DeadlineError
@@ -98,6 +99,7 @@ class Session:
         *,
         timeout_s: float | None = None,
         hold_stdin: bool = False,
+        beat: Beat | None = None,
         label: str = "stream",
     ) -> int | None:
         """Feed ``text`` to a shell on the host and pass on what comes back, as it comes.
@@ -105,13 +107,18 @@ class Session:
         Parameters: two callbacks for the bytes of either stream, called in this thread; with
         ``hold_stdin`` the shell's standard input stays open until the command ends, so
         that its end tells the host that the operator is gone; without it, the shell's
-        processes are killed at the deadline.
+        processes are killed at the deadline. With ``beat``, what that gives is sent once a
+        second, and a host that falls silent is given up.
         Returns: the exit status, ``None`` where a signal ended the shell.
         Errors: as :meth:`run`.
         """
         return self._converse(
-            text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label
+            text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label, beat=beat
         )
+
+    def beside(self) -> Session:
+        """Give a second session on this connection, to use while this one is running something."""
+        return Session(self.name, self.connection, self._audit)
 
     @property
     def is_running(self) -> bool:
@@ -133,6 +140,7 @@ class Session:
         *,
         hold_stdin: bool,
         label: str,
+        beat: Beat | None = None,
     ) -> int | None:
         self._audit.ready()
         connection, watchdog = self.connection, self.connection.door.watchdog
@@ -144,6 +152,7 @@ class Session:
                 with (
                     watchdog.limit(allowed_s, self.abort),
                     connection.asking_gateways(watchdog.allow_s(allowed_s)),
+                    heartbeat(channel, connection, beat),
                 ):
                     feed(channel, text, hold_stdin=hold_stdin)
                     ended = pump(channel, *receivers)

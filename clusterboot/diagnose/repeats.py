@@ -71,15 +71,49 @@ def judge_repeats(
     medians, size by size.
     """
     expectation = expectation or Expectation()
-    for verdict in (*_DECIDES, "inconclusive"):
-        at = next((at for at, report in enumerate(reports) if report.verdict == verdict), None)
-        if at is not None:
-            overall = judgements[at].overall
-            return replace(overall, reason=f"run {at + 1} of {len(reports)}: {overall.reason}")
+    at = _deciding(reports)
+    if at is not None:
+        overall = judgements[at].overall
+        return replace(overall, reason=f"run {at + 1} of {len(reports)}: {overall.reason}")
     found = spreads(reports)
     notes = tuple(str(spread) for spread in found)
     problems = tuple(dict.fromkeys(problem for report in reports for problem in report.problems))
     return _by_medians(reports, expectation, found, problems, notes)
+
+
+def repeated(
+    reports: Sequence[LogReport], judgements: Sequence[LogJudgement], expectation: Expectation | None = None
+) -> tuple[LogReport, LogJudgement]:
+    """Make one report of several runs, with its judgement.
+
+    Parameters: as for :func:`judge_repeats`.
+    Returns: the report of the run that decides where one does, else of the medians.
+    """
+    overall = judge_repeats(reports, judgements, expectation)
+    at = _deciding(reports)
+    if at is not None:
+        whole = replace(judgements[at], overall=overall)
+        return replace(reports[at], verdict=overall.verdict), whole
+    tests = median_tests(reports)
+    alike = [report for report in reports if _shape(report) == _shape(reports[0])]
+    alone = [[LogReport(each.verdict, (each.tests[n],)) for each in alike] for n in range(len(tests))]
+    judged = tuple(_by_medians(each, expectation or Expectation(), spreads(each), (), ()) for each in alone)
+    told = tuple(
+        replace(test, verdict=each.verdict, problems=each.problems)
+        for test, each in zip(tests, judged, strict=True)
+    )
+    return LogReport(overall.verdict, told, overall.problems), LogJudgement(overall, judged)
+
+
+def _deciding(reports: Sequence[LogReport]) -> int | None:
+    """Give the run whose verdict is that of all: what happened in any of them is not outvoted."""
+    found = (
+        at
+        for verdict in (*_DECIDES, "inconclusive")
+        for at, each in enumerate(reports)
+        if each.verdict == verdict
+    )
+    return next(found, None)
 
 
 def _by_medians(

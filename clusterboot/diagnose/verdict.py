@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.problems import is_fatal, is_harmless
@@ -12,8 +11,7 @@ from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Problem, 
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
 from clusterboot.diagnose.completeness import what_is_missing
 from clusterboot.diagnose.expectation import Expectation
-
-End = Literal["exited", "timed-out", "could-not-launch", "interrupted", "unknown"]
+from clusterboot.diagnose.runend import ENDED, RunEnd
 
 # Where tests differ, the first of these that occurs is the whole log's.
 _WORST_FIRST: tuple[Verdict, ...] = (
@@ -33,18 +31,6 @@ _LIBRARYS_OWN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "timeout")
 _DECIDES_FIRST: tuple[Verdict, ...] = ("inconclusive", "hung", "failed", "could-not-launch")
 _NOTHING_TO_COMPARE = "nothing was there to compare the bandwidth with"
 _TRUNCATED_REMEDY = "run it again and keep the whole output"
-
-
-@dataclass(frozen=True)
-class RunEnd:
-    """How a run ended, as whoever started it saw it; ``unknown`` for a log that somebody has.
-
-    ``exit_code`` is mpirun's where it exited; ``detail`` one line for the user.
-    """
-
-    how: End = "unknown"
-    exit_code: int | None = None
-    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +98,9 @@ def _judge_test(
     lack = _too_few_ranks(test, ranks) or what_is_missing(test, options)
     told = _by_problems(_with_warnings(test.problems, test.warnings, over=not lack))
     if told:
-        return told
+        return replace(told, problems=(*told.problems, *ended.problems))
+    if ended.how in ENDED:
+        return _ended_from_outside(ended, lack)
     if lack:
         return _incomplete(test, lack, ended)
     if test.problems:
@@ -136,10 +124,15 @@ def _with_warnings(
     return tuple(warned for warned in warnings if is_fatal(warned))
 
 
+def _ended_from_outside(ended: RunEnd, lack: str | None) -> Judgement:
+    """Judge a test whose run was ended because it did not end by itself, or could not."""
+    reason = ended.detail or (lack and f"it stopped moving: {lack}") or "it is complete, but never ended"
+    truncated = (Problem("truncated", lack, _TRUNCATED_REMEDY),) if lack else ()
+    return Judgement(ENDED[ended.how], reason, ended.problems or truncated)
+
+
 def _bad_end(ended: RunEnd) -> Judgement | None:
     """Judge a complete table whose run did not end well."""
-    if ended.how == "timed-out":
-        return Judgement("hung", ended.detail or "its table is complete, but the run never ended")
     if ended.how == "exited" and ended.exit_code:
         return Judgement(
             "failed", f"its table is complete, but the run ended with exit code {ended.exit_code}"
@@ -188,8 +181,6 @@ def _verdict_of(kind: ProblemKind, *, begun: bool = True) -> Verdict:
 
 def _incomplete(test: BenchTest, lack: str, ended: RunEnd) -> Judgement:
     truncated = Problem("truncated", lack, _TRUNCATED_REMEDY)
-    if ended.how == "timed-out":
-        return Judgement("hung", ended.detail or f"it stopped moving: {lack}", (truncated,))
     if ended.how == "exited" and ended.exit_code:
         return Judgement("failed", f"it ended with exit code {ended.exit_code}: {lack}", (truncated,))
     if not test.rows and ended.how == "could-not-launch":
@@ -272,15 +263,19 @@ def _around(log: ParsedLog, ended: RunEnd, options: BenchOptions | None) -> Judg
 def _without_tests(log: ParsedLog, ended: RunEnd) -> Judgement:
     problems = _with_warnings(log.problems, log.warnings, over=False)
     told = [problem for problem in problems if problem.kind not in _NOTHING_TO_CONCLUDE]
+    if problems and not told:
+        return Judgement("inconclusive", problems[0].text, problems)
+    problems = (*problems, *ended.problems)
+    if not told and ended.how in ENDED and (log.began or ENDED[ended.how] == "inconclusive"):
+        return _ended_from_outside(ended, None)
     if told and log.began:
         verdicts = [(_verdict_of(problem.kind), problem) for problem in told]
         verdict, problem = min(verdicts, key=lambda pair: _DECIDES_FIRST.index(pair[0]))
         return Judgement(verdict, problem.text, problems)
     if told:
         return Judgement("could-not-launch", told[0].text, problems)
-    if problems:
-        return Judgement("inconclusive", problems[0].text, problems)
-    if ended.how in ("could-not-launch", "timed-out") or (ended.how == "exited" and ended.exit_code):
+    if ended.how == "could-not-launch" or ended.how in ENDED or (ended.how == "exited" and ended.exit_code):
         code = f"it ended with exit code {ended.exit_code}" if ended.exit_code else "no rank started"
-        return Judgement("could-not-launch", ended.detail or f"{code} before any benchmark began")
+        reason = problems[0].text if problems else f"{code} before any benchmark began"
+        return Judgement("could-not-launch", ended.detail or reason, problems)
     return Judgement("inconclusive", "no benchmark's output is in it")

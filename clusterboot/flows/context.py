@@ -75,6 +75,6 @@ class Context:
                 ask=self.events.ask if self.interactive else None,
             )
             with fleet:
-                yield Visit(self.cluster, self.events, fleet, Ledger.of(self.cluster.hosts))
+                yield Visit(self.cluster, self.events, fleet, Ledger.of(self.cluster.hosts), self.state_dir)
         for accepted in trust.accepted:
             self.events.note(f"pinned {accepted.name} {accepted.key_type} {accepted.fingerprint}")

@@ -11,6 +11,7 @@ from clusterboot.bench.pairs_options import Cost, cost
 from clusterboot.diagnose.matrix.records import Inference
 from clusterboot.errors import ExitCode, HostResult, UsageError, worst
 from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
 from clusterboot.flows.launching import Ready, make_ready
 from clusterboot.flows.link_measure import (
@@ -77,6 +78,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         context.events.note(in_words(price))
         if context.dry_run:
             return replace(_concluded(visit, state), exit_code=ExitCode.OK, what=what, cost=price)
+        clear_orphans(visit)
         path = provide(visit, ready.start, ready.mpi, ready.facts, ready.ip)
         run = LinkRun(context, visit, ready, state, path, result_folder(context, "link-map"))
         before = state.launches

@@ -11,14 +11,15 @@ from typing import Any
 
 from clusterboot.bench.pairs import PairRow, RoundEnd, read_pairs_line
 from clusterboot.bench.pairs_options import cost, pairs_argv, schedule_text
-from clusterboot.diagnose.verdict import RunEnd
+from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import ExitCode
 from clusterboot.flows.context import Context
-from clusterboot.flows.execution import Launch, LineLog, execute
+from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.launching import Ready, hostfile_text, run_spec
 from clusterboot.flows.link_plan import LinkPlan
 from clusterboot.flows.link_state import LinkState
 from clusterboot.flows.results import save
+from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import Slot
 from clusterboot.launch.names import new_run_id, run_folder
@@ -59,8 +60,9 @@ class LinkRun:
         launch = Launch(
             spec,
             hostfile_text(self.ready, slots),
+            slots,
             timeout_s + int(plan.options.stuck_s * len(plan.rounds)),
-            {"rounds": schedule_text(plan.rounds)},
+            files={"rounds": schedule_text(plan.rounds)},
         )
         state.launches += 1
         follower = _Follower(self, plan, [state.nodes.index(slot.host) for slot in slots])

@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import TypeAlias
 
 from clusterboot.bench import headers
 from clusterboot.bench.collectives import COLLECTIVES, of_program
 from clusterboot.bench.options import BenchOptions, argv, collbench_argv
-from clusterboot.bench.parser import parse_log
-from clusterboot.bench.records import LogReport
 from clusterboot.bench.rows import RowReader
 from clusterboot.diagnose.derived import expected
 from clusterboot.diagnose.expectation import Expectation
-from clusterboot.diagnose.verdict import LogJudgement, RunEnd, judge, report_of
-from clusterboot.errors import ExitCode, HostResult, worst
-from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.diagnose.runend import RunEnd
+from clusterboot.errors import ValidationError
+from clusterboot.flows.benchmarked import Benchmarked, Judged, conclude, judge_log, refusals, refused
+from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
 from clusterboot.flows.events import Events
-from clusterboot.flows.execution import Launch, LineLog, execute
+from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.outputs import slots_of
 from clusterboot.flows.preflight import Backend, BackendChoice, choose_backend
 from clusterboot.flows.program import provide
 from clusterboot.flows.results import result_folder
+from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import Slot
-from clusterboot.launch.spec import RunSpec
+
+Program: TypeAlias = tuple[str, ...]
+
+TIMEOUT_S = 900
+STALL_S = 300.0
 
 
 @dataclass(frozen=True)
 class NcclTestOptions:
     """What to run, and what to hold it against.
 
-    ``timeout_s`` bounds each launch in whole seconds. ``ranks_per_node`` stands for the
-    hostfile's slots where it is given; ``launch_from`` for the first good node;
-    ``end_bytes_on_gpus`` for the sweep's largest size where nccl-tests runs.
+    ``timeout_s`` bounds each run in whole seconds, ``stall_s`` its silence; ``repeat`` is how often
+    all of it is run. ``ranks_per_node`` stands for the hostfile's slots where it is given;
+    ``launch_from`` for the first good node; ``end_bytes_on_gpus`` for the sweep's largest size
+    where nccl-tests runs.
     """
 
     bench: BenchOptions
@@ -46,26 +51,9 @@ class NcclTestOptions:
     launch_from: str | None = None
     ranks_per_node: int | None = None
     end_bytes_on_gpus: int | None = None
-    timeout_s: int = 900
-
-
-@dataclass(frozen=True)
-class Benchmarked:
-    """What a benchmark came to. ``what`` says in words what ran, over what."""
-
-    hosts: tuple[HostResult, ...]
-    exit_code: ExitCode
-    report: LogReport | None = None
-    judgement: LogJudgement | None = None
-    expectation: Expectation = field(default_factory=Expectation)
-    what: str = ""
-    backend: Backend | None = None
-    mpi: Mpi | None = None
-    launch_host: str | None = None
-    ranks: int = 0
-    network: str | None = None
-    folder: Path | None = None
-    facts: Mapping[str, NodeFacts] = field(default_factory=dict)
+    timeout_s: int = TIMEOUT_S
+    stall_s: float = STALL_S
+    repeat: int = 1
 
 
 @dataclass(frozen=True)
@@ -77,36 +65,93 @@ class _Plan:
     slots: tuple[Slot, ...]
     what: str
 
+    @property
+    def ranks(self) -> int:
+        return sum(slot.slots for slot in self.slots)
+
 
 def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
-    """Run the benchmark on every bootstrapped node.
+    """Run the benchmark on every bootstrapped node that can be reached.
 
     Returns: the verdict, and what became of each host; the output and the result are saved
-    whatever happens after the first launch.
-    Errors: :class:`ValidationError` where nothing can be launched at all.
+    whatever happens. Where a node that answers cannot take part nothing is launched: what the
+    others would give is no proof of the cluster.
     """
     with context.visit() as visit:
-        plan = _prepare(visit, options)
-        if plan is None:
-            return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows))
+        try:
+            plan = _prepare(visit, options)
+        except ValidationError as error:
+            return refused(context, visit, (error,))
+        if plan is None or refusals(visit):
+            return refused(context, visit, ())
         if plan.backend == "nccl-tests" and options.end_bytes_on_gpus:
             bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
             options = replace(options, bench=bench)
-        specs = _specs(visit, plan, options)
-        folder = result_folder(context, "nccl-test")
-        log = LineLog(folder / "run.log", _live(context.events, options.bench.collectives))
-        context.events.bench(plan.what)
-        return _conclude(visit, plan, options, _run_all(visit, plan, specs, log, options.timeout_s), log)
+        if context.dry_run:
+            context.events.note(f"would launch {plan.what}, from {plan.ready.start}")
+            return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
+        clear_orphans(visit)
+        try:
+            programs = _programs(visit, plan, options)
+        except ValidationError as error:
+            return refused(context, visit, (error,))
+        if refusals(visit):
+            return refused(context, visit, ())
+        return _measure(context, visit, plan, programs, options)
 
 
-def _run_all(visit: Visit, plan: _Plan, specs: Sequence[RunSpec], log: LineLog, timeout_s: int) -> RunEnd:
+def _measure(
+    context: Context, visit: Visit, plan: _Plan, programs: Sequence[Program], options: NcclTestOptions
+) -> Benchmarked:
+    """Run all launches as often as is asked for, and judge what they gave."""
+    folder = result_folder(context, "nccl-test")
+    expectation = options.expectation
+    if expectation == Expectation():
+        expectation = _derived(plan, options.bench, plan.ranks)
+    context.events.bench(plan.what)
+    runs: list[Judged] = []
+    for number in range(1, options.repeat + 1):
+        if options.repeat > 1:
+            context.events.note(f"run {number} of {options.repeat}")
+        log = LineLog(
+            folder / (f"run-{number}.log" if number > 1 else "run.log"),
+            _live(context.events, options.bench.collectives),
+        )
+        end = _run_all(visit, plan, programs, log, options)
+        runs.append(judge_log(log, expectation, end, options.bench, ranks=plan.ranks, start=plan.ready.start))
+        if end.how != "exited" or end.exit_code:
+            break
+    return conclude(
+        visit,
+        runs,
+        Benchmarked(
+            visit.ledger.rows,
+            exit_code(visit.ledger.rows),
+            expectation=expectation,
+            what=plan.what,
+            backend=plan.backend,
+            mpi=plan.ready.mpi,
+            launch_host=plan.ready.start,
+            ranks=plan.ranks,
+            network=plan.ready.addresses.explanation,
+            folder=folder,
+            facts=plan.ready.facts,
+        ),
+    )
+
+
+def _run_all(
+    visit: Visit, plan: _Plan, programs: Sequence[Program], log: LineLog, options: NcclTestOptions
+) -> RunEnd:
     """Run each launch in turn; the end of the first that did not end well stands for all."""
     hostfile = hostfile_text(plan.ready, plan.slots)
     worst_end = RunEnd("exited", 0)
     started_s = time.monotonic()
-    for spec in specs:
-        left_s = max(1, timeout_s - int(time.monotonic() - started_s))
-        end = execute(visit, plan.ready.start, Launch(spec, hostfile, left_s), log)
+    for program in programs:
+        spec = run_spec(visit, plan.ready, plan.slots, program, gpu=plan.backend == "nccl-tests")
+        left_s = max(1, options.timeout_s - int(time.monotonic() - started_s))
+        launch = Launch(spec, hostfile, plan.slots, left_s, options.stall_s)
+        end = execute(visit, plan.ready.start, launch, log)
         if worst_end == RunEnd("exited", 0):
             worst_end = end
         if end.how != "exited":
@@ -133,21 +178,14 @@ def _what(backend: Backend, ready: Ready, slots: tuple[Slot, ...]) -> str:
     return f"{program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
 
 
-def _specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[RunSpec, ...]:
-    """Describe each launch: one for all collectives of the project's own program, else one each."""
+def _programs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[Program, ...]:
+    """Write each launch's program: one for all collectives of the project's own, else one each."""
     if plan.backend == "mpi":
         path = provide(visit, plan.ready.start, plan.ready.mpi, plan.ready.facts, plan.ready.ip)
-        return (_spec(visit, plan, (f"./{path}", *collbench_argv(options.bench))),)
+        return ((f"./{path}", *collbench_argv(options.bench)),)
     tests = plan.ready.facts[plan.ready.start].software.nccl_tests
     shared = argv(options.bench)
-    return tuple(
-        _spec(visit, plan, (tests[COLLECTIVES[name].program], *shared, "-g", "1"))
-        for name in options.bench.collectives
-    )
-
-
-def _spec(visit: Visit, plan: _Plan, program: tuple[str, ...]) -> RunSpec:
-    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.backend == "nccl-tests")
+    return tuple((tests[COLLECTIVES[name].program], *shared, "-g", "1") for name in options.bench.collectives)
 
 
 def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
@@ -176,35 +214,4 @@ def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
         ranks,
         memory="gpu" if plan.backend == "nccl-tests" else "host",
         interfaces=interfaces,
-    )
-
-
-def _conclude(visit: Visit, plan: _Plan, options: NcclTestOptions, end: RunEnd, log: LineLog) -> Benchmarked:
-    parsed = parse_log(log.content)
-    ranks = sum(slot.slots for slot in plan.slots)
-    expectation = options.expectation
-    if expectation == Expectation():
-        expectation = _derived(plan, options.bench, ranks)
-    judgement = judge(parsed, expectation, end, options.bench, ranks)
-    report = report_of(parsed, judgement)
-    hosts = visit.ledger.rows
-    codes = [exit_code(hosts)]
-    if report.verdict != "ok":
-        codes.append(ExitCode.VALIDATION)
-    if end.how == "interrupted":
-        codes.append(ExitCode.INTERRUPTED)
-    return Benchmarked(
-        hosts=hosts,
-        exit_code=worst(codes),
-        report=report,
-        judgement=judgement,
-        expectation=expectation,
-        what=plan.what,
-        backend=plan.backend,
-        mpi=plan.ready.mpi,
-        launch_host=plan.ready.start,
-        ranks=ranks,
-        network=plan.ready.addresses.explanation,
-        folder=log.path.parent,
-        facts=plan.ready.facts,
     )

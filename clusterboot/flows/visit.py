@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from clusterboot.config.cluster import Cluster, Host
@@ -57,12 +58,16 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Visit:
-    """A cluster that is being worked on: the way to it, and the ledger of its hosts."""
+    """A cluster that is being worked on: the way to it, and the ledger of its hosts.
+
+    ``state_dir`` is the operator's own folder for this cluster.
+    """
 
     cluster: Cluster
     events: Events
     fleet: Fleet
     ledger: Ledger
+    state_dir: Path
 
     @property
     def good(self) -> tuple[Host, ...]:

@@ -153,6 +153,11 @@ class Stream:
         self._pending = b""
         self.end: RunEnd | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether the script has been read and is at work."""
+        return self._begun
+
     def feed(self, data: bytes) -> bytes:
         """Take what came; give what of it the launcher wrote.
 

@@ -32,6 +32,9 @@ from clusterboot.tasks.options import SHARED
     baseline="a result.json to compare with",
     launch_from="the node to launch from (default the first good one)",
     procs_per_node="ranks a node, in place of the hostfile's slots",
+    repeat="run it so often, and judge the medians",
+    no_progress="end a run that prints nothing for so many seconds (default 300)",
+    time_limit="end a run after so many seconds (default 900)",
     format="csv, junit or prometheus on standard output, in place of the table",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
@@ -49,6 +52,9 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     baseline: str = "",
     launch_from: str = "",
     procs_per_node: str = "",
+    repeat: str = "",
+    no_progress: str = "",
+    time_limit: str = "",
     format: str = "",  # noqa: A002  # the option's name
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
@@ -67,6 +73,9 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         baseline=baseline,
         launch_from=launch_from,
         procs_per_node=procs_per_node,
+        repeat=repeat,
+        no_progress=no_progress,
+        time_limit=time_limit,
         output=format,
     )
     return nccl_test.carry_out(session, shared, asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.scrub import scrub
 from clusterboot.diagnose.expectation import Expectation, baseline_from_json, expected_to_json
 from clusterboot.errors import UsageError
-from clusterboot.flows.nccl_test import Benchmarked, NcclTestOptions, nccl_test
+from clusterboot.flows.benchmarked import Benchmarked, Judged
+from clusterboot.flows.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
 from clusterboot.flows.preflight import BackendChoice
 from clusterboot.flows.results import publish
 from clusterboot.report import bench as report
@@ -30,6 +32,8 @@ from clusterboot.units import parse_size
 _BACKENDS = ("auto", "nccl-tests", "mpi")
 # Twenty iterations of 64 MiB over a gigabit link would take half a minute a placement.
 _SIZE_CAP_S = 2.0
+_LONGEST_S = 7 * 24 * 3600
+_MOST_RUNS = 1000
 # Where the plateau of today's fabrics surely is; nccl-tests takes less where memory is short.
 _GPU_END_BYTES = 8 * 1024**3
 
@@ -50,6 +54,9 @@ class Asked:
     baseline: str
     launch_from: str
     procs_per_node: str
+    repeat: str
+    no_progress: str
+    time_limit: str
     output: str
 
 
@@ -88,6 +95,9 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         launch_from=asked.launch_from or None,
         ranks_per_node=ranks_per_node,
         end_bytes_on_gpus=None if asked.largest else _GPU_END_BYTES,
+        timeout_s=whole("--time-limit", asked.time_limit, 1, _LONGEST_S) or TIMEOUT_S,
+        stall_s=number("--no-progress", asked.no_progress) or STALL_S,
+        repeat=whole("--repeat", asked.repeat, 1, _MOST_RUNS) or 1,
     )
     if output:
         session.leave_output_to_format()
@@ -119,17 +129,19 @@ def _count(option: str, text: str) -> int:
 
 
 def _expectation(min_busbw_gbps: float | None, baseline: str) -> Expectation:
-    if min_busbw_gbps is not None:
-        return Expectation(min_busbw_gbps, source="--min-busbw")
+    minimum = (
+        Expectation(min_busbw_gbps, source="--min-busbw") if min_busbw_gbps is not None else Expectation()
+    )
     if not baseline:
-        return Expectation()
+        return minimum
     try:
         document = json.loads(Path(baseline).read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise UsageError(
             f"--baseline {baseline}: {problem}", remedy="give an earlier run's result.json"
         ) from None
-    return Expectation(baseline=baseline_from_json(document), source=baseline)
+    source = f"--min-busbw and {baseline}" if minimum.source else baseline
+    return replace(minimum, baseline=baseline_from_json(document), source=source)
 
 
 def _document(result: Benchmarked) -> dict[str, Any]:
@@ -152,7 +164,18 @@ def _document(result: Benchmarked) -> dict[str, Any]:
         "node_facts": list(fact_lines(result.facts)),
         "tests": [bench_test_to_json(test) for test in result.report.tests],
         "problems": list(result.report.problems),
+        "runs": [_run(run) for run in result.runs],
+        "spreads": [{**dataclasses.asdict(spread), "wide": spread.wide} for spread in result.spreads],
         "folder": result.folder,
+    }
+
+
+def _run(run: Judged) -> dict[str, Any]:
+    return {
+        "verdict": run.report.verdict,
+        "reason": run.judgement.overall.reason,
+        "log": run.log,
+        "tests": [bench_test_to_json(test) for test in run.report.tests],
     }
 
 
@@ -168,7 +191,7 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
             to.print(Text(line))
     to.print()
     report.show_verdict(to, result.report, result.judgement)
-    lines = [f"Ran: {result.what}, from {result.launch_host}"]
+    lines = [f"Ran: {result.what}, from {result.launch_host}" if result.what else "Nothing was launched"]
     if result.expectation.source:
         lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())
     if result.folder is not None:

@@ -15,7 +15,8 @@ from clusterboot.bench.options import BenchOptions, collbench_argv, expected_siz
 from clusterboot.bench.pairs import parse_pairs
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.program import build_argv, sources
-from clusterboot.diagnose.verdict import RunEnd, judge
+from clusterboot.diagnose.runend import RunEnd
+from clusterboot.diagnose.verdict import judge
 
 pytestmark = pytest.mark.lab
 

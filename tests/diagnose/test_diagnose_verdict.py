@@ -14,7 +14,8 @@ from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import BenchTest, ParsedLog, Placement, Problem, Rank, Row, Sweep, Verdict
 from clusterboot.diagnose.bandwidth import plateaus
 from clusterboot.diagnose.expectation import Expectation, baseline_from_json, baseline_of
-from clusterboot.diagnose.verdict import RunEnd, judge, report_of
+from clusterboot.diagnose.runend import RunEnd
+from clusterboot.diagnose.verdict import judge, report_of
 from clusterboot.errors import UsageError
 
 KIB, MIB = 1024, 1024**2

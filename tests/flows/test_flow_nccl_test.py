@@ -114,6 +114,7 @@ def test_a_node_that_is_down_is_left_out_of_the_benchmark(lab: labs.Lab, operato
 
 
 def test_without_a_bootstrap_the_benchmark_says_what_to_do(lab: labs.Lab, operator: Operator) -> None:
-    done = operator.run("nccl-test", "--cluster", str(lab.cluster_file), "--hosts", "n1")
-    assert done.returncode == 3
-    assert "run bootstrap" in done.stdout
+    said = operator.document("nccl-test", "--cluster", str(lab.cluster_file), "--hosts", "n1", expect=6)
+    assert said["verdict"] == "could-not-launch"
+    assert [(each["host"], each["kind"]) for each in said["problems"]] == [("n1", "ssh")]
+    assert "run bootstrap" in said["problems"][0]["remedy"]

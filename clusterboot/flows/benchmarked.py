@@ -1,0 +1,143 @@
+"""What a benchmark came to: its runs judged, or why nothing was launched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from clusterboot.bench.options import BenchOptions
+from clusterboot.bench.parser import parse_log
+from clusterboot.bench.records import LogReport, Problem, ProblemKind
+from clusterboot.diagnose.expectation import Expectation
+from clusterboot.diagnose.repeats import Spread, repeated, spreads
+from clusterboot.diagnose.runend import RunEnd
+from clusterboot.diagnose.verdict import Judgement, LogJudgement, judge, report_of
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, worst
+from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.context import Context
+from clusterboot.flows.preflight import Backend
+from clusterboot.flows.results import result_folder
+from clusterboot.flows.runlog import LineLog
+from clusterboot.flows.visit import Visit, exit_code
+
+_LOGIN_STAGES: tuple[Stage, ...] = ("auth", "hostkey", "keys", "verify")
+_NO_REMEDY = "mend it, or leave the host out with --exclude"
+_LOOK = "see run.log beside this result"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One run, read and judged. ``log`` is its file's name."""
+
+    report: LogReport
+    judgement: LogJudgement
+    ended: RunEnd
+    log: str
+
+
+@dataclass(frozen=True)
+class Benchmarked:
+    """What a benchmark came to. ``what`` says in words what ran, over what.
+
+    ``runs`` are its single runs where there are several, ``spreads`` what they differ by; report and
+    judgement are then those of their medians.
+    """
+
+    hosts: tuple[HostResult, ...]
+    exit_code: ExitCode
+    report: LogReport | None = None
+    judgement: LogJudgement | None = None
+    expectation: Expectation = field(default_factory=Expectation)
+    what: str = ""
+    backend: Backend | None = None
+    mpi: Mpi | None = None
+    launch_host: str | None = None
+    ranks: int = 0
+    network: str | None = None
+    folder: Path | None = None
+    facts: Mapping[str, NodeFacts] = field(default_factory=dict)
+    runs: tuple[Judged, ...] = ()
+    spreads: tuple[Spread, ...] = ()
+
+
+def judge_log(
+    log: LineLog, expectation: Expectation, end: RunEnd, options: BenchOptions, *, ranks: int, start: str
+) -> Judged:
+    """Read a run's log and judge it.
+
+    Parameters: what it is held against; how it ended; the options and ranks that it was started
+    with, and the node it was launched from: there a problem is looked for that names no host.
+    """
+    parsed = parse_log(log.content)
+    judgement = judge(parsed, expectation, end, options, ranks)
+    if judgement.overall.verdict not in ("ok", "slow"):
+        judgement = replace(judgement, overall=_with_host(judgement.overall, start))
+    return Judged(report_of(parsed, judgement), judgement, end, log.path.name)
+
+
+def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Benchmarked:
+    """Give one verdict for all runs, and the command's exit code."""
+    reports, judgements = [run.report for run in runs], [run.judgement for run in runs]
+    report, judgement = reports[0], judgements[0]
+    if len(runs) > 1:
+        report, judgement = repeated(reports, judgements, so_far.expectation)
+    hosts = visit.ledger.rows
+    codes = [exit_code(hosts)]
+    if report.verdict != "ok":
+        codes.append(ExitCode.VALIDATION)
+    if any(run.ended.how == "interrupted" for run in runs):
+        codes.append(ExitCode.INTERRUPTED)
+    return replace(
+        so_far,
+        hosts=hosts,
+        exit_code=worst(codes),
+        report=report,
+        judgement=judgement,
+        runs=tuple(runs) if len(runs) > 1 else (),
+        spreads=spreads(reports) if len(runs) > 1 else (),
+    )
+
+
+def refusals(visit: Visit) -> tuple[HostResult, ...]:
+    """List the hosts that answer and cannot take part in a launch."""
+    return tuple(row for row in visit.ledger.rows if row.status == "failed")
+
+
+def refused(context: Context, visit: Visit, errors: Sequence[ClusterbootError]) -> Benchmarked:
+    """Conclude that nothing could be launched, from the hosts that stand in the way and ``errors``."""
+    hosts = visit.ledger.rows
+    told = [HostResult.from_error(error.host or "", error) for error in errors]
+    rows = [*refusals(visit), *(row for row in told if not _is_told(row, refusals(visit)))]
+    if not rows:
+        return Benchmarked(hosts, exit_code(hosts))
+    problems = tuple(
+        Problem(_kind(row.stage), row.cause or "", row.remedy or _NO_REMEDY, row.name or None) for row in rows
+    )
+    first = problems[0]
+    reason = f"{first.host}: {first.text}" if first.host else first.text
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    judgement = LogJudgement(Judgement("could-not-launch", f"{reason}{more}", problems))
+    return Benchmarked(
+        hosts,
+        worst([exit_code(hosts), ExitCode.VALIDATION]),
+        LogReport("could-not-launch", (), problems),
+        judgement,
+        folder=result_folder(context, "nccl-test"),
+    )
+
+
+def _is_told(row: HostResult, others: Sequence[HostResult]) -> bool:
+    return any(row.name == other.name for other in others)
+
+
+def _kind(stage: Stage | None) -> ProblemKind:
+    return "ssh" if stage in _LOGIN_STAGES else "mpi-launch"
+
+
+def _with_host(judgement: Judgement, start: str) -> Judgement:
+    """Give a judgement a host to look at: the one that the run was launched from, where none is named."""
+    problems = judgement.problems or (Problem("truncated", judgement.reason, _LOOK, start),)
+    if not any(problem.host for problem in problems):
+        problems = (replace(problems[0], host=start), *problems[1:])
+    return replace(judgement, problems=problems)

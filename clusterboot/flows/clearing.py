@@ -1,0 +1,81 @@
+"""Nothing of a run stays on a node: after a run that did not end well, and before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from clusterboot.config.cluster import Host
+from clusterboot.connect.session import Session
+from clusterboot.errors import ClusterbootError
+from clusterboot.flows.journal import RunRecord, abandoned
+from clusterboot.flows.visit import Visit
+from clusterboot.launch.names import token
+from clusterboot.launch.reap import Reaped, orphans_section, parse_orphans, parse_reaped, reap_section
+
+# A node that has not answered by then is left on record for the next run.
+_ANSWER_S = 15.0
+
+
+def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
+    """End what is left of a run on ``hosts``; who cannot be asked is out.
+
+    Returns: what was ended, by host, where the host answered.
+    """
+
+    def end(session: Session) -> Reaped:
+        # The launch may still hold the session of the node that it starts from.
+        outputs = session.beside().run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
+        return parse_reaped(outputs["reap"])
+
+    return visit.stage("cleaning up", hosts, end)
+
+
+def clear(visit: Visit, record: RunRecord) -> None:
+    """End what is left of the run of a record, and take the nodes that are clear of it off the record."""
+    hosts = [host for host in visit.cluster.hosts if host.name in record.hosts]
+    record.clear(name for name, reaped in reap(visit, record.run_id, hosts).items() if not reaped.left)
+
+
+def clear_orphans(visit: Visit) -> None:
+    """End what runs that were cut off have left on the nodes, and say so.
+
+    They are known from this operator's own record, and from the folder that a run has on the
+    node it was launched from while its supervisor lives. A run that somebody watches is left alone.
+    """
+    found = visit.fleet.each(visit.good, lambda session: _orphans(session, visit.cluster.name))
+    told = {run_id for runs in found.values() if not isinstance(runs, ClusterbootError) for run_id in runs}
+    with abandoned(visit.state_dir) as records:
+        on_record = {record.run_id: record for record in records if _is_run(record.run_id)}
+        for run_id in sorted(told | set(on_record)):
+            reaped = _end_orphan(visit, run_id)
+            if run_id in on_record:
+                on_record[run_id].clear(name for name, each in reaped.items() if not each.left)
+        known = {host.name for host in visit.cluster.hosts}
+        for record in records:
+            # Nodes that are no longer in the cluster file cannot be asked by anybody.
+            record.clear(set(record.hosts) - known)
+
+
+def _orphans(session: Session, cluster: str) -> Sequence[str]:
+    outputs = session.run([orphans_section(cluster)], "launch").answer.sections
+    return parse_orphans(outputs["orphans"])
+
+
+def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:
+    def end(session: Session) -> Reaped:
+        outputs = session.run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
+        return parse_reaped(outputs["reap"])
+
+    outcomes = visit.fleet.each(visit.good, end)
+    reaped = {name: each for name, each in outcomes.items() if isinstance(each, Reaped)}
+    ended = [f"{len(each.killed)} on {name}" for name, each in reaped.items() if each.killed]
+    left = f"it had left processes, now ended: {', '.join(ended)}" if ended else "it had left no process"
+    visit.events.note(f"an earlier run was cut off (run {run_id}); {left}")
+    return reaped
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return bool(token(name, "a run"))
+    except ValueError:
+        return False

@@ -1,0 +1,19 @@
+# What runs here of run $1: a line "process PID STATE TICKS RANK" for each of its processes that
+# is a rank. TICKS is the processor time it has used. An MPI says which rank a process is in its
+# environment, each in a variable of its own.
+list_ranks() {
+	find_marked "$1"
+	for process in $marked; do
+		number=$(tr '\000' '\n' <"/proc/$process/environ" | sed -n \
+			-e 's/^OMPI_COMM_WORLD_RANK=\([0-9][0-9]*\)$/\1/p' \
+			-e 's/^PMI_RANK=\([0-9][0-9]*\)$/\1/p' \
+			-e 's/^PMIX_RANK=\([0-9][0-9]*\)$/\1/p' \
+			-e 's/^MV2_COMM_WORLD_RANK=\([0-9][0-9]*\)$/\1/p')
+		[ -n "$number" ] || continue
+		number=${number%%"$newline"*}
+		IFS= read -r stat <"/proc/$process/stat" || continue
+		# The name stands before the last bracket, and may have spaces in it.
+		set -- "$1" ${stat##*) }
+		printf 'process %s %s %s %s\n' "$process" "$2" "$((${13} + ${14}))" "$number"
+	done
+} 2>/dev/null
