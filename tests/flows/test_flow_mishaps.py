@@ -36,10 +36,7 @@ def kept(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
 @pytest.fixture(scope="module")
 def bystanders(kept: Bed) -> dict[str, int]:
     argv = ["bash", "-c", BYSTANDER]
-    found = {
-        name: int(labs.node_exec(kept.lab.name, name, argv, user="ubuntu").stdout) for name in kept.names
-    }
-    return found
+    return {name: int(labs.node_exec(kept.lab.name, name, argv, user="ubuntu").stdout) for name in kept.names}
 
 
 @pytest.fixture
