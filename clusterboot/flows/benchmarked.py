@@ -71,7 +71,8 @@ def judge_log(
     """
     parsed = parse_log(log.content)
     judgement = judge(parsed, expectation, end, options, ranks)
-    if judgement.overall.verdict not in ("ok", "slow"):
+    # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
+    if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
         judgement = replace(judgement, overall=_with_host(judgement.overall, start))
     return Judged(report_of(parsed, judgement), judgement, end, log.path.name)
 

@@ -21,6 +21,7 @@ from clusterboot.flows.context import Context
 from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
+from clusterboot.flows.locating import locate_wrong_data
 from clusterboot.flows.outputs import slots_of
 from clusterboot.flows.preflight import Backend, BackendChoice, choose_backend
 from clusterboot.flows.program import provide
@@ -92,16 +93,16 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
             return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
         clear_orphans(visit)
         try:
-            programs = _programs(visit, plan, options)
+            program = _provided(visit, plan)
         except ValidationError as error:
             return refused(context, visit, (error,))
         if refusals(visit):
             return refused(context, visit, ())
-        return _measure(context, visit, plan, programs, options)
+        return _measure(context, visit, plan, options, program)
 
 
 def _measure(
-    context: Context, visit: Visit, plan: _Plan, programs: Sequence[Program], options: NcclTestOptions
+    context: Context, visit: Visit, plan: _Plan, options: NcclTestOptions, program: str | None
 ) -> Benchmarked:
     """Run all launches as often as is asked for, and judge what they gave."""
     folder = result_folder(context, "nccl-test")
@@ -117,10 +118,18 @@ def _measure(
             folder / (f"run-{number}.log" if number > 1 else "run.log"),
             _live(context.events, options.bench.collectives),
         )
-        end = _run_all(visit, plan, programs, log, options)
+        end = _run_all(visit, plan, _programs(plan, options.bench, program), log, options)
         runs.append(judge_log(log, expectation, end, options.bench, ranks=plan.ranks, start=plan.ready.start))
         if end.how != "exited" or end.exit_code:
             break
+    if runs[-1].report.verdict == "wrong-data":
+
+        def trial(slots: Sequence[Slot], bench: BenchOptions, log: LineLog) -> RunEnd:
+            part = replace(plan, slots=tuple(slots))
+            return _run_all(visit, part, _programs(part, bench, program), log, options)
+
+        log = LineLog(folder / "locate.log", lambda _: None)
+        runs[-1] = locate_wrong_data(visit, runs[-1], plan.slots, options.bench, log=log, trial=trial)
     return conclude(
         visit,
         runs,
@@ -178,14 +187,20 @@ def _what(backend: Backend, ready: Ready, slots: tuple[Slot, ...]) -> str:
     return f"{program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
 
 
-def _programs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[Program, ...]:
+def _provided(visit: Visit, plan: _Plan) -> str | None:
+    """Give every node the project's own program, where that is to run. Returns: its path there."""
+    if plan.backend != "mpi":
+        return None
+    return provide(visit, plan.ready.start, plan.ready.mpi, plan.ready.facts, plan.ready.ip)
+
+
+def _programs(plan: _Plan, bench: BenchOptions, path: str | None) -> tuple[Program, ...]:
     """Write each launch's program: one for all collectives of the project's own, else one each."""
-    if plan.backend == "mpi":
-        path = provide(visit, plan.ready.start, plan.ready.mpi, plan.ready.facts, plan.ready.ip)
-        return ((f"./{path}", *collbench_argv(options.bench)),)
+    if path is not None:
+        return ((f"./{path}", *collbench_argv(bench)),)
     tests = plan.ready.facts[plan.ready.start].software.nccl_tests
-    shared = argv(options.bench)
-    return tuple((tests[COLLECTIVES[name].program], *shared, "-g", "1") for name in options.bench.collectives)
+    shared = argv(bench)
+    return tuple((tests[COLLECTIVES[name].program], *shared, "-g", "1") for name in bench.collectives)
 
 
 def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:

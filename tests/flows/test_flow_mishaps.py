@@ -85,12 +85,13 @@ def test_a_killed_rank_is_a_failure_with_its_host(bed: Bed) -> None:
     assert ("killed", "n2") in named(result)
 
 
-def test_wrong_data_is_wrong_data(bed: Bed) -> None:
-    bed.inject('set -- "$@" --corrupt 1')
+def test_wrong_data_is_traced_to_its_host(bed: Bed) -> None:
+    bed.inject('set -- "$@" --corrupt "$OMPI_COMM_WORLD_RANK"', "n2")
     result = bed.document(expect=6)
 
     assert result["verdict"] == "wrong-data"
-    assert [kind for kind, _ in named(result)] == ["wrong-data"]
+    assert named(result) == [("wrong-data", "n2")]
+    assert result["reason"].endswith("it comes from n2")
 
 
 def test_a_program_that_says_nothing_and_succeeds_proves_nothing(bed: Bed) -> None:

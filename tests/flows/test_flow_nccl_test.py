@@ -53,12 +53,19 @@ def test_a_lab_is_measured_at_the_rate_of_its_links(
     assert json.loads((folder / "result.json").read_text())["verdict"] == "ok"
     assert "Collective test starting: sendrecv" in (folder / "run.log").read_text()
 
-    # The same rate again is no worse than the baseline; ten times more was asked than there is.
-    baseline = str(folder / "result.json")
-    short = ("--collective", "sendrecv", "-b", "4M", "-e", "4M", "-n", "2", "-w", "1")
-    assert operator.document("nccl-test", *cluster, *short, "--baseline", baseline)["verdict"] == "ok"
-    slow = operator.document("nccl-test", *cluster, *short, "--min-busbw", "0.125", expect=6)
+    # The same rate again is as good as the baseline and the minimum; with one slow link neither.
+    baseline = ("--baseline", str(folder / "result.json"))
+    minimum = ("--min-busbw", f"{0.8 * RATE_BITS / 8 / 1e9}")
+    short = ("nccl-test", *cluster, "--collective", "sendrecv", "-b", "1M", "-e", "1M", "-n", "2", "-w", "1")
+    again = operator.document(*short, *baseline, *minimum)
+    assert again["verdict"] == "ok", again["reason"]
+    labs.break_node(lab.name, "n5", "slow-nic")
+    slow = operator.document(*short, *baseline, expect=6)
     assert slow["verdict"] == "slow"
+    assert "of the baseline's" in slow["reason"]
+    slow = operator.document(*short, *minimum, expect=6)
+    assert slow["verdict"] == "slow"
+    assert "(--min-busbw)" in slow["reason"]
 
     operator.document("teardown", *cluster)
     for node in lab.nodes:
