@@ -20,6 +20,7 @@ from clusterboot.flows.preflight import Backend
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code
+from clusterboot.hostfiles import Slot
 
 _LOGIN_STAGES: tuple[Stage, ...] = ("auth", "hostkey", "keys", "verify")
 _NO_REMEDY = "mend it, or leave the host out with --exclude"
@@ -62,15 +63,25 @@ class Benchmarked:
 
 
 def judge_log(
-    log: LineLog, expectation: Expectation, end: RunEnd, options: BenchOptions, *, ranks: int, start: str
+    log: LineLog,
+    expectation: Expectation,
+    end: RunEnd,
+    options: BenchOptions,
+    *,
+    slots: Sequence[Slot],
+    start: str,
 ) -> Judged:
     """Read a run's log and judge it.
 
-    Parameters: what it is held against; how it ended; the options and ranks that it was started
+    Parameters: what it is held against; how it ended; the options and nodes that it was started
     with, and the node it was launched from: there a problem is looked for that names no host.
     """
     parsed = parse_log(log.content)
-    judgement = judge(parsed, expectation, end, options, ranks)
+    names = {slot.ip: slot.host for slot in slots}
+    judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
+    judgement = LogJudgement(
+        _named(judgement.overall, names), tuple(_named(test, names) for test in judgement.tests)
+    )
     # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
     if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
         judgement = replace(judgement, overall=_with_host(judgement.overall, start))
@@ -134,6 +145,12 @@ def _is_told(row: HostResult, others: Sequence[HostResult]) -> bool:
 
 def _kind(stage: Stage | None) -> ProblemKind:
     return "ssh" if stage in _LOGIN_STAGES else "mpi-launch"
+
+
+def _named(judgement: Judgement, names: Mapping[str, str]) -> Judgement:
+    """Call hosts by their names in the cluster file, where a launcher knows them by their addresses."""
+    problems = (replace(each, host=names.get(each.host or "", each.host)) for each in judgement.problems)
+    return replace(judgement, problems=tuple(problems))
 
 
 def _with_host(judgement: Judgement, start: str) -> Judgement:

@@ -33,6 +33,8 @@ from clusterboot.hostfiles import Slot
 Program: TypeAlias = tuple[str, ...]
 
 TIMEOUT_S = 900
+# No row and no line that names a test is shorter: output without end must not cost its time in vain.
+_SHORTEST_LINE = 20
 STALL_S = 300.0
 
 
@@ -119,7 +121,7 @@ def _measure(
             _live(context.events, options.bench.collectives),
         )
         end = _run_all(visit, plan, _programs(plan, options.bench, program), log, options)
-        runs.append(judge_log(log, expectation, end, options.bench, ranks=plan.ranks, start=plan.ready.start))
+        runs.append(judge_log(log, expectation, end, options.bench, slots=plan.slots, start=plan.ready.start))
         if end.how != "exited" or end.exit_code:
             break
     if runs[-1].report.verdict == "wrong-data":
@@ -210,6 +212,8 @@ def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
     current = [waiting[0]]
 
     def take(line: str) -> None:
+        if len(line) < _SHORTEST_LINE:
+            return
         named = of_program(headers.starting(line) or "")
         if named:
             current[0] = named

@@ -12,10 +12,10 @@ from clusterboot.errors import ClusterbootError
 _LONGEST_LINE_BYTES = 64 * 1024
 # Some times what NCCL_DEBUG=INFO makes on a thousand ranks. A program that prints for ever gets
 # no further, in bytes or, with short lines, in lines.
-LONGEST_LOG_BYTES = 64 * 1024 * 1024
-LONGEST_LOG_LINES = 1_000_000
+LONGEST_LOG_BYTES = 32 * 1024 * 1024
+LONGEST_LOG_LINES = 500_000
 # Of a log without an end only so much is read: it proves nothing, but says what ran.
-_READ_OF_FLOOD_BYTES = 1024 * 1024
+_READ_OF_FLOOD_BYTES = 128 * 1024
 
 
 class LineLog:
