@@ -11,7 +11,7 @@ import numpy as np
 
 from clusterboot.bench.pairs_options import Cost, PairsOptions, cost
 from clusterboot.diagnose.matrix.schedule import next_round, second_looks
-from clusterboot.diagnose.verdict import RunEnd
+from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import PartialError
 from clusterboot.flows.launching import Ready
 from clusterboot.flows.link_plan import (
