@@ -227,7 +227,7 @@ def test_no_memory_or_undefined_behaviour_fault_under_sanitizers(tmp_path: Path)
     run = runner(build(tmp_path, *flags))
     options = BenchOptions(NAMES, 4, 64 * 1024, 8, iterations=1, warmup=1)
     # Open MPI keeps memory of its own until the end; that is not this program's to free.
-    done = run(3, collbench_argv(options), ASAN_OPTIONS="detect_leaks=0")
+    done = run(8, collbench_argv(options), ASAN_OPTIONS="detect_leaks=0")
     assert done.returncode == 0, done.stderr
     assert len(parse_log(done.stdout).tests) == len(NAMES)
     assert "ERROR: AddressSanitizer" not in done.stderr
