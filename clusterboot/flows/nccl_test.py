@@ -11,16 +11,17 @@ from clusterboot.bench import headers
 from clusterboot.bench.collectives import COLLECTIVES, of_program
 from clusterboot.bench.options import BenchOptions, argv, collbench_argv
 from clusterboot.bench.parser import parse_log
-from clusterboot.bench.records import LogReport
+from clusterboot.bench.records import LogReport, Problem
 from clusterboot.bench.rows import RowReader
 from clusterboot.diagnose.derived import expected
 from clusterboot.diagnose.expectation import Expectation
-from clusterboot.diagnose.verdict import LogJudgement, RunEnd, judge, report_of
+from clusterboot.diagnose.verdict import Judgement, LogJudgement, RunEnd, judge, report_of
 from clusterboot.errors import ExitCode, HostResult, worst
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.context import Context
 from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, LineLog, execute
+from clusterboot.flows.fitness import require_memlock, require_ports, require_programs, require_slots
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.outputs import slots_of
 from clusterboot.flows.preflight import Backend, BackendChoice, choose_backend
@@ -28,6 +29,7 @@ from clusterboot.flows.program import provide
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import Slot
+from clusterboot.launch.environment import rank_env
 from clusterboot.launch.spec import RunSpec
 
 
@@ -51,7 +53,7 @@ class NcclTestOptions:
 
 @dataclass(frozen=True)
 class Benchmarked:
-    """What a benchmark came to. ``what`` says in words what ran, over what."""
+    """What a benchmark came to. ``what`` says in words what ran, over what, or was to run."""
 
     hosts: tuple[HostResult, ...]
     exit_code: ExitCode
@@ -66,6 +68,7 @@ class Benchmarked:
     network: str | None = None
     folder: Path | None = None
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
+    launched: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,10 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
         if plan.backend == "nccl-tests" and options.end_bytes_on_gpus:
             bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
             options = replace(options, bench=bench)
-        specs = _specs(visit, plan, options)
+        specs = _fit_specs(visit, plan, options)
         folder = result_folder(context, "nccl-test")
+        if not specs:
+            return _not_launched(visit, plan, folder)
         log = LineLog(folder / "run.log", _live(context.events, options.bench.collectives))
         context.events.bench(plan.what)
         return _conclude(visit, plan, options, _run_all(visit, plan, specs, log, options.timeout_s), log)
@@ -124,6 +129,53 @@ def _prepare(visit: Visit, options: NcclTestOptions) -> _Plan | None:
         for slot in slots_of(visit, ready.facts, ready.addresses)
     )
     return _Plan(backend, ready, slots, _what(backend, ready, slots))
+
+
+def _fit_specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[RunSpec, ...]:
+    """Describe each launch, once nothing speaks against it: none where a node that was reached is out.
+
+    A benchmark over fewer nodes than were asked for is for the operator to choose, not for us.
+    """
+    ready = plan.ready
+    require_slots(visit, ready.facts, plan.slots, gpus=plan.backend == "nccl-tests")
+    require_memlock(visit, ready.facts)
+    require_ports(visit, ready)
+    if _unfit(visit):
+        return ()
+    specs = _specs(visit, plan, options)
+    require_programs(visit, ready, [spec.program[0] for spec in specs], rank_env(specs[0]))
+    return () if _unfit(visit) else specs
+
+
+def _unfit(visit: Visit) -> list[HostResult]:
+    return [row for row in visit.ledger.rows if row.status == "failed"]
+
+
+def _not_launched(visit: Visit, plan: _Plan, folder: Path) -> Benchmarked:
+    """Tell what is in the way of a launch that was not tried."""
+    rows = _unfit(visit)
+    problems = tuple(
+        Problem(visit.ledger.kinds.get(row.name, "mpi-launch"), row.cause or "", row.remedy or "", row.name)
+        for row in rows
+    )
+    count = len(rows)
+    reason = f"{count} node{'s' if count > 1 else ''} cannot take part, and nothing was launched"
+    hosts = visit.ledger.rows
+    return Benchmarked(
+        hosts=hosts,
+        exit_code=worst([exit_code(hosts), ExitCode.VALIDATION]),
+        report=LogReport("could-not-launch", problems=problems),
+        judgement=LogJudgement(Judgement("could-not-launch", reason, problems)),
+        what=plan.what,
+        backend=plan.backend,
+        mpi=plan.ready.mpi,
+        launch_host=plan.ready.start,
+        ranks=sum(slot.slots for slot in plan.slots),
+        network=plan.ready.addresses.explanation,
+        folder=folder,
+        facts=plan.ready.facts,
+        launched=False,
+    )
 
 
 def _what(backend: Backend, ready: Ready, slots: tuple[Slot, ...]) -> str:

@@ -167,6 +167,11 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
         for line in report.bars(test.rows):
             to.print(Text(line))
     to.print()
+    if not result.launched:
+        # The problems are the hosts' failures, told above by node set.
+        report.show_verdict(to, replace(result.report, problems=()), result.judgement)
+        show_summary(to, [f"To be run: {result.what}", f"Saved: {result.folder}/"], None)
+        return
     report.show_verdict(to, result.report, result.judgement)
     lines = [f"Ran: {result.what}, from {result.launch_host}"]
     if result.expectation.source:
