@@ -4,9 +4,9 @@
 
 Everything runs in one go on one lab after the other, each contender cold, as a process of its
 own. What is printed and kept are ratios to plain OpenSSH on the same lab: bare seconds say more
-about the machine than about the tools. Writes speed.json and speed.md beside this file. The peers
-are measured, and the profile made, where ``python -m venv benchmarks/.venv`` and
-``benchmarks/.venv/bin/pip install -r benchmarks/requirements.txt`` were done.
+about the machine than about the tools. Writes speed.json, and of it speed.md and speed.svg, beside
+this file. The peers are measured, the profile made and the report written where ``python -m venv
+benchmarks/.venv`` and ``benchmarks/.venv/bin/pip install -r benchmarks/requirements.txt`` were done.
 """
 
 from __future__ import annotations
@@ -47,11 +47,6 @@ class Measured:
     peak_mib: float
     machine_s: float = 0.0
     ratio: float = 0.0
-
-    @property
-    def cpu_ms_per_host(self) -> float:
-        """The contender's CPU time, shared out among the hosts."""
-        return self.cpu_s / self.nodes * 1000
 
 
 def measure(nodes: int, name: str, argv: list[str], folder: Path, **env: str) -> Measured:
@@ -212,6 +207,8 @@ def one_lab(
             found = [raw_pass(lab, folder), ours(lab, folder, "pass", "run", "true")]
             found += [ours(lab, folder, "first bootstrap", "bootstrap")]
             found += [ours(lab, folder, "second bootstrap", "bootstrap")]
+            found += [ours(lab, folder, "second bootstrap, nothing proven", "bootstrap", "--verify", "none")]
+            found += [ours(lab, folder, "facts", "facts")]
             launched = launches(lab)
             found += [raw_pass(lab, folder), ours(lab, folder, "pass", "run", "true"), own_pass(lab, folder)]
             spent = where_it_goes(lab, folder)
@@ -221,23 +218,6 @@ def one_lab(
             labs.down(name)
     raw_s = min(each.wall_s for each in found if each.name == "OpenSSH")
     return [Measured(**{**asdict(each), "ratio": each.wall_s / raw_s}) for each in found], launched, spent
-
-
-def table(measured: list[Measured], launched: dict[int, dict[str, float]]) -> str:
-    lines = [
-        "| nodes | what | wall, OpenSSH = 1 | its CPU, ms a host | all CPU, ms a host | largest, MiB |",
-        "|" + " --- |" * 6,
-    ]
-    for each in measured:
-        all_ms = each.machine_s / each.nodes * 1000
-        figures = f"{each.ratio:.2f} | {each.cpu_ms_per_host:.1f} | {all_ms:.0f} | {each.peak_mib:.0f}"
-        lines.append(f"| {each.nodes} | {each.name} | {figures} |")
-    for nodes, found in launched.items():
-        ratio = found["cheap exchange"] / found["OpenSSH's order"]
-        lines.append(
-            f"| {nodes} | `mpirun hostname`, cheap exchange over OpenSSH's order | {ratio:.2f} | | | |"
-        )
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -254,12 +234,11 @@ def main() -> None:
     for count in map(int, options.nodes.split(",")):
         found, launched[count], spent = one_lab(count, with_peers=not options.no_peers)
         measured += found
-    text = table(measured, launched) + "\nWhere the time of a pass goes, from py-spy's samples:\n\n"
-    text += "".join(f"- {share:.0%} {what}\n" for what, share in spent[:5])
-    print(text)
     kept = {"measured": [asdict(each) for each in measured], "mpirun_hostname_s": launched, "profile": spent}
-    (options.out / "speed.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    (options.out / "speed.md").write_text(text, encoding="utf-8")
+    written = options.out / "speed.json"
+    written.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    if PEERS.exists():
+        subprocess.run([str(PEERS / "python"), str(HERE / "speed_report.py"), str(written)], check=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,12 @@ settings.register_profile("clusterboot", max_examples=share(50), deadline=None)
 settings.load_profile("clusterboot")
 
 _obstacle = cache(labs.obstacle)
+_ROOTS = "/var/lib/clusterboot-lab-"
+
+
+def pytest_configure() -> None:
+    """End on SIGTERM as on an interrupt, so that what tests started is taken down."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -35,10 +43,23 @@ def _unique_name() -> str:
 @pytest.fixture(scope="session")
 def lab_root() -> Iterator[str]:
     """A place of this session's own for labs, so that a lab somebody else runs is not seen by tests."""
-    root = f"/var/lib/clusterboot-lab-{_unique_name()}"
+    _take_down_orphans()
+    root = f"{_ROOTS}{_unique_name()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLUSTERBOOT_LAB_ROOT", root)
         yield root
+
+
+def _take_down_orphans() -> None:
+    """Take down the labs of sessions that were killed before they could do so themselves."""
+    for root in Path(_ROOTS).parent.glob(f"{Path(_ROOTS).name}t-*-*"):
+        pid = root.name.split("-")[-2]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("CLUSTERBOOT_LAB_ROOT", str(root))
+                for folder in root.glob("*/"):
+                    labs.down(folder.name)
+            shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

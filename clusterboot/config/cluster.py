@@ -11,6 +11,7 @@ from typing import Literal
 KeyMode = Literal["per-node", "ca", "shared"]
 VerifyMode = Literal["launch", "full", "none"]
 KexOrder = Literal["curve25519", "openssh"]
+MpiKind = Literal["openmpi", "mpich", "intelmpi", "mvapich"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,12 @@ class Host:
 
 @dataclass(frozen=True)
 class MpiOptions:
-    """Where the nodes' MPI is and what it is given besides: from ``clusterboot.mpi``."""
+    """Which MPI of the nodes is meant and what it is given besides: from ``clusterboot.mpi``.
 
+    ``kind`` chooses where nodes have several; ``module`` may be several names with spaces between.
+    """
+
+    kind: MpiKind | None = None
     prefix: str | None = None
     module: str | None = None
     args: tuple[str, ...] = ()

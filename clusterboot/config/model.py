@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from clusterboot.config.cluster import KexOrder, KeyMode, VerifyMode
+from clusterboot.config.cluster import KexOrder, KeyMode, MpiKind, VerifyMode
 from clusterboot.config.folding import expand
 from clusterboot.config.names import (
     check_cluster_name,
@@ -228,6 +228,7 @@ class TrustBlock(Block):
 class MpiBlock(Block):
     """``clusterboot.mpi``."""
 
+    kind: MpiKind | None = None
     prefix: RemoteFolder | None = None
     module: Annotated[str, AfterValidator(check_module)] | None = None
     args: list[Line] | None = None

@@ -86,8 +86,8 @@ def check_remote_folder(text: str) -> str:
 
 
 def check_module(text: str) -> str:
-    """Let the name of an environment module through, like ``mpi/openmpi-x86_64``."""
-    if not _MODULE.fullmatch(text):
+    """Let names of environment modules through, like ``mpi/openmpi-x86_64``; the last one brings MPI."""
+    if not text.split() or not all(_MODULE.fullmatch(word) for word in text.split()):
         raise RuleError(f"{shown(text)} is not a module name", "write it as 'module avail' lists it")
     return text
 

@@ -25,7 +25,7 @@ def make_options(context: Context, block: OptionsBlock) -> Options:
     return replace(
         Options(**given),
         trust=_trust(context, block.trust or TrustBlock()),
-        mpi=MpiOptions(mpi.prefix, mpi.module, tuple(mpi.args or ())),
+        mpi=MpiOptions(mpi.kind, mpi.prefix, mpi.module, tuple(mpi.args or ())),
         nccl=NcclOptions(nccl.tests_dir, nccl.ib_hca),
         expected_busbw_gbps={str(name): rate for name, rate in (block.expected_busbw_gbps or {}).items()},
     )

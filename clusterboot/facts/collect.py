@@ -12,12 +12,15 @@ from clusterboot.facts.clock import ClockSample
 from clusterboot.facts.records import NodeFacts
 
 
-def sections(tests_dir: str | None = None, mpi_prefix: str | None = None) -> tuple[Section, ...]:
+def sections(
+    tests_dir: str | None = None, mpi_prefix: str | None = None, mpi_module: str | None = None
+) -> tuple[Section, ...]:
     """Describe what a node is asked; every name begins with ``facts.``.
 
     Parameters: the cluster file's directory of nccl-tests and prefix of MPI, as absolute
-    paths on the nodes. Returns: sections in the order in which they are to run; the clock's
-    stand first and last, so that what runs between them does not blur it.
+    paths on the nodes, and the module that brings MPI. Returns: sections in the order in which
+    they are to run; the clock's stand first and last, so that what runs between them does not
+    blur it.
     Errors: ``UsageError`` for a path that is not absolute or has unprintable characters.
     """
     return (
@@ -26,7 +29,7 @@ def sections(tests_dir: str | None = None, mpi_prefix: str | None = None) -> tup
         Section("facts.network", network.SNIPPET),
         Section("facts.rdma", rdma.SNIPPET),
         Section("facts.home", home.SNIPPET),
-        Section("facts.mpi", mpi.snippet(mpi_prefix)),
+        Section("facts.mpi", mpi.snippet(mpi_prefix, mpi_module)),
         Section("facts.software", software.snippet(tests_dir)),
         Section("facts.gpu", gpu.SNIPPET),
         Section("facts.clock-end", clocks.SNIPPET),
@@ -79,6 +82,7 @@ def parse(outputs: Mapping[str, SectionOutput], clock: ClockSample | None) -> No
         rdma_ports=rdma.parse(said("rdma")),
         gpu=gpu.parse(said("gpu")),
         mpi=mpi.parse(said("mpi")),
+        mpi_problem=mpi.problem(said("mpi")),
         software=software.parse(said("software")),
         limits=machine.limits,
         home=home.parse(said("home")),

@@ -1,33 +1,40 @@
-"""The MPIs that a non-interactive shell can start."""
+"""The MPIs that a non-interactive shell can start, by themselves or with a module."""
 
 from __future__ import annotations
 
 import re
 import shlex
 
+from clusterboot.config.cluster import MpiKind
 from clusterboot.errors import UsageError
+from clusterboot.facts import modules
 from clusterboot.facts.places import MPI_BIN, MPI_LAUNCHERS
-from clusterboot.facts.records import Mpi, MpiKind
+from clusterboot.facts.records import Mpi
 from clusterboot.facts.text import PRELUDE, absolute, clean
 
 # One file under several names (Debian's alternatives, /opt/x -> /opt/x-1.2) is one MPI: -ef
 # compares inodes without a process, in dash, bash and busybox alike. Each is run once.
+# Intel's mpirun finds its mpiexec.hydra by PATH, which can be another MPI's, unless a script beside
+# it says where it is installed; a package index's wheel has no such script.
 _SNIPPET = r"""nl='
 '
 found=
 look() {
-  for n in LAUNCHERS; do
+  names='LAUNCHERS'
+  [ -x "$1/hydra_bstrap_proxy" ] && ! [ -f "$1/mpivars.sh" ] && ! [ -f "$1/../env/vars.sh" ] &&
+    ! [ -f "$1/../setvars.sh" ] && names=mpiexec.hydra
+  IFS=' '
+  for n in $names; do
     c=$1/$n; new=yes
     [ -f "$c" ] && [ -x "$c" ] || continue
+    IFS=$nl
     for f in $found; do [ "$f" -ef "$c" ] && new=; done
     [ -n "$new" ] && found=$found$c$nl
   done
+  IFS=$nl
 }
-PREFERRED
-IFS=:
-for d in $PATH; do IFS=$nl; case $d in /*) look "${d%/}";; esac; done
+SEARCH
 IFS=$nl
-for d in PLACES; do look "$d"; done
 for c in $found; do
   d=${c%/*}
   printf '\n@mpi %s\n' "$c"
@@ -36,6 +43,16 @@ for c in $found; do
   [ -x "$d/mpiname" ] && printf '\nmpiname:' && "$d/mpiname" -n -v
 done
 """
+_EVERYWHERE = r"""IFS=:
+for d in $PATH; do case $d in /*) look "${d%/}";; esac; IFS=:; done
+IFS=$nl
+for d in PLACES; do look "$d"; done"""
+# What a module brings is in the directories that it put on PATH.
+_BY_MODULE = r"""IFS=:
+for d in $PATH; do
+  case ":$path_before:" in *":$d:"*) ;; *) case $d in /*) look "${d%/}";; esac;; esac
+  IFS=:
+done"""
 
 _SIGNS: tuple[tuple[MpiKind, re.Pattern[str]], ...] = (
     ("mvapich", re.compile(r"^mpiname:\s*MVAPICH\S*\s+(?:Version\s*:?\s*)?([0-9]\S*)", re.MULTILINE)),
@@ -53,15 +70,20 @@ _COMPILERS: dict[str, tuple[str, ...]] = {
 }
 
 
-def snippet(prefix: str | None) -> str:
+def snippet(prefix: str | None, module: str | None = None) -> str:
     """Write the snippet.
 
-    Parameters: the MPI's prefix from the cluster file, looked at first.
+    Parameters: the MPI's prefix and its environment module from the cluster file. Where one is
+    named nothing else is looked at: another MPI of the same node is not the one asked for.
     Errors: ``UsageError`` for a prefix that is not a clean absolute path.
     """
-    preferred = f"look {shlex.quote(checked_path(prefix, 'mpi.prefix'))}/bin" if prefix else ":"
-    body = _SNIPPET.replace("LAUNCHERS", " ".join(MPI_LAUNCHERS)).replace("PLACES", " ".join(MPI_BIN))
-    return PRELUDE + body.replace("PREFERRED", preferred)
+    search = _EVERYWHERE.replace("PLACES", " ".join(MPI_BIN))
+    if module:
+        search = _BY_MODULE
+    if prefix:
+        search = f"look {shlex.quote(checked_path(prefix, 'mpi.prefix').rstrip('/'))}/bin"
+    body = _SNIPPET.replace("LAUNCHERS", " ".join(MPI_LAUNCHERS)).replace("SEARCH", search)
+    return PRELUDE + (modules.load(module) if module else "") + body
 
 
 def checked_path(path: str, option: str) -> str:
@@ -81,11 +103,14 @@ def checked_path(path: str, option: str) -> str:
 def parse(text: str) -> tuple[Mpi, ...]:
     """Read the MPI section.
 
-    Returns: the MPIs in the order in which they were found: the cluster file's prefix, PATH,
-    the usual places. What does not say which MPI it is (a wrapper, a broken build) is left out.
+    Returns: the MPIs in the order in which they were found: the cluster file's prefix, or PATH,
+    then the usual places; each with what its module changed in the environment. What does not
+    say which MPI it is (a wrapper, a broken build) is left out.
     """
+    before, *parts = re.split(r"^@mpi ", text, flags=re.MULTILINE)
+    loaded = modules.parse(before)
     found = []
-    for part in re.split(r"^@mpi ", text, flags=re.MULTILINE)[1:]:
+    for part in parts:
         path, _, said = part.partition("\n")
         launcher = absolute(path)
         kind, version = next(
@@ -96,5 +121,13 @@ def parse(text: str) -> tuple[Mpi, ...]:
         compilers = set(re.findall(r"^has:(mpicc\S*)$", said, flags=re.MULTILINE))
         mpicc = next((name for name in _COMPILERS.get(kind, ("mpicc",)) if name in compilers), None)
         folder = launcher.rpartition("/")[0]
-        found.append(Mpi(kind, clean(version), launcher, f"{folder}/{mpicc}" if mpicc else None))
+        env = dict(loaded.env)
+        if kind == "intelmpi" and launcher.endswith("/mpiexec.hydra"):
+            env.setdefault("I_MPI_ROOT", folder.rpartition("/")[0])
+        found.append(Mpi(kind, clean(version), launcher, f"{folder}/{mpicc}" if mpicc else None, env))
     return tuple(found)
+
+
+def problem(text: str) -> str | None:
+    """Give what stood in the way of the cluster file's module, ``None`` where nothing did."""
+    return modules.parse(re.split(r"^@mpi ", text, maxsplit=1, flags=re.MULTILINE)[0]).problem

@@ -35,6 +35,20 @@ MPI_BIN = (
 # Names under which mpirun is installed; a distribution's own name tells its kind.
 MPI_LAUNCHERS = ("mpirun", "mpirun.openmpi", "mpirun.mpich")
 
+# What defines the command ``module``: profile scripts first, since they choose the modules' folders.
+MODULE_INITS = (
+    "/etc/profile.d/modules.sh",
+    "/etc/profile.d/z00_lmod.sh",
+    "/etc/profile.d/lmod.sh",
+    "/usr/share/modules/init/sh",
+    "/usr/share/Modules/init/sh",
+    "/usr/share/lmod/lmod/init/sh",
+    "/usr/share/lmod/*/init/sh",
+    "/opt/lmod/lmod/init/sh",
+    "/opt/apps/lmod/lmod/init/sh",
+    "/usr/local/Modules/init/sh",
+)
+
 # Directories of libnccl.so.2.
 NCCL_LIB = (
     "/usr/lib/x86_64-linux-gnu",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-MpiKind = Literal["openmpi", "mpich", "intelmpi", "mvapich"]
+from clusterboot.config.cluster import MpiKind
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,17 @@ class GpuFacts:
 
 @dataclass(frozen=True)
 class Mpi:
-    """An MPI as non-interactive shells find it. ``launcher`` is the absolute path of ``mpirun``."""
+    """An MPI as non-interactive shells find it. ``launcher`` is the absolute path of ``mpirun``.
+
+    ``env`` is what its launcher, compiler and ranks need in their environment: what its module
+    changed, or the root of an installation that cannot tell it by itself.
+    """
 
     kind: MpiKind
     version: str
     launcher: str
     mpicc: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,7 @@ class NodeFacts:
 
     ``clock_skew_s`` is the node's clock minus the operator's, in seconds, known to
     ``clock_error_s`` either way. ``boot_id`` is equal for nodes that run on one kernel.
+    ``mpi_problem`` is set where the cluster file's module could not be loaded.
     """
 
     hostname: str
@@ -153,6 +159,7 @@ class NodeFacts:
     rdma_ports: tuple[RdmaPort, ...] = ()
     gpu: GpuFacts = field(default_factory=GpuFacts)
     mpi: tuple[Mpi, ...] = ()
+    mpi_problem: str | None = None
     software: Software = field(default_factory=Software)
     limits: Limits = field(default_factory=lambda: Limits(None, None, known=False))
     home: Home | None = None

@@ -60,6 +60,7 @@ class Benchmarked:
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
     runs: tuple[Judged, ...] = ()
     spreads: tuple[Spread, ...] = ()
+    launched: bool = True
 
 
 def judge_log(
@@ -116,31 +117,37 @@ def refusals(visit: Visit) -> tuple[HostResult, ...]:
     return tuple(row for row in visit.ledger.rows if row.status == "failed")
 
 
-def refused(context: Context, visit: Visit, errors: Sequence[ClusterbootError]) -> Benchmarked:
+def refused(
+    context: Context, visit: Visit, errors: Sequence[ClusterbootError], so_far: Benchmarked | None = None
+) -> Benchmarked:
     """Conclude that nothing could be launched, from the hosts that stand in the way and ``errors``."""
     hosts = visit.ledger.rows
+    out = refusals(visit)
     told = [HostResult.from_error(error.host or "", error) for error in errors]
-    rows = [*refusals(visit), *(row for row in told if not _is_told(row, refusals(visit)))]
+    rows = [*out, *(row for row in told if row.name not in {each.name for each in out})]
+    so_far = replace(so_far or Benchmarked(hosts, exit_code(hosts)), hosts=hosts, launched=False)
     if not rows:
-        return Benchmarked(hosts, exit_code(hosts))
+        return so_far
     problems = tuple(
-        Problem(_kind(row.stage), row.cause or "", row.remedy or _NO_REMEDY, row.name or None) for row in rows
+        Problem(
+            visit.ledger.kinds.get(row.name) or _kind(row.stage),
+            row.cause or "",
+            row.remedy or _NO_REMEDY,
+            row.name or None,
+        )
+        for row in rows
     )
-    first = problems[0]
-    reason = f"{first.host}: {first.text}" if first.host else first.text
-    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-    judgement = LogJudgement(Judgement("could-not-launch", f"{reason}{more}", problems))
-    return Benchmarked(
-        hosts,
-        worst([exit_code(hosts), ExitCode.VALIDATION]),
-        LogReport("could-not-launch", (), problems),
-        judgement,
+    count = len(out)
+    reason = f"{count} node{'s' if count > 1 else ''} cannot take part, and nothing was launched"
+    if not out:
+        reason = f"{problems[0].host}: {problems[0].text}" if problems[0].host else problems[0].text
+    return replace(
+        so_far,
+        exit_code=worst([exit_code(hosts), ExitCode.VALIDATION]),
+        report=LogReport("could-not-launch", (), problems),
+        judgement=LogJudgement(Judgement("could-not-launch", reason, problems)),
         folder=result_folder(context, "nccl-test"),
     )
-
-
-def _is_told(row: HostResult, others: Sequence[HostResult]) -> bool:
-    return any(row.name == other.name for other in others)
 
 
 def _kind(stage: Stage | None) -> ProblemKind:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clusterboot import hostfiles
-from clusterboot.errors import PartialError, ValidationError
+from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
 from clusterboot.flows.proof import launch_host, prove, seek_start
 from clusterboot.flows.survey import survey
-from clusterboot.flows.visit import Visit
+from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan, Slot
 from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import RunSpec
@@ -60,7 +60,9 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
         return None
     addresses = hostfiles.choose_addresses(visit.good, facts, visit.cluster.network)
     for excluded in addresses.excluded:
-        visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
+        remedy = "see ssh_config.network in the cluster file, and the node's interfaces"
+        error = UnfitError("mpi-launch", excluded.reason, stage="hostfile", remedy=remedy)
+        visit.ledger.fail(excluded.host, error)
     mpi = agree_on_mpi(visit, facts)
     wanted = launch_from or visit.cluster.options.launch_from
     if seek:

@@ -20,6 +20,7 @@ from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
 from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, execute
+from clusterboot.flows.fitness import require_memlock, require_ports, require_programs, require_slots
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.locating import locate_wrong_data
 from clusterboot.flows.outputs import slots_of
@@ -29,6 +30,8 @@ from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import Slot
+from clusterboot.launch.environment import rank_env
+from clusterboot.launch.spec import RunSpec
 
 Program: TypeAlias = tuple[str, ...]
 
@@ -68,6 +71,20 @@ class _Plan:
     slots: tuple[Slot, ...]
     what: str
 
+    def result(self, visit: Visit) -> Benchmarked:
+        """Begin the result with what is settled."""
+        return Benchmarked(
+            visit.ledger.rows,
+            exit_code(visit.ledger.rows),
+            what=self.what,
+            backend=self.backend,
+            mpi=self.ready.mpi,
+            launch_host=self.ready.start,
+            ranks=self.ranks,
+            network=self.ready.addresses.explanation,
+            facts=self.ready.facts,
+        )
+
     @property
     def ranks(self) -> int:
         return sum(slot.slots for slot in self.slots)
@@ -85,7 +102,7 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
             plan = _prepare(visit, options)
         except ValidationError as error:
             return refused(context, visit, (error,))
-        if plan is None or refusals(visit):
+        if plan is None:
             return refused(context, visit, ())
         if plan.backend == "nccl-tests" and options.end_bytes_on_gpus:
             bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
@@ -95,12 +112,34 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
             return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
         clear_orphans(visit)
         try:
-            program = _provided(visit, plan)
+            program = _fit_program(visit, plan, options)
         except ValidationError as error:
-            return refused(context, visit, (error,))
+            return refused(context, visit, (error,), plan.result(visit))
         if refusals(visit):
-            return refused(context, visit, ())
+            return refused(context, visit, (), plan.result(visit))
         return _measure(context, visit, plan, options, program)
+
+
+def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | None:
+    """Look at all that could be in the way of a launch; a node that is not fit for it is out.
+
+    A benchmark over fewer nodes than were asked for is for the operator to choose, not for us.
+    Returns: the path of the project's own program, once it is on every node, where that is to run.
+    """
+    ready = plan.ready
+    require_slots(visit, ready.facts, plan.slots, gpus=plan.backend == "nccl-tests")
+    require_memlock(visit, ready.facts)
+    require_ports(visit, ready)
+    if refusals(visit):
+        return None
+    path = _provided(visit, plan)
+    specs = [_spec(visit, plan, program) for program in _programs(plan, options.bench, path)]
+    require_programs(visit, ready, [spec.program[0] for spec in specs], rank_env(specs[0]))
+    return path
+
+
+def _spec(visit: Visit, plan: _Plan, program: Program) -> RunSpec:
+    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.backend == "nccl-tests")
 
 
 def _measure(
@@ -135,19 +174,7 @@ def _measure(
     return conclude(
         visit,
         runs,
-        Benchmarked(
-            visit.ledger.rows,
-            exit_code(visit.ledger.rows),
-            expectation=expectation,
-            what=plan.what,
-            backend=plan.backend,
-            mpi=plan.ready.mpi,
-            launch_host=plan.ready.start,
-            ranks=plan.ranks,
-            network=plan.ready.addresses.explanation,
-            folder=folder,
-            facts=plan.ready.facts,
-        ),
+        replace(plan.result(visit), expectation=expectation, folder=folder),
     )
 
 
@@ -159,7 +186,7 @@ def _run_all(
     worst_end = RunEnd("exited", 0)
     started_s = time.monotonic()
     for program in programs:
-        spec = run_spec(visit, plan.ready, plan.slots, program, gpu=plan.backend == "nccl-tests")
+        spec = _spec(visit, plan, program)
         left_s = max(1, options.timeout_s - int(time.monotonic() - started_s))
         launch = Launch(spec, hostfile, plan.slots, left_s, options.stall_s)
         end = execute(visit, plan.ready.start, launch, log)

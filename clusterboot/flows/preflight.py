@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from clusterboot.bench.collectives import COLLECTIVES
 from clusterboot.bench.options import BenchOptions
-from clusterboot.errors import PartialError, UsageError, ValidationError
+from clusterboot.errors import UsageError, ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.survey import Surveyed
-from clusterboot.flows.visit import Visit
+from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.report.folding import fold
 
 Backend = Literal["nccl-tests", "mpi"]
@@ -23,39 +24,66 @@ def require_keys(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
     for host in visit.good:
         found = surveyed[host.name].keys
         if found.public_key is None or found.own_config.kind == "absent":
-            error = PartialError(
-                "it has no keys of this cluster", stage="keys", remedy="run bootstrap for this cluster first"
+            error = UnfitError(
+                "ssh",
+                "it has no keys of this cluster",
+                stage="keys",
+                remedy="run bootstrap for this cluster first",
             )
             visit.ledger.fail(host.name, error)
 
 
-def agree_on_mpi(visit: Visit, facts: Mapping[str, NodeFacts]) -> Mpi:
+def agree_on_mpi(visit: Visit, facts: dict[str, NodeFacts]) -> Mpi:
     """Find the MPI that the nodes have in common, and put out the nodes without it.
 
-    Each node counts with the first MPI that a non-interactive shell finds there.
-    Returns: the MPI that most nodes have, as the first of them has it.
+    Parameters: the facts, in which that MPI comes to stand first.
+    Returns: the MPI that most nodes have; of several the one that most find first, as the
+    first of them has it.
     Errors: :class:`ValidationError` where no node has any.
     """
-    first = {host.name: facts[host.name].mpi[0] for host in visit.good if facts[host.name].mpi}
+    first = Counter(
+        (facts[host.name].mpi[0].kind, facts[host.name].mpi[0].version)
+        for host in visit.good
+        if facts[host.name].mpi
+    )
     if not first:
+        problems = [problem for host in visit.good if (problem := facts[host.name].mpi_problem)]
         raise ValidationError(
-            "no node has an MPI that a non-interactive shell finds",
+            problems[0] if problems else "no node has an MPI that a non-interactive shell finds",
             stage="launch",
-            remedy="install one, or name its folder as clusterboot.mpi.prefix in the cluster file",
+            remedy="install one, or name its folder as clusterboot.mpi.prefix or its module as .module",
         )
-    (kind, version), _ = Counter((mpi.kind, mpi.version) for mpi in first.values()).most_common(1)[0]
-    common = next(mpi for mpi in first.values() if (mpi.kind, mpi.version) == (kind, version))
+    (kind, version), _ = first.most_common(1)[0]
+    common: Mpi | None = None
     for host in visit.good:
-        found = first.get(host.name)
+        node = facts[host.name]
+        found = next((mpi for mpi in node.mpi if (mpi.kind, mpi.version) == (kind, version)), None)
         if found is None:
-            cause, remedy = "it has no mpirun", f"install {kind} {version} there, as on the other nodes"
-        elif (found.kind, found.version) != (kind, version):
-            cause = f"it has {found.kind} {found.version}, the others {kind} {version}"
-            remedy = "install the same version on all nodes"
+            visit.ledger.fail(host.name, _without(node, kind, version, visit.cluster.options.mpi.prefix))
         else:
-            continue
-        visit.ledger.fail(host.name, PartialError(cause, stage="launch", remedy=remedy))
+            common = common or found
+            facts[host.name] = replace(node, mpi=(found, *(mpi for mpi in node.mpi if mpi is not found)))
+    assert common is not None  # noqa: S101  # the counter had it from one of them
     return common
+
+
+def _without(node: NodeFacts, kind: str, version: str, prefix: str | None) -> UnfitError:
+    """Say what a node has instead of the MPI of the others."""
+    same_kind = next((mpi for mpi in node.mpi if mpi.kind == kind), None)
+    if node.mpi_problem:
+        return UnfitError(
+            "missing-executable", node.mpi_problem, stage="launch", remedy="see its modulefiles"
+        )
+    if same_kind:
+        cause, remedy = (
+            f"it has {kind} {same_kind.version}, the others {kind} {version}",
+            "install the same version",
+        )
+        return UnfitError("mpi-launch", cause, stage="launch", remedy=f"{remedy} on all nodes")
+    also = f", only {node.mpi[0].kind} {node.mpi[0].version}" if node.mpi else ""
+    cause = f"it has no mpirun{f' in {prefix}' if prefix else ''} of {kind}{also}"
+    remedy = f"install {kind} {version} there, as on the other nodes"
+    return UnfitError("missing-executable", cause, stage="launch", remedy=remedy)
 
 
 def choose_backend(

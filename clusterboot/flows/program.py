@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from clusterboot.bench import program
 from clusterboot.connect.script import new_nonce
 from clusterboot.connect.session import Session
-from clusterboot.errors import PartialError, ValidationError
+from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
-from clusterboot.flows.visit import Visit
+from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.launch.build import Build, build_section, parse_build
 from clusterboot.launch.spread import Copied, parse_spread, spread_section
 
@@ -57,7 +57,10 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
         raise ValidationError(failed.cause or "", host=start, stage="launch", remedy=failed.remedy)
     for copied in outcomes[start]:
         if copied.result == "error":
-            error = PartialError(f"the benchmark could not be copied to it: {copied.error}", stage="launch")
+            cause = f"the benchmark could not be copied to it: {copied.error}"
+            error = UnfitError(
+                "missing-executable", cause, stage="launch", remedy="see its disk and its quota"
+            )
             visit.ledger.fail(others[copied.target], error)
     return build.path(name)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from clusterboot import keys
 from clusterboot.config.cluster import Host, VerifyMode
 from clusterboot.connect.session import Session
-from clusterboot.errors import PartialError, TrustError
+from clusterboot.errors import TrustError
 from clusterboot.facts.records import NodeFacts
-from clusterboot.flows.visit import Visit
+from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.keys import LoginFailure, LoginFinding
 from clusterboot.launch.tree import Login, launch_logins
@@ -83,8 +83,10 @@ def examine(
         for name, failure in blamed.items():
             whole = explained.get(name)
             cause = whole.text if whole and whole.kind != "pair" else failure.reason
-            kind = TrustError if failure.cause == "pin" else PartialError
-            visit.ledger.fail(name, kind(cause, stage="verify", remedy=failure.remedy))
+            if failure.cause == "pin":
+                visit.ledger.fail(name, TrustError(cause, stage="verify", remedy=failure.remedy))
+            else:
+                visit.ledger.fail(name, UnfitError("ssh", cause, stage="verify", remedy=failure.remedy))
         if start not in blamed:
             return Proof(start, tuple(failures), tuple(findings))
     return Proof(None, tuple(failures), tuple(findings))

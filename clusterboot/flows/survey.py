@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterboot import keys
 from clusterboot.connect.session import Session
@@ -31,15 +31,18 @@ def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str
     cluster = visit.cluster
     options = cluster.options
     sections = (
-        *collect.sections(options.nccl.tests_dir, options.mpi.prefix),
+        *collect.sections(options.nccl.tests_dir, options.mpi.prefix, options.mpi.module),
         *keys.survey_sections(cluster.name, make_key=make_key, make_next=make_next),
     )
 
     def ask(session: Session) -> Surveyed:
         result = session.run(sections, "facts")
         outputs = result.answer.sections
+        facts = collect.parse(outputs, ClockSample(result.clock.sent_at_s, result.clock.received_at_s))
+        if options.mpi.kind:
+            facts = replace(facts, mpi=tuple(mpi for mpi in facts.mpi if mpi.kind == options.mpi.kind))
         return Surveyed(
-            collect.parse(outputs, ClockSample(result.clock.sent_at_s, result.clock.received_at_s)),
+            facts,
             keys.parse_survey(outputs, cluster.name, session.name),
             session.host_key_blob,
         )

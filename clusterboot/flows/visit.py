@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from clusterboot.bench.records import ProblemKind
 from clusterboot.config.cluster import Cluster, Host
 from clusterboot.connect.fleet import Fleet
 from clusterboot.connect.session import Session
-from clusterboot.errors import ClusterbootError, ExitCode, HostResult, worst
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError, Stage, worst
 from clusterboot.flows.events import Events
 
 T = TypeVar("T")
 
 
+class UnfitError(PartialError):
+    """A host on which nothing can be launched. ``kind`` is the kind of problem, as in a benchmark's log."""
+
+    def __init__(
+        self,
+        kind: ProblemKind,
+        cause: str,
+        *,
+        host: str | None = None,
+        stage: Stage | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(cause, host=host, stage=stage, remedy=remedy)
+        self.kind = kind
+
+
 @dataclass(frozen=True)
 class Ledger:
-    """Who is still in: each host of a command with what has become of it so far."""
+    """Who is still in: each host of a command with what has become of it so far.
+
+    ``kinds`` has the kind of problem of those that are out for one.
+    """
 
     results: dict[str, HostResult]
+    kinds: dict[str, ProblemKind] = field(default_factory=dict)
 
     @classmethod
     def of(cls, hosts: tuple[Host, ...]) -> Ledger:
@@ -31,6 +52,8 @@ class Ledger:
         """Record why a host is out; its first failure stays."""
         if self.results[name].status == "ok":
             self.results[name] = HostResult.from_error(name, error)
+            if isinstance(error, UnfitError):
+                self.kinds[name] = error.kind
 
     def enter(self, outcomes: Mapping[str, T | ClusterbootError]) -> dict[str, T]:
         """Record the failures of a stage, and give what the others came to, by host."""

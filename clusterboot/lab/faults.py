@@ -93,6 +93,15 @@ def _let_through(lab: Lab, fault: Fault) -> None:
     in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.firewall_lines(lab, fault, "del"))
 
 
+def _drop_high(lab: Lab, fault: Fault) -> Fault:
+    in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.high_port_lines(lab, fault, "add"))
+    return fault
+
+
+def _let_high_through(lab: Lab, fault: Fault) -> None:
+    in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.high_port_lines(lab, fault, "del"))
+
+
 def _reshape(lab: Lab, fault: Fault) -> Fault:
     """Make the links of the fault's machines as the lab's list of faults has them."""
     for node in _ends(lab, fault):
@@ -213,6 +222,11 @@ FAULTS: Mapping[str, FaultKind] = {
     "dead-to": FaultKind("what it sends to the other is lost", _drop, _let_through, paired=True),
     "dropped-pair": FaultKind("a firewall drops all between the two", _drop, _let_through, paired=True),
     "frozen": FaultKind("sshd accepts and stays silent: all of it is stopped", _freeze, _thaw),
+    "high-ports-dropped": FaultKind(
+        "a firewall drops TCP from and to its ports above 32767, between other such ports",
+        _drop_high,
+        _let_high_through,
+    ),
     "port-closed": FaultKind("port 22 refuses; sessions go on", _close_port, _start_sshd),
     "port-filtered": FaultKind("port 22 is silent; sessions too", _filter_port, _unfilter_port),
     "powered-off": FaultKind("no process, no link", _power_off, _power_on),

@@ -84,3 +84,13 @@ def _cable(lab: Lab, fault: Fault) -> tuple[int, str, str]:
     """Number a fault's cable, and name its ends: a node is in one group at most."""
     number = 0 if fault.node == SWITCH else lab.machines.index(machine_of(lab, fault.node))
     return number, f"up{number}", f"up{number}-far"
+
+
+def high_port_lines(lab: Lab, fault: Fault, verb: str) -> list[str]:
+    """Have the switch drop TCP of the fault's node where both ends' ports are above 32767, or let it through.
+
+    A login, whose one end is port 22, goes on.
+    """
+    address = machine_of(lab, fault.node).address
+    ports = "ipproto tcp sport 32768-60999 dport 32768-60999"
+    return [f"rule {verb} pref {_FIREWALL} {way} {address}/32 {ports} blackhole" for way in ("from", "to")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -11,6 +12,8 @@ from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi
 from clusterboot.launch.names import bench_folder, token
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Tells a file system mounted noexec, where every program fails with status 126. A file
 # without a #! line is enough: the kernel refuses it before it looks inside.
@@ -33,6 +36,7 @@ class Build:
     def digest(self) -> str:
         """A name that changes with any byte of the sources, the MPI or the arguments: 32 hex digits."""
         words: list[str] = [self.program, self.mpi.kind, self.mpi.version, str(self.mpi.mpicc), *self.args]
+        words += [part for item in sorted(self.mpi.env.items()) for part in item]
         words += [part for item in sorted(self.sources.items()) for part in item]
         return hashlib.sha256("\0".join(words).encode()).hexdigest()[:32]
 
@@ -80,6 +84,7 @@ def build_section(build: Build, cluster: str) -> Section:
         "trap 'cd .. && rm -rf \"$work\"' EXIT",
         'mkdir "$work" && cd "$work" || refuse folder',
         *(_heredoc(name, text) for name, text in build.sources.items()),
+        *(f"{_variable(name)}={quote(value)}; export {name}" for name, value in build.mpi.env.items()),
         f"{compiler} -o {program} 2>&1 || refuse compile",
         f'mv -f {program} "$path" || refuse folder',
         'echo "built $path"',
@@ -108,6 +113,13 @@ _CAUSES = {
     "compiler": ("the MPI's compiler is not there any more", "collect the facts again"),
     "compile": ("the benchmark does not compile", "install the MPI's development files on this node"),
 }
+
+
+def _variable(name: str) -> str:
+    """Refuse a name that a shell would take for something else."""
+    if not _VARIABLE.fullmatch(name):
+        raise ValueError(f"{name!r} is not a variable's name")
+    return name
 
 
 def _heredoc(name: str, text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from clusterboot.facts.records import MpiKind
+from clusterboot.config.cluster import MpiKind
 from clusterboot.launch.hydra import intelmpi, mpich, mvapich
 from clusterboot.launch.openmpi import openmpi
 from clusterboot.launch.spec import Command, RunSpec

@@ -54,7 +54,7 @@ def _orte(spec: RunSpec) -> list[str]:
         args += ["--mca", "plm_rsh_no_tree_spawn", "1"]
     if spec.network:
         args += ["--mca", "oob_tcp_if_include", str(spec.network)]
-    return args
+    return [*args, *_libraries(spec, "--mca", "plm_rsh_pass_libpath")]
 
 
 def _prrte(spec: RunSpec) -> list[str]:
@@ -68,7 +68,13 @@ def _prrte(spec: RunSpec) -> list[str]:
     chosen = spec.interface or spec.network
     if chosen:
         args += ["--prtemca", "prte_if_include", str(chosen)]
-    return args
+    return [*args, *_libraries(spec, "--prtemca", "plm_ssh_pass_libpath")]
+
+
+def _libraries(spec: RunSpec, option: str, name: str) -> list[str]:
+    """Tell the daemons where a module's libraries are: they start before any rank's environment is there."""
+    path = spec.mpi.env.get("LD_LIBRARY_PATH")
+    return [option, name, path] if path else []
 
 
 def _transport(spec: RunSpec) -> list[str]:

@@ -83,7 +83,7 @@ def check(spec: RunSpec) -> RunSpec:
         raise _usage("there is no program to run")
     if not 0 < spec.ranks_per_node <= spec.ranks:
         raise _usage(f"{spec.ranks} ranks cannot run as {spec.ranks_per_node} on each node")
-    for name, value in spec.env.items():
+    for name, value in (*spec.mpi.env.items(), *spec.env.items()):
         if not _NAME.fullmatch(name) or name in _READ_ONLY:
             raise _usage(f"'{name}' cannot be exported to the ranks", "take it out of the cluster file's env")
         if "\0" in value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from clusterboot.facts.records import MpiKind
+from clusterboot.config.cluster import MpiKind
 
 _OPENMPI_RADIX = 64
 _INTELMPI_WIDTH = 16

@@ -190,8 +190,16 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
         for line in report.bars(test.rows):
             to.print(Text(line))
     to.print()
+    if not result.launched:
+        # Hosts' failures are told above, by node set.
+        told = any(host.status == "failed" for host in result.hosts)
+        shown = replace(result.report, problems=()) if told else result.report
+        report.show_verdict(to, shown, result.judgement)
+        what = [f"To be run: {result.what}"] if result.what else []
+        show_summary(to, [*what, f"Saved: {result.folder}/"], None)
+        return
     report.show_verdict(to, result.report, result.judgement)
-    lines = [f"Ran: {result.what}, from {result.launch_host}" if result.what else "Nothing was launched"]
+    lines = [f"Ran: {result.what}, from {result.launch_host}"]
     if result.expectation.source:
         lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())
     if result.folder is not None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterboot.config.cluster import MpiKind
 from clusterboot.errors import UsageError
-from clusterboot.facts.records import Mpi, MpiKind
+from clusterboot.facts.records import Mpi
 from clusterboot.launch.launchers import command
 from clusterboot.launch.spec import RunSpec
 
@@ -142,7 +143,8 @@ def test_mpich_full() -> None:
         *("/usr/bin/mpiexec.hydra", "-f", "runs/r1/hostfile", "-n", "16", "-ppn", "8"),
         *("-launcher", "ssh", "-launcher-exec", "/opt/bin/myssh", "-localhost", "10.1.0.4"),
         *("-bind-to", "core", "-genvlist"),
-        "A,CLUSTERBOOT_RUN,FI_PROVIDER,FI_TCP_IFACE,NCCL_IB_HCA,NCCL_SOCKET_IFNAME,UCX_NET_DEVICES,UCX_TLS,WANDB_KEY",
+        "A,CLUSTERBOOT_RUN,FI_PROVIDER,FI_TCP_IFACE,MPIR_CVAR_ENABLE_HEAVY_YIELD,NCCL_IB_HCA,"
+        "NCCL_SOCKET_IFNAME,UCX_NET_DEVICES,UCX_TLS,WANDB_KEY",
         *("--extra", "one two", "/opt/nt/all_reduce_perf", "-b", "8"),
     )
     assert made.env == {
@@ -151,6 +153,7 @@ def test_mpich_full() -> None:
         "FI_PROVIDER": "tcp",
         "FI_TCP_IFACE": "eth0",
         "HYDRA_LAUNCHER_EXTRA_ARGS": "-4",
+        "MPIR_CVAR_ENABLE_HEAVY_YIELD": "1",
         "NCCL_IB_HCA": "mlx5_0,mlx5_1",
         "NCCL_SOCKET_IFNAME": "=eth0",
         "UCX_NET_DEVICES": "eth0",
@@ -177,11 +180,15 @@ def test_mvapich_is_mpich_with_its_own_affinity() -> None:
 
 def test_mvapich_full() -> None:
     made = command(spec("mvapich", "3.0", "/opt/mv/bin/mpiexec", **FULL))
+    like_mpich = command(spec("mpich", "4.0.2", "/usr/bin/mpiexec.hydra", **FULL))
 
-    assert made.argv == (
-        "/opt/mv/bin/mpiexec",
-        *command(spec("mpich", "4.0.2", "/usr/bin/mpiexec.hydra", **FULL)).argv[1:],
+    named = like_mpich.argv.index("-genvlist") + 1
+    assert (made.argv[1:named], made.argv[named + 1 :]) == (
+        like_mpich.argv[1:named],
+        like_mpich.argv[named + 1 :],
     )
+    assert made.argv[named].split(",") == sorted([*like_mpich.argv[named].split(","), "MV2_USE_BLOCKING"])
+    assert made.env == {**like_mpich.env, "MV2_USE_BLOCKING": "1"}
 
 
 def test_intelmpi_minimal() -> None:
@@ -205,7 +212,7 @@ def test_intelmpi_full() -> None:
         *("/opt/intel/mpi/bin/mpirun", "-machinefile", "runs/r1/hostfile", "-n", "16", "-ppn", "8"),
         *("-bootstrap", "ssh", "-bootstrap-exec", "/opt/bin/myssh", "-branch-count", "2", "-iface", "eth0"),
         "-genvlist",
-        "A,CLUSTERBOOT_RUN,FI_PROVIDER,FI_TCP_IFACE,I_MPI_PIN_DOMAIN,I_MPI_THREAD_YIELD,"
+        "A,CLUSTERBOOT_RUN,FI_PROVIDER,FI_TCP_IFACE,I_MPI_PIN_DOMAIN,I_MPI_WAIT_MODE,"
         "NCCL_IB_HCA,NCCL_SOCKET_IFNAME,WANDB_KEY",
         *("--extra", "one two", "/opt/nt/all_reduce_perf", "-b", "8"),
     )
@@ -216,7 +223,7 @@ def test_intelmpi_full() -> None:
         "FI_TCP_IFACE": "eth0",
         "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": "-4",
         "I_MPI_PIN_DOMAIN": "core",
-        "I_MPI_THREAD_YIELD": "2",
+        "I_MPI_WAIT_MODE": "1",
         "NCCL_IB_HCA": "mlx5_0,mlx5_1",
         "NCCL_SOCKET_IFNAME": "=eth0",
         "WANDB_KEY": "s3cret",
@@ -243,6 +250,29 @@ def test_a_value_never_stands_on_a_command_line(kind: MpiKind, version: str, sec
 
     assert made.env["TOKEN"] == "key:" + secret
     assert not any("key:" + secret in word for word in made.argv)
+
+
+MODULE = {"LD_LIBRARY_PATH": "/opt/m/lib:/opt/fabric/lib", "PATH": "/opt/m/bin:/usr/bin", "M_HOME": "/opt/m"}
+
+
+@pytest.mark.parametrize(("kind", "version"), ALL)
+def test_what_a_module_set_is_exported_to_launcher_and_ranks(kind: MpiKind, version: str) -> None:
+    made = command(spec(kind, version, "/m", mpi=Mpi(kind, version, "/m", None, MODULE)))
+
+    assert {name: made.env[name] for name in MODULE} == MODULE
+    listed = made.argv[made.argv.index("-genvlist") + 1].split(",") if "-genvlist" in made.argv else []
+    exported = [after for word, after in zip(made.argv, made.argv[1:], strict=False) if word == "-x"]
+    assert set(MODULE) <= {*listed, *exported}
+
+
+@pytest.mark.parametrize(
+    ("version", "option"),
+    [("4.1.4", "--mca plm_rsh_pass_libpath"), ("5.0.11", "--prtemca plm_ssh_pass_libpath")],
+)
+def test_open_mpi_tells_its_daemons_where_a_modules_libraries_are(version: str, option: str) -> None:
+    made = command(spec("openmpi", version, "/m", mpi=Mpi("openmpi", version, "/m", None, MODULE)))
+
+    assert f"{option} /opt/m/lib:/opt/fabric/lib" in " ".join(made.argv)
 
 
 def test_what_the_user_sets_wins_over_what_is_derived() -> None:

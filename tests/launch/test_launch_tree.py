@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterboot.facts.records import MpiKind
+from clusterboot.config.cluster import MpiKind
 from clusterboot.launch.tree import Login, launch_logins
 
 

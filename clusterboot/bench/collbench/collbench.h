@@ -101,4 +101,7 @@ void report_row(const struct collective *c, const struct options *o, const struc
                 const struct placement places[2], double busbw_gbps[2]);
 void report_end(const struct collective *c, long long failures, double mean_busbw_gbps);
 
+/* finish.c: takes MPI down, also where it would not come down by itself; gives `code` back. */
+int finish(int code);
+
 #endif

@@ -134,11 +134,8 @@ int main(int argc, char **argv)
 
     allow_many_connections();
     MPI_Init(&argc, &argv);
-    if (argc > 1 && strcmp(argv[1], "pairs") == 0) {
-        code = pairs_main(argc - 1, argv + 1);
-        MPI_Finalize();
-        return code;
-    }
+    if (argc > 1 && strcmp(argv[1], "pairs") == 0)
+        return finish(pairs_main(argc - 1, argv + 1));
     MPI_Comm_rank(MPI_COMM_WORLD, &job.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &job.ranks);
     const char *wrong = options_parse(argc, argv, job.ranks, &options, error, sizeof error);
@@ -155,6 +152,5 @@ int main(int argc, char **argv)
         job.type = options.type;
         code = run(&options, &job);
     }
-    MPI_Finalize();
-    return code;
+    return finish(code);
 }

@@ -1,0 +1,131 @@
+"""What each node must have before ranks are started on it, found out before anything is launched."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from clusterboot.bench.records import ProblemKind
+from clusterboot.connect.session import Session
+from clusterboot.facts.records import NodeFacts
+from clusterboot.flows.launching import Ready
+from clusterboot.flows.visit import UnfitError, Visit
+from clusterboot.hostfiles import Slot
+from clusterboot.launch import ports
+from clusterboot.launch.fitness import Fitness, fitness_section, other_mpi, parse_fitness
+from clusterboot.units import format_size
+
+# NCCL and MPI register buffers of hundreds of MiB a rank; systemd's default is 8 MiB.
+_LEAST_MEMLOCK_KIB = 1024 * 1024
+_LISTED = 3
+
+
+def require_slots(visit: Visit, facts: Mapping[str, NodeFacts], slots: Sequence[Slot], *, gpus: bool) -> None:
+    """Put out each node that has not room for as many ranks as the others will have.
+
+    Parameters: the facts; the slots that are to be filled; ``gpus`` is true where each rank
+    needs a GPU of its own.
+    """
+    ranks = max(slot.slots for slot in slots)
+    for slot in slots:
+        has = len(facts[slot.host].gpu.gpus)
+        if gpus and has < ranks:
+            cause = f"it has {has} GPUs for {ranks} ranks"
+        elif slot.slots < ranks:
+            cause = f"it has {slot.slots} slots for {ranks} ranks, since it has {has} GPUs"
+        else:
+            continue
+        remedy = "find its missing GPUs (nvidia-smi there), or give --procs-per-node or --exclude"
+        visit.ledger.fail(slot.host, UnfitError("no-slots", cause, stage="launch", remedy=remedy))
+
+
+def require_memlock(visit: Visit, facts: Mapping[str, NodeFacts]) -> None:
+    """Put out each node with RDMA whose ranks could not register memory with it."""
+    for host in visit.good:
+        node = facts[host.name]
+        limit_kib = node.limits.memlock_kib
+        rdma = any(port.state == "ACTIVE" for port in node.rdma_ports)
+        if rdma and node.limits.known and limit_kib is not None and limit_kib < _LEAST_MEMLOCK_KIB:
+            shown = format_size(limit_kib * 1024)
+            error = UnfitError(
+                "mpi-launch",
+                f"a non-interactive shell may lock only {shown} of memory, too little for RDMA",
+                stage="launch",
+                remedy="set LimitMEMLOCK=infinity for its ssh service, and memlock in limits.conf",
+            )
+            visit.ledger.fail(host.name, error)
+
+
+def require_programs(visit: Visit, ready: Ready, programs: Sequence[str], env: Mapping[str, str]) -> None:
+    """Put out each node that lacks the launcher's daemon, the benchmark or a library of theirs.
+
+    Parameters: the benchmark's programs, absolute or seen from the home; what the ranks will
+    have in their environment.
+    """
+    section = fitness_section(ready.mpi, programs, env)
+
+    def ask(session: Session) -> Fitness:
+        return parse_fitness(session.run([section], "launch").answer.sections["fitness"])
+
+    answers = visit.stage("programs", visit.good, ask)
+    usual = answers[ready.start].mpi_libraries if ready.start in answers else ()
+    for name, found in answers.items():
+        error = _unfit(ready, found, usual)
+        if error:
+            visit.ledger.fail(name, error)
+
+
+def _unfit(ready: Ready, found: Fitness, usual: tuple[str, ...]) -> UnfitError | None:
+    other = other_mpi(ready.mpi, found.mpi_libraries)
+    kind: ProblemKind
+    if found.absent:
+        cause, kind = f"it has no {', no '.join(found.absent)}", "missing-executable"
+        remedy = f"install {ready.mpi_name} there as it is on {ready.start}, or name clusterboot.mpi.prefix"
+    elif found.lacking:
+        cause, kind = f"its loader does not find {', '.join(found.lacking)}", "missing-library"
+        remedy = "install it there as on the other nodes, or set LD_LIBRARY_PATH in the cluster file's env"
+    elif found.plain:
+        cause, kind = f"{found.plain[0]} was built without MPI: each rank would be alone", "not-mpi-build"
+        remedy = "build nccl-tests with MPI=1, or name another folder as clusterboot.nccl.tests_dir"
+    elif other:
+        cause, kind = f"the benchmark was built for {other}, not for {ready.mpi_name}", "not-mpi-build"
+        remedy = "build it with the MPI that launches it, or choose that one with clusterboot.mpi"
+    elif found.mpi_libraries != usual:
+        where = ", ".join(found.mpi_libraries) or "no MPI library"
+        cause, kind = f"its loader takes {where}, on {ready.start} {', '.join(usual)}", "missing-library"
+        remedy = f"install {ready.mpi_name} there as it is on {ready.start}"
+    else:
+        return None
+    return UnfitError(kind, cause, stage="launch", remedy=remedy)
+
+
+def require_ports(visit: Visit, ready: Ready) -> None:
+    """Put out each node whose high ports the others cannot reach, or that cannot reach theirs."""
+    hosts = [host.name for host in visit.good]
+    targets: dict[str, dict[str, str]] = defaultdict(dict)
+    for source, target in ports.pairs(hosts, ready.start):
+        targets[source][target] = ready.ip[target]
+    port = random.randint(*ports.PORTS)  # noqa: S311  # any port will do
+
+    def ask(session: Session) -> tuple[ports.Blocked, ...]:
+        mine = targets[session.name]
+        timeout_s = ports.ports_timeout_s(len(mine))
+        outputs = session.run([ports.ports_section(mine, port)], "launch", timeout_s).answer.sections
+        return ports.parse_ports(outputs["ports"], session.name)
+
+    asked = [host for host in visit.good if host.name in targets]
+    answers = visit.stage("high ports", asked, ask)
+    blocked = [each for found in answers.values() for each in found]
+    for name, found in ports.blame(blocked).items():
+        others = [each.source if each.target == name else each.target for each in found]
+        shown = ", ".join(others[:_LISTED]) + (
+            f" and {len(others) - _LISTED} more" if others[_LISTED:] else ""
+        )
+        error = UnfitError(
+            "mpi-launch",
+            f"between it and {shown} a connection to port {port} is not let through: {found[0].said}",
+            stage="launch",
+            remedy=f"let the nodes reach each other's TCP ports {ports.PORTS[0]} to {ports.PORTS[1]}",
+        )
+        visit.ledger.fail(name, error)
