@@ -239,7 +239,8 @@ def _refused(login: Login, gateway: Login, refusal: ChannelRefusedError) -> Unre
     text = one_line(refusal.text) or "refused"
     if refusal.code == PROHIBITED:
         return UnreachableError(
-            f"{gateway.hostname} does not allow forwarding to {login.hostname}:{login.port}",
+            # Without the host's own name: a thousand hosts behind one such head are one line.
+            f"{gateway.hostname} does not allow forwarding to port {login.port} of this host",
             host=login.hostname,
             stage="gateway",
             remedy=f"on {gateway.hostname}, set AllowTcpForwarding yes (and check PermitOpen) in sshd_config",

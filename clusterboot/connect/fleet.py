@@ -168,7 +168,9 @@ class Fleet:
                 return gateway
             if gateway is not None and not gateway.is_connected and not self.door.watchdog.out_of_time:
                 return gateway_lost(gateway)
-        error.host = host.name
+        # What is said of a gateway stays said of it, also where time ran out meanwhile.
+        if error.stage != "gateway" or error.host not in {hop.hostname for hop in host.via}:
+            error.host = host.name
         return error
 
     def _open_gateways(self, hosts: Iterable[Host]) -> None:
