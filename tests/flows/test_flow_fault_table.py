@@ -1,4 +1,4 @@
-"""All faults of the network, of login and of shells at once: each is told of its node, the others are done."""
+"""All faults of the network, of login and of shells at once: each its own node's, and the others are done."""
 
 from __future__ import annotations
 
