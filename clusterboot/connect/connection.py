@@ -15,11 +15,12 @@ import fabric
 import paramiko
 
 from clusterboot.config.cluster import Login
+from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.identity import Identity
 from clusterboot.connect.retry import TurnedAwayError
 from clusterboot.connect.transport import Doorkeeper
 from clusterboot.connect.wire import PROHIBITED, RESOURCE_SHORTAGE, ChannelRefusedError, PinnedTransport
-from clusterboot.errors import UnreachableError
+from clusterboot.errors import ClusterbootError, UnreachableError
 from clusterboot.printable import one_line
 
 # One configuration for all connections: Fabric reads files and OpenSSH's configuration
@@ -198,6 +199,29 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
             stage="connect",
             remedy="the machine may be down or behind a firewall",
         )
+
+
+def open_on_record(connection: PinnedConnection, audit: AuditLog) -> None:
+    """Open a connection, and write down that it was made, or why not.
+
+    Errors: as :meth:`PinnedConnection.open`; :class:`clusterboot.errors.ClusterbootError` where it
+    cannot be written down: the connection is closed then.
+    """
+    started_s = time.monotonic()
+    outcome, key = "interrupted", None
+    try:
+        connection.open()
+        outcome, key = "ok", connection.identity.fingerprint if connection.identity else None
+    except ClusterbootError as error:
+        outcome = f"{error.stage}: {error.cause}"
+        raise
+    finally:
+        via = connection.gateway.login.hostname if connection.gateway is not None else None
+        try:
+            audit.connection(connection.login, via, key, outcome, time.monotonic() - started_s)
+        except ClusterbootError:
+            connection.close()
+            raise
 
 
 def gateway_lost(gateway: PinnedConnection) -> UnreachableError:

@@ -11,7 +11,7 @@ import paramiko
 
 from clusterboot.connect import retry, script
 from clusterboot.connect.audit import AuditLog
-from clusterboot.connect.connection import PinnedConnection
+from clusterboot.connect.connection import PinnedConnection, open_on_record
 from clusterboot.connect.guard import guarding
 from clusterboot.connect.pump import MAX_OUTPUT_BYTES, Collector, OnBytes, TooMuchError, feed, pump
 from clusterboot.connect.script import Answer, Section
@@ -111,6 +111,18 @@ class Session:
         return self._converse(
             text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label
         )
+
+    def log_in_afresh(self) -> None:
+        """Log in to the host once more, as the operator does, and leave again; that is on record too.
+
+        Errors: as opening any connection.
+        """
+        old = self.connection
+        fresh = PinnedConnection(old.login, old.gateway, old.door)
+        try:
+            open_on_record(fresh, self._audit)
+        finally:
+            fresh.close()
 
     @property
     def is_running(self) -> bool:
