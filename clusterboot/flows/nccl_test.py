@@ -18,13 +18,13 @@ from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.verdict import Judgement, LogJudgement, RunEnd, judge, report_of
 from clusterboot.errors import ExitCode, HostResult, worst
 from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.backends import Backend, BackendChoice, Chosen, choose
 from clusterboot.flows.context import Context
 from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, LineLog, execute
 from clusterboot.flows.fitness import require_memlock, require_ports, require_programs, require_slots
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.outputs import slots_of
-from clusterboot.flows.preflight import Backend, BackendChoice, choose_backend
 from clusterboot.flows.program import provide
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.visit import Visit, exit_code
@@ -39,7 +39,9 @@ class NcclTestOptions:
 
     ``timeout_s`` bounds each launch in whole seconds. ``ranks_per_node`` stands for the
     hostfile's slots where it is given; ``launch_from`` for the first good node;
-    ``end_bytes_on_gpus`` for the sweep's largest size where nccl-tests runs.
+    ``end_bytes_on_gpus`` for the sweep's largest size where GPU memory is measured.
+    ``share_gpu`` lets several ranks use one GPU: a test of the way itself, whose bandwidth is not
+    judged.
     """
 
     bench: BenchOptions
@@ -48,12 +50,16 @@ class NcclTestOptions:
     launch_from: str | None = None
     ranks_per_node: int | None = None
     end_bytes_on_gpus: int | None = None
+    share_gpu: bool = False
     timeout_s: int = 900
 
 
 @dataclass(frozen=True)
 class Benchmarked:
-    """What a benchmark came to. ``what`` says in words what ran, over what, or was to run."""
+    """What a benchmark came to. ``what`` says in words what ran, over what, or was to run.
+
+    ``shares_gpus`` is true where several ranks used one GPU, so that no bandwidth is judged.
+    """
 
     hosts: tuple[HostResult, ...]
     exit_code: ExitCode
@@ -65,6 +71,7 @@ class Benchmarked:
     mpi: Mpi | None = None
     launch_host: str | None = None
     ranks: int = 0
+    shares_gpus: bool = False
     network: str | None = None
     folder: Path | None = None
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
@@ -75,7 +82,7 @@ class Benchmarked:
 class _Plan:
     """All that is settled before the first launch."""
 
-    backend: Backend
+    chosen: Chosen
     ready: Ready
     slots: tuple[Slot, ...]
     what: str
@@ -92,7 +99,9 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
         plan = _prepare(visit, options)
         if plan is None:
             return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows))
-        if plan.backend == "nccl-tests" and options.end_bytes_on_gpus:
+        if plan.chosen.instead:
+            context.events.note(plan.chosen.instead)
+        if plan.chosen.on_gpu and options.end_bytes_on_gpus:
             bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
             options = replace(options, bench=bench)
         specs = _fit_specs(visit, plan, options)
@@ -123,12 +132,17 @@ def _prepare(visit: Visit, options: NcclTestOptions) -> _Plan | None:
     ready = make_ready(visit, options.launch_from)
     if ready is None:
         return None
-    backend = choose_backend(options.backend, options.bench, visit, ready.facts)
-    slots = tuple(
+    slots = _slots(visit, ready, options)
+    chosen = choose(options.backend, visit, ready.facts, slots, options.bench, share_gpu=options.share_gpu)
+    slots = _slots(visit, ready, options)
+    return _Plan(chosen, ready, slots, _what(chosen, ready, slots))
+
+
+def _slots(visit: Visit, ready: Ready, options: NcclTestOptions) -> tuple[Slot, ...]:
+    return tuple(
         replace(slot, slots=options.ranks_per_node or slot.slots)
         for slot in slots_of(visit, ready.facts, ready.addresses)
     )
-    return _Plan(backend, ready, slots, _what(backend, ready, slots))
 
 
 def _fit_specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[RunSpec, ...]:
@@ -137,7 +151,7 @@ def _fit_specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[Run
     A benchmark over fewer nodes than were asked for is for the operator to choose, not for us.
     """
     ready = plan.ready
-    require_slots(visit, ready.facts, plan.slots, gpus=plan.backend == "nccl-tests")
+    require_slots(visit, ready.facts, plan.slots, gpus=plan.chosen.on_gpu and not options.share_gpu)
     require_memlock(visit, ready.facts)
     require_ports(visit, ready)
     if _unfit(visit):
@@ -167,7 +181,7 @@ def _not_launched(visit: Visit, plan: _Plan, folder: Path) -> Benchmarked:
         report=LogReport("could-not-launch", problems=problems),
         judgement=LogJudgement(Judgement("could-not-launch", reason, problems)),
         what=plan.what,
-        backend=plan.backend,
+        backend=plan.chosen.backend,
         mpi=plan.ready.mpi,
         launch_host=plan.ready.start,
         ranks=sum(slot.slots for slot in plan.slots),
@@ -178,18 +192,18 @@ def _not_launched(visit: Visit, plan: _Plan, folder: Path) -> Benchmarked:
     )
 
 
-def _what(backend: Backend, ready: Ready, slots: tuple[Slot, ...]) -> str:
-    program = "nccl-tests, GPU memory" if backend == "nccl-tests" else "collbench, MPI, host memory"
+def _what(chosen: Chosen, ready: Ready, slots: tuple[Slot, ...]) -> str:
     ranks = sum(slot.slots for slot in slots)
     network = f" over {ready.addresses.network}" if ready.addresses.network else ""
-    return f"{program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
+    return f"{chosen.program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
 
 
 def _specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[RunSpec, ...]:
     """Describe each launch: one for all collectives of the project's own program, else one each."""
-    if plan.backend == "mpi":
+    if plan.chosen.backend != "nccl-tests":
         path = provide(visit, plan.ready.start, plan.ready.mpi, plan.ready.facts, plan.ready.ip)
-        return (_spec(visit, plan, (f"./{path}", *collbench_argv(options.bench))),)
+        words = collbench_argv(options.bench, plan.chosen.libraries)
+        return (_spec(visit, plan, (f"./{path}", *words)),)
     tests = plan.ready.facts[plan.ready.start].software.nccl_tests
     shared = argv(options.bench)
     return tuple(
@@ -199,7 +213,7 @@ def _specs(visit: Visit, plan: _Plan, options: NcclTestOptions) -> tuple[RunSpec
 
 
 def _spec(visit: Visit, plan: _Plan, program: tuple[str, ...]) -> RunSpec:
-    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.backend == "nccl-tests")
+    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.chosen.on_gpu)
 
 
 def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
@@ -226,7 +240,7 @@ def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
         {slot.host: plan.ready.facts[slot.host] for slot in plan.slots},
         bench.collectives,
         ranks,
-        memory="gpu" if plan.backend == "nccl-tests" else "host",
+        memory="gpu" if plan.chosen.on_gpu else "host",
         interfaces=interfaces,
     )
 
@@ -235,7 +249,10 @@ def _conclude(visit: Visit, plan: _Plan, options: NcclTestOptions, end: RunEnd, 
     parsed = parse_log(log.content)
     ranks = sum(slot.slots for slot in plan.slots)
     expectation = options.expectation
-    if expectation == Expectation():
+    shares_gpus = any(test.shares_gpus for test in parsed.tests)
+    if shares_gpus:
+        expectation = Expectation()
+    elif expectation == Expectation():
         expectation = _derived(plan, options.bench, ranks)
     judgement = judge(parsed, expectation, end, options.bench, ranks)
     report = report_of(parsed, judgement)
@@ -252,7 +269,8 @@ def _conclude(visit: Visit, plan: _Plan, options: NcclTestOptions, end: RunEnd, 
         judgement=judgement,
         expectation=expectation,
         what=plan.what,
-        backend=plan.backend,
+        backend=plan.chosen.backend,
+        shares_gpus=shares_gpus,
         mpi=plan.ready.mpi,
         launch_host=plan.ready.start,
         ranks=ranks,
