@@ -18,7 +18,7 @@ MPIRUN = [
 ]
 # What neither the compiler nor the sanitizers may find anything against.
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic")
-SANITIZED = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

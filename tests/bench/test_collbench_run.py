@@ -162,7 +162,7 @@ def test_without_a_schedule_every_pair_meets_once_and_nobody_twice_a_round(
         senders = [row.sender for row in log.rows if row.round == number]
         assert len(senders) == len(set(senders))
     for row in log.rows:
-        assert row.bytes == 64 * 1024
+        assert 0 < row.bytes <= 64 * 1024
         assert min(row.busbw_gbps, row.both_gbps, row.latency_us or 0) > 0
 
 

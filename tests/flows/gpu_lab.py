@@ -64,9 +64,8 @@ def _put(home: Path, path: Path, content: bytes) -> None:
     target.chmod(0o755)
 
 
-def cluster_with(lab: labs.Lab, folder: Path, env: Mapping[str, str]) -> Path:
-    """Write the lab's cluster file with an environment for every rank."""
+def cluster_with(lab: labs.Lab, path: Path, env: Mapping[str, str]) -> Path:
+    """Write the lab's cluster file with an environment for every rank, and give its path."""
     document = yaml.safe_load(Path(lab.cluster_file).read_text(encoding="utf-8"))
-    path = folder / "cluster.yaml"
     path.write_text(yaml.safe_dump({**document, "env": dict(env)}), encoding="utf-8")
     return path

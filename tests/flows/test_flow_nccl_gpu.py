@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def gpu_lab(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def user(gpu_lab: labs.Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
     operator = Operator(tmp_path_factory.mktemp("operator"))
-    path = cluster_with(gpu_lab, operator.folder, {"FAKE_GPUS": "2"})
+    path = cluster_with(gpu_lab, operator.folder / "cluster.yaml", {"FAKE_GPUS": "2"})
     operator.document("bootstrap", "--cluster", str(path))
     return operator
 
@@ -78,9 +79,38 @@ def test_a_node_without_gpus_makes_it_mpi_or_an_error_that_names_it(
         refused = user.run("nccl-test", *cluster, "--backend", "nccl", *SHORT)
         assert refused.returncode == 2
         assert "no NVIDIA GPU on n2" in refused.stderr
-        done = user.run("nccl-test", *cluster, *SHORT)
+        done = user.run("nccl-test", *cluster, "--procs-per-node", "1", *SHORT)
         assert "MPI, host memory" in done.stdout
         assert "not NCCL: no NVIDIA GPU on n2" in done.stdout + done.stderr
     finally:
         smi.write_bytes(kept)
         smi.chmod(0o755)
+
+
+def test_a_map_by_gpu_names_the_one_gpu_that_is_slow(gpu_lab: labs.Lab, user: Operator) -> None:
+    slow = {"FAKE_GPUS": "2", "FAKE_NCCL_MBPS": "20", "FAKE_NCCL_SLOW": "n2:1"}
+    path = cluster_with(gpu_lab, user.folder / "slow.yaml", slow)
+    words = ("link-map", "--cluster", str(path), "--by", "gpu", "-e", "256K")
+    said = user.document(*words, expect=6)
+    assert said["backend"] == "nccl"
+    assert said["what"].startswith("collbench pairs, NCCL, GPU memory: 6 ranks on 3 nodes")
+    assert sorted(said["nodes"]) == [f"n{node}:gpu{gpu}" for node in (1, 2, 3) for gpu in (0, 1)]
+    assert [(found["kind"], found["hosts"]) for found in said["findings"]] == [("node", ["n2:gpu1"])]
+    assert (said["verdict"], said["shares_gpus"]) == ("slow", False)
+    good = (user.folder / "hostfiles" / gpu_lab.name / "openmpi-good").read_text()
+    assert len(good.splitlines()) == 2
+
+
+def test_a_map_by_gpu_over_mpi_or_of_shared_gpus_says_so(gpu_lab: labs.Lab, user: Operator) -> None:
+    cluster = ("--cluster", str(user.folder / "cluster.yaml"), "-e", "64K", "--mode", "quick")
+    over_mpi = user.run("link-map", *cluster, "--by", "gpu", "--backend", "mpi", "--json")
+    said = json.loads(over_mpi.stdout)
+    assert (said["backend"], len(said["nodes"])) == ("mpi", 6)
+    assert said["what"].startswith("collbench pairs, MPI, host memory: 6 ranks on 3 nodes")
+    crowded = cluster_with(
+        gpu_lab, user.folder / "crowded.yaml", {"FAKE_GPUS": "2", "FAKE_GPU_MACHINE": "one"}
+    )
+    words = ("link-map", "--cluster", str(crowded), "--backend", "nccl", "--share-gpu", "-e", "64K")
+    said = user.document(*words)
+    assert (said["backend"], said["shares_gpus"], said["verdict"]) == ("nccl", True, "ok")
+    assert any("no measure of bandwidth" in note for note in said["notes"])

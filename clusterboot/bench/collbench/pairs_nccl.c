@@ -113,6 +113,8 @@ static void leave(struct meeting *m, int well)
     m->comm = NULL;
 }
 
+static const char *const names[] = {"pings", "transfers out", "transfers in", "transfers both ways"};
+
 static int carry_out(struct meeting *m, const struct order *o, double *elapsed_s)
 {
     struct gpu_task task = {.kind = TASK_STEP, .comm = m->comm, .rank = m->rank, .op = (enum step_op)o->op,
@@ -121,8 +123,11 @@ static int carry_out(struct meeting *m, const struct order *o, double *elapsed_s
     task.recv = recv_buffer;
     int back = gpu_task_run(&task, o->limit_s + m->pair.stuck_s);
     *elapsed_s = task.elapsed_s;
-    if (!back || !task.well)
-        tell_why(m, &task, "a transfer did not end well");
+    if (!back || !task.well) {
+        char what[96];
+        snprintf(what, sizeof what, "%s of %d x %zu bytes did not end well", names[o->op], o->times, o->bytes);
+        tell_why(m, &task, what);
+    }
     return back && task.well;
 }
 
