@@ -57,11 +57,14 @@ def _problem(problem: Problem) -> Json:
 def bench_test_to_json(test: BenchTest) -> Json:
     """Give one test in the form of ``tests[]``: what the log does not say is ``None``."""
     peak = test.peak
+    # The project's own program says what carried the data; a log of nccl-tests says neither.
+    own: Json = {"library": test.library, "shares_gpus": test.shares_gpus} if test.library else {}
     return {
         "collective": test.collective,
         "tool": test.tool,
         "layout": test.layout,
         "version": test.version,
+        **own,
         "ranks": [_rank(rank) for rank in test.ranks],
         "rows": [_row(row) for row in test.rows],
         "avg_busbw_gbps": test.avg_busbw_gbps,

@@ -24,11 +24,12 @@ _CONCLUDED = re.compile(r"\bCollective test concluded:\s*(\S+)")
 _VERSION = re.compile(r"(?<![\w/-])nccl-tests version (\S+)")
 # rccl-tests has its line below the sweep's up to 2.13, above it since 2.17.
 _RCCL = re.compile(r"(?<![\w/-])rccl-tests(?:: Version| version) (\S+)")
-_COLLBENCH = re.compile(r"\bclusterboot collbench (\S+?):")
+_COLLBENCH = re.compile(r"\bclusterboot collbench (\S+?):(?: ([^;]{1,80});)?")
+_SHARED = re.compile(r"# Shared GPUs: up to (\d{1,6}) ranks on one\b")
 
 
 # Every line that anything below reads has one of these words.
-_WORDS = ("Rank", "nThread", "Out of", "Avg bus", "Reducing", "test", "collbench", "type")
+_WORDS = ("Rank", "nThread", "Out of", "Avg bus", "Reducing", "test", "collbench", "type", "Shared GPUs")
 
 
 def may_be(text: str) -> bool:
@@ -125,6 +126,18 @@ def version(text: str) -> str | None:
 def collbench(text: str) -> str | None:
     """Read the version of collbench's own first line."""
     return _first(_COLLBENCH, "collbench", text)
+
+
+def library(text: str) -> str | None:
+    """Read what carries the data, and in whose memory, from collbench's own first line."""
+    match = _COLLBENCH.search(text) if "collbench" in text else None
+    return match[2] if match else None
+
+
+def ranks_on_a_gpu(text: str) -> int | None:
+    """Read how many ranks share a GPU at most, where collbench says that they do."""
+    match = _SHARED.search(text) if "Shared GPUs" in text else None
+    return int(match[1]) if match else None
 
 
 def rccl(text: str) -> str | None:

@@ -10,6 +10,8 @@ from clusterboot.errors import UsageError
 
 # Rounding of a rank's share, where a size is divided: in collbench and since nccl-tests 2.13.11.
 _SHARE_BYTES = 16
+MPI_DTYPES = ("float", "double", "int32")
+NCCL_DTYPES = (*MPI_DTYPES, "half", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class BenchOptions:
 
     ``factor`` 1 adds ``step_bytes`` instead of multiplying. ``check`` is the number of data
     checks a size, 0 for none. ``cap_s`` is collbench's own: iterations are reduced so that
-    a size takes about that many seconds at most; ``None`` for no cap.
+    a size takes about that many seconds at most; ``None`` for no cap. ``dtype`` is nccl-tests' name
+    of a type, ``None`` for its default, float.
     Errors: ``UsageError`` for values that no benchmark could run.
     """
 
@@ -31,12 +34,15 @@ class BenchOptions:
     check: int = 1
     step_bytes: int = 1024**2
     cap_s: float | None = None
+    dtype: str | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.collectives if name not in COLLECTIVES]
         known = ", ".join(COLLECTIVES)
         if unknown or not self.collectives:
             raise UsageError(f"no collective '{', '.join(unknown)}'", remedy=f"known are {known}")
+        if self.dtype is not None and self.dtype not in DTYPE_BYTES:
+            raise UsageError(f"no type '{self.dtype}'", remedy=f"known are {', '.join(DTYPE_BYTES)}")
         if self.begin_bytes > self.end_bytes:
             raise UsageError(f"-b {self.begin_bytes} is larger than -e {self.end_bytes}")
         if self.begin_bytes < 0 or self.factor < 1 or self.step_bytes < 1:
@@ -76,19 +82,50 @@ def argv(options: BenchOptions) -> list[str]:
     return [
         *words,
         *("-n", str(options.iterations), "-w", str(options.warmup), "-c", str(options.check)),
+        *(("-d", options.dtype) if options.dtype else ()),
     ]
 
 
-def collbench_argv(options: BenchOptions) -> list[str]:
+@dataclass(frozen=True)
+class NcclLibraries:
+    """What collbench runs NCCL with.
+
+    ``nccl`` and ``cudart`` are files on the nodes, of which each rank takes the first that it can
+    load; ``share_gpu`` lets several ranks use one GPU.
+    """
+
+    nccl: tuple[str, ...] = ()
+    cudart: tuple[str, ...] = ()
+    share_gpu: bool = False
+
+
+def nccl_argv(libraries: NcclLibraries | None) -> list[str]:
+    """Write the options with which collbench runs over NCCL; none for ``None``, which is over MPI."""
+    if libraries is None:
+        return []
+    words = ["--nccl"]
+    for option, files in (("--libnccl", libraries.nccl), ("--libcudart", libraries.cudart)):
+        words += [option, ":".join(files)] if files else []
+    return [*words, *(["--share-gpu"] if libraries.share_gpu else [])]
+
+
+def collbench_argv(options: BenchOptions, libraries: NcclLibraries | None = None) -> list[str]:
     """Write collbench's whole option list: the shared ones, all collectives in one run, the cap.
 
-    Errors: ``UsageError`` for a collective that collbench does not have.
+    Parameters: ``libraries`` has it run over NCCL; without them it runs over MPI.
+    Errors: ``UsageError`` for a collective or a type that collbench does not have.
     """
     missing = [name for name in options.collectives if not COLLECTIVES[name].in_collbench]
     if missing:
         raise UsageError(f"collbench has no {', '.join(missing)}", remedy="run it with nccl-tests")
+    known = NCCL_DTYPES if libraries else MPI_DTYPES
+    if options.dtype is not None and options.dtype not in known:
+        raise UsageError(
+            f"collbench has no type {options.dtype} over {'NCCL' if libraries else 'MPI'}",
+            remedy=f"it has {', '.join(known)}",
+        )
     cap = [] if options.cap_s is None else ["-T", f"{options.cap_s:g}"]
-    return ["-t", ",".join(options.collectives), *argv(options), *cap]
+    return [*nccl_argv(libraries), "-t", ",".join(options.collectives), *argv(options), *cap]
 
 
 def nominal_sizes(sweep: Sweep) -> tuple[int, ...]:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from clusterboot.bench.headers import ranks_on_a_gpu
+
 # Names of the C program's own lines, see collbench/pairs_conduct.c.
-_PROGRAM = re.compile(r"# clusterboot collbench (\S+): MPI, host memory; (.+)")
+_PROGRAM = re.compile(r"# clusterboot collbench (\S+): (MPI, host memory|NCCL \S+, GPU memory); (.+)")
 _PLAN = re.compile(r"# All pairs test starting: (\d+) nodes, (\d+) pairs in (\d+) rounds, ")
-_NODE = re.compile(r"#  Node +(\d+) (?:(unreached)|Rank +(\d+) Pid +\d+ on +(\S+))")
+_NODE = re.compile(r"#  Node +(\d+) (?:(unreached)|Rank +(\d+) Pid +\d+ on +(\S+)(?: device +(\d+) .*)?)")
 _ROUND = re.compile(r"# round (\d+)")
 _END = "# All pairs test concluded"
 _PAIR_WORDS = 8
@@ -46,23 +48,30 @@ class RoundEnd:
 
 @dataclass(frozen=True)
 class PairsNode:
-    """A node of the run: its rank and host name, both ``None`` where it was not reached."""
+    """A node of the run: its rank, host name and device, ``None`` where it was not reached.
+
+    The device is a GPU's number, or the rank's place on its host where there is none.
+    """
 
     node: int
     rank: int | None
     host: str | None
+    device: int | None = None
 
 
 @dataclass(frozen=True)
 class PairsLog:
     """What an all-pairs run printed.
 
-    ``planned_rounds`` is ``None`` where not even the head is there; ``ended_rounds`` lists the
-    rounds that ended; ``concluded`` is true where the last line came.
+    ``library`` is what carried the data, ``build`` which build of it; with ``ranks_on_a_gpu`` above
+    1 its figures measure nothing. ``planned_rounds`` is ``None`` where not even the head is there;
+    ``ended_rounds`` lists the rounds that ended; ``concluded`` is true where the last line came.
     """
 
     version: str | None = None
-    mpi: str | None = None
+    library: str | None = None
+    build: str | None = None
+    ranks_on_a_gpu: int = 1
     planned_rounds: int | None = None
     nodes: tuple[PairsNode, ...] = ()
     rows: tuple[PairRow, ...] = ()
@@ -82,7 +91,9 @@ def parse_pairs(data: bytes) -> PairsLog:
     plan = _first(_PLAN, lines)
     return PairsLog(
         version=program[1] if program else None,
-        mpi=program[2].strip() if program else None,
+        library=program[2] if program else None,
+        build=program[3].strip() if program else None,
+        ranks_on_a_gpu=max((ranks_on_a_gpu(line) or 1 for line in lines), default=1),
         planned_rounds=_whole(plan[3]) if plan else None,
         nodes=tuple(each for each in said if isinstance(each, PairsNode)),
         rows=tuple(each for each in said if isinstance(each, PairRow)),
@@ -100,7 +111,8 @@ def read_pairs_line(line: str) -> PairRow | RoundEnd | PairsNode | None:
     if node:
         rank = None if node[2] else _whole(node[3])
         index = _whole(node[1])
-        return None if index is None else PairsNode(index, rank, node[4])
+        device = _whole(node[5]) if node[5] else None
+        return None if index is None else PairsNode(index, rank, node[4], device)
     ended = _ROUND.fullmatch(line)
     number = _whole(ended[1]) if ended else None
     return None if number is None else RoundEnd(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from clusterboot.bench.options import NcclLibraries, nccl_argv
 from clusterboot.errors import UsageError
 
 # Beyond what the pairs take: telling both ends, and the answer, for the slowest of a round.
@@ -21,13 +22,15 @@ class PairsOptions:
     """How a pair is measured.
 
     ``pair_s`` is the time for one pair in seconds, ``stuck_s`` the silence after which it is
-    dead, ``max_bytes`` the largest message.
+    dead, ``max_bytes`` the largest message; ``join_s`` what two ranks need before they can begin,
+    which for NCCL is a communicator of their own.
     Errors: ``UsageError`` for values that cannot be measured with.
     """
 
     pair_s: float = 0.5
     stuck_s: float = 5.0
     max_bytes: int = 4 * 1024**2
+    join_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_bytes <= 1024**3:
@@ -77,15 +80,15 @@ def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gbps: float |
         # A message that has begun is carried to its end.
         timed = rate_gbps * 1e9 * options.pair_s * _WAY_SHARE + 2 * options.max_bytes
         way_bytes = min(way_bytes, timed)
-    time_s = _LAUNCH_S + sum(_share(each) * options.pair_s + _ROUND_S for each in rounds)
+    time_s = _LAUNCH_S + sum(_share(each) * options.pair_s + _ROUND_S + options.join_s for each in rounds)
     return Cost(len(rounds), pairs, measurements, int(ways * way_bytes), time_s)
 
 
-def fitting_pair_s(rounds: Sequence[PairsRound], budget_s: float) -> float:
+def fitting_pair_s(rounds: Sequence[PairsRound], budget_s: float, join_s: float = 0.0) -> float:
     """Give the time for a pair with which rounds fit into ``budget_s`` seconds; may be below 0."""
     if not rounds:
         return budget_s - _LAUNCH_S
-    return (budget_s - _LAUNCH_S - _ROUND_S * len(rounds)) / sum(map(_share, rounds))
+    return (budget_s - _LAUNCH_S - (_ROUND_S + join_s) * len(rounds)) / sum(map(_share, rounds))
 
 
 def _share(each: PairsRound) -> float:
@@ -93,14 +96,22 @@ def _share(each: PairsRound) -> float:
     return _WAY_SHARE if each.both_only else 1.0
 
 
-def pairs_argv(options: PairsOptions, schedule: str, addresses: Sequence[str], port: int) -> list[str]:
+def pairs_argv(
+    options: PairsOptions,
+    schedule: str,
+    addresses: Sequence[str],
+    port: int,
+    libraries: NcclLibraries | None = None,
+) -> list[str]:
     """Write the program's arguments.
 
     Parameters: the path of the file with :func:`schedule_text`, as rank 0 sees it; the nodes'
-    addresses in the order that the schedule counts them; the port that connections are tried on.
+    addresses in the order that the schedule counts them, a node's once for each of its ranks; the
+    port that connections are tried on; NCCL's ``libraries`` where it is to measure over NCCL.
     """
     return [
-        *("pairs", "-s", schedule, "-a", ",".join(addresses), "-p", str(port)),
+        *("pairs", *nccl_argv(libraries)),
+        *("-s", schedule, "-a", ",".join(addresses), "-p", str(port)),
         *("-e", str(options.max_bytes), "-T", f"{options.pair_s:g}", "-L", f"{options.stuck_s:g}"),
     ]
 

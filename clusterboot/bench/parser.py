@@ -110,6 +110,8 @@ class _LogReader:
             draft.set(reduced_to_bytes=reduced)
         if headers.rccl(line.text):
             draft.set(tool="rccl-tests")
+        if (sharing := headers.ranks_on_a_gpu(line.text)) is not None:
+            draft.set(ranks_on_a_gpu=sharing)
 
     def _note_problem(self, line: Line, draft: Draft | None) -> None:
         if (warned := warning(line.text, line.number)) is not None:
@@ -224,6 +226,7 @@ def _read_first_lines(draft: Draft, line: Line) -> None:
     draft.set(
         tool=tool,
         version=version or draft.test.version,
+        library=headers.library(text) or draft.test.library,
         collective=(of_program(name) if name else None) or draft.test.collective,
         sweep=headers.sweep(text) or draft.test.sweep,
     )

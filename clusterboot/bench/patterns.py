@@ -18,6 +18,28 @@ _SLOTS = "give every node its number of GPUs as slots, or start fewer ranks"
 MIN_BANDWIDTH_REMEDY = "the average was below NCCL_TESTS_MIN_BW; look at the largest sizes, not at it"
 
 _FROM_THE_PROGRAM = (
+    pattern(
+        "missing-library",
+        "collbench: ",
+        rf"^collbench: {HOST}: lib(?:nccl|cudart)\S*(?:: cannot open| has no )",
+        "install NCCL and CUDA's runtime there (pip: nvidia-nccl-cu12, nvidia-cuda-runtime-cu12), or name "
+        "their folders as clusterboot.nccl.lib_dirs",
+    ),
+    pattern(
+        "cuda-error", "collbench: ", rf"^collbench: {HOST}: (?:no GPU|GPU \d+) can(?:not)? be used", _CUDA
+    ),
+    pattern(
+        "usage",
+        "collbench: ",
+        rf"^collbench: (?:{HOST}: )?too few GPUs: ",
+        "start no more ranks a node than it has GPUs (--procs-per-node), or test the way with --share-gpu",
+    ),
+    pattern(
+        "usage",
+        "or later is needed for",
+        rf"^collbench: {HOST}: NCCL \S+ or later is needed for \w+",
+        "choose another --dtype, or install a newer NCCL",
+    ),
     pattern("timeout", "Test timeout (", rf"(?:^|[\s\d]){HOST}: Test timeout \(", _TIME, running=True),
     pattern("nccl-error", "NCCL failure ", rf"(?:^|[\s\d]){HOST}: Test NCCL failure ", _NCCL, running=True),
     pattern("nccl-error", "NCCL failure ", r"NCCL failure \S", _NCCL, running=True),

@@ -1,4 +1,4 @@
-"""collbench, the project's own MPI benchmark: its source, and how it is built."""
+"""collbench, the project's own benchmark: its source, and how it is built."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-# After the nodes' own ``mpicc``; then ``-o BINARY`` and the ``.c`` files.
-BUILD_ARGS = ("-std=c11", "-O2")
+# After the nodes' own ``mpicc`` and the ``.c`` files, for a linker may drop a library that stands
+# before those who use it. glibc has dlopen and threads in libraries of their own up to 2.33.
+BUILD_ARGS = ("-std=c11", "-O2", "-pthread", "-ldl")
 
 _DIRECTORY = "collbench"
 
@@ -30,7 +31,7 @@ def build_argv(mpicc: str, binary: str, directory: str = ".") -> list[str]:
     Parameters: the compiler wrapper's and the binary's path; the folder with the sources.
     """
     units = [f"{directory}/{name}" for name in sources() if name.endswith(".c")]
-    return [mpicc, *BUILD_ARGS, "-o", binary, *units]
+    return [mpicc, *units, *BUILD_ARGS, "-o", binary]
 
 
 def source_digest() -> str:

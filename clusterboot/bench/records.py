@@ -122,7 +122,9 @@ class BenchTest:
     ``reduced_to_bytes`` is the largest size after "Reducing maxBytes". ``warnings`` are what
     the library warned of: they explain a failure and are remarks beside a good table.
     ``rank_count`` is the number of ranks of one communicator where ``ranks`` is known to be
-    only some of them.
+    only some of them. ``library`` is what carried the data where the log names it, as collbench
+    does: ``NCCL 2.21.5, GPU memory``. ``ranks_on_a_gpu`` is the largest number of ranks that
+    shared one: with more than 1 its bandwidth measures nothing.
     """
 
     collective: str | None = None
@@ -141,7 +143,14 @@ class BenchTest:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     rank_count: int | None = None
+    library: str | None = None
+    ranks_on_a_gpu: int = 1
     verdict: Verdict | None = None
+
+    @property
+    def shares_gpus(self) -> bool:
+        """Whether several ranks used one GPU, so that no bandwidth can be concluded."""
+        return self.ranks_on_a_gpu > 1
 
     @property
     def peak(self) -> tuple[float, int] | None:

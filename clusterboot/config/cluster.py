@@ -68,10 +68,14 @@ class MpiOptions:
 
 @dataclass(frozen=True)
 class NcclOptions:
-    """Where NCCL's tests are, and which HCAs it is told to use: from ``clusterboot.nccl``."""
+    """Where NCCL's tests are, and which HCAs it is told to use: from ``clusterboot.nccl``.
+
+    ``lib_dirs`` are folders on the nodes with ``libnccl.so.2`` or ``libcudart.so``, looked in first.
+    """
 
     tests_dir: str | None = None
     ib_hca: str | None = None
+    lib_dirs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

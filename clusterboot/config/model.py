@@ -238,6 +238,7 @@ class NcclBlock(Block):
     """``clusterboot.nccl``."""
 
     tests_dir: RemoteFolder | None = None
+    lib_dirs: Annotated[list[RemoteFolder] | None, BeforeValidator(_listed)] = None
     ib_hca: Annotated[str, AfterValidator(check_hca)] | None = None
 
 

@@ -15,11 +15,12 @@ import fabric
 import paramiko
 
 from clusterboot.config.cluster import Login
+from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.identity import Identity
 from clusterboot.connect.retry import TurnedAwayError
 from clusterboot.connect.transport import Doorkeeper
 from clusterboot.connect.wire import PROHIBITED, RESOURCE_SHORTAGE, ChannelRefusedError, PinnedTransport
-from clusterboot.errors import UnreachableError
+from clusterboot.errors import ClusterbootError, UnreachableError
 from clusterboot.printable import one_line
 
 # One configuration for all connections: Fabric reads files and OpenSSH's configuration
@@ -200,6 +201,29 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
         )
 
 
+def open_on_record(connection: PinnedConnection, audit: AuditLog) -> None:
+    """Open a connection, and write down that it was made, or why not.
+
+    Errors: as :meth:`PinnedConnection.open`; :class:`clusterboot.errors.ClusterbootError` where it
+    cannot be written down: the connection is closed then.
+    """
+    started_s = time.monotonic()
+    outcome, key = "interrupted", None
+    try:
+        connection.open()
+        outcome, key = "ok", connection.identity.fingerprint if connection.identity else None
+    except ClusterbootError as error:
+        outcome = f"{error.stage}: {error.cause}"
+        raise
+    finally:
+        via = connection.gateway.login.hostname if connection.gateway is not None else None
+        try:
+            audit.connection(connection.login, via, key, outcome, time.monotonic() - started_s)
+        except ClusterbootError:
+            connection.close()
+            raise
+
+
 def gateway_lost(gateway: PinnedConnection) -> UnreachableError:
     """Say that the connection to a gateway ended, or fell silent, while hosts behind it were in use."""
     silent = gateway.transport.fell_silent
@@ -239,7 +263,8 @@ def _refused(login: Login, gateway: Login, refusal: ChannelRefusedError) -> Unre
     text = one_line(refusal.text) or "refused"
     if refusal.code == PROHIBITED:
         return UnreachableError(
-            f"{gateway.hostname} does not allow forwarding to {login.hostname}:{login.port}",
+            # Without the host's own name: a thousand hosts behind one such head are one line.
+            f"{gateway.hostname} does not allow forwarding to port {login.port} of this host",
             host=login.hostname,
             stage="gateway",
             remedy=f"on {gateway.hostname}, set AllowTcpForwarding yes (and check PermitOpen) in sshd_config",

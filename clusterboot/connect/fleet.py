@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from clusterboot.config.cluster import Host, Login
 from clusterboot.connect.audit import AuditLog
-from clusterboot.connect.connection import PinnedConnection, gateway_lost
+from clusterboot.connect.connection import PinnedConnection, gateway_lost, open_on_record
 from clusterboot.connect.retry import Throttle, TurnedAwayError, pauses_s
 from clusterboot.connect.session import Session
 from clusterboot.connect.transport import Doorkeeper
@@ -168,7 +168,9 @@ class Fleet:
                 return gateway
             if gateway is not None and not gateway.is_connected and not self.door.watchdog.out_of_time:
                 return gateway_lost(gateway)
-        error.host = host.name
+        # What is said of a gateway stays said of it, also where time ran out meanwhile.
+        if error.stage != "gateway" or error.host not in {hop.hostname for hop in host.via}:
+            error.host = host.name
         return error
 
     def _open_gateways(self, hosts: Iterable[Host]) -> None:
@@ -241,27 +243,17 @@ class Fleet:
                 return connection
 
     def _try(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
-        started_s = time.monotonic()
         connection = PinnedConnection(login, gateway, self.door)
         with self._lock:
             if self._closed:
                 raise UnreachableError("interrupted", host=login.hostname, stage="connect")
             self._open.append(connection)
-        via = gateway.login.hostname if gateway else None
-        outcome, key = "interrupted", None
+        opened = False
         try:
-            connection.open()
-            outcome, key = "ok", connection.identity.fingerprint if connection.identity else None
-        except ClusterbootError as error:
-            outcome = f"{error.stage}: {error.cause}"
-            raise
+            open_on_record(connection, self.audit)
+            opened = True
         finally:
-            try:
-                self.audit.connection(login, via, key, outcome, time.monotonic() - started_s)
-            except ClusterbootError:
-                connection.close()
-                raise
-            if outcome != "ok":
+            if not opened:
                 with self._lock:
                     self._open = [other for other in self._open if other is not connection]
         return connection

@@ -11,6 +11,8 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 
 # What the node's login shell is asked to run; valid in sh, bash, zsh, csh and fish alike.
 REMOTE_COMMAND = "exec /bin/sh -s"
@@ -60,14 +62,19 @@ def new_nonce() -> str:
     return secrets.token_hex(16)
 
 
-def render(sections: Sequence[Section], nonce: str) -> str:
+def render(sections: Sequence[Section], nonce: str, *, guarded: bool = False) -> str:
     """Write the script that runs ``sections`` in order and frames what they say.
 
-    Parameters: sections with distinct names; a nonce from :func:`new_nonce`.
+    Parameters: sections with distinct names; a nonce from :func:`new_nonce`; a ``guarded`` script
+    ends, with all that it started, soon after its standard input closes, and, where a line has
+    come on it, so many seconds later as that says. Nothing but such lines may follow the script.
     Returns: POSIX ``sh`` text for the standard input of ``sh -s``.
     Errors: ``ValueError`` for a section name that could break the frame.
     """
-    lines = ["LC_ALL=C; export LC_ALL", f"printf '\\n%s begin\\n' {nonce}"]
+    # A shell may read its script ahead or line by line; one compound command is read to its
+    # end before it begins, so that nothing of it is left on the guarded standard input.
+    lines = ["{", _guard()] if guarded else []
+    lines += ["LC_ALL=C; export LC_ALL", f"printf '\\n%s begin\\n' {nonce}"]
     for section in sections:
         if not _SECTION_NAME.fullmatch(section.name):
             raise ValueError(f"bad section name {section.name!r}")
@@ -78,8 +85,19 @@ def render(sections: Sequence[Section], nonce: str) -> str:
             ") </dev/null",
             f"printf '\\n%s exit {section.name} %d\\n' {nonce} $?",
         ]
-    lines += [f"printf '\\n%s end\\n' {nonce}", "exit 0"]
+    lines.append(f"printf '\\n%s end\\n' {nonce}")
+    lines += ["exec 2>/dev/null", 'kill "$cb_guard"', "exit 0", "}"] if guarded else ["exit 0"]
     return "\n".join(lines) + "\n"
+
+
+@cache
+def _guard() -> str:
+    return resources.files(__package__).joinpath("guard.sh").read_text(encoding="utf-8").rstrip("\n")
+
+
+def first_word(nonce: str) -> bytes:
+    """Give the bytes with which an answer begins: from then on the script is read, and its guard there."""
+    return f"\n{nonce} begin\n".encode()
 
 
 def last_word(nonce: str) -> bytes:

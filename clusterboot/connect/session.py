@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import paramiko
 
 from clusterboot.connect import retry, script
 from clusterboot.connect.audit import AuditLog
-from clusterboot.connect.connection import PinnedConnection
+from clusterboot.connect.connection import PinnedConnection, open_on_record
+from clusterboot.connect.guard import guarding
 from clusterboot.connect.heartbeat import Beat, heartbeat
 from clusterboot.connect.pump import MAX_OUTPUT_BYTES, Collector, OnBytes, TooMuchError, feed, pump
 from clusterboot.connect.script import Answer, Section
+from clusterboot.connect.unanswered import cut_off, nothing_begun
 from clusterboot.connect.watchdog import DeadlineError
 from clusterboot.connect.wire import PROHIBITED, ChannelRefusedError, PinnedTransport
 from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
 from clusterboot.printable import one_line
-
-# Source: do_nologin() in OpenSSH's session.c.
-_NOLOGIN_STATUS = 254
 
 
 @dataclass(frozen=True)
@@ -72,22 +71,22 @@ class Session:
         deadline in seconds, else the one for commands; ``label`` is what the audit log calls it,
         else the sections' names.
         Returns: an answer that has every section. At the deadline what still runs of the script
-        is killed.
+        is killed; also where the line is cut by then, or the operator gone (``guard.sh``).
         Errors: :class:`UnreachableError` where the connection ends or time runs out,
         :class:`PartialError` where the answer is no answer.
         """
         nonce = script.new_nonce()
-        text = script.render(sections, nonce).encode()
-        stdout, stderr = Collector(script.last_word(nonce)), Collector()
+        text = script.render(sections, nonce, guarded=True).encode()
+        stdout, stderr = Collector(script.first_word(nonce), script.last_word(nonce)), Collector()
         sent_at_s = time.time()
         if label is None:
             label = "script " + ",".join(section.name for section in sections[:4])
             label += "…" if len(sections) > 4 else ""
-        code = self._converse(text, (stdout, stderr), stage, timeout_s, hold_stdin=False, label=label)
+        code = self._converse(text, (stdout, stderr), stage, timeout_s, guarded=stdout, label=label)
         clock = Clock(sent_at_s, time.time())
         answer = script.read(bytes(stdout.data), nonce)
         if not answer.complete or any(section.name not in answer.sections for section in sections):
-            raise _cut_off(self.name, stage, code, answer, bytes(stderr.data))
+            raise cut_off(self.name, stage, code, answer, bytes(stderr.data))
         return ScriptResult(answer, bytes(stderr.data), clock)
 
     def stream(
@@ -120,6 +119,18 @@ class Session:
         """Give a second session on this connection, to use while this one is running something."""
         return Session(self.name, self.connection, self._audit)
 
+    def log_in_afresh(self) -> None:
+        """Log in to the host once more, as the operator does, and leave again; that is on record too.
+
+        Errors: as opening any connection.
+        """
+        old = self.connection
+        fresh = PinnedConnection(old.login, old.gateway, old.door)
+        try:
+            open_on_record(fresh, self._audit)
+        finally:
+            fresh.close()
+
     @property
     def is_running(self) -> bool:
         """True while something runs on the host."""
@@ -138,8 +149,9 @@ class Session:
         stage: Stage,
         timeout_s: float | None,
         *,
-        hold_stdin: bool,
         label: str,
+        hold_stdin: bool = True,
+        guarded: Collector | None = None,
         beat: Beat | None = None,
     ) -> int | None:
         self._audit.ready()
@@ -148,10 +160,13 @@ class Session:
         started_s = time.monotonic()
         code: int | None = None
         try:
-            with self._channel(kill=not hold_stdin) as channel:
+            with self._channel(kill=guarded is not None or not hold_stdin) as channel:
+                left_s = watchdog.allow_s(allowed_s)
+                guard = guarding(watchdog, channel, guarded, left_s) if guarded else nullcontext()
                 with (
                     watchdog.limit(allowed_s, self.abort),
-                    connection.asking_gateways(watchdog.allow_s(allowed_s)),
+                    connection.asking_gateways(left_s),
+                    guard,
                     heartbeat(channel, connection, beat),
                 ):
                     feed(channel, text, hold_stdin=hold_stdin)
@@ -161,7 +176,8 @@ class Session:
                 if channel.exit_status >= 0:
                     code = channel.exit_status
         except DeadlineError as late:
-            raise self._timed_out(stage, time.monotonic() - started_s, late) from None
+            begun = guarded is None or guarded.begun
+            raise self._timed_out(stage, time.monotonic() - started_s, late, begun=begun) from None
         except ClusterbootError:
             # Some of them are ConnectionErrors as well, and not to be taken for paramiko's.
             raise
@@ -255,8 +271,12 @@ class Session:
                 transport.send_signal(channel, "KILL")
             channel.close()
 
-    def _timed_out(self, stage: Stage, waited_s: float, late: DeadlineError) -> ClusterbootError:
+    def _timed_out(
+        self, stage: Stage, waited_s: float, late: DeadlineError, *, begun: bool = True
+    ) -> ClusterbootError:
         self.connection.blame_gateway(waited_s)
+        if not begun:
+            return nothing_begun(self.name, late)
         return UnreachableError(
             f"no answer {late.words}",
             host=self.name,
@@ -271,28 +291,3 @@ class Session:
             stage=stage,
             remedy="check the machine and the way to it, then run the command again",
         )
-
-
-def _cut_off(name: str, stage: Stage, code: int | None, answer: Answer, stderr: bytes) -> ClusterbootError:
-    words = one_line((b"" if answer.begun else answer.noise) + stderr)
-    said = f": {words}" if words else ""
-    if answer.begun:
-        return PartialError(
-            f"the script was cut off (exit status {code}){said}",
-            host=name,
-            stage=stage,
-            remedy="look at the machine's memory, disk and limits",
-        )
-    if code == _NOLOGIN_STATUS:
-        return PartialError(
-            f"logins are closed there by /etc/nologin{said}",
-            host=name,
-            stage="channel",
-            remedy="wait until it is open again, or remove that file",
-        )
-    return PartialError(
-        f"the login shell ended before it ran anything (exit status {code}){said}",
-        host=name,
-        stage="channel",
-        remedy="look for an exit in the shell's start-up files, a ForceCommand, or a nologin shell there",
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
@@ -13,14 +13,17 @@ from clusterboot.facts.records import NodeFacts
 
 
 def sections(
-    tests_dir: str | None = None, mpi_prefix: str | None = None, mpi_module: str | None = None
+    tests_dir: str | None = None,
+    mpi_prefix: str | None = None,
+    mpi_module: str | None = None,
+    lib_dirs: Sequence[str] = (),
 ) -> tuple[Section, ...]:
     """Describe what a node is asked; every name begins with ``facts.``.
 
     Parameters: the cluster file's directory of nccl-tests and prefix of MPI, as absolute
-    paths on the nodes, and the module that brings MPI. Returns: sections in the order in which
-    they are to run; the clock's stand first and last, so that what runs between them does not
-    blur it.
+    paths on the nodes, the module that brings MPI, and folders of NCCL's libraries.
+    Returns: sections in the order in which they are to run; the clock's stand first and
+    last, so that what runs between them does not blur it.
     Errors: ``UsageError`` for a path that is not absolute or has unprintable characters.
     """
     return (
@@ -30,7 +33,7 @@ def sections(
         Section("facts.rdma", rdma.SNIPPET),
         Section("facts.home", home.SNIPPET),
         Section("facts.mpi", mpi.snippet(mpi_prefix, mpi_module)),
-        Section("facts.software", software.snippet(tests_dir)),
+        Section("facts.software", software.snippet(tests_dir, lib_dirs)),
         Section("facts.gpu", gpu.SNIPPET),
         Section("facts.clock-end", clocks.SNIPPET),
     )

@@ -49,6 +49,24 @@ MODULE_INITS = (
     "/usr/local/Modules/init/sh",
 )
 
+# Folders that hold the site-packages of a Python, and conda's, whose lib has libraries itself.
+# Shell words as they stand: quotes keep a home with a space whole and let the rest be a pattern.
+_PYTHONS = (
+    '"$HOME"/.local/lib/python3*/site-packages',
+    '"$HOME"/.venv/lib/python3*/site-packages',
+    '"$HOME"/*/lib/python3*/site-packages',
+    "/opt/*/lib/python3*/site-packages",
+    "/usr/local/lib/python3*/dist-packages",
+    "/usr/local/lib/python3*/site-packages",
+    '${VIRTUAL_ENV:+"$VIRTUAL_ENV"/lib/python3*/site-packages}',
+)
+_CONDAS = (
+    '${CONDA_PREFIX:+"$CONDA_PREFIX"/lib}',
+    '"$HOME"/*conda*/lib',
+    '"$HOME"/*forge*/lib',
+    "/opt/*conda*/lib",
+)
+
 # Directories of libnccl.so.2.
 NCCL_LIB = (
     "/usr/lib/x86_64-linux-gnu",
@@ -62,7 +80,22 @@ NCCL_LIB = (
     "/opt/nccl*/lib",
     "/opt/nccl/build/lib",
     "/opt/nvidia/hpc_sdk/Linux_*/*/comm_libs/nccl/lib",
+    *_CONDAS,
+    *(f"{python}/nvidia/nccl/lib" for python in _PYTHONS),
 )
+# Directories of libcudart.so: the wheels of CUDA 13 have one folder for all libraries.
+CUDA_LIB = (
+    "/usr/local/cuda/lib64",
+    "/usr/local/cuda-*/lib64",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/opt/nvidia/hpc_sdk/Linux_*/*/cuda/lib64",
+    *_CONDAS,
+    *(f"{python}/nvidia/cuda_runtime/lib" for python in _PYTHONS),
+    *(f"{python}/nvidia/cu1[3-9]/lib" for python in _PYTHONS),
+)
+CUDA_RUNTIMES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0", "libcudart.so")
 RCCL_LIB = ("/opt/rocm/lib", "/opt/rocm*/lib")
 
 # Directories of nccl-tests' programs; rccl-tests has the same names.

@@ -102,13 +102,15 @@ class Mpi:
 class Software:
     """What a benchmark needs beside MPI: each ``None`` or empty where it was not found.
 
-    ``nccl_tests`` maps a program's name (``all_reduce_perf``) to its absolute path.
+    ``nccl_tests`` maps a program's name (``all_reduce_perf``) to its absolute path;
+    ``cuda_runtimes`` lists files of CUDA's runtime library, ``libcudart.so.12`` and its like.
     """
 
     nccl_library: str | None = None
     nccl_version: str | None = None
     nccl_tests: dict[str, str] = field(default_factory=dict)
     ssh_version: str | None = None
+    cuda_runtimes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 
 from clusterboot.facts.mpi import checked_path
-from clusterboot.facts.places import NCCL_LIB, NCCL_TEST_NAMES, NCCL_TESTS, RCCL_LIB
+from clusterboot.facts.places import (
+    CUDA_LIB,
+    CUDA_RUNTIMES,
+    NCCL_LIB,
+    NCCL_TEST_NAMES,
+    NCCL_TESTS,
+    RCCL_LIB,
+)
 from clusterboot.facts.records import Software
 from clusterboot.facts.text import PRELUDE, absolute, known, pairs
 
@@ -26,16 +34,22 @@ _SNIPPET = r"""library() {
     break
   done
 }
+runtime() { for n in RUNTIMES; do [ -e "$1/$n" ] && { printf 'cudart:%s\n' "$1/$n"; return; }; done; }
+for d in GIVEN; do library "$d/libnccl.so.2"; runtime "$d"; done
 if [ -e /dev/nvidiactl ] || [ -e /dev/kfd ]; then
   PATH=$PATH:/sbin:/usr/sbin
   ldconfig -p | while read -r n v; do
-    case $n in libnccl.so.2|librccl.so.1) library "${v##*=> }";; esac
+    case $n in libnccl.so.2|librccl.so.1) library "${v##*=> }";;
+      libcudart.so*) v=${v##*=> }; runtime "${v%/*}";; esac
   done
 fi
 IFS=:
-for d in $LD_LIBRARY_PATH; do library "$d/libnccl.so.2"; library "$d/librccl.so.1"; done
+for d in $LD_LIBRARY_PATH; do
+  library "$d/libnccl.so.2"; library "$d/librccl.so.1"; IFS=' '; runtime "$d"; IFS=:
+done
 IFS=' '
 for d in NCCL_PLACES; do library "$d/libnccl.so.2"; done
+for d in CUDA_PLACES; do runtime "$d"; done
 for d in RCCL_PLACES; do library "$d/librccl.so.1"; done
 tests() {
   for n in NAMES; do
@@ -58,21 +72,25 @@ _TEST = re.compile(r".*/([a-z_]+_perf)(?:_mpi)?")
 _SSH_VERSION = re.compile(r"(OpenSSH_[^\s,]+|Dropbear \S+)")
 
 
-def snippet(tests_dir: str | None) -> str:
+def snippet(tests_dir: str | None, lib_dirs: Sequence[str] = ()) -> str:
     """Write the snippet.
 
-    Parameters: the directory of nccl-tests' programs from the cluster file, looked at first.
+    Parameters: from the cluster file the directory of nccl-tests' programs and those of
+    NCCL's and CUDA's libraries, looked at first.
     Errors: ``UsageError`` for a directory that is not a clean absolute path.
     """
     preferred = f"tests {shlex.quote(checked_path(tests_dir, 'nccl.tests_dir'))}" if tests_dir else ":"
+    given = " ".join(shlex.quote(checked_path(path, "nccl.lib_dirs")) for path in lib_dirs)
     body = (
         _SNIPPET.replace("HEADER", "nccl.h")
+        .replace("RUNTIMES", " ".join(CUDA_RUNTIMES))
+        .replace("CUDA_PLACES", " ".join(CUDA_LIB))
         .replace("NCCL_PLACES", " ".join(NCCL_LIB))
         .replace("RCCL_PLACES", " ".join(RCCL_LIB))
         .replace("TEST_PLACES", " ".join(f'"{place}"' if "$" in place else place for place in NCCL_TESTS))
         .replace("NAMES", " ".join(NCCL_TEST_NAMES))
     )
-    return PRELUDE + body.replace("PREFERRED", preferred)
+    return PRELUDE + body.replace("PREFERRED", preferred).replace("GIVEN", given)
 
 
 def parse(text: str) -> Software:
@@ -86,6 +104,7 @@ def parse(text: str) -> Software:
     files: dict[str, str] = {}
     defines: dict[str, list[str]] = {}
     tests: dict[str, str] = {}
+    runtimes: list[str] = []
     for key, value in pairs(text):
         if key == "library" and absolute(value):
             current = value
@@ -94,6 +113,8 @@ def parse(text: str) -> Software:
             files.setdefault(current, value)
         elif key == "define" and current:
             defines.setdefault(current, []).append(value)
+        elif key == "cudart" and absolute(value):
+            runtimes.append(value)
         elif key == "test":
             match = _TEST.fullmatch(value)
             if match and absolute(value):
@@ -104,6 +125,7 @@ def parse(text: str) -> Software:
         nccl_version=_version(library, files, defines) if library else None,
         nccl_tests=tests,
         ssh_version=known(ssh[1]) if ssh else None,
+        cuda_runtimes=tuple(dict.fromkeys(runtimes)),
     )
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.parser import parse_log
-from clusterboot.bench.records import LogReport, Problem, ProblemKind
+from clusterboot.bench.records import BenchTest, LogReport, Problem, ProblemKind
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import Spread, repeated, spreads
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.diagnose.verdict import Judgement, LogJudgement, judge, report_of
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, worst
 from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.backends import Backend
 from clusterboot.flows.context import Context
-from clusterboot.flows.preflight import Backend
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code
@@ -42,7 +42,7 @@ class Benchmarked:
     """What a benchmark came to. ``what`` says in words what ran, over what.
 
     ``runs`` are its single runs where there are several, ``spreads`` what they differ by; report and
-    judgement are then those of their medians.
+    judgement are then those of their medians. ``shares_gpus`` is true where several ranks used one GPU.
     """
 
     hosts: tuple[HostResult, ...]
@@ -55,6 +55,7 @@ class Benchmarked:
     mpi: Mpi | None = None
     launch_host: str | None = None
     ranks: int = 0
+    shares_gpus: bool = False
     network: str | None = None
     folder: Path | None = None
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
@@ -78,6 +79,9 @@ def judge_log(
     with, and the node it was launched from: there a problem is looked for that names no host.
     """
     parsed = parse_log(log.content)
+    if shares_gpus(parsed.tests):
+        # Several ranks on one GPU measure nothing that could be judged.
+        expectation = Expectation()
     names = {slot.ip: slot.host for slot in slots}
     judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
     judgement = LogJudgement(
@@ -107,9 +111,16 @@ def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Bench
         exit_code=worst(codes),
         report=report,
         judgement=judgement,
+        expectation=Expectation() if shares_gpus(report.tests) else so_far.expectation,
+        shares_gpus=shares_gpus(report.tests),
         runs=tuple(runs) if len(runs) > 1 else (),
         spreads=spreads(reports) if len(runs) > 1 else (),
     )
+
+
+def shares_gpus(tests: Sequence[BenchTest]) -> bool:
+    """Tell whether several ranks used one GPU."""
+    return any(test.shares_gpus for test in tests)
 
 
 def refusals(visit: Visit) -> tuple[HostResult, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from clusterboot import keys
-from clusterboot.connect.connection import PinnedConnection
 from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError, PartialError
@@ -21,12 +20,7 @@ def log_in_afresh(session: Session) -> None:
 
     Errors: as opening any connection.
     """
-    old = session.connection
-    fresh = PinnedConnection(old.login, old.gateway, old.door)
-    try:
-        fresh.open()
-    finally:
-        fresh.close()
+    session.log_in_afresh()
 
 
 def change(session: Session, cluster: str, section: Section, edits: Sequence[Edit]) -> tuple[str, ...]:

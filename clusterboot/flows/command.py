@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clusterboot.bench.scrub import scrub
 from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ExitCode, HostResult, PartialError
@@ -37,10 +39,14 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
     Returns: what each host said. A command that ends with another status than 0 is the
     host's failure.
     """
+    # Read by itself: what is no command of a shell's is the command's own error, not the script's.
+    asked = Section("command", f"eval {shlex.quote(command)}")
+    # On record is what was run, and no password that somebody wrote into it.
+    label = f"run {scrub(command.encode()).decode()}"
     with context.visit() as visit:
 
         def ask(session: Session) -> Said:
-            result = session.run([Section("command", command)], "launch", timeout_s, label=f"run {command}")
+            result = session.run([asked], "launch", timeout_s, label=label)
             output = result.answer.sections["command"]
             return Said(output.exit_code, output.stdout, result.stderr)
 

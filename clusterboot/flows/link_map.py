@@ -11,6 +11,7 @@ from clusterboot.bench.pairs_options import Cost, cost
 from clusterboot.diagnose.matrix.records import Inference
 from clusterboot.errors import ExitCode, HostResult, UsageError, worst
 from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.backends import Backend, Chosen, choose
 from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
 from clusterboot.flows.launching import Ready, make_ready
@@ -22,6 +23,7 @@ from clusterboot.flows.link_measure import (
     plan_first,
     ranks_of,
 )
+from clusterboot.flows.link_places import host_of, launched_on
 from clusterboot.flows.link_resume import resume
 from clusterboot.flows.link_runs import LinkRun
 from clusterboot.flows.link_state import LinkState
@@ -30,6 +32,9 @@ from clusterboot.flows.program import provide
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import Slot
+
+# Two ranks need about this long for a communicator of their own, after the first.
+_JOIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class LinkMapped:
     folder: Path | None = None
     files: tuple[str, ...] = ()
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
+    backend: Backend | None = None
 
 
 def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
@@ -62,25 +68,31 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     resumed; :class:`ValidationError` where nothing can be launched at all.
     """
     names = [host.name for host in context.cluster.hosts]
-    if len(names) < LEAST_NODES:
+    least = LEAST_NODES if options.by == "node" else 1
+    if len(names) < least:
         raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
-    state = resume(options.resume, names) if options.resume else LinkState.empty(names)
+    state = _begun(options, names)
     with context.visit() as visit:
         ready = make_ready(visit, options.launch_from, seek=True)
-        if ready is None or len(visit.good) < LEAST_NODES:
+        if ready is None or len(visit.good) < least:
             return _concluded(visit, state)
-        slots = ranks_of(visit, ready)
+        chosen = _choose(visit, ready, options)
+        options = _for(chosen, options)
+        slots = ranks_of(visit, ready, options.by)
+        if len(slots) < LEAST_NODES:
+            raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
+        state = _begun(options, names, slots)
         plan = plan_first(options, state, slots)
         price = cost(plan.rounds, plan.options, _rate_gbps(ready, slots))
-        network = f" over {ready.addresses.network}" if ready.addresses.network else ""
-        what = f"collbench pairs, MPI, host memory: {len(slots)} nodes, {ready.mpi_name}{network}"
+        what = _what(chosen, ready, slots, options)
         context.events.bench(what)
         context.events.note(in_words(price))
         if context.dry_run:
             return replace(_concluded(visit, state), exit_code=ExitCode.OK, what=what, cost=price)
         clear_orphans(visit)
         path = provide(visit, ready.start, ready.mpi, ready.facts, ready.ip)
-        run = LinkRun(context, visit, ready, state, path, result_folder(context, "link-map"))
+        folder = result_folder(context, "link-map")
+        run = LinkRun(context, visit, ready, state, path, folder, options.by, chosen.libraries)
         before = state.launches
         end = measure_pairs(run, plan, options)
         done = _concluded(visit, state, interrupted=end.how == "interrupted")
@@ -94,7 +106,48 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
             folder=run.folder,
             files=_write_good(context, visit, ready, done.inference),
             facts=ready.facts,
+            backend=chosen.backend,
         )
+
+
+def _begun(options: LinkMapOptions, names: Sequence[str], slots: Sequence[Slot] = ()) -> LinkState:
+    """Begin with what an earlier map knows, or with nothing.
+
+    Parameters: all nodes; the places that take part, once they are known: a node that has none
+    of them is a place itself.
+    """
+    places = [
+        place
+        for name in names
+        for place in ([slot.host for slot in slots if host_of(slot.host) == name] or [name])
+    ]
+    if options.resume and (slots or options.by == "node"):
+        return resume(options.resume, places)
+    return LinkState.empty(places)
+
+
+def _choose(visit: Visit, ready: Ready, options: LinkMapOptions) -> Chosen:
+    """Choose what carries the data. Between nodes that is MPI unless NCCL is asked for."""
+    wanted = options.backend
+    if wanted == "auto" and options.by == "node" and not options.share_gpu:
+        wanted = "mpi"
+    ranks = launched_on(ranks_of(visit, ready, options.by))
+    return choose(wanted, visit, ready.facts, ranks, share_gpu=options.share_gpu)
+
+
+def _for(chosen: Chosen, options: LinkMapOptions) -> LinkMapOptions:
+    """Measure GPUs with larger messages, and reckon with the time that NCCL takes to begin."""
+    if chosen.libraries is None:
+        return options
+    largest = options.max_bytes_on_gpus or options.pairs.max_bytes
+    return replace(options, pairs=replace(options.pairs, max_bytes=largest, join_s=_JOIN_S))
+
+
+def _what(chosen: Chosen, ready: Ready, slots: Sequence[Slot], options: LinkMapOptions) -> str:
+    nodes = len(launched_on(slots))
+    places = f"{nodes} nodes" if options.by == "node" else f"{len(slots)} ranks on {nodes} nodes"
+    network = f" over {ready.addresses.network}" if ready.addresses.network else ""
+    return f"{chosen.program.replace('collbench', 'collbench pairs')}: {places}, {ready.mpi_name}{network}"
 
 
 def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:
@@ -102,9 +155,9 @@ def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:
     used = {entry.host: entry.interface for entry in ready.addresses.addresses}
     speeds = [
         each.speed_mbps
-        for slot in slots
-        for each in ready.facts[slot.host].interfaces
-        if each.name == used[slot.host] and each.speed_mbps
+        for name in dict.fromkeys(host_of(slot.host) for slot in slots)
+        for each in ready.facts[name].interfaces
+        if each.name == used[name] and each.speed_mbps
     ]
     return max(speeds) / 8000 if speeds else None
 
@@ -112,7 +165,9 @@ def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:
 def _concluded(visit: Visit, state: LinkState, *, interrupted: bool = False) -> LinkMapped:
     for host in visit.ledger.rows:
         if host.status != "ok":
-            state.set_aside[host.name] = f"{host.stage}: {host.cause}"
+            for place in state.nodes:
+                if host_of(place) == host.name:
+                    state.set_aside[place] = f"{host.stage}: {host.cause}"
     inference = state.inference()
     codes = [exit_code(visit.ledger.rows)]
     if inference.verdict != "ok":
@@ -125,7 +180,7 @@ def _concluded(visit: Visit, state: LinkState, *, interrupted: bool = False) -> 
 def _write_good(context: Context, visit: Visit, ready: Ready, inference: Inference) -> tuple[str, ...]:
     """Write hostfiles without the nodes that are named bad for certain."""
     bad = {
-        finding.hosts[0]
+        host_of(finding.hosts[0])
         for finding in inference.findings
         if finding.kind == "node" and not finding.next_pairs
     }

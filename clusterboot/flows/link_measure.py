@@ -13,7 +13,9 @@ from clusterboot.bench.pairs_options import Cost, PairsOptions, cost
 from clusterboot.diagnose.matrix.schedule import next_round, second_looks
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import PartialError
+from clusterboot.flows.backends import BackendChoice
 from clusterboot.flows.launching import Ready
+from clusterboot.flows.link_places import By, launched_on, places_of
 from clusterboot.flows.link_plan import (
     Known,
     LinkPlan,
@@ -45,7 +47,9 @@ class LinkMapOptions:
     """What to measure.
 
     ``budget_s`` bounds the measuring in seconds; ``resume`` is an earlier result, whose pairs
-    are not measured again; ``launch_from`` the node to launch from where one is asked for.
+    are not measured again; ``launch_from`` the node to launch from where one is asked for. ``by``
+    is what is mapped; ``backend`` carries the data, where ``auto`` is NCCL for GPUs if all nodes can.
+    ``max_bytes_on_gpus`` stands for the largest message where GPU memory is measured.
     """
 
     mode: MapMode = "adaptive"
@@ -53,6 +57,10 @@ class LinkMapOptions:
     budget_s: float | None = None
     resume: Path | None = None
     launch_from: str | None = None
+    by: By = "node"
+    backend: BackendChoice = "auto"
+    share_gpu: bool = False
+    max_bytes_on_gpus: int | None = None
 
 
 def plan_first(options: LinkMapOptions, state: LinkState, slots: Sequence[Slot]) -> LinkPlan:
@@ -91,7 +99,7 @@ def _run_apart(
     run: LinkRun, plan: LinkPlan, options: LinkMapOptions, crowd: Crowd, limit_s: float | None
 ) -> tuple[LinkRun, RunEnd]:
     """Measure with fewer pairs at once what a crowd has disturbed."""
-    slots = ranks_of(run.visit, run.ready)
+    slots = ranks_of(run.visit, run.ready, run.by)
     left_s = None if limit_s is None else limit_s - time.monotonic()
     none = Known.nothing(len(slots))
     apart = apart_plan(options.mode, plan.options, left_s, none, crowd.pairs_at_once)
@@ -126,7 +134,7 @@ def _also(
 
     Returns: ``None`` where none of them can be measured, or not in time.
     """
-    slots = ranks_of(run.visit, run.ready)
+    slots = ranks_of(run.visit, run.ready, run.by)
     everyone = [Slot(name, "", 1) for name in run.state.nodes]
     chosen = _moved(rounds, everyone, slots)
     late = limit_s is not None and time.monotonic() + cost(chosen, plan.options).time_s > limit_s
@@ -146,7 +154,7 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
     Returns: the run as it goes on, which may start from another node, and how the last launch ended.
     """
     end = RunEnd("exited", 0)
-    slots = ranks_of(run.visit, run.ready)
+    slots = ranks_of(run.visit, run.ready, run.by)
     for launch in range(1 + _MOST_RELAUNCHES):
         if not plan.rounds:
             break
@@ -157,7 +165,9 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
             break
         start, _ = prove(run.visit, run.ready.facts, run.ready.addresses, "launch", run.ready.start)
         count = len(run.visit.good)
-        if start is None or count < LEAST_NODES or (count == len(slots) and not rounds):
+        if start is None or len(ranks_of(run.visit, run.ready, run.by)) < LEAST_NODES:
+            break
+        if count == len(launched_on(slots)) and not rounds:
             break
         told = (
             f"a launch broke off after {rounds} of {len(plan.rounds)} rounds, and went on with {count} nodes"
@@ -165,7 +175,7 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
         run.state.remarks.append(told)
         run.context.events.note(told)
         run = replace(run, ready=replace(run.ready, start=start))
-        before, slots = slots, ranks_of(run.visit, run.ready)
+        before, slots = slots, ranks_of(run.visit, run.ready, run.by)
         plan = LinkPlan(_moved(left, before, slots), plan.options)
     if end.how != "interrupted" and np.isnan(run.state.both_gbps).all():
         told = end.detail or f"mpirun ended with exit status {end.exit_code}"
@@ -187,10 +197,10 @@ def _moved(
     return tuple(each for each in moved if each.pairs)
 
 
-def ranks_of(visit: Visit, ready: Ready) -> tuple[Slot, ...]:
-    """List the nodes that can take part, one rank each, the launching node first: it has rank 0."""
-    slots = [replace(slot, slots=1) for slot in slots_of(visit, ready.facts, ready.addresses)]
-    return tuple(sorted(slots, key=lambda slot: slot.host != ready.start))
+def ranks_of(visit: Visit, ready: Ready, by: By = "node") -> tuple[Slot, ...]:
+    """List the places that can take part, one rank each, the launching node's first: it has rank 0."""
+    nodes = slots_of(visit, ready.facts, ready.addresses)
+    return places_of(sorted(nodes, key=lambda slot: slot.host != ready.start), by)
 
 
 def _at(state: LinkState, slots: Sequence[Slot]) -> list[int]:

@@ -76,13 +76,13 @@ def first_plan(
     if budget_s is None:
         return LinkPlan(planned, options)
     spendable_s = budget_s * (1 - _KEPT_SHARE) if mode == "adaptive" else budget_s
-    if mode != "full" and fitting_pair_s(planned, spendable_s) < _LEAST_PAIR_S:
+    if mode != "full" and fitting_pair_s(planned, spendable_s, options.join_s) < _LEAST_PAIR_S:
         # Fewer partners are worth more than figures that say nothing.
         for partners in range(len(quick_rounds(nodes)), 1, -1):
             planned = _with_solo(remaining(_in_full(quick_rounds(nodes, partners)), known))
-            if fitting_pair_s(planned, spendable_s) >= _LEAST_PAIR_S:
+            if fitting_pair_s(planned, spendable_s, options.join_s) >= _LEAST_PAIR_S:
                 break
-    pair_s = fitting_pair_s(planned, spendable_s)
+    pair_s = fitting_pair_s(planned, spendable_s, options.join_s)
     if planned and pair_s < _LEAST_PAIR_S:
         needed_s = cost(planned, replace(options, pair_s=_LEAST_PAIR_S)).time_s
         raise UsageError(

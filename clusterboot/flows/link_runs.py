@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clusterboot.bench.headers import ranks_on_a_gpu
+from clusterboot.bench.options import NcclLibraries
 from clusterboot.bench.pairs import PairRow, RoundEnd, read_pairs_line
 from clusterboot.bench.pairs_options import cost, pairs_argv, schedule_text
 from clusterboot.diagnose.runend import RunEnd
@@ -16,6 +18,7 @@ from clusterboot.errors import ExitCode
 from clusterboot.flows.context import Context
 from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.launching import Ready, hostfile_text, run_spec
+from clusterboot.flows.link_places import By, launched_on
 from clusterboot.flows.link_plan import LinkPlan
 from clusterboot.flows.link_state import LinkState
 from clusterboot.flows.results import save
@@ -33,11 +36,17 @@ _TOLD_ROUNDS = 20
 # Beyond the estimate, for nodes that are slow to start, and for dead pairs, which wait.
 _LATE_S = 60
 _LATE_FACTOR = 3
+# In silences after which a pair is dead: how much longer a dead pair takes over NCCL.
+_NCCL_PATIENCE = 8
 
 
 @dataclass(frozen=True)
 class LinkRun:
-    """What all launches of one map share. ``program`` is the benchmark's path, from a home directory."""
+    """What all launches of one map share.
+
+    ``program`` is the benchmark's path, from a home directory; ``by`` says what is mapped,
+    ``libraries`` are NCCL's where it measures over NCCL.
+    """
 
     context: Context
     visit: Visit
@@ -45,23 +54,29 @@ class LinkRun:
     state: LinkState
     program: str
     folder: Path
+    by: By = "node"
+    libraries: NcclLibraries | None = None
 
     def launch(self, plan: LinkPlan, slots: Sequence[Slot]) -> tuple[RunEnd, int]:
-        """Measure the rounds of a plan, whose nodes are ``slots`` in their order.
+        """Measure the rounds of a plan, whose places are ``slots`` in their order.
 
         Returns: how the launch ended, and how many of its rounds did.
         """
         state, run_id = self.state, new_run_id()
         port = _FIRST_PORT + secrets.randbelow(_PORTS)
         schedule = f"{run_folder(self.visit.cluster.name, run_id)}/rounds"
-        words = pairs_argv(plan.options, schedule, [slot.ip for slot in slots], port)
-        spec = run_spec(self.visit, self.ready, slots, (f"./{self.program}", *words), run_id=run_id)
+        addresses = [slot.ip for slot in slots]
+        words = pairs_argv(plan.options, schedule, addresses, port, self.libraries)
+        nodes = launched_on(slots)
+        on_gpu = self.libraries is not None
+        program = (f"./{self.program}", *words)
+        spec = run_spec(self.visit, self.ready, nodes, program, gpu=on_gpu, run_id=run_id)
         timeout_s = int(_LATE_FACTOR * cost(plan.rounds, plan.options).time_s) + _LATE_S
         launch = Launch(
             spec,
-            hostfile_text(self.ready, slots),
-            slots,
-            timeout_s + int(plan.options.stuck_s * len(plan.rounds)),
+            hostfile_text(self.ready, nodes),
+            nodes,
+            timeout_s + int(plan.options.stuck_s * len(plan.rounds) * (_NCCL_PATIENCE if on_gpu else 1)),
             files={"rounds": schedule_text(plan.rounds)},
         )
         state.launches += 1
@@ -99,6 +114,8 @@ class _Follower:
 
     def take(self, line: str) -> None:
         """Take one line of output."""
+        if (sharing := ranks_on_a_gpu(line)) is not None:
+            self._run.state.ranks_on_a_gpu = sharing
         said = read_pairs_line(line)
         if isinstance(said, PairRow):
             self._rows.append(said)

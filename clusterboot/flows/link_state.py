@@ -46,7 +46,8 @@ class LinkState:
     ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once. ``solo_gbps`` has,
     for each cell measured alone, both at once, what it gave among others and alone; ``looked`` are
     the pairs that were measured twice; ``set_aside`` the nodes that could not take part, with the
-    reason; ``remarks`` what else happened.
+    reason; ``remarks`` what else happened. With ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and
+    nothing but a dead pair can be found.
     """
 
     nodes: tuple[str, ...]
@@ -61,6 +62,7 @@ class LinkState:
     looked: set[Pair] = field(default_factory=set)
     set_aside: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    ranks_on_a_gpu: int = 1
 
     @classmethod
     def empty(cls, nodes: Sequence[str]) -> LinkState:
@@ -104,6 +106,8 @@ class LinkState:
     def inference(self) -> Inference:
         """Infer what is at fault, and say why a node was never measured and what is shared."""
         found = infer(self.matrix)
+        if self.ranks_on_a_gpu > 1:
+            found = _only_dead(found)
         findings = tuple(self._with_reason(each) for each in found.findings)
         notes = [*found.notes, *([str(self.crowd)] if self.crowd else []), *self.remarks]
         return replace(found, findings=findings, notes=tuple(notes))
@@ -146,6 +150,7 @@ class LinkState:
             "launches": self.launches,
             "measurements": self.measurements,
             "crowd": self.crowd,
+            "shares_gpus": self.ranks_on_a_gpu > 1,
         }
 
     def _with_reason(self, finding: Finding) -> Finding:
@@ -172,3 +177,11 @@ def _enter(rates: Rates, at: Pair, value: float, *, better: bool) -> bool:
         return False
     rates[at] = value
     return True
+
+
+def _only_dead(found: Inference) -> Inference:
+    """Keep of what was inferred what shared GPUs leave true: who was not reached at all."""
+    left = tuple(each for each in found.findings if not each.severity)
+    dead = any(each.severity == 0 for each in left)
+    told = "ranks shared a GPU: no measure of bandwidth, so that only dead pairs are told"
+    return Inference("slow" if dead else "inconclusive" if left else "ok", left, (told,))

@@ -15,6 +15,7 @@ from clusterboot.diagnose.derived import expected
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import ValidationError
+from clusterboot.flows.backends import BackendChoice, Chosen, choose
 from clusterboot.flows.benchmarked import Benchmarked, Judged, conclude, judge_log, refusals, refused
 from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
@@ -24,7 +25,6 @@ from clusterboot.flows.fitness import require_memlock, require_ports, require_pr
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.locating import locate_wrong_data
 from clusterboot.flows.outputs import slots_of
-from clusterboot.flows.preflight import Backend, BackendChoice, choose_backend
 from clusterboot.flows.program import provide
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
@@ -48,7 +48,8 @@ class NcclTestOptions:
     ``timeout_s`` bounds each run in whole seconds, ``stall_s`` its silence; ``repeat`` is how often
     all of it is run. ``ranks_per_node`` stands for the hostfile's slots where it is given;
     ``launch_from`` for the first good node; ``end_bytes_on_gpus`` for the sweep's largest size
-    where nccl-tests runs.
+    where GPU memory is measured. ``share_gpu`` lets several ranks use one GPU: a test of the way
+    itself, whose bandwidth is not judged.
     """
 
     bench: BenchOptions
@@ -57,6 +58,7 @@ class NcclTestOptions:
     launch_from: str | None = None
     ranks_per_node: int | None = None
     end_bytes_on_gpus: int | None = None
+    share_gpu: bool = False
     timeout_s: int = TIMEOUT_S
     stall_s: float = STALL_S
     repeat: int = 1
@@ -66,7 +68,7 @@ class NcclTestOptions:
 class _Plan:
     """All that is settled before the first launch."""
 
-    backend: Backend
+    chosen: Chosen
     ready: Ready
     slots: tuple[Slot, ...]
     what: str
@@ -77,7 +79,7 @@ class _Plan:
             visit.ledger.rows,
             exit_code(visit.ledger.rows),
             what=self.what,
-            backend=self.backend,
+            backend=self.chosen.backend,
             mpi=self.ready.mpi,
             launch_host=self.ready.start,
             ranks=self.ranks,
@@ -104,7 +106,9 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
             return refused(context, visit, (error,))
         if plan is None:
             return refused(context, visit, ())
-        if plan.backend == "nccl-tests" and options.end_bytes_on_gpus:
+        if plan.chosen.instead:
+            context.events.note(plan.chosen.instead)
+        if plan.chosen.on_gpu and options.end_bytes_on_gpus:
             bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
             options = replace(options, bench=bench)
         if context.dry_run:
@@ -127,7 +131,7 @@ def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | N
     Returns: the path of the project's own program, once it is on every node, where that is to run.
     """
     ready = plan.ready
-    require_slots(visit, ready.facts, plan.slots, gpus=plan.backend == "nccl-tests")
+    require_slots(visit, ready.facts, plan.slots, gpus=plan.chosen.on_gpu and not options.share_gpu)
     require_memlock(visit, ready.facts)
     require_ports(visit, ready)
     if refusals(visit):
@@ -139,7 +143,7 @@ def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | N
 
 
 def _spec(visit: Visit, plan: _Plan, program: Program) -> RunSpec:
-    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.backend == "nccl-tests")
+    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.chosen.on_gpu)
 
 
 def _measure(
@@ -201,24 +205,28 @@ def _prepare(visit: Visit, options: NcclTestOptions) -> _Plan | None:
     ready = make_ready(visit, options.launch_from)
     if ready is None:
         return None
-    backend = choose_backend(options.backend, options.bench, visit, ready.facts)
-    slots = tuple(
+    slots = _slots(visit, ready, options)
+    chosen = choose(options.backend, visit, ready.facts, slots, options.bench, share_gpu=options.share_gpu)
+    slots = _slots(visit, ready, options)
+    return _Plan(chosen, ready, slots, _what(chosen, ready, slots))
+
+
+def _slots(visit: Visit, ready: Ready, options: NcclTestOptions) -> tuple[Slot, ...]:
+    return tuple(
         replace(slot, slots=options.ranks_per_node or slot.slots)
         for slot in slots_of(visit, ready.facts, ready.addresses)
     )
-    return _Plan(backend, ready, slots, _what(backend, ready, slots))
 
 
-def _what(backend: Backend, ready: Ready, slots: tuple[Slot, ...]) -> str:
-    program = "nccl-tests, GPU memory" if backend == "nccl-tests" else "collbench, MPI, host memory"
+def _what(chosen: Chosen, ready: Ready, slots: tuple[Slot, ...]) -> str:
     ranks = sum(slot.slots for slot in slots)
     network = f" over {ready.addresses.network}" if ready.addresses.network else ""
-    return f"{program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
+    return f"{chosen.program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
 
 
 def _provided(visit: Visit, plan: _Plan) -> str | None:
     """Give every node the project's own program, where that is to run. Returns: its path there."""
-    if plan.backend != "mpi":
+    if plan.chosen.backend == "nccl-tests":
         return None
     return provide(visit, plan.ready.start, plan.ready.mpi, plan.ready.facts, plan.ready.ip)
 
@@ -226,7 +234,7 @@ def _provided(visit: Visit, plan: _Plan) -> str | None:
 def _programs(plan: _Plan, bench: BenchOptions, path: str | None) -> tuple[Program, ...]:
     """Write each launch's program: one for all collectives of the project's own, else one each."""
     if path is not None:
-        return ((f"./{path}", *collbench_argv(bench)),)
+        return ((f"./{path}", *collbench_argv(bench, plan.chosen.libraries)),)
     tests = plan.ready.facts[plan.ready.start].software.nccl_tests
     shared = argv(bench)
     return tuple((tests[COLLECTIVES[name].program], *shared, "-g", "1") for name in bench.collectives)
@@ -258,6 +266,6 @@ def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
         {slot.host: plan.ready.facts[slot.host] for slot in plan.slots},
         bench.collectives,
         ranks,
-        memory="gpu" if plan.backend == "nccl-tests" else "host",
+        memory="gpu" if plan.chosen.on_gpu else "host",
         interfaces=interfaces,
     )

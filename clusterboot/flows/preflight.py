@@ -1,22 +1,15 @@
-"""What must hold before a launch: keys in place, one MPI everywhere, a benchmark to run."""
+"""What must hold before a launch: keys in place, one MPI everywhere."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
 
-from clusterboot.bench.collectives import COLLECTIVES
-from clusterboot.bench.options import BenchOptions
-from clusterboot.errors import UsageError, ValidationError
+from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.survey import Surveyed
 from clusterboot.flows.visit import UnfitError, Visit
-from clusterboot.report.folding import fold
-
-Backend = Literal["nccl-tests", "mpi"]
-BackendChoice = Literal["auto", "nccl-tests", "mpi"]
 
 
 def require_keys(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
@@ -84,27 +77,3 @@ def _without(node: NodeFacts, kind: str, version: str, prefix: str | None) -> Un
     cause = f"it has no mpirun{f' in {prefix}' if prefix else ''} of {kind}{also}"
     remedy = f"install {kind} {version} there, as on the other nodes"
     return UnfitError("missing-executable", cause, stage="launch", remedy=remedy)
-
-
-def choose_backend(
-    wanted: BackendChoice, options: BenchOptions, visit: Visit, facts: Mapping[str, NodeFacts]
-) -> Backend:
-    """Choose the benchmark: nccl-tests where every node has GPUs and its programs, else the project's own.
-
-    Errors: :class:`UsageError` where the one asked for cannot run.
-    """
-    lacking = [host.name for host in visit.good if not _has_nccl_tests(facts[host.name], options)]
-    if wanted == "mpi" or (wanted == "auto" and lacking):
-        return "mpi"
-    if lacking:
-        raise UsageError(
-            f"nccl-tests cannot run: no GPU or not its programs on {fold(lacking)}",
-            stage="launch",
-            remedy="name its folder as clusterboot.nccl.tests_dir, or use --backend mpi",
-        )
-    return "nccl-tests"
-
-
-def _has_nccl_tests(node: NodeFacts, options: BenchOptions) -> bool:
-    programs = {COLLECTIVES[name].program for name in options.collectives}
-    return bool(node.gpu.gpus) and programs <= set(node.software.nccl_tests)

@@ -31,7 +31,9 @@ def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str
     cluster = visit.cluster
     options = cluster.options
     sections = (
-        *collect.sections(options.nccl.tests_dir, options.mpi.prefix, options.mpi.module),
+        *collect.sections(
+            options.nccl.tests_dir, options.mpi.prefix, options.mpi.module, options.nccl.lib_dirs
+        ),
         *keys.survey_sections(cluster.name, make_key=make_key, make_next=make_next),
     )
 

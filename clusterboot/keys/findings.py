@@ -38,7 +38,8 @@ def findings(
     left = list(failures)
     for kind, end in (("target", 1), ("source", 0)):
         asked = Counter(login[end] for login in tried)
-        failed = Counter((failure.source, failure.target)[end] for failure in left)
+        # Of all failures, also those explained already: who reaches nobody does not reach a dead host either.
+        failed = Counter((failure.source, failure.target)[end] for failure in failures)
         for host in [name for name, count in failed.items() if count == asked[name] and count > 1]:
             mine = [failure for failure in left if (failure.source, failure.target)[end] == host]
             left = [failure for failure in left if failure not in mine]

@@ -14,7 +14,8 @@ from clusterboot.printable import one_line
 # How many logins one node tries at once. OpenSSH's MaxStartups (10:30:100) is per target: where all
 # nodes try all, each target has on average as many at its door as each source tries.
 _PARALLEL = 16
-_PARALLEL_OF_ALL = 5
+#: The same, where all nodes try at once.
+PARALLEL_OF_ALL = 5
 _CONNECT_TIMEOUT_S = 8
 _RESULT = re.compile(r"login (\S+) (\d+) ?(.*)")
 
@@ -135,7 +136,7 @@ def section(
     if identity is not None:
         own = OWN_DIR.format(name=identity[0])
         lines.append(_WITH_IDENTITY.format(own=shlex.quote(own), line=shlex.quote(f"~/{own}/{identity[1]}")))
-    width = _PARALLEL_OF_ALL if crowded else _PARALLEL
+    width = PARALLEL_OF_ALL if crowded else _PARALLEL
     for start in range(0, len(addresses), width):
         lines += [f"cb_try {shlex.quote(address)} &" for address in addresses[start : start + width]]
         lines.append("wait")
@@ -144,7 +145,7 @@ def section(
 
 def timeout_s(count: int) -> float:
     """Give the time that ``count`` logins may take at worst, in seconds."""
-    return (_CONNECT_TIMEOUT_S + 4.0) * (1 + count / _PARALLEL_OF_ALL) + 10.0
+    return (_CONNECT_TIMEOUT_S + 4.0) * (1 + count / PARALLEL_OF_ALL) + 10.0
 
 
 def parse(

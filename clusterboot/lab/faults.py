@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..errors import ClusterbootError
 from . import life, machine, network, process, sshd, store, uplinks
+from .door_faults import DOOR_FAULTS
 from .enter import in_network, machine_of
 from .home_faults import HOME_FAULTS
 from .kinds import FaultKind
@@ -240,6 +241,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "slow-to": FaultKind("a tenth of the rate to the other, not back", _reshape, _reshape_back, paired=True),
     "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
     "swapped": FaultKind("the two have each other's address", _swap, _swap_back, paired=True),
+    **DOOR_FAULTS,
     **HOME_FAULTS,
     **PATH_FAULTS,
     **LOGIN_FAULTS,

@@ -15,6 +15,8 @@ from .records import UID, USER, Fault, Lab, LabNode
 # What stands before the lab's own settings; of a keyword that comes twice, sshd takes the first.
 _SETTINGS = {
     "big-banner": "Banner /etc/ssh/banner",
+    "certificates-only": "AuthorizedKeysFile none\nTrustedUserCAKeys /etc/ssh/user_ca.pub",
+    "crowded": "MaxStartups 1:100:1\nLoginGraceTime 0",
     "few-tries": "MaxAuthTries 3",
     "force-command": "ForceCommand /bin/echo this account runs one command only",
     # The command prints the key that was offered, as one that is let in.
@@ -31,6 +33,9 @@ _BANNER_BYTES = 250_000
 
 _START_UP = {
     "exiting-shell": "exit 7\n",
+    # The parent of a login shell is the sshd that carries the session, as the user's own process.
+    "freezing-shell": "kill -STOP $PPID\n",
+    "hanging-shell": "exec sleep infinity\n",
     "noisy-shell": "head -c 1000000 /dev/zero | tr '\\0' x\nprintf '\\033]0;owned\\007' >&2\n",
 }
 _SHELLS = {"csh": "tcsh", "fish": "fish", "nologin-shell": "nologin"}
@@ -42,7 +47,7 @@ def _etc_ssh(lab: Lab, node: LabNode) -> Path:
     return lab.folder / node.name / "etc" / "ssh"
 
 
-def _configure(lab: Lab, fault: Fault) -> Fault:
+def configure(lab: Lab, fault: Fault) -> Fault:
     """Write sshd's settings as the lab's list of faults has them, and have them read."""
     node = machine_of(lab, fault.node)
     lines = [_SETTINGS[f.kind] for f in lab.faults if f.node == node.name and f.kind in _SETTINGS]
@@ -58,7 +63,7 @@ def _configure(lab: Lab, fault: Fault) -> Fault:
 
 
 def _configure_back(lab: Lab, fault: Fault) -> None:
-    _configure(lab, fault)
+    configure(lab, fault)
 
 
 def _change_host_keys(lab: Lab, fault: Fault) -> Fault:
@@ -67,7 +72,7 @@ def _change_host_keys(lab: Lab, fault: Fault) -> Fault:
     for path in sorted([*folder.glob("ssh_host_*_key"), *folder.glob("ssh_host_*_key.pub")]):
         path.rename(_before(path, fault))
     files.write_host_keys(folder, node.name, files.new_host_keys())
-    return _configure(lab, fault)
+    return configure(lab, fault)
 
 
 def _restore_host_keys(lab: Lab, fault: Fault) -> None:
@@ -126,7 +131,7 @@ def _open_logins(lab: Lab, fault: Fault) -> None:
 
 
 def _setting(kind: str, summary: str) -> tuple[str, FaultKind]:
-    return kind, FaultKind(f"{summary}: {_SETTINGS[kind]}", _configure, _configure_back)
+    return kind, FaultKind(f"{summary}: {_SETTINGS[kind]}", configure, _configure_back)
 
 
 LOGIN_FAULTS = dict(
@@ -142,11 +147,27 @@ LOGIN_FAULTS = dict(
                 _restore_host_keys,
             ),
         ),
+        (
+            "freezing-shell",
+            FaultKind("the session freezes once it is open", _spoil_start_up, _restore_start_up),
+        ),
+        (
+            "hanging-shell",
+            FaultKind("the user's .bashrc waits for ever", _spoil_start_up, _restore_start_up),
+        ),
         ("fish", FaultKind("the user's login shell is fish", _change_shell, _restore_shell)),
         ("nologin", FaultKind("/etc/nologin is there", _close_logins, _open_logins)),
         ("nologin-shell", FaultKind("the user's login shell is nologin", _change_shell, _restore_shell)),
         ("noisy-shell", FaultKind("the user's .bashrc prints 1 MB", _spoil_start_up, _restore_start_up)),
         _setting("big-banner", "a banner of 250 kB"),
+        (
+            "certificates-only",
+            FaultKind(
+                "takes certificates of /etc/ssh/user_ca.pub alone, if that is there",
+                configure,
+                _configure_back,
+            ),
+        ),
         _setting("few-tries", "hangs up after three keys"),
         _setting("force-command", "runs another command than was asked"),
         _setting("key-refused", "takes no key"),

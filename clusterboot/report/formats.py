@@ -35,6 +35,7 @@ CSV_COLUMNS = (
         "root",
     ),
     *("placement", "time_us", "algbw_gbps", "busbw_gbps", "wrong", "error"),
+    *("library", "shares_gpus"),
 )
 # What a cell may not begin with, because spreadsheets would run it.
 _FORMULA = ("=", "+", "-", "@")
@@ -52,7 +53,9 @@ def to_csv(report: LogReport) -> str:
     ``ranks`` of the test; ``size_bytes``, ``count``, ``dtype``, ``redop``, ``root``;
     ``placement`` (``out_of_place``, ``in_place``); ``time_us``; ``algbw_gbps`` and
     ``busbw_gbps`` in 10^9 bytes a second; ``wrong``, a count; ``error``. What the log does not
-    say is empty. A test without rows has one line that ends after ``ranks``.
+    say is empty. ``library`` is what carried the data where the log names it; ``shares_gpus`` is
+    ``yes`` where several ranks used one GPU, whose bandwidth measures nothing. A test without
+    rows has one line without figures.
     Source: RFC 4180; text that a spreadsheet would take for a formula is preceded by ``'``.
     """
     out = io.StringIO()
@@ -67,13 +70,14 @@ def to_csv(report: LogReport) -> str:
             test.verdict or "",
             len(test.ranks),
         ]
-        writer.writerows([*head, *cells] for cells in _csv_cells(test))
+        tail = [_cell(test.library), "yes" if test.shares_gpus else ""]
+        writer.writerows([*head, *cells, *tail] for cells in _csv_cells(test))
     return out.getvalue()
 
 
 def _csv_cells(test: BenchTest) -> Iterator[list[object]]:
     if not test.rows:
-        yield [""] * (len(CSV_COLUMNS) - 6)
+        yield [""] * (len(CSV_COLUMNS) - 8)
     for row in test.rows:
         for name in PLACEMENTS:
             place = row.placement(name)
@@ -103,24 +107,30 @@ def to_junit(report: LogReport) -> str:
 
     One ``testsuite`` named ``clusterboot.nccl`` with one ``testcase`` a test, or one for a
     log without any; ``classname`` is the log's path, ``name`` the collective, numbered where it
-    comes again. ``ok`` passes; ``inconclusive`` and ``could-not-launch`` are ``error``; the
-    others are ``failure``. ``type`` is the verdict, ``message`` the first problem, the text all
+    comes again. A ``property`` named ``library`` says what carried the data, ``shares_gpus`` that
+    ranks used one GPU, whose bandwidth measures nothing. ``ok`` passes; ``inconclusive`` and
+    ``could-not-launch`` are ``error``; the others are ``failure``. ``type`` is the verdict,
+    ``message`` the first problem, the text all
     of them with host, line and remedy. ``time`` is the sum of the rows' times in seconds.
     Source: the schema that Jenkins and GitLab read.
     """
     cases = list(_cases(report))
-    failures = sum(verdict not in ("ok", *_ERRORS) for _, verdict, _, _ in cases)
-    errors = sum(verdict in _ERRORS for _, verdict, _, _ in cases)
+    failures = sum(verdict not in ("ok", *_ERRORS) for _, verdict, *_ in cases)
+    errors = sum(verdict in _ERRORS for _, verdict, *_ in cases)
     counts = {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors)}
     root = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "clusterboot.nccl", **counts, "skipped": "0"})
-    for name, verdict, problems, time_s in cases:
+    for name, verdict, problems, time_s, about in cases:
         attributes = {
             "classname": _xml(report.path or "nccl-tests"),
             "name": _xml(name),
             "time": f"{time_s:.6f}",
         }
         case = ElementTree.SubElement(suite, "testcase", attributes)
+        if about:
+            properties = ElementTree.SubElement(case, "properties")
+            for key, value in about.items():
+                ElementTree.SubElement(properties, "property", {"name": key, "value": _xml(value)})
         if verdict == "ok":
             continue
         kind = "error" if verdict in _ERRORS else "failure"
@@ -134,7 +144,7 @@ def to_junit(report: LogReport) -> str:
 _ERRORS: tuple[Verdict, ...] = ("inconclusive", "could-not-launch")
 
 
-def _cases(report: LogReport) -> Iterator[tuple[str, Verdict, tuple[Problem, ...], float]]:
+def _cases(report: LogReport) -> Iterator[tuple[str, Verdict, tuple[Problem, ...], float, dict[str, str]]]:
     seen: dict[str, int] = {}
     worst_told = report.verdict == "ok"
     for test in report.tests:
@@ -142,10 +152,13 @@ def _cases(report: LogReport) -> Iterator[tuple[str, Verdict, tuple[Problem, ...
         seen[name] = seen.get(name, 0) + 1
         verdict = test.verdict or "inconclusive"
         worst_told = worst_told or verdict == report.verdict
-        yield f"{name} {seen[name]}" if seen[name] > 1 else name, verdict, test.problems, _time_s(test)
+        about = {"library": test.library} if test.library else {}
+        about |= {"shares_gpus": "no measure of bandwidth"} if test.shares_gpus else {}
+        shown = f"{name} {seen[name]}" if seen[name] > 1 else name
+        yield shown, verdict, test.problems, _time_s(test), about
     if not worst_told:
         # What stands outside the tests decided: without a case of its own it would be lost.
-        yield "log", report.verdict, report.problems, 0.0
+        yield "log", report.verdict, report.problems, 0.0, {}
 
 
 def _time_s(test: BenchTest) -> float:
@@ -172,7 +185,8 @@ def to_prometheus(report: LogReport) -> str:
     ``{path,test,collective,dtype,redop,root,size_bytes,placement}`` have each row of the largest size
     of each series; ``clusterboot_nccl_plateau_busbw_bytes_per_second{path,test,collective,placement}``
     the median near the peak; ``clusterboot_nccl_wrong_values`` and ``clusterboot_nccl_problems{kind}``
-    count. Base units, as Prometheus asks for: bytes and seconds.
+    count; ``clusterboot_nccl_shares_gpus`` is 1 where ranks shared a GPU, and then no bandwidth is
+    given. Base units, as Prometheus asks for: bytes and seconds.
     Source: Prometheus' "Exposition formats" and "Metric and label naming".
     """
     families: dict[str, tuple[str, list[str]]] = {}
@@ -202,12 +216,14 @@ def _samples(test: BenchTest, base: dict[str, str]) -> Iterator[tuple[str, str, 
     for verdict in _VERDICTS:
         labels = {**base, "verdict": verdict}
         yield "clusterboot_nccl_verdict", "1 for the test's verdict.", labels, float(test.verdict == verdict)
-    for plateau in plateaus(test):
+    name = "clusterboot_nccl_shares_gpus"
+    yield name, "1 where ranks shared a GPU: no measure of bandwidth.", base, float(test.shares_gpus)
+    for plateau in () if test.shares_gpus else plateaus(test):
         labels = {**base, "placement": plateau.placement}
         name = "clusterboot_nccl_plateau_busbw_bytes_per_second"
         yield name, "Median bus bandwidth of the sizes near the peak.", labels, plateau.busbw_gbps * 1e9
     for labels, place in _largest(test, base):
-        if place.busbw_gbps is not None:
+        if place.busbw_gbps is not None and not test.shares_gpus:
             name = "clusterboot_nccl_busbw_bytes_per_second"
             yield name, "Bus bandwidth at the largest size.", labels, place.busbw_gbps * 1e9
         if place.time_us is not None:

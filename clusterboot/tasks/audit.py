@@ -21,7 +21,13 @@ from clusterboot.tasks.options import next_command, running_lab
     verify="check that no line of it was edited, taken out or moved",
 )
 def audit(session: Session, cluster: str = "", log: str = "", verify: bool = False) -> Outcome:
-    """Show where the audit log of a cluster is, and check it."""
+    """Show where the audit log of a cluster is, and check it.
+
+    Lines that were edited, moved or taken out show by themselves. That lines are missing at the
+    end shows by the mark that each command leaves beside the log when it ends: so what a command that
+    is at work, or that was killed, wrote since then can be cut off unseen, and so can anything by
+    somebody who forges the mark too. Against that, note the last line's hash elsewhere.
+    """
     from clusterboot.connect.audit import verify as check
 
     path = Path(log) if log else _log_of(session, cluster)

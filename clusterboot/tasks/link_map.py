@@ -16,9 +16,13 @@ from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import SHARED, choice, context, next_command, number
 
 if TYPE_CHECKING:
+    from clusterboot.flows.backends import BackendChoice
     from clusterboot.flows.link_map import LinkMapped
+    from clusterboot.flows.link_places import By
     from clusterboot.flows.link_plan import MapMode
 
+# Enough for the plateau of NVLink.
+_GPU_BYTES = 64 * 1024**2
 _MODES = ("adaptive", "quick", "full")
 
 
@@ -27,7 +31,10 @@ _MODES = ("adaptive", "quick", "full")
     shared=SHARED,
     mode="adaptive, quick or full (default adaptive: quick, and then what settles it)",
     budget="seconds that the measuring may take",
-    e="largest message (default 4M)",
+    e="largest message (default 4M, 64M in GPU memory)",
+    by="node or gpu (default node): gpu maps rank to rank, so that a bad NVLink, slot or rail shows",
+    backend="auto, nccl or mpi (default auto: nccl for --by gpu where all nodes can, else mpi)",
+    share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     resume="an earlier result.json: only what it lacks is measured",
     launch_from="the node to launch from (default the first that reaches all others)",
 )
@@ -36,7 +43,10 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     shared: Mapping[str, Any],
     mode: str = "adaptive",
     budget: str = "",
-    e: str = "4M",
+    e: str = "",
+    by: str = "node",
+    backend: str = "auto",
+    share_gpu: bool = False,
     resume: str = "",
     launch_from: str = "",
 ) -> Outcome:
@@ -49,8 +59,10 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.units import parse_size
 
     choice("--mode", mode, _MODES)
+    choice("--by", by, ("node", "gpu"))
+    choice("--backend", backend, ("auto", "nccl", "mpi"))
     try:
-        largest_bytes = parse_size(e)
+        largest_bytes = parse_size(e or "4M")
     except ValueError as error:
         raise UsageError(f"-e: {error}") from None
     budget_s = number("--budget", budget)
@@ -66,6 +78,10 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         budget_s,
         Path(resume) if resume else None,
         launch_from or None,
+        cast("By", by),
+        cast("BackendChoice", backend),
+        share_gpu,
+        None if e else _GPU_BYTES,
     )
     result = link_map(at, options)
     folder = result.folder
@@ -86,7 +102,7 @@ def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
         "mode": mode,
         "what": result.what,
         "cost": result.cost,
-        "backend": "mpi",
+        "backend": result.backend,
         "mpi": result.mpi,
         "launch_host": result.launch_host,
         "node_facts": list(fact_lines(result.facts)),

@@ -17,9 +17,9 @@ from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.scrub import scrub
 from clusterboot.diagnose.expectation import Expectation, baseline_from_json, expected_to_json
 from clusterboot.errors import UsageError
+from clusterboot.flows.backends import BackendChoice
 from clusterboot.flows.benchmarked import Benchmarked, Judged
 from clusterboot.flows.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
-from clusterboot.flows.preflight import BackendChoice
 from clusterboot.flows.results import publish
 from clusterboot.report import bench as report
 from clusterboot.report.cluster import show_failures, show_summary
@@ -29,7 +29,7 @@ from clusterboot.tasks.command import Outcome, Session
 from clusterboot.tasks.options import choice, context, next_command, number, whole
 from clusterboot.units import parse_size
 
-_BACKENDS = ("auto", "nccl-tests", "mpi")
+_BACKENDS = ("auto", "nccl-tests", "nccl", "mpi")
 # Twenty iterations of 64 MiB over a gigabit link would take half a minute a placement.
 _SIZE_CAP_S = 2.0
 _LONGEST_S = 7 * 24 * 3600
@@ -50,6 +50,8 @@ class Asked:
     iterations: str
     warmup: str
     check: str
+    dtype: str
+    share_gpu: bool
     min_busbw: str
     baseline: str
     launch_from: str
@@ -74,6 +76,7 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         warmup=_count("-w", asked.warmup),
         check=_count("-c", asked.check),
         cap_s=None if asked.iterations else _SIZE_CAP_S,
+        dtype=asked.dtype or None,
     )
     choice("--backend", asked.backend, _BACKENDS)
     output = formats.chosen(asked.output)
@@ -94,7 +97,8 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         expectation=expectation,
         launch_from=asked.launch_from or None,
         ranks_per_node=ranks_per_node,
-        end_bytes_on_gpus=None if asked.largest else _GPU_END_BYTES,
+        end_bytes_on_gpus=None if asked.largest or asked.share_gpu else _GPU_END_BYTES,
+        share_gpu=asked.share_gpu,
         timeout_s=whole("--time-limit", asked.time_limit, 1, _LONGEST_S) or TIMEOUT_S,
         stall_s=number("--no-progress", asked.no_progress) or STALL_S,
         repeat=whole("--repeat", asked.repeat, 1, _MOST_RUNS) or 1,
@@ -157,6 +161,7 @@ def _document(result: Benchmarked) -> dict[str, Any]:
         "mpi": result.mpi,
         "launch_host": result.launch_host,
         "ranks": result.ranks,
+        "shares_gpus": result.shares_gpus,
         "network": result.network,
         "expected_from": result.expectation.source or None,
         "expected_derivation": result.expectation.derivation or None,
@@ -186,7 +191,9 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
         return
     for test in (each for each in result.report.tests if each.rows):
         to.print()
-        to.print(Text(f"{test.collective}: busbw over size, the better placement", style="bold"))
+        title = f"{test.collective}: busbw over size, the better placement"
+        mark = "; ranks shared a GPU: no measure of bandwidth" if test.shares_gpus else ""
+        to.print(Text(title + mark, style="bold"))
         for line in report.bars(test.rows):
             to.print(Text(line))
     to.print()

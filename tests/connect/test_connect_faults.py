@@ -110,7 +110,7 @@ def test_two_nodes_with_swapped_addresses_are_both_refused(broken: labs.Lab, fle
 
 
 HEAD_TOLD = [
-    ("no-forwarding", r"does not allow forwarding to n\d:22", "AllowTcpForwarding"),
+    ("no-forwarding", r"does not allow forwarding to port 22 of this host", "AllowTcpForwarding"),
     ("port-closed", r"connect: cannot connect to port 22: Connection refused", "sshd runs"),
     ("frozen", r"banner: connected, but no SSH banner came within 1.5 s", "frozen"),
     ("key-refused", r"auth: key refused for ubuntu \(offered \S+head_key", "AuthorizedKeysFile"),

@@ -256,7 +256,7 @@ HELD = [
     ("hold_auth", "auth", "no answer to the login within 0.4 s"),
     ("hold_channel", "channel", "no answer within 0.4 s"),
     ("hold_exec", "channel", "no answer within 0.4 s"),
-    (None, "facts", "no answer within 0.4 s"),
+    (None, "channel", "the login shell began nothing within 0.4 s"),
 ]
 
 

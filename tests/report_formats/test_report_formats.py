@@ -111,3 +111,19 @@ def test_prometheus_lines_are_in_its_grammar_and_no_sample_comes_twice(name: str
     assert len({line.rpartition(" ")[0] for line in samples}) == len(samples)
     helped = [line.split()[2] for line in lines if line.startswith("# HELP")]
     assert len(helped) == len(set(helped))
+
+
+def test_every_format_says_that_shared_gpus_measure_no_bandwidth() -> None:
+    shared = report("collbench_shared_gpu")
+    assert shared.verdict == "ok"
+    rows = read_csv(to_csv(shared))
+    assert {(row["library"], row["shares_gpus"]) for row in rows} == {("NCCL 2.21.5, GPU memory", "yes")}
+    (case,) = ElementTree.fromstring(to_junit(shared)).iter("testcase")  # noqa: S314
+    properties = {each.get("name"): each.get("value") for each in case.iter("property")}
+    assert properties == {"library": "NCCL 2.21.5, GPU memory", "shares_gpus": "no measure of bandwidth"}
+    text = to_prometheus(shared)
+    assert 'clusterboot_nccl_shares_gpus{path="run.log",test="1",collective="all_reduce"} 1' in text
+    assert "busbw_bytes_per_second" not in text
+    own = to_prometheus(report("collbench_nccl"))
+    assert 'clusterboot_nccl_shares_gpus{path="run.log",test="1",collective="all_reduce"} 0' in own
+    assert "busbw_bytes_per_second" in own

@@ -1,55 +1,7 @@
-/* The collectives: what a size means, how each is called, and its bus bandwidth factor. */
+/* The collectives and the types: what a size means, and the bus bandwidth factors. */
 #include "collbench.h"
 
 #include <string.h>
-
-
-static void run_all_reduce(const struct job *j, int count, int in_place)
-{
-    MPI_Allreduce(in_place ? MPI_IN_PLACE : j->send, j->recv, count, j->type->mpi, MPI_SUM, MPI_COMM_WORLD);
-}
-
-static void run_all_gather(const struct job *j, int count, int in_place)
-{
-    MPI_Allgather(in_place ? MPI_IN_PLACE : j->send, count, j->type->mpi, j->recv, count, j->type->mpi,
-                  MPI_COMM_WORLD);
-}
-
-static void run_reduce_scatter(const struct job *j, int count, int in_place)
-{
-    MPI_Reduce_scatter_block(in_place ? MPI_IN_PLACE : j->send, j->recv, count, j->type->mpi, MPI_SUM,
-                             MPI_COMM_WORLD);
-}
-
-/* MPI's broadcast has one buffer: out of place, the root's is the one that nobody writes to. */
-static void run_broadcast(const struct job *j, int count, int in_place)
-{
-    MPI_Bcast(in_place || j->rank != j->root ? j->recv : j->send, count, j->type->mpi, j->root, MPI_COMM_WORLD);
-}
-
-static void run_reduce(const struct job *j, int count, int in_place)
-{
-    const void *input = in_place ? (j->rank == j->root ? MPI_IN_PLACE : j->recv) : j->send;
-    MPI_Reduce(input, j->rank == j->root ? j->recv : NULL, count, j->type->mpi, MPI_SUM, j->root, MPI_COMM_WORLD);
-}
-
-static void run_alltoall(const struct job *j, int count, int in_place)
-{
-    MPI_Alltoall(in_place ? MPI_IN_PLACE : j->send, count, j->type->mpi, j->recv, count, j->type->mpi,
-                 MPI_COMM_WORLD);
-}
-
-static void run_sendrecv(const struct job *j, int count, int in_place)
-{
-    int next = (j->rank + 1) % j->ranks;
-    int previous = (j->rank + j->ranks - 1) % j->ranks;
-    if (in_place)
-        MPI_Sendrecv_replace(j->recv, count, j->type->mpi, next, 0, previous, 0, MPI_COMM_WORLD,
-                             MPI_STATUS_IGNORE);
-    else
-        MPI_Sendrecv(j->send, count, j->type->mpi, next, 0, j->recv, count, j->type->mpi, previous, 0,
-                     MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-}
 
 static double factor_one(int ranks)
 {
@@ -68,14 +20,14 @@ static double factor_twice_others(int ranks)
 }
 
 static const struct collective collectives[MAX_COLLECTIVES] = {
-    /* name, split, reduces, rooted, checked_in_place, run, bus_factor */
-    {"all_reduce", 0, 1, 0, 1, run_all_reduce, factor_twice_others},
-    {"all_gather", 1, 0, 0, 1, run_all_gather, factor_others},
-    {"reduce_scatter", 1, 1, 0, 1, run_reduce_scatter, factor_others},
-    {"broadcast", 0, 0, 1, 1, run_broadcast, factor_one},
-    {"reduce", 0, 1, 1, 1, run_reduce, factor_one},
-    {"alltoall", 1, 0, 0, 0, run_alltoall, factor_others},
-    {"sendrecv", 0, 0, 0, 0, run_sendrecv, factor_one},
+    /* name, kind, split, reduces, rooted, checked_in_place, bus_factor */
+    {"all_reduce", ALL_REDUCE, 0, 1, 0, 1, factor_twice_others},
+    {"all_gather", ALL_GATHER, 1, 0, 0, 1, factor_others},
+    {"reduce_scatter", REDUCE_SCATTER, 1, 1, 0, 1, factor_others},
+    {"broadcast", BROADCAST, 0, 0, 1, 1, factor_one},
+    {"reduce", REDUCE, 0, 1, 1, 1, factor_one},
+    {"alltoall", ALLTOALL, 1, 0, 0, 0, factor_others},
+    {"sendrecv", SENDRECV, 0, 0, 0, 0, factor_one},
 };
 
 const struct collective *collective_find(const char *name, size_t length)
@@ -90,11 +42,13 @@ const struct collective *collective_find(const char *name, size_t length)
  * in some implementations. */
 const struct dtype *dtype_find(const char *name)
 {
-    static struct dtype types[3];
-    types[0] = (struct dtype){"float", ELEMENT_FLOAT, sizeof(float), MPI_FLOAT};
-    types[1] = (struct dtype){"double", ELEMENT_DOUBLE, sizeof(double), MPI_DOUBLE};
-    types[2] = (struct dtype){"int32", ELEMENT_INT32, 4, MPI_INT32_T};
-    for (size_t i = 0; i < 3; i++)
+    static struct dtype types[5];
+    types[0] = (struct dtype){"float", ELEMENT_FLOAT, sizeof(float), MPI_FLOAT, NCCL_FLOAT32};
+    types[1] = (struct dtype){"double", ELEMENT_DOUBLE, sizeof(double), MPI_DOUBLE, NCCL_FLOAT64};
+    types[2] = (struct dtype){"int32", ELEMENT_INT32, 4, MPI_INT32_T, NCCL_INT32};
+    types[3] = (struct dtype){"half", ELEMENT_HALF, 2, MPI_DATATYPE_NULL, NCCL_FLOAT16};
+    types[4] = (struct dtype){"bfloat16", ELEMENT_BFLOAT16, 2, MPI_DATATYPE_NULL, NCCL_BFLOAT16};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
         if (strcmp(types[i].name, name) == 0)
             return &types[i];
     return NULL;
@@ -110,8 +64,8 @@ struct shape collective_shape(const struct collective *c, size_t size_bytes, con
     if (c->split) {
         size_t share = count / n & ~(16 / type->size - 1);
         shape.param = share;
-        shape.send = c->run == run_all_gather ? share : share * n;
-        shape.recv = c->run == run_reduce_scatter ? share : share * n;
+        shape.send = c->kind == ALL_GATHER ? share : share * n;
+        shape.recv = c->kind == REDUCE_SCATTER ? share : share * n;
     }
     return shape;
 }

@@ -9,30 +9,18 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Buffers a rank may need at its largest size: two of ours, and as much again inside MPI. */
-#define BUFFERS_PER_RANK 4
-#define SHARE_OF_FREE_MEMORY 0.8
+/* What all ranks know before anything is measured. */
+struct place {
+    int local_rank;
+    int local_ranks;
+    struct member *members;
+    int most_on_one_gpu;
+};
 
-static size_t free_memory_bytes(void)
+/* What every rank of the job can allocate, the same on all. */
+static size_t affordable_bytes(const struct job *job, int local_ranks)
 {
-    char line[128];
-    size_t kib = 0;
-    FILE *file = fopen("/proc/meminfo", "r");
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof line, file) && sscanf(line, "MemAvailable: %zu kB", &kib) != 1)
-        kib = 0;
-    fclose(file);
-    return kib * 1024;
-}
-
-/* What every rank of the job can allocate, the same on all; SIZE_MAX's half where unknown. */
-static size_t affordable_bytes(int local_ranks)
-{
-    size_t available = free_memory_bytes();
-    unsigned long long bytes = (size_t)-1 / 2;
-    if (available)
-        bytes = (unsigned long long)((double)available * SHARE_OF_FREE_MEMORY / (BUFFERS_PER_RANK * local_ranks));
+    unsigned long long bytes = job->backend->affordable(local_ranks);
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_UNSIGNED_LONG_LONG, MPI_MIN, MPI_COMM_WORLD);
     return (size_t)bytes;
 }
@@ -40,19 +28,13 @@ static size_t affordable_bytes(int local_ranks)
 /* Give every rank its buffers, or none: a rank that goes on alone would hang the others. */
 static int allocate(struct job *job, size_t bytes)
 {
-    size_t page = 4096;
-    size_t rounded = (bytes / page + 1) * page;
-    job->send = aligned_alloc(page, rounded);
-    job->recv = aligned_alloc(page, rounded);
+    job->send = job->backend->allocate(bytes);
+    job->recv = job->backend->allocate(bytes);
     int got = job->send && job->recv;
     if (!got)
-        fprintf(stderr, "collbench: rank %d: cannot allocate 2 x %zu bytes\n", job->rank, rounded);
+        fprintf(stderr, "collbench: rank %d: cannot allocate 2 x %zu bytes\n", job->rank, bytes);
     MPI_Allreduce(MPI_IN_PLACE, &got, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-    if (!got)
-        return 0;
-    memset(job->send, 0, rounded); /* touch every page before anything is timed */
-    memset(job->recv, 0, rounded);
-    return 1;
+    return got;
 }
 
 static long long run_collective(const struct options *o, const struct collective *c, const struct job *job)
@@ -80,17 +62,84 @@ static long long run_collective(const struct options *o, const struct collective
     return failures;
 }
 
-static int run(struct options *o, struct job *job)
+/* Have the first of a node's ranks that something is wrong with say it, and all know of it. */
+static int all_well(MPI_Comm node, const char *wrong)
+{
+    int well = wrong == NULL;
+    int ill = wrong != NULL;
+    int ill_so_far = 0;
+    MPI_Scan(&ill, &ill_so_far, 1, MPI_INT, MPI_SUM, node);
+    if (wrong && ill_so_far == 1)
+        fprintf(stderr, "collbench: %s: %s\n", member_self(0, 0).host, wrong);
+    MPI_Allreduce(MPI_IN_PLACE, &well, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+    return well;
+}
+
+/* Give the rank its place on its node, and its GPU; all go on, or none. */
+static int take_place(const struct options *o, const struct job *job, struct place *p)
 {
     MPI_Comm node;
-    int local_rank;
-    int local_ranks;
+    char error[1024];
+    const char *wrong = NULL;
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, job->rank, MPI_INFO_NULL, &node);
-    MPI_Comm_rank(node, &local_rank);
-    MPI_Comm_size(node, &local_ranks);
+    MPI_Comm_rank(node, &p->local_rank);
+    MPI_Comm_size(node, &p->local_ranks);
+    if (o->nccl)
+        wrong = gpu_open(&o->gpu, job->rank, p->local_rank, p->local_ranks, error, sizeof error);
+    if (o->nccl && !wrong && o->type->nccl == NCCL_BFLOAT16 && gpu.nccl_version < NCCL_WITH_BFLOAT16)
+        wrong = "NCCL 2.10.0 or later is needed for bfloat16";
+    int well = all_well(node, wrong);
     MPI_Comm_free(&node);
+    return well;
+}
 
-    size_t affordable = affordable_bytes(local_ranks);
+/* Have every rank know all the others. */
+static int meet(const struct options *o, const struct job *job, struct place *p)
+{
+    char error[1024];
+    const char *wrong = NULL;
+    struct member own = member_self(p->local_rank, o->nccl);
+    p->members = calloc((size_t)job->ranks, sizeof *p->members);
+    if (!p->members)
+        MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
+    MPI_Allgather(&own, (int)sizeof own, MPI_BYTE, p->members, (int)sizeof own, MPI_BYTE, MPI_COMM_WORLD);
+    if (!o->nccl)
+        return 1;
+    wrong = members_check(p->members, job->ranks, o->gpu.share, error, sizeof error);
+    if (wrong && job->rank == 0)
+        fprintf(stderr, "collbench: %s\n", wrong);
+    p->most_on_one_gpu = members_most_on_one_gpu(p->members, job->ranks);
+    return wrong == NULL;
+}
+
+static long long run_all(const struct options *o, const struct job *job, const struct place *p, int reduced)
+{
+    long long failures = 0;
+    for (int i = 0; i < o->n_collectives; i++) {
+        if (job->rank == 0) {
+            report_start(o, o->collectives[i]);
+            report_members(p->members, job->ranks, o->nccl);
+            if (p->most_on_one_gpu > 1)
+                report_shared_gpus(p->most_on_one_gpu);
+            if (reduced)
+                printf("#\n# Reducing maxBytes to %zu due to memory limitation\n", o->end_bytes);
+            report_columns();
+        }
+        failures += run_collective(o, o->collectives[i], job);
+    }
+    return failures;
+}
+
+static int run(struct options *o, struct job *job)
+{
+    struct place p = {0};
+    if (!take_place(o, job, &p) || !meet(o, job, &p)) {
+        free(p.members);
+        return EXIT_NO_GPU;
+    }
+    if (o->nccl)
+        backend_nccl_start(job);
+    size_t affordable = affordable_bytes(job, p.local_ranks);
     int reduced = o->end_bytes > affordable;
     if (reduced) {
         o->end_bytes = affordable;
@@ -98,20 +147,14 @@ static int run(struct options *o, struct job *job)
     }
     if (!allocate(job, o->end_bytes))
         return EXIT_MEMORY;
-
-    long long failures = 0;
-    for (int i = 0; i < o->n_collectives; i++) {
-        if (job->rank == 0)
-            report_start(o, o->collectives[i]);
-        report_devices(job, local_rank);
-        if (job->rank == 0 && reduced)
-            printf("#\n# Reducing maxBytes to %zu due to memory limitation\n", o->end_bytes);
-        if (job->rank == 0)
-            report_columns();
-        failures += run_collective(o, o->collectives[i], job);
+    long long failures = run_all(o, job, &p, reduced);
+    free(p.members);
+    job->backend->release(job->send);
+    job->backend->release(job->recv);
+    if (o->nccl) {
+        backend_nccl_end();
+        gpu_close();
     }
-    free(job->send);
-    free(job->recv);
     return failures ? EXIT_WRONG_DATA : EXIT_OK;
 }
 
@@ -150,6 +193,7 @@ int main(int argc, char **argv)
     } else {
         job.root = options.root;
         job.type = options.type;
+        job.backend = options.nccl ? &backend_nccl : &backend_mpi;
         code = run(&options, &job);
     }
     return finish(code);

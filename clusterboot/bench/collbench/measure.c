@@ -5,28 +5,36 @@
 #define WARMUP_SHARE 0.1
 #define TIMING_SHARE 0.35
 
-static double slowest(double seconds)
+static double over_ranks(double seconds, MPI_Op op)
 {
-    MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+    MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, op, MPI_COMM_WORLD);
+    return seconds;
+}
+
+static double averaged(double seconds, int average, int ranks)
+{
+    switch ((enum average)average) {
+    case AVERAGE_RANK0: MPI_Bcast(&seconds, 1, MPI_DOUBLE, 0, MPI_COMM_WORLD); return seconds;
+    case AVERAGE_MEAN: return over_ranks(seconds, MPI_SUM) / ranks;
+    case AVERAGE_MIN: return over_ranks(seconds, MPI_MIN);
+    case AVERAGE_MAX: return over_ranks(seconds, MPI_MAX);
+    }
     return seconds;
 }
 
 /* Every rank takes the same decision, because all see the slowest rank's time. */
-static int warm_up(const struct options *o, const struct collective *c, const struct job *job, int count,
+static int warm_up(const struct options *o, const struct collective *c, const struct job *job, size_t count,
                    int in_place)
 {
     if (o->cap_s <= 0) {
-        for (int i = 0; i < o->warmup; i++)
-            c->run(job, count, in_place);
+        job->backend->repeat(c, job, count, in_place, o->warmup);
         return o->iterations;
     }
     double spent = 0;
     double last = 0;
     for (int i = 0; i < (o->warmup > 0 ? o->warmup : 1) && spent <= o->cap_s * WARMUP_SHARE; i++) {
         MPI_Barrier(MPI_COMM_WORLD);
-        double start = MPI_Wtime();
-        c->run(job, count, in_place);
-        last = slowest(MPI_Wtime() - start);
+        last = over_ranks(job->backend->repeat(c, job, count, in_place, 1), MPI_MAX);
         spent += last;
     }
     double fitting = last > 0 ? o->cap_s * TIMING_SHARE / last : o->iterations;
@@ -42,10 +50,10 @@ static long long check(const struct options *o, const struct collective *c, cons
     pattern_prepare(c, job, shape, in_place, rep);
     if (job->rank == o->corrupt_rank && !receives_only)
         pattern_spoil(c, job, shape, in_place);
-    c->run(job, (int)shape.param, in_place);
+    job->backend->repeat(c, job, shape.param, in_place, 1);
     if (job->rank == o->corrupt_rank && receives_only)
         pattern_spoil(c, job, shape, 1);
-    return pattern_wrong(c, job, shape, rep);
+    return pattern_wrong(c, job, shape, in_place, rep);
 }
 
 struct placement measure(const struct options *o, const struct collective *c, const struct job *job,
@@ -53,17 +61,12 @@ struct placement measure(const struct options *o, const struct collective *c, co
 {
     static unsigned rep = 0;
     struct placement result = {0, -1};
-    int count = (int)shape.param;
 
     pattern_prepare(c, job, shape, in_place, ++rep);
-    int iterations = warm_up(o, c, job, count, in_place);
+    int iterations = warm_up(o, c, job, shape.param, in_place);
     MPI_Barrier(MPI_COMM_WORLD);
-    double start = MPI_Wtime();
-    for (int i = 0; i < iterations; i++)
-        c->run(job, count, in_place);
-    result.time_s = (MPI_Wtime() - start) / iterations;
-    MPI_Allreduce(MPI_IN_PLACE, &result.time_s, 1, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
-    result.time_s /= job->ranks;
+    result.time_s = job->backend->repeat(c, job, shape.param, in_place, iterations) / iterations;
+    result.time_s = averaged(result.time_s, o->average, job->ranks);
 
     if (o->checks == 0 || (in_place && !c->checked_in_place))
         return result;

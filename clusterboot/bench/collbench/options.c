@@ -17,10 +17,14 @@ const char options_usage[] =
     "  -f N     multiply the size by N each step                 -i SIZE  or add SIZE (1M)\n"
     "  -n N     timed iterations (20)                            -w N     warm-up iterations (5)\n"
     "  -c N     checks of the data at each size, 0 for none (1)  -r RANK  root (0)\n"
-    "  -d TYPE  float (default), double, int32\n"
-    "  -T S     fewer iterations, so that a size takes about S seconds at most; 0 for no cap (0)\n";
+    "  -d TYPE  float (default), double, int32; with NCCL also half, bfloat16\n"
+    "  -a N     the time is rank 0's (0), the mean (1), least (2) or greatest (3) of all ranks (1)\n"
+    "  -T S     fewer iterations, so that a size takes about S seconds at most; 0 for no cap (0)\n"
+    "  --nccl   NCCL over GPU memory; without it MPI over host memory\n"
+    "  --libnccl FILE[:...]  --libcudart FILE[:...]  tried before what the loader finds by itself\n"
+    "  --share-gpu  go on where a node has fewer GPUs than ranks: no measure of bandwidth\n";
 
-enum { OPTION_CORRUPT = 256, OPTION_STALL };
+enum { OPTION_CORRUPT = 256, OPTION_STALL, OPTION_NCCL, OPTION_LIBNCCL, OPTION_LIBCUDART, OPTION_SHARE };
 
 /* The last two are for tests of what reads and watches this program; not in the usage. */
 static const struct option long_options[] = {
@@ -29,6 +33,10 @@ static const struct option long_options[] = {
     {"iters", required_argument, NULL, 'n'},      {"warmup_iters", required_argument, NULL, 'w'},
     {"check", required_argument, NULL, 'c'},      {"root", required_argument, NULL, 'r'},
     {"datatype", required_argument, NULL, 'd'},   {"help", no_argument, NULL, 'h'},
+    {"average", required_argument, NULL, 'a'},    {"nccl", no_argument, NULL, OPTION_NCCL},
+    {"libnccl", required_argument, NULL, OPTION_LIBNCCL},
+    {"libcudart", required_argument, NULL, OPTION_LIBCUDART},
+    {"share-gpu", no_argument, NULL, OPTION_SHARE},
     {"corrupt", required_argument, NULL, OPTION_CORRUPT}, /* RANK spoils one element of its data */
     {"stall", required_argument, NULL, OPTION_STALL},     /* RANK stops after the first row */
     {NULL, 0, NULL, 0},
@@ -105,6 +113,11 @@ static int read_option(int letter, const char *value, int ranks, struct options 
     case 'r': return read_int(value, 0, ranks - 1, &o->root);
     case 'd': o->type = dtype_find(value); return o->type != NULL;
     case 'T': return read_seconds(value, &o->cap_s);
+    case 'a': return read_int(value, AVERAGE_RANK0, AVERAGE_MAX, &o->average);
+    case OPTION_NCCL: o->nccl = 1; return 1;
+    case OPTION_SHARE: o->gpu.share = 1; return 1;
+    case OPTION_LIBNCCL: o->gpu.nccl_paths = value; return 1;
+    case OPTION_LIBCUDART: o->gpu.cuda_paths = value; return 1;
     case OPTION_CORRUPT: return read_int(value, 0, INT_MAX, &o->corrupt_rank);
     case OPTION_STALL: return read_int(value, 0, INT_MAX, &o->stall_rank);
     default: return 0;
@@ -116,7 +129,9 @@ static const char *check_sizes(const struct options *o, char *error, size_t erro
     size_t most = (size_t)INT_MAX * o->type->size;
     if (o->begin_bytes > o->end_bytes)
         snprintf(error, error_size, "-b %zu is larger than -e %zu", o->begin_bytes, o->end_bytes);
-    else if (o->end_bytes > most)
+    else if (!o->nccl && o->type->mpi == MPI_DATATYPE_NULL)
+        snprintf(error, error_size, "-d %s: MPI has no such type; --nccl has", o->type->name);
+    else if (!o->nccl && o->end_bytes > most)
         snprintf(error, error_size, "-e %zu: an MPI call counts to %d elements, %zu bytes of %s", o->end_bytes,
                  INT_MAX, most, o->type->name);
     else if (o->begin_bytes == 0 && o->factor > 1)
@@ -131,13 +146,13 @@ static const char *check_sizes(const struct options *o, char *error, size_t erro
 const char *options_parse(int argc, char **argv, int ranks, struct options *o, char *error, size_t error_size)
 {
     *o = (struct options){.begin_bytes = 32 << 20, .end_bytes = 32 << 20, .step_bytes = 1 << 20, .factor = 1,
-                          .iterations = 20, .warmup = 5, .checks = 1, .n_collectives = 1, .corrupt_rank = -1,
-                          .stall_rank = -1};
+                          .iterations = 20, .warmup = 5, .checks = 1, .n_collectives = 1, .average = AVERAGE_MEAN,
+                          .corrupt_rank = -1, .stall_rank = -1};
     o->collectives[0] = collective_find("all_reduce", strlen("all_reduce"));
     o->type = dtype_find("float");
     opterr = 0; /* every rank parses; only one may speak */
     int letter;
-    while ((letter = getopt_long(argc, argv, ":t:b:e:i:f:n:w:c:r:d:T:h", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":t:b:e:i:f:n:w:c:r:d:a:T:h", long_options, NULL)) != -1) {
         if (letter == 'h') {
             o->help = 1;
             return NULL;

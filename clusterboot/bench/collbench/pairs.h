@@ -3,25 +3,25 @@
  * Rank 0 conducts: it alone knows the rounds, tells both ends of a pair that it is their turn,
  * and prints what they report. No collective is called, for a collective talks over pairs of
  * its own choosing, and one of them may be dead. Nodes are counted from 0 in the order of the
- * address list, ranks as MPI likes; both are the same where there is no list.
+ * address list, ranks as MPI likes; both are the same where there is no list. Where GPUs are
+ * measured a node has a rank for each, and `node` below means one of these ranks' places.
  */
 #ifndef PAIRS_H
 #define PAIRS_H
 
-#include <mpi.h>
-#include <stddef.h>
-
-#define HOST_LENGTH 64
+#include "collbench.h"
 
 enum { TAG_CONTROL = 1, TAG_INFO, TAG_REPORT, TAG_STEP, TAG_DATA, TAG_ACK };
 
 struct pairs_options {
     const char *schedule;  /* a file, read by rank 0; NULL for a whole tournament */
-    const char *addresses; /* one a node, separated by commas; NULL for no probing */
-    int port;              /* for probing, the same on all nodes */
+    const char *addresses; /* one a rank, separated by commas, a node's together; NULL for no probing */
+    int port;              /* for probing: a node's first rank listens there, its next ones above */
     size_t max_bytes;
     double budget_s; /* for one pair */
     double stuck_s;  /* without an answer for so long, a pair is dead */
+    int nccl;        /* GPU memory */
+    struct gpu_options gpu;
 };
 
 /* What a node knows of the others before MPI sends anything. */
@@ -30,6 +30,9 @@ struct probe {
     int nodes;
     int *ranks;  /* by node; -1 where there was no answer */
     char *alive; /* by node: connections can be made both ways */
+    int local;   /* this rank's place among those of its machine, */
+    int locals;  /* and how many they are */
+    int usable;  /* its GPU can be used, where one is needed */
 };
 
 struct link_rates {
@@ -80,10 +83,10 @@ struct control {
 };
 
 struct info {
-    char host[HOST_LENGTH];
-    int pid;
+    struct member member;
     int node;
     int rank;
+    int usable;
 }; /* and then `alive`, one byte a node */
 
 struct report {
@@ -101,12 +104,12 @@ const char *rounds_read(const char *path, int nodes, struct rounds *rounds, char
 const char *rounds_tournament(int nodes, struct rounds *rounds, char *error, size_t error_size);
 void rounds_free(struct rounds *rounds);
 
-/* pairs_measure.c */
-int measure_allocate(size_t max_bytes);
+/* pairs_follow.c: the time in which a pair is done, dead or not */
+double pair_limit_s(const struct pairs_options *o);
 struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads, enum extent extent);
 
 /* pairs_follow.c */
-struct info info_of(const struct probe *probe);
+struct info info_of(const struct pairs_options *o, const struct probe *probe);
 void follow(const struct pairs_options *o, const struct probe *probe);
 int await_message(int source, int tag, double limit_s, MPI_Status *status);
 

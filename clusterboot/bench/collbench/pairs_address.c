@@ -24,6 +24,14 @@ int read_address(const char *text, int port, union address *a)
     return inet_pton(AF_INET6, text, &a->v6.sin6_addr) == 1;
 }
 
+void set_port(union address *a, int port)
+{
+    if (a->any.sa_family == AF_INET)
+        a->v4.sin_port = htons((uint16_t)port);
+    else
+        a->v6.sin6_port = htons((uint16_t)port);
+}
+
 static int same_host(const union address *a, const struct sockaddr *other)
 {
     if (!other || other->sa_family != a->any.sa_family)
@@ -33,6 +41,11 @@ static int same_host(const union address *a, const struct sockaddr *other)
     if (a->any.sa_family == AF_INET)
         return a->v4.sin_addr.s_addr == b.v4.sin_addr.s_addr;
     return memcmp(&a->v6.sin6_addr, &b.v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
+}
+
+int same_address(const union address *one, const union address *other)
+{
+    return same_host(one, &other->any);
 }
 
 int find_own_address(const union address *addresses, int nodes)

@@ -14,6 +14,8 @@ union address {
 
 size_t address_size(const union address *a);
 int read_address(const char *text, int port, union address *a);
+void set_port(union address *a, int port);
+int same_address(const union address *one, const union address *other); /* whatever the ports */
 
 /* Which of the addresses is this node's; -1 for none. */
 int find_own_address(const union address *addresses, int nodes);

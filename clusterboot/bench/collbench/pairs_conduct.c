@@ -13,7 +13,7 @@ enum { UNREACHED = -1, DIRECT = -2 };
 struct conductor {
     const struct pairs_options *o;
     const struct probe *probe;
-    struct info *infos; /* by node; no host before it answered */
+    struct info *infos; /* by node; not usable before it answered */
     int *by;            /* by node */
     char *alive;        /* what each node says of each: rows of `nodes` bytes */
     struct link_rates *rates; /* by node: of the pair that it leads in this round */
@@ -45,7 +45,7 @@ static char *alive_row(const struct conductor *c, int node)
 
 static double patience_s(const struct conductor *c)
 {
-    return 2 * c->o->budget_s + 6 * c->o->stuck_s;
+    return pair_limit_s(c->o) + c->o->budget_s + 2 * c->o->stuck_s;
 }
 
 static void tell(const struct conductor *c, int node, struct control told)
@@ -101,7 +101,7 @@ static void meet(struct conductor *c, int direct)
     while (waiting > 0 && take_info(c))
         waiting--;
     for (int node = 0; node < c->probe->nodes; node++)
-        if (!c->infos[node].host[0] && (c->by[node] == DIRECT) == direct)
+        if (!c->infos[node].usable && (c->by[node] == DIRECT) == direct)
             c->by[node] = UNREACHED;
 }
 
@@ -109,7 +109,7 @@ static void meet_all(struct conductor *c)
 {
     int nodes = c->probe->nodes;
     int own = c->probe->own;
-    c->infos[own] = info_of(c->probe);
+    c->infos[own] = info_of(c->o, c->probe);
     memcpy(alive_row(c, own), c->probe->alive, (size_t)nodes);
     for (int node = 0; node < nodes; node++)
         c->by[node] = c->probe->alive[node] ? DIRECT : UNREACHED;
@@ -121,13 +121,35 @@ static void meet_all(struct conductor *c)
     meet(c, 0);
 }
 
+/* Those that were reached must be able to use NCCL together. Gives how many share a GPU at most. */
+static int check_members(const struct conductor *c)
+{
+    char error[256];
+    int n = 0;
+    int most = 1;
+    if (!c->o->nccl)
+        return most;
+    struct member *members = calloc((size_t)c->probe->nodes, sizeof *members);
+    if (!members)
+        MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
+    for (int node = 0; node < c->probe->nodes; node++)
+        if (c->by[node] != UNREACHED)
+            members[n++] = c->infos[node].member;
+    if (members_check(members, n, c->o->gpu.share, error, sizeof error)) {
+        fprintf(stderr, "collbench: %s\n", error);
+        MPI_Abort(MPI_COMM_WORLD, EXIT_NO_GPU);
+    }
+    most = members_most_on_one_gpu(members, n);
+    free(members);
+    return most;
+}
+
 static void print_head(const struct conductor *c, const struct rounds *rounds)
 {
-    char library[MPI_MAX_LIBRARY_VERSION_STRING];
-    int length;
-    MPI_Get_library_version(library, &length);
-    library[strcspn(library, ",\n\r")] = '\0';
-    printf("# clusterboot collbench %s: MPI, host memory; %s\n", COLLBENCH_VERSION, library);
+    char library[PATH_LENGTH + 128];
+    int most_on_one = check_members(c);
+    members_say_library(library, sizeof library, c->o->nccl);
+    printf("# clusterboot collbench %s: %s\n", COLLBENCH_VERSION, library);
     printf("# All pairs test starting: %d nodes, %d pairs in %d rounds, maxBytes %zu, %g s a pair\n",
            c->probe->nodes, rounds->n_pairs, rounds->n_rounds, c->o->max_bytes, c->o->budget_s);
     for (int node = 0; node < c->probe->nodes; node++) {
@@ -135,8 +157,12 @@ static void print_head(const struct conductor *c, const struct rounds *rounds)
         if (c->by[node] == UNREACHED)
             printf("#  Node %4d unreached\n", node);
         else
-            printf("#  Node %4d Rank %4d Pid %6d on %10s\n", node, i->rank, i->pid, i->host);
+            printf("#  Node %4d Rank %4d Pid %6d on %10s device %2d [%s] %s\n", node, i->rank, i->member.pid,
+                   i->member.host, i->member.device, c->o->nccl ? i->member.bus_id : "none",
+                   c->o->nccl ? i->member.name : "MPI host memory");
     }
+    if (most_on_one > 1)
+        report_shared_gpus(most_on_one);
     printf("#\n#   round   src   dst       bytes  busbw_gbps  latency_us  both_gbps\n");
     fflush(stdout);
 }

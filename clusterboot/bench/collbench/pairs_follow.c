@@ -1,7 +1,6 @@
 /* All ranks but 0: they do as they are told, and hand on words between rank 0 and others. */
 #define _POSIX_C_SOURCE 200809L
-#include "collbench.h"
-#include "pairs.h"
+#include "pairs_wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,22 +24,30 @@ int await_message(int source, int tag, double limit_s, MPI_Status *status)
     }
 }
 
-struct info info_of(const struct probe *probe)
+/* With NCCL a partner may have to be given up while a communicator is made, and while it is left. */
+double pair_limit_s(const struct pairs_options *o)
 {
-    struct info own = {"", (int)getpid(), probe->own, probe->ranks[probe->own]};
-    if (gethostname(own.host, sizeof own.host - 1) != 0 || !own.host[0])
-        strcpy(own.host, "unknown");
-    own.host[strcspn(own.host, ".")] = '\0';
-    return own;
+    return o->budget_s + (o->nccl ? 16 : 4) * o->stuck_s;
 }
 
-static void send_info(const struct probe *probe, int to)
+struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads, enum extent extent)
+{
+    return o->nccl ? measure_pair_nccl(o, partner, leads, extent) : measure_pair_mpi(o, partner, leads, extent);
+}
+
+struct info info_of(const struct pairs_options *o, const struct probe *probe)
+{
+    return (struct info){member_self(probe->local, o->nccl && probe->usable), probe->own, probe->ranks[probe->own],
+                         probe->usable};
+}
+
+static void send_info(const struct pairs_options *o, const struct probe *probe, int to)
 {
     size_t bytes = sizeof(struct info) + (size_t)probe->nodes;
     char *message = calloc(bytes, 1);
     if (!message)
         MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
-    struct info own = info_of(probe);
+    struct info own = info_of(o, probe);
     memcpy(message, &own, sizeof own);
     memcpy(message + sizeof own, probe->alive, (size_t)probe->nodes);
     MPI_Send(message, (int)bytes, MPI_BYTE, to, TAG_INFO, MPI_COMM_WORLD);
@@ -82,7 +89,11 @@ void follow(const struct pairs_options *o, const struct probe *probe)
         limit_s = FOREVER_S;
         MPI_Recv(&told, (int)sizeof told, MPI_BYTE, from, TAG_CONTROL, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         switch ((enum control_op)told.op) {
-        case CONTROL_HELLO: send_info(probe, from); break;
+        case CONTROL_HELLO:
+            send_info(o, probe, from);
+            if (!probe->usable)
+                return; /* rank 0 now knows that nothing is to be had here */
+            break;
         case CONTROL_ROUND: take_turn(o, probe, &told, from); break;
         case CONTROL_FORWARD:
             told.op = told.inner_op;
@@ -90,7 +101,7 @@ void follow(const struct pairs_options *o, const struct probe *probe)
             break;
         case CONTROL_FETCH:
             hand_back(probe->ranks[told.dest], told.round < 0 ? TAG_INFO : TAG_REPORT, from,
-                      o->budget_s + 4 * o->stuck_s);
+                      pair_limit_s(o));
             break;
         case CONTROL_END: return;
         }

@@ -1,41 +1,20 @@
-/* One pair: the leader asks for one step after another and times them; nothing waits forever. */
+/* One pair over MPI: the leader asks for one step after another and times them; nothing waits forever. */
 #define _POSIX_C_SOURCE 200809L
-#include "pairs.h"
+#include "pairs_wire.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* More than what a shaped link lets pass at once after a pause, or that would be what is timed. */
-#define FIRST_BYTES ((size_t)65536)
-#define LATENCY_SHARE 0.1
-#define RATE_SHARE 0.3 /* three times: out, in, both */
-#define GROWN_SHARE 0.15 /* a message that takes this much of its share is large enough */
-#define LEAST_REPEATS 5
-#define LEAST_WHEN_LATE 2 /* of a link so slow that its share is over */
-#define MOST_REPEATS 200
-#define SMALL_SPREAD 0.02
-#define MOST_REQUESTS 4
-#define SPINS 200 /* and then the core is given away between looks */
-
-enum step_op { STEP_PING, STEP_OUT, STEP_IN, STEP_BOTH, STEP_STOP };
 
 struct step {
     int op;
     int bytes;
 };
 
-struct pair {
-    int partner;
-    double stuck_s;
-    int dead;
-};
-
 static char *send_buffer;
 static char *recv_buffer;
 
 /* Pages that were never written to would be timed with the first message. */
-int measure_allocate(size_t max_bytes)
+int measure_allocate_mpi(size_t max_bytes)
 {
     size_t bytes = max_bytes > FIRST_BYTES ? max_bytes : FIRST_BYTES;
     send_buffer = malloc(bytes);
@@ -45,46 +24,6 @@ int measure_allocate(size_t max_bytes)
     memset(send_buffer, 1, bytes);
     memset(recv_buffer, 0, bytes);
     return 1;
-}
-
-/* Wait for all, and note when each was done. Requests of a dead pair are let go; the buffers
- * that they point to live as long as MPI. */
-static int await_all(struct pair *p, double limit_s, int n, MPI_Request *requests, double *done_at_s)
-{
-    int left = n;
-    int finished[MOST_REQUESTS] = {0};
-    double deadline = MPI_Wtime() + limit_s;
-    for (int tries = 0; left > 0 && !p->dead; tries++) {
-        for (int i = 0; i < n; i++) {
-            if (finished[i])
-                continue;
-            MPI_Test(&requests[i], &finished[i], MPI_STATUS_IGNORE);
-            left -= finished[i];
-            if (finished[i] && done_at_s)
-                done_at_s[i] = MPI_Wtime();
-        }
-        p->dead = left > 0 && MPI_Wtime() > deadline;
-        if (tries > SPINS)
-            sched_yield();
-    }
-    for (int i = 0; i < n; i++)
-        if (!finished[i])
-            MPI_Request_free(&requests[i]);
-    return !p->dead;
-}
-
-static MPI_Request sent(const struct pair *p, const void *data, size_t bytes, int tag)
-{
-    MPI_Request request;
-    MPI_Isend(data, (int)bytes, MPI_BYTE, p->partner, tag, MPI_COMM_WORLD, &request);
-    return request;
-}
-
-static MPI_Request awaited(const struct pair *p, void *data, size_t bytes, int tag)
-{
-    MPI_Request request;
-    MPI_Irecv(data, (int)bytes, MPI_BYTE, p->partner, tag, MPI_COMM_WORLD, &request);
-    return request;
 }
 
 /* Carry out a step as its leader. Gives the seconds until what was asked for had arrived;
@@ -137,31 +76,6 @@ static void follow_steps(struct pair *p)
     }
 }
 
-static int ascending(const void *one, const void *other)
-{
-    double a = *(const double *)one;
-    double b = *(const double *)other;
-    return (a > b) - (a < b);
-}
-
-/* The time that a quarter of the repeats stays below: what else runs on a node makes a
- * transfer slower and never faster, and a link that is slow is slow each time. */
-static double usual(double *values, int n)
-{
-    qsort(values, (size_t)n, sizeof *values, ascending);
-    return values[n / 4];
-}
-
-static int settled(const double *values, int n)
-{
-    double sorted[MOST_REPEATS];
-    if (n < LEAST_REPEATS)
-        return 0;
-    memcpy(sorted, values, (size_t)n * sizeof *values);
-    usual(sorted, n);
-    return sorted[3 * n / 4] - sorted[n / 4] < SMALL_SPREAD * sorted[n / 2];
-}
-
 static double measure_latency_s(struct pair *p, double share_s)
 {
     double times[MOST_REPEATS];
@@ -172,18 +86,13 @@ static double measure_latency_s(struct pair *p, double share_s)
     double end = MPI_Wtime() + share_s;
     while (!p->dead && n < MOST_REPEATS && (n < LEAST_REPEATS || MPI_Wtime() < end))
         times[n++] = lead_step(p, STEP_PING, 0, NULL) / 2;
-    return p->dead ? 0 : usual(times, n);
+    return p->dead ? 0 : times_usual(times, n);
 }
 
 /* Seconds less the way that a step or its answer takes alone; never less than half of them. */
 static double transfer_s(double seconds, double latency_s)
 {
     return seconds > 2 * latency_s ? seconds - latency_s : seconds / 2;
-}
-
-static int least(double end)
-{
-    return MPI_Wtime() < end ? LEAST_REPEATS : LEAST_WHEN_LATE;
 }
 
 /* Let the message grow until it takes long enough, which warms up too, then repeat it.
@@ -196,25 +105,25 @@ static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_o
     double end = MPI_Wtime() + share_s;
     size_t bytes = o->max_bytes < FIRST_BYTES ? o->max_bytes : FIRST_BYTES;
     double back_s = 0;
-    double took_s = lead_step(p, op, bytes, &back_s);
-    while (!p->dead && took_s < share_s) {
-        took_s = lead_step(p, op, bytes, &back_s);
-        if (bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
+    lead_step(p, op, bytes, &back_s);
+    for (;;) {
+        double took_s = lead_step(p, op, bytes, &back_s);
+        if (p->dead || bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
             break;
         bytes = bytes * 2 > o->max_bytes ? o->max_bytes : bytes * 2;
     }
     int n = 0;
-    while (!p->dead && n < MOST_REPEATS && !settled(times[0], n) && (n < least(end) || MPI_Wtime() < end)) {
-        took_s = lead_step(p, op, bytes, &back_s);
+    while (!p->dead && n < MOST_REPEATS && !times_settled(times[0], n) && (n < LEAST_REPEATS || MPI_Wtime() < end)) {
+        double took_s = lead_step(p, op, bytes, &back_s);
         times[0][n] = transfer_s(took_s, latency_s);
         times[1][n++] = transfer_s(back_s, latency_s);
     }
     for (int way = 0; way < 2; way++)
-        gbps[way] = p->dead || (way && op != STEP_BOTH) ? 0 : (double)bytes / 1e9 / usual(times[way], n);
+        gbps[way] = p->dead || (way && op != STEP_BOTH) ? 0 : (double)bytes / 1e9 / times_usual(times[way], n);
     return bytes;
 }
 
-struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads, enum extent extent)
+struct link_rates measure_pair_mpi(const struct pairs_options *o, int partner, int leads, enum extent extent)
 {
     struct pair p = {partner, o->stuck_s, 0};
     struct link_rates found = {.both_only = extent == EXTENT_BOTH};

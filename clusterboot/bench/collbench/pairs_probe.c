@@ -152,14 +152,36 @@ static void step(struct prober *p)
     take_calls(p);
 }
 
-static const char *listen_at(struct prober *p, char *error, size_t error_size)
+static int listens(struct prober *p, const union address *own)
 {
-    const union address *own = &p->addresses[p->probe->own];
     int on = 1;
     p->listener = quiet_socket(own->any.sa_family);
     setsockopt(p->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(p->listener, &own->any, (socklen_t)address_size(own)) == 0 && listen(p->listener, 4096) == 0)
-        return NULL;
+        return 1;
+    int cause = errno;
+    close(p->listener);
+    p->listener = -1;
+    errno = cause;
+    return 0;
+}
+
+/* Ranks of one machine have one address and ports of their own: whoever listens at one has that
+ * place, and the next rank takes the next. */
+static const char *listen_at(struct prober *p, char *error, size_t error_size)
+{
+    struct probe *probe = p->probe;
+    int first = probe->own;
+    for (probe->locals = 1; first + probe->locals < probe->nodes; probe->locals++)
+        if (!same_address(&p->addresses[first], &p->addresses[first + probe->locals]))
+            break;
+    for (probe->local = 0; probe->local < probe->locals; probe->local++) {
+        probe->own = first + probe->local;
+        if (listens(p, &p->addresses[probe->own]))
+            return NULL;
+        if (errno != EADDRINUSE)
+            break;
+    }
     snprintf(error, error_size, "cannot listen on the port for trying connections: %s", strerror(errno));
     return error;
 }
@@ -191,6 +213,7 @@ static const char *read_addresses(struct prober *p, const struct pairs_options *
 {
     char text[INET6_ADDRSTRLEN];
     const char *at = o->addresses;
+    int port = o->port;
     for (int node = 0; node < p->probe->nodes; node++) {
         size_t length = strcspn(at, ",");
         snprintf(text, sizeof text, "%.*s", (int)length, at);
@@ -199,6 +222,10 @@ static const char *read_addresses(struct prober *p, const struct pairs_options *
             return error;
         }
         at += at[length] ? length + 1 : length;
+        if (node > 0 && same_address(&p->addresses[node - 1], &p->addresses[node]))
+            set_port(&p->addresses[node], ++port);
+        else
+            port = o->port;
     }
     p->probe->own = find_own_address(p->addresses, p->probe->nodes);
     if (p->probe->own >= 0)
@@ -232,6 +259,16 @@ static int count_nodes(const char *addresses)
     return n;
 }
 
+/* Without addresses nobody expects a dead link, and MPI may be asked. */
+static void find_locals(struct probe *probe, int rank)
+{
+    MPI_Comm machine;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &machine);
+    MPI_Comm_rank(machine, &probe->local);
+    MPI_Comm_size(machine, &probe->locals);
+    MPI_Comm_free(&machine);
+}
+
 const char *probe_all(const struct pairs_options *o, int rank, int ranks, struct probe *probe, char *error,
                       size_t error_size)
 {
@@ -252,6 +289,8 @@ const char *probe_all(const struct pairs_options *o, int rank, int ranks, struct
     }
     if (o->addresses)
         wrong = try_all(&p, o, rank, error, error_size);
+    else
+        find_locals(probe, rank);
     release(&p);
     return wrong;
 }

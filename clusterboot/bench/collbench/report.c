@@ -3,25 +3,12 @@
 #include "collbench.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#define HOST_LENGTH 64
-
-struct device {
-    char host[HOST_LENGTH];
-    int pid;
-    int local_rank;
-};
 
 void report_start(const struct options *o, const struct collective *c)
 {
-    char library[MPI_MAX_LIBRARY_VERSION_STRING];
-    int length;
-    MPI_Get_library_version(library, &length);
-    library[strcspn(library, ",\n\r")] = '\0';
-    printf("# clusterboot collbench %s: MPI, host memory; %s\n", COLLBENCH_VERSION, library);
+    char library[PATH_LENGTH + 128];
+    members_say_library(library, sizeof library, o->nccl);
+    printf("# clusterboot collbench %s: %s\n", COLLBENCH_VERSION, library);
     printf("# Collective test starting: %s\n", c->name);
     printf("# nThread 1 nGpus 1 minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %d agg iters: 1 "
            "validation: %d graph: 0\n#\n",
@@ -29,29 +16,19 @@ void report_start(const struct options *o, const struct collective *c)
            o->factor > 1 ? "factor" : "bytes", o->warmup, o->iterations, o->checks);
 }
 
-void report_devices(const struct job *job, int local_rank)
+void report_members(const struct member *all, int ranks, int on_gpu)
 {
-    struct device own = {"", (int)getpid(), local_rank};
-    struct device *all = NULL;
-    if (gethostname(own.host, sizeof own.host) != 0)
-        strcpy(own.host, "unknown");
-    own.host[sizeof own.host - 1] = '\0';
-    own.host[strcspn(own.host, ".")] = '\0';
-    if (job->rank == 0) {
-        all = calloc((size_t)job->ranks, sizeof *all);
-        if (!all) {
-            fprintf(stderr, "collbench: out of memory for the list of ranks\n");
-            MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
-        }
-    }
-    MPI_Gather(&own, (int)sizeof own, MPI_BYTE, all, (int)sizeof own, MPI_BYTE, 0, MPI_COMM_WORLD);
-    if (!all)
-        return;
     printf("# Using devices\n");
-    for (int rank = 0; rank < job->ranks; rank++)
-        printf("#  Rank %2d Group %2d Pid %6d on %10s device %2d [none] MPI host memory\n", rank, 0, all[rank].pid,
-               all[rank].host, all[rank].local_rank);
-    free(all);
+    for (int rank = 0; rank < ranks; rank++) {
+        const struct member *m = &all[rank];
+        printf("#  Rank %2d Group %2d Pid %6d on %10s device %2d [%s] %s\n", rank, 0, m->pid, m->host, m->device,
+               on_gpu ? m->bus_id : "none", on_gpu ? m->name : "MPI host memory");
+    }
+}
+
+void report_shared_gpus(int most_on_one)
+{
+    printf("# Shared GPUs: up to %d ranks on one, over sockets; no measure of bandwidth\n", most_on_one);
 }
 
 void report_columns(void)

@@ -1,0 +1,309 @@
+"""All faults of the network, of login and of shells at once: each its own node's, and the others are done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from clusterboot import lab as labs
+from operator_fixture import Operator
+
+pytestmark = pytest.mark.lab
+
+UNREACHABLE, FAILED, UNTRUSTED = "unreachable", "failed", "untrusted"
+
+
+@dataclass(frozen=True)
+class Told:
+    """A fault of a node, and what bootstrap says of that node: status, stage, cause, remedy."""
+
+    fault: str
+    status: str
+    stage: str
+    cause: str
+    remedy: str
+
+
+TABLE = [
+    Told("port-closed", UNREACHABLE, "connect", r"cannot reach port 22: Connection refused", "sshd runs"),
+    Told("port-filtered", UNREACHABLE, "connect", r"no answer on port 22 within 10 s, seen from", "firewall"),
+    Told("powered-off", UNREACHABLE, "connect", r"no answer on port 22 within 10 s, seen from", "down"),
+    Told("frozen", UNREACHABLE, "banner", r"no SSH banner came within 10 s", "frozen"),
+    Told("half-banner", UNREACHABLE, "banner", r"only part of .* within 10 s: 'SSH-2.0-Op'", "frozen"),
+    Told("dribbling", UNREACHABLE, "banner", r"only part of an SSH banner came within 10 s: 'SS", "frozen"),
+    Told("banner-only", UNREACHABLE, "hostkey", r"did not finish the key exchange within 10 s", "firewall"),
+    Told("crowded", UNREACHABLE, "banner", r"hung up before its SSH banner: 'Exceeded", "MaxStartups"),
+    Told("no-sessions", UNREACHABLE, "channel", r"sshd refused a session: open failed", "MaxSessions"),
+    Told(
+        "key-refused",
+        UNREACHABLE,
+        "auth",
+        r"key refused for ubuntu \(offered \S+node_key SHA",
+        "AuthorizedKeys",
+    ),
+    Told("keys-elsewhere", UNREACHABLE, "auth", r"key refused for ubuntu", "AuthorizedKeysFile"),
+    Told("nologin", FAILED, "channel", r"closed there by /etc/nologin: down for main", "remove that file"),
+    Told("nologin-shell", FAILED, "channel", r"ended before it ran anything \(exit status 1\)", "nologin"),
+    Told("force-command", FAILED, "channel", r"ended before .*this account runs one command", "ForceCommand"),
+    Told("exiting-shell", FAILED, "channel", r"ended before it ran anything \(exit status 7\)", "start-up"),
+    Told(
+        "changed-host-key",
+        UNTRUSTED,
+        "hostkey",
+        r"changed: got SHA256:.* at \S+known_hosts:\d",
+        "find out why",
+    ),
+    Told("disk-full", FAILED, "keys", r"No space left on device", "free disk space"),
+]
+HARMLESS = ["csh", "fish", "noisy-shell", "big-banner", "max-sessions", "few-tries"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A lab in which each node has a fault, or none, and what bootstrap said of it all."""
+
+    lab: labs.Lab
+    operator: Operator
+    where: dict[str, str]
+    said: dict[str, Any]
+
+    @property
+    def hosts(self) -> dict[str, dict[str, Any]]:
+        return {host["name"]: host for host in self.said["hosts"]}
+
+    @property
+    def sound(self) -> list[str]:
+        """The nodes without a fault, and those whose fault does no harm."""
+        bad = {self.where[told.fault] for told in TABLE} | {self.where[fault] for fault in BETWEEN}
+        return [node.name for node in self.lab.nodes if node.name not in bad]
+
+
+# What stands between n1, where a launch would start, and the node; and what the proof says of it.
+BETWEEN = {
+    "one-way": ("filtered", r"no login from n1: its SSH port does not answer"),
+    "dead-pair": ("filtered", r"no login from n1: its SSH port does not answer"),
+    "keys-ignored": ("auth", r"no login from n1: it refuses the node's key"),
+}
+
+
+@pytest.fixture(scope="module")
+def scene(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    name = f"t-table-{os.getpid()}"
+    faults = [*(told.fault for told in TABLE), *HARMLESS, *BETWEEN]
+    where = {fault: f"n{number}" for number, fault in enumerate(faults, 3)}
+    try:
+        lab = labs.up(name, nodes=2 + len(faults))
+        for fault in (*(told.fault for told in TABLE), *HARMLESS):
+            labs.break_node(name, where[fault], fault)
+        labs.break_node(name, "n1", f"one-way:{where['one-way']}")
+        labs.break_node(name, where["dead-pair"], "dead-pair:n1")
+        ignore_own_keys(lab, where["keys-ignored"])
+        operator = Operator(tmp_path_factory.mktemp("operator"))
+        yield Scene(lab, operator, where, operator.document("bootstrap", *cluster(lab), expect=5))
+    finally:
+        labs.down(name)
+
+
+def cluster(lab: labs.Lab) -> tuple[str, str]:
+    return "--cluster", str(lab.cluster_file)
+
+
+def ignore_own_keys(lab: labs.Lab, node: str) -> None:
+    """Have a node's sshd look for keys where the administrator put the operator's, and nowhere else."""
+    elsewhere = lab.folder / node / "etc/ssh/authorized_keys.d"
+    elsewhere.mkdir()
+    elsewhere.chmod(0o755)
+    shutil.copy(lab.home(node) / ".ssh/authorized_keys", elsewhere / "ubuntu")
+    (elsewhere / "ubuntu").chmod(0o644)
+    os.chown(elsewhere / "ubuntu", 0, 0)
+    labs.break_node(lab.name, node, "keys-elsewhere")
+
+
+@pytest.mark.parametrize("told", TABLE, ids=[told.fault for told in TABLE])
+def test_a_fault_is_told_of_its_own_node(scene: Scene, told: Told) -> None:
+    host = scene.hosts[scene.where[told.fault]]
+
+    assert (host["status"], host["stage"]) == (told.status, told.stage), host["cause"]
+    assert re.search(told.cause, host["cause"]), host["cause"]
+    assert told.remedy in host["remedy"]
+
+
+@pytest.mark.parametrize("fault", BETWEEN)
+def test_a_fault_between_two_nodes_is_told_of_the_pair(scene: Scene, fault: str) -> None:
+    host = scene.hosts[scene.where[fault]]
+    cause, words = BETWEEN[fault]
+
+    assert (host["status"], host["stage"]) == (FAILED, "verify")
+    assert re.match(words, host["cause"]), host["cause"]
+    assert host["remedy"]
+    (login,) = [login for login in scene.said["failed_logins"] if login["to"] == host["name"]]
+    assert (login["from"], login["cause"]) == ("n1", cause)
+
+
+def test_all_other_nodes_are_done(scene: Scene) -> None:
+    assert len(scene.sound) == 2 + len(HARMLESS)
+    assert [scene.hosts[name]["status"] for name in scene.sound] == ["ok"] * len(scene.sound)
+    assert scene.said["launch_host"] == "n1"
+    folder = scene.operator.folder / "hostfiles" / scene.lab.name
+    assert len((folder / "openmpi").read_text().splitlines()) == len(scene.sound)
+    excluded = {line.partition(":")[0] for line in (folder / "excluded").read_text().splitlines()}
+    assert excluded == set(scene.hosts) - set(scene.sound)
+
+
+def test_turned_away_is_tried_again_and_refused_is_not(scene: Scene) -> None:
+    log = scene.operator.folder / f"state/clusterboot/{scene.lab.name}/audit.jsonl"
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    logins = [entry["host"] for entry in entries if entry["event"] == "connect"]
+
+    assert logins.count(scene.where["crowded"]) == 5
+    for fault in (
+        "key-refused",
+        "keys-elsewhere",
+        "changed-host-key",
+        "port-closed",
+        "frozen",
+        "half-banner",
+    ):
+        assert logins.count(scene.where[fault]) == 1, fault
+    assert logins.count(str(scene.lab.head_address)) == 1
+
+
+def test_what_hangs_once_logged_in_costs_itself_alone(scene: Scene) -> None:
+    lab, (freezing, hanging) = scene.lab, (scene.where["csh"], scene.where["noisy-shell"])
+    for node, fault in ((freezing, "freezing-shell"), (hanging, "hanging-shell")):
+        labs.mend(lab.name, node)
+        labs.break_node(lab.name, node, fault)
+    wanted = f"n1,n2,{freezing},{hanging},{scene.where['frozen']}"
+
+    said = scene.operator.document(
+        "run", "hostname", *cluster(lab), "--hosts", wanted, "--deadline", "5", expect=3
+    )
+
+    hosts = {host["name"]: host for host in said["hosts"]}
+    for node in (freezing, hanging):
+        assert (hosts[node]["status"], hosts[node]["stage"]) == (UNREACHABLE, "channel")
+        assert hosts[node]["cause"] == "the login shell began nothing before the command's deadline"
+        assert "start-up file" in hosts[node]["remedy"]
+    assert hosts[scene.where["frozen"]]["stage"] == "banner"
+    assert "before the command's deadline" in hosts[scene.where["frozen"]]["cause"]
+    assert {name: said["answers"][name]["stdout"] for name in said["answers"]} == {"n1": "n1\n", "n2": "n2\n"}
+
+
+HEAD = [
+    ("no-forwarding", "gateway", r"does not allow forwarding to port 22 of this", "AllowTcpForwarding yes"),
+    ("port-closed", "gateway", r"connect: cannot connect to port 22: Connection refused", "sshd runs"),
+    ("key-refused", "gateway", r"auth: key refused for ubuntu \(offered \S+head_key", "AuthorizedKeysFile"),
+    ("frozen", "gateway", r"banner: .*no SSH banner came before the command's deadline", "frozen"),
+    ("powered-off", "gateway", r"connect: .*no answer before the command's deadline", "firewall"),
+]
+
+
+@pytest.mark.parametrize(("fault", "stage", "cause", "remedy"), HEAD, ids=[row[0] for row in HEAD])
+def test_a_fault_of_the_head_is_one_line_for_all_behind_it(
+    scene: Scene, fault: str, stage: str, cause: str, remedy: str
+) -> None:
+    labs.break_node(scene.lab.name, "head", fault)
+    try:
+        done = scene.operator.run(
+            *("run", "true", *cluster(scene.lab), "--hosts", "n1,n2", "--deadline", "2"), COLUMNS="80"
+        )
+    finally:
+        labs.mend(scene.lab.name, "head")
+
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line)
+    assert line.startswith(f"n[1-2] {UNREACHABLE} {stage}: {scene.lab.head_address}")
+    assert re.search(cause, line), line
+    assert remedy in line
+
+
+@pytest.mark.parametrize("fault", ["sshd-stopped", "powered-off"])
+def test_the_head_dying_in_mid_run_is_one_line_for_all_behind_it(scene: Scene, fault: str) -> None:
+    lab, wanted = scene.lab, ("--hosts", "n1,n2")
+    argv = [
+        sys.executable,
+        "-m",
+        "clusterboot",
+        "run",
+        "sleep 7100",
+        *cluster(lab),
+        *wanted,
+        "--deadline",
+        "9",
+    ]
+    with subprocess.Popen(
+        argv,
+        cwd=scene.operator.folder,
+        env=scene.operator.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for node in ("n1", "n2"):
+            script = "until pgrep -f -x 'sleep 7100' >/dev/null; do sleep 0.02; done"
+            labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=60)
+        labs.break_node(lab.name, "head", fault)
+        try:
+            said, _ = process.communicate(timeout=60)
+        finally:
+            labs.mend(lab.name, "head")
+
+    words = {"sshd-stopped": "the connection to the gateway was lost", "powered-off": "the gateway does not"}
+    (line,) = (line for line in said.splitlines() if line)
+    assert line.startswith(f"n[1-2] {UNREACHABLE} gateway: {lab.head_address}: {words[fault]}"), line
+    assert "check that the gateway is up" in line
+    assert process.returncode == 4
+    for node in ("n1", "n2"):
+        script = "while pgrep -f -x 'sleep 7100' >/dev/null; do sleep 0.02; done"
+        labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=60)
+
+
+# Cuts the line at the moment at which a file of keys is put in place: before that, or after it.
+CUT_AT_MV = """#!/bin/sh
+case "$*" in *authorized_keys*)
+    [ {before} = yes ] || /bin/mv "$@"
+    kill -KILL "$SESSION"
+    exec sleep 7101
+esac
+exec /bin/mv "$@"
+"""
+
+
+@pytest.mark.parametrize("before", ["yes", "no"])
+def test_a_line_that_drops_in_mid_write_leaves_the_old_file_or_the_new(scene: Scene, before: str) -> None:
+    lab, node = scene.lab, "n2"
+    teardown = ("teardown", *cluster(lab), "--hosts", "n1,n2")
+    scene.operator.document(*teardown)
+    home = lab.home(node)
+    keys, old = home / ".ssh/authorized_keys", (home / ".ssh/authorized_keys").read_bytes()
+    (home / "cut").mkdir()
+    (home / "cut/mv").write_text(CUT_AT_MV.format(before=before))
+    (home / "cut/mv").chmod(0o755)
+    (home / ".bashrc").write_text("SESSION=$PPID PATH=$HOME/cut:$PATH; export SESSION PATH\n")
+
+    said = scene.operator.document("bootstrap", *cluster(lab), "--hosts", "n1,n2", expect=3)
+
+    hosts = {host["name"]: host for host in said["hosts"]}
+    assert (hosts[node]["status"], hosts[node]["stage"]) == (UNREACHABLE, "keys")
+    assert hosts[node]["cause"] == "the connection was lost"
+    assert hosts["n1"]["status"] == "ok"
+    assert keys.read_bytes().endswith(old)
+    assert (keys.read_bytes() == old) is (before == "yes")
+    # What waited there for ever went with the line, and the next bootstrap has the home in order.
+    script = "while pgrep -f -x 'sleep 7101' >/dev/null; do sleep 0.02; done"
+    labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=60)
+    shutil.rmtree(home / "cut")
+    (home / ".bashrc").unlink()
+    scene.operator.document("bootstrap", *cluster(lab), "--hosts", "n1,n2")
+    scene.operator.document(*teardown)
+    assert keys.read_bytes() == old
