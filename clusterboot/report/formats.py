@@ -66,7 +66,7 @@ def to_csv(report: LogReport) -> str:
             test.verdict or "",
             len(test.ranks),
         ]
-        tail = [_cell(test.library), "yes" if test.shares_gpus else ""]
+        tail = [csv_cell(test.library), "yes" if test.shares_gpus else ""]
         writer.writerows([*head, *cells, *tail] for cells in _csv_cells(test))
     return out.getvalue()
 
@@ -128,7 +128,7 @@ def to_junit(report: LogReport) -> str:
         if about:
             properties = ElementTree.SubElement(case, "properties")
             for key, value in about.items():
-                ElementTree.SubElement(properties, "property", {"name": key, "value": _xml(value)})
+                ElementTree.SubElement(properties, "property", {"name": key, "value": xml_text(value)})
         if verdict == "ok":
             continue
         kind = "error" if verdict in _ERRORS else "failure"
