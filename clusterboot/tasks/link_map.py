@@ -5,7 +5,7 @@ What it needs is imported when it runs: it would slow the start of all others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -89,7 +89,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         result.exit_code,
         result.hosts,
         _document(result, mode),
-        partial(_show, result=result, before=next_command("bootstrap", shared["cluster"])),
+        partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"])),
         save=(lambda text: publish(folder, text)) if folder else None,
     )
 
@@ -111,15 +111,15 @@ def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
     }
 
 
-def _show(to: Console, result: LinkMapped, before: str) -> None:
+def _show(to: Console, result: LinkMapped, command: Callable[[str], str]) -> None:
     from clusterboot.report.cluster import show_failures, show_summary
     from clusterboot.report.matrix import show_matrix
 
     show_failures(to, result.hosts)
     if result.folder is None:
-        show_summary(to, ["Nothing was measured"], before if not result.cost else None)
+        show_summary(to, ["Nothing was measured"], command("bootstrap") if not result.cost else None)
         return
     to.print()
-    show_matrix(to, "Link map", result.state.matrix, result.inference)
+    show_matrix(to, "Link map", result.state.matrix, result.inference, command)
     saved = f"Saved: {result.folder}/ (report.html shows it in a browser)"
     show_summary(to, [f"Ran: {result.what}, from {result.launch_host}", saved], None)
