@@ -63,9 +63,9 @@ def to_csv(report: LogReport) -> str:
     writer.writerow(CSV_COLUMNS)
     for number, test in enumerate(report.tests, 1):
         head = [
-            _cell(report.path),
+            cell(report.path),
             number,
-            _cell(test.collective),
+            cell(test.collective),
             test.layout or "",
             test.verdict or "",
             len(test.ranks),
@@ -82,7 +82,7 @@ def _csv_cells(test: BenchTest) -> Iterator[list[object]]:
         for name in PLACEMENTS:
             place = row.placement(name)
             if place is not None:
-                what = [row.size_bytes, row.count, _cell(row.dtype), _cell(row.redop), _blank(row.root), name]
+                what = [row.size_bytes, row.count, cell(row.dtype), cell(row.redop), _blank(row.root), name]
                 yield [*what, *_figures(place)]
 
 
@@ -97,7 +97,8 @@ def _blank(value: object) -> object:
     return "" if value is None else value
 
 
-def _cell(text: str | None) -> str:
+def cell(text: str | None) -> str:
+    """Write text into a CSV cell that no spreadsheet runs."""
     clean = one_line(text, 4000) if text else ""
     return f"'{clean}" if clean.startswith(_FORMULA) else clean
 
@@ -122,8 +123,8 @@ def to_junit(report: LogReport) -> str:
     suite = ElementTree.SubElement(root, "testsuite", {"name": "clusterboot.nccl", **counts, "skipped": "0"})
     for name, verdict, problems, time_s, about in cases:
         attributes = {
-            "classname": _xml(report.path or "nccl-tests"),
-            "name": _xml(name),
+            "classname": xml_text(report.path or "nccl-tests"),
+            "name": xml_text(name),
             "time": f"{time_s:.6f}",
         }
         case = ElementTree.SubElement(suite, "testcase", attributes)
@@ -135,8 +136,8 @@ def to_junit(report: LogReport) -> str:
             continue
         kind = "error" if verdict in _ERRORS else "failure"
         message = one_line(problems[0].text, 300) if problems else verdict
-        told = ElementTree.SubElement(case, kind, {"type": verdict, "message": _xml(message)})
-        told.text = _xml("\n".join(_told(problem) for problem in problems))
+        told = ElementTree.SubElement(case, kind, {"type": verdict, "message": xml_text(message)})
+        told.text = xml_text("\n".join(_told(problem) for problem in problems))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -173,7 +174,8 @@ def _told(problem: Problem) -> str:
     return f"{where}{problem.kind}: {one_line(problem.text, 300)}; {problem.remedy}"
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
+    """Take out of text what XML 1.0 has no way to write."""
     return _NOT_XML.sub("", printable(text))
 
 
@@ -193,19 +195,19 @@ def to_prometheus(report: LogReport) -> str:
     for number, test in enumerate(report.tests, 1):
         base = {"path": report.path or "", "test": str(number), "collective": test.collective or "unknown"}
         for name, text, labels, value in _samples(test, base):
-            families.setdefault(name, (text, []))[1].append(_sample(name, labels, value))
+            families.setdefault(name, (text, []))[1].append(sample(name, labels, value))
     overall = {"path": report.path or ""}
     name = "clusterboot_nccl_log_verdict"
     families[name] = ("1 for the verdict of the whole log.", [])
     for verdict in _VERDICTS:
         families[name][1].append(
-            _sample(name, {**overall, "verdict": verdict}, float(verdict == report.verdict))
+            sample(name, {**overall, "verdict": verdict}, float(verdict == report.verdict))
         )
     name = "clusterboot_nccl_problems"
     families[name] = ("Problems of the log, by kind.", [])
     for kind in sorted({problem.kind for problem in report.problems}):
         count = sum(problem.kind == kind for problem in report.problems)
-        families[name][1].append(_sample(name, {**overall, "kind": kind}, float(count)))
+        families[name][1].append(sample(name, {**overall, "kind": kind}, float(count)))
     lines = []
     for name, (text, samples) in families.items():
         lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *dict.fromkeys(samples)]
@@ -257,7 +259,8 @@ def _row_labels(
     }
 
 
-def _sample(name: str, labels: dict[str, str], value: float) -> str:
+def sample(name: str, labels: dict[str, str], value: float) -> str:
+    """Write one sample of a metric in Prometheus' text format."""
     words = ",".join(f'{label}="{_label(text)}"' for label, text in labels.items())
     return f"{name}{{{words}}} {value:.10g}"
 

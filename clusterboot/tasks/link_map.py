@@ -37,6 +37,7 @@ _MODES = ("adaptive", "quick", "full")
     share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     resume="an earlier result.json: only what it lacks is measured",
     launch_from="the node to launch from (default the first that reaches all others)",
+    format="csv, junit or prometheus on standard output, in place of the map",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     session: Session,
@@ -49,6 +50,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     share_gpu: bool = False,
     resume: str = "",
     launch_from: str = "",
+    format: str = "",  # noqa: A002  # the option's name
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.bench.pairs_options import PairsOptions
@@ -56,6 +58,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.flows.link_map import link_map
     from clusterboot.flows.link_measure import LinkMapOptions
     from clusterboot.flows.results import publish
+    from clusterboot.tasks import formats
     from clusterboot.units import parse_size
 
     choice("--mode", mode, _MODES)
@@ -66,6 +69,9 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     except ValueError as error:
         raise UsageError(f"-e: {error}") from None
     budget_s = number("--budget", budget)
+    output = formats.chosen_for_maps(format)
+    if output:
+        session.leave_output_to_format()
     at = context(session, shared)
     names = [host.name for host in at.cluster.hosts]
     if launch_from and launch_from not in names:
@@ -89,7 +95,9 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         result.exit_code,
         result.hosts,
         _document(result, mode),
-        partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"])),
+        output(at.cluster.name, result.state.matrix, result.inference)
+        if output
+        else partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"])),
         save=(lambda text: publish(folder, text)) if folder else None,
     )
 
