@@ -17,7 +17,7 @@ PAIR_COLUMNS = ("path", "sender", "receiver", "bandwidth_gbps", "latency_us")
 _VERDICTS = ("ok", "slow", "inconclusive")
 
 
-def pairs_to_csv(path: str, matrix: PairMatrix, _: Inference | None = None) -> str:
+def pairs_to_csv(path: str, matrix: PairMatrix, _: Inference) -> str:
     """Write a matrix as CSV, one line a measured direction, with one line of column names.
 
     Columns: ``path``; ``sender`` and ``receiver``; ``bandwidth_gbps`` in 10^9 bytes a second, 0

@@ -56,7 +56,7 @@ def chosen_for_maps(name: str) -> Callable[[str, PairMatrix, Inference], Show] |
         return None
     from clusterboot.report import matrix_formats
 
-    formats = {
+    formats: dict[str, Callable[[str, PairMatrix, Inference], str]] = {
         "csv": matrix_formats.pairs_to_csv,
         "junit": matrix_formats.findings_to_junit,
         "prometheus": matrix_formats.matrix_to_prometheus,

@@ -57,7 +57,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.errors import UsageError
     from clusterboot.flows.link_map import link_map
     from clusterboot.flows.link_measure import LinkMapOptions
-    from clusterboot.flows.results import publish
+    from clusterboot.flows.pages import publish
     from clusterboot.tasks import formats
     from clusterboot.units import parse_size
 

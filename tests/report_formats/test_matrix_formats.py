@@ -35,7 +35,8 @@ def parsed(text: str) -> ElementTree.Element:
 
 
 def test_csv_has_a_line_for_each_measured_direction() -> None:
-    rows = list(csv.DictReader(io.StringIO(pairs_to_csv("m", matrix(NASTY)))))
+    found = matrix(NASTY)
+    rows = list(csv.DictReader(io.StringIO(pairs_to_csv("m", found, infer(found)))))
     assert len(rows) == 30
     assert rows[0] == {
         "path": "m",
