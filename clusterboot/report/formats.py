@@ -70,7 +70,7 @@ def to_csv(report: LogReport) -> str:
             test.verdict or "",
             len(test.ranks),
         ]
-        tail = [_cell(test.library), "yes" if test.shares_gpus else ""]
+        tail = [cell(test.library), "yes" if test.shares_gpus else ""]
         writer.writerows([*head, *cells, *tail] for cells in _csv_cells(test))
     return out.getvalue()
 
@@ -131,7 +131,7 @@ def to_junit(report: LogReport) -> str:
         if about:
             properties = ElementTree.SubElement(case, "properties")
             for key, value in about.items():
-                ElementTree.SubElement(properties, "property", {"name": key, "value": _xml(value)})
+                ElementTree.SubElement(properties, "property", {"name": key, "value": xml_text(value)})
         if verdict == "ok":
             continue
         kind = "error" if verdict in _ERRORS else "failure"
