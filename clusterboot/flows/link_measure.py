@@ -38,6 +38,7 @@ from clusterboot.units import format_size
 _MOST_SETTLING = 6
 _MOST_RELAUNCHES = 2
 _MOST_AGAIN = 8
+_MOST_CALMING = 2
 _LISTED = 4
 LEAST_NODES = 2
 
@@ -86,12 +87,30 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
     crowd = run.state.see_crowd(run.state.inference())
     if crowd is not None:
         run, end = _run_apart(run, plan, options, crowd, limit_s)
+    else:
+        end = _calm(run, plan, limit_s) or end
     for _ in range(_MOST_SETTLING if options.mode != "quick" else 0):
         chosen = _open(run.state, options.mode)
         following = _also(run, chosen, plan, limit_s) if chosen and end.how != "interrupted" else None
         if following is None:
             break
         end = following
+    return end
+
+
+def _calm(run: LinkRun, plan: LinkPlan, limit_s: float | None) -> RunEnd | None:
+    """Measure all once more while equal pairs differ by much: whatever disturbs makes them slower only."""
+    end = None
+    rounds = tuple(replace(each, taking="better") for each in plan.rounds if each.taking == "first")
+    for _ in range(_MOST_CALMING):
+        late = limit_s is not None and time.monotonic() + cost(rounds, plan.options).time_s > limit_s
+        slots = ranks_of(run.visit, run.ready)
+        if not rounds or late or not run.state.is_restless or len(slots) != len(run.state.nodes):
+            break
+        run.context.events.note("equal pairs differ by much: all are measured once more")
+        end, done = run.launch(LinkPlan(rounds, plan.options), slots)
+        if end.how == "interrupted" or not done:
+            break
     return end
 
 

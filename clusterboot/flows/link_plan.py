@@ -14,9 +14,9 @@ from clusterboot.diagnose.matrix.schedule import adaptive_rounds, quick_rounds, 
 from clusterboot.errors import UsageError
 
 MapMode = Literal["quick", "full", "adaptive"]
-# How a round's figures enter the matrix: measured among others, alone to compare with that, or
-# once more, where the better of both counts.
-Taking = Literal["first", "solo", "again"]
+# How a round's figures enter the matrix: measured among others; alone, to compare with that; once
+# more, where the better of both counts, because a pair is suspect (again) or all are noisy (better).
+Taking = Literal["first", "solo", "again", "better"]
 
 # Below this a pair on a loaded node is mostly noise.
 _LEAST_PAIR_S = 0.1

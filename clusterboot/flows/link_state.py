@@ -11,11 +11,15 @@ import numpy as np
 from clusterboot.bench.pairs import PairRow
 from clusterboot.diagnose.matrix.document import matrix_to_json, rows_to_json
 from clusterboot.diagnose.matrix.infer import infer
+from clusterboot.diagnose.matrix.picture import draw
 from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates
 from clusterboot.flows.link_plan import Known, Taking
 
 # Alone, pairs may be a little faster than together; more than this tells of something shared.
 _SHARED_RATIO = 1.3
+# Links alone differ by less; beyond it something else runs on the nodes.
+_RESTLESS = 0.09
+_ENOUGH_NODES = 8
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,18 @@ class LinkState:
             return
         if how == "again":
             self.looked.add((min(at), max(at)))
-        better = how == "again"
+        better = how in ("again", "better")
         _enter(self.both_gbps, at, row.both_gbps, better=better)
         if row.busbw_gbps is not None and _enter(self.one_way_gbps, at, row.busbw_gbps, better=better):
             self.latency_us[at] = np.nan if row.latency_us is None else row.latency_us
+
+    @property
+    def is_restless(self) -> bool:
+        """Whether equal pairs differ by so much that another look at all of them is worth its time.
+
+        Of few nodes the spread is not known well enough to say so.
+        """
+        return len(self.nodes) >= _ENOUGH_NODES and draw(self.matrix).noise.spread > _RESTLESS
 
     def inference(self) -> Inference:
         """Infer what is at fault, and say why a node was never measured and what is shared."""

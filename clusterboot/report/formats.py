@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
@@ -18,7 +17,8 @@ from clusterboot.bench.records import (
     Verdict,
 )
 from clusterboot.diagnose.bandwidth import plateaus
-from clusterboot.printable import one_line, printable
+from clusterboot.printable import one_line
+from clusterboot.report.escapes import csv_cell, prometheus_sample, xml_text
 
 CSV_COLUMNS = (
     *(
@@ -37,13 +37,9 @@ CSV_COLUMNS = (
     *("placement", "time_us", "algbw_gbps", "busbw_gbps", "wrong", "error"),
     *("library", "shares_gpus"),
 )
-# What a cell may not begin with, because spreadsheets would run it.
-_FORMULA = ("=", "+", "-", "@")
 _VERDICTS: tuple[Verdict, ...] = (
     *("ok", "slow", "wrong-data", "failed", "hung", "could-not-launch", "inconclusive"),
 )
-# XML 1.0 has no way to write these.
-_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 def to_csv(report: LogReport) -> str:
@@ -63,14 +59,14 @@ def to_csv(report: LogReport) -> str:
     writer.writerow(CSV_COLUMNS)
     for number, test in enumerate(report.tests, 1):
         head = [
-            cell(report.path),
+            csv_cell(report.path),
             number,
-            cell(test.collective),
+            csv_cell(test.collective),
             test.layout or "",
             test.verdict or "",
             len(test.ranks),
         ]
-        tail = [cell(test.library), "yes" if test.shares_gpus else ""]
+        tail = [csv_cell(test.library), "yes" if test.shares_gpus else ""]
         writer.writerows([*head, *cells, *tail] for cells in _csv_cells(test))
     return out.getvalue()
 
@@ -82,7 +78,14 @@ def _csv_cells(test: BenchTest) -> Iterator[list[object]]:
         for name in PLACEMENTS:
             place = row.placement(name)
             if place is not None:
-                what = [row.size_bytes, row.count, cell(row.dtype), cell(row.redop), _blank(row.root), name]
+                what = [
+                    row.size_bytes,
+                    row.count,
+                    csv_cell(row.dtype),
+                    csv_cell(row.redop),
+                    _blank(row.root),
+                    name,
+                ]
                 yield [*what, *_figures(place)]
 
 
@@ -95,12 +98,6 @@ def _figures(place: Placement) -> list[object]:
 
 def _blank(value: object) -> object:
     return "" if value is None else value
-
-
-def cell(text: str | None) -> str:
-    """Write text into a CSV cell that no spreadsheet runs."""
-    clean = one_line(text, 4000) if text else ""
-    return f"'{clean}" if clean.startswith(_FORMULA) else clean
 
 
 def to_junit(report: LogReport) -> str:
@@ -174,11 +171,6 @@ def _told(problem: Problem) -> str:
     return f"{where}{problem.kind}: {one_line(problem.text, 300)}; {problem.remedy}"
 
 
-def xml_text(text: str) -> str:
-    """Take out of text what XML 1.0 has no way to write."""
-    return _NOT_XML.sub("", printable(text))
-
-
 def to_prometheus(report: LogReport) -> str:
     """Write a log's figures in Prometheus' text format, for the node exporter's textfile collector.
 
@@ -195,19 +187,19 @@ def to_prometheus(report: LogReport) -> str:
     for number, test in enumerate(report.tests, 1):
         base = {"path": report.path or "", "test": str(number), "collective": test.collective or "unknown"}
         for name, text, labels, value in _samples(test, base):
-            families.setdefault(name, (text, []))[1].append(sample(name, labels, value))
+            families.setdefault(name, (text, []))[1].append(prometheus_sample(name, labels, value))
     overall = {"path": report.path or ""}
     name = "clusterboot_nccl_log_verdict"
     families[name] = ("1 for the verdict of the whole log.", [])
     for verdict in _VERDICTS:
         families[name][1].append(
-            sample(name, {**overall, "verdict": verdict}, float(verdict == report.verdict))
+            prometheus_sample(name, {**overall, "verdict": verdict}, float(verdict == report.verdict))
         )
     name = "clusterboot_nccl_problems"
     families[name] = ("Problems of the log, by kind.", [])
     for kind in sorted({problem.kind for problem in report.problems}):
         count = sum(problem.kind == kind for problem in report.problems)
-        families[name][1].append(sample(name, {**overall, "kind": kind}, float(count)))
+        families[name][1].append(prometheus_sample(name, {**overall, "kind": kind}, float(count)))
     lines = []
     for name, (text, samples) in families.items():
         lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *dict.fromkeys(samples)]
@@ -257,14 +249,3 @@ def _row_labels(
         "size_bytes": str(size_bytes),
         "placement": placement,
     }
-
-
-def sample(name: str, labels: dict[str, str], value: float) -> str:
-    """Write one sample of a metric in Prometheus' text format."""
-    words = ",".join(f'{label}="{_label(text)}"' for label, text in labels.items())
-    return f"{name}{{{words}}} {value:.10g}"
-
-
-def _label(text: str) -> str:
-    clean = printable(text)
-    return clean.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

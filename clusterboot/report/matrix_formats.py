@@ -9,110 +9,125 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix
-from clusterboot.report.folding import fold
-from clusterboot.report.formats import cell, sample, xml_text
+from clusterboot.diagnose.matrix.records import Finding, Inference, MatrixVerdict, PairMatrix, Rates
+from clusterboot.printable import one_line
+from clusterboot.report.escapes import csv_cell, prometheus_sample, xml_text
 
-PAIR_COLUMNS = ("path", "sender", "receiver", "bandwidth_gbps", "latency_us")
-_VERDICTS = ("ok", "slow", "inconclusive")
+CSV_COLUMNS = ("sender", "receiver", "bandwidth_gbps", "one_way_gbps", "latency_us")
+_VERDICTS: tuple[MatrixVerdict, ...] = ("ok", "slow", "inconclusive")
 
 
-def pairs_to_csv(path: str, matrix: PairMatrix, _: Inference) -> str:
-    """Write a matrix as CSV, one line a measured direction, with one line of column names.
+def matrix_to_csv(matrix: PairMatrix) -> str:
+    """Write each measured direction of each pair on a line, under one line of column names.
 
-    Columns: ``path``; ``sender`` and ``receiver``; ``bandwidth_gbps`` in 10^9 bytes a second, 0
-    for dead; ``latency_us``, empty where it was not measured. Source: RFC 4180.
+    ``bandwidth_gbps`` and ``one_way_gbps`` are 10^9 bytes a second, 0 for dead; what is not known
+    is empty. The findings are in the other formats. Source: RFC 4180.
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(PAIR_COLUMNS)
-    names = [cell(node) for node in matrix.nodes]
-    for at, to in np.argwhere(~np.isnan(matrix.bandwidth_gbps)).tolist():
-        latency = np.nan if matrix.latency_us is None else matrix.latency_us[at, to]
-        figures = [float(matrix.bandwidth_gbps[at, to]), "" if np.isnan(latency) else float(latency)]
-        writer.writerow([cell(path), names[at], names[to], *figures])
+    writer.writerow(CSV_COLUMNS)
+    further = [matrix.one_way_gbps, matrix.latency_us]
+    for at, to in _measured(matrix):
+        cells = [matrix.bandwidth_gbps[at, to], *(_figure(rates, at, to) for rates in further)]
+        names = [csv_cell(matrix.nodes[at]), csv_cell(matrix.nodes[to])]
+        writer.writerow([*names, *("" if np.isnan(cell) else f"{cell:.10g}" for cell in cells)])
     return out.getvalue()
 
 
-def findings_to_junit(path: str, matrix: PairMatrix, inference: Inference) -> str:
-    """Write a map's findings as JUnit XML, for CI systems.
+def matrix_to_junit(matrix: PairMatrix, inference: Inference) -> str:
+    """Write the findings as JUnit XML, for CI systems.
 
-    One ``testsuite`` named ``clusterboot.links`` with one ``testcase`` a node, and one for each
-    finding that is of no single node. A node that a certain finding names is a ``failure``; what
-    is open, and a map from which nothing can be concluded, an ``error``. ``type`` is the finding's
-    kind, ``message`` its evidence. Source: the schema that Jenkins and GitLab read.
+    One ``testsuite`` named ``clusterboot.link-map`` with a ``testcase`` a node, and one a link or
+    group that is at fault. A finding is a ``failure``, one that is not certain or not measured an
+    ``error``; a verdict that no finding bears out has a case of its own, ``map``.
+    Source: the schema that Jenkins and GitLab read.
     """
     cases = list(_cases(matrix, inference))
     counts = {
         "tests": str(len(cases)),
-        "failures": str(sum(how == "failure" for _, how, _, _ in cases)),
-        "errors": str(sum(how == "error" for _, how, _, _ in cases)),
+        "failures": str(sum(kind == "failure" for _, kind, _ in cases)),
+        "errors": str(sum(kind == "error" for _, kind, _ in cases)),
     }
     root = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(root, "testsuite", {"name": "clusterboot.links", **counts, "skipped": "0"})
-    for name, how, kind, told in cases:
-        attributes = {"classname": xml_text(path), "name": xml_text(name)}
+    suite = ElementTree.SubElement(
+        root, "testsuite", {"name": "clusterboot.link-map", **counts, "skipped": "0"}
+    )
+    for name, kind, told in cases:
+        attributes = {"classname": "link-map", "name": xml_text(name)}
         case = ElementTree.SubElement(suite, "testcase", attributes)
-        if how:
-            ElementTree.SubElement(case, how, {"type": kind, "message": xml_text(told)}).text = xml_text(told)
+        if kind:
+            words = {"type": inference.verdict, "message": xml_text(one_line(told, 300))}
+            ElementTree.SubElement(case, kind, words).text = xml_text(told)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _cases(matrix: PairMatrix, inference: Inference) -> Iterator[tuple[str, str, str, str]]:
-    """Give each case: its name; ``failure``, ``error`` or nothing; the kind; what is told."""
-    alone = {
-        finding.hosts[0]: finding
-        for finding in inference.findings
-        if finding.kind == "node" and len(finding.hosts) == 1
-    }
-    for node in matrix.nodes:
-        finding = alone.get(node)
-        yield (node, _how(finding), finding.kind, finding.evidence) if finding else (node, "", "", "")
-    for finding in inference.findings:
-        if finding not in alone.values():
-            name = f"{finding.kind} {_hosts(finding)} {finding.direction}"
-            yield name, _how(finding), finding.kind, finding.evidence
-    if inference.verdict == "inconclusive" and not inference.findings:
-        yield "map", "error", "inconclusive", "; ".join(inference.notes) or "nothing can be concluded"
+def matrix_to_prometheus(matrix: PairMatrix, inference: Inference) -> str:
+    """Write the map in Prometheus' text format, for the node exporter's textfile collector.
 
-
-def _how(finding: Finding) -> str:
-    return "error" if finding.next_pairs or finding.severity is None else "failure"
-
-
-def _hosts(finding: Finding) -> str:
-    return "-".join(finding.hosts) if finding.kind == "link" else fold(finding.hosts)
-
-
-def matrix_to_prometheus(path: str, matrix: PairMatrix, inference: Inference) -> str:
-    """Write a map's figures in Prometheus' text format, for the node exporter's textfile collector.
-
-    ``clusterboot_links_verdict{path,verdict}`` is 1 for the verdict and 0 for the others;
-    ``clusterboot_links_severity{path,kind,hosts,direction}`` a finding's measured over expected,
-    NaN where nothing was measured; ``clusterboot_links_bandwidth_bytes_per_second{path,node,direction}``
-    the median of what a node sends (``out``) and receives (``in``).
+    ``clusterboot_link_verdict{verdict}`` is 1 for the map's verdict and 0 for the others;
+    ``clusterboot_link_finding_severity{kind,hosts,where,direction,certain}`` is measured over
+    expected, 0 for dead and -1 for not measured; ``clusterboot_link_bandwidth_bytes_per_second`` and
+    ``clusterboot_link_latency_seconds`` with ``{sender,receiver}`` have the pairs. Base units: bytes
+    and seconds. Source: Prometheus' "Exposition formats" and "Metric and label naming".
     """
-    verdict, severity, bandwidth = (
-        f"clusterboot_links_{name}" for name in ("verdict", "severity", "bandwidth_bytes_per_second")
-    )
-    lines = _head(verdict, "1 for the verdict of the map.")
-    for name in _VERDICTS:
-        lines.append(sample(verdict, {"path": path, "verdict": name}, float(name == inference.verdict)))
-    lines += _head(severity, "Measured over expected of each finding.")
-    for finding in inference.findings:
-        labels = {"kind": finding.kind, "hosts": _hosts(finding), "direction": finding.direction}
-        value = float("nan") if finding.severity is None else finding.severity
-        lines.append(sample(severity, {"path": path, **labels}, value))
-    lines += _head(bandwidth, "Median of a node's pairs.")
-    for direction, rows in (("out", matrix.bandwidth_gbps), ("in", matrix.bandwidth_gbps.T)):
-        for node, row in zip(matrix.nodes, rows, strict=True):
-            known = row[~np.isnan(row)]
-            if known.size:
-                labels = {"path": path, "node": node, "direction": direction}
-                lines.append(sample(bandwidth, labels, float(np.median(known)) * 1e9))
+    families: dict[str, tuple[str, list[str]]] = {}
+    for name, text, labels, value in _samples(matrix, inference):
+        families.setdefault(name, (text, []))[1].append(prometheus_sample(name, labels, value))
+    lines = []
+    for name, (text, samples) in families.items():
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *dict.fromkeys(samples)]
     return "\n".join(lines) + "\n"
 
 
-def _head(name: str, text: str) -> list[str]:
-    return [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+def _measured(matrix: PairMatrix) -> Iterator[tuple[int, int]]:
+    return ((int(at), int(to)) for at, to in np.argwhere(~np.isnan(matrix.bandwidth_gbps)))
+
+
+def _figure(rates: Rates | None, at: int, to: int) -> float:
+    return float("nan") if rates is None else float(rates[at, to])
+
+
+def _cases(matrix: PairMatrix, inference: Inference) -> Iterator[tuple[str, str, str]]:
+    """Give each case's name, its kind where it did not pass, and what is said then."""
+    alone = {each.hosts[0]: each for each in inference.findings if _is_of_one_node(each)}
+    for node in matrix.nodes:
+        yield (node, _kind(alone[node]), alone[node].evidence) if node in alone else (node, "", "")
+    for finding in inference.findings:
+        if not _is_of_one_node(finding):
+            yield f"{finding.kind} {'-'.join(finding.hosts)}", _kind(finding), finding.evidence
+    if inference.verdict != "ok" and not inference.findings:
+        yield "map", "error", "; ".join(inference.notes) or inference.verdict
+
+
+def _is_of_one_node(finding: Finding) -> bool:
+    return finding.kind == "node" and len(finding.hosts) == 1
+
+
+def _kind(finding: Finding) -> str:
+    return "error" if finding.next_pairs or finding.severity is None else "failure"
+
+
+def _samples(matrix: PairMatrix, inference: Inference) -> Iterator[tuple[str, str, dict[str, str], float]]:
+    labels: dict[str, str]
+    for verdict in _VERDICTS:
+        labels = {"verdict": verdict}
+        is_it = float(verdict == inference.verdict)
+        yield "clusterboot_link_verdict", "1 for the map's verdict.", labels, is_it
+    for finding in inference.findings:
+        labels = {
+            "kind": finding.kind,
+            "hosts": ",".join(finding.hosts),
+            "where": finding.where or "",
+            "direction": finding.direction,
+            "certain": "0" if finding.next_pairs else "1",
+        }
+        severity = -1.0 if finding.severity is None else finding.severity
+        yield "clusterboot_link_finding_severity", "Measured over expected.", labels, severity
+    for at, to in _measured(matrix):
+        labels = {"sender": matrix.nodes[at], "receiver": matrix.nodes[to]}
+        rate = float(matrix.bandwidth_gbps[at, to]) * 1e9
+        yield "clusterboot_link_bandwidth_bytes_per_second", "Bandwidth, 0 for dead.", labels, rate
+        latency_us = _figure(matrix.latency_us, at, to)
+        if not np.isnan(latency_us):
+            yield "clusterboot_link_latency_seconds", "Latency one way.", labels, latency_us / 1e6

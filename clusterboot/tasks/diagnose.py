@@ -6,31 +6,21 @@ import sys
 
 from rich.console import Console
 
-from clusterboot.errors import ExitCode, UsageError
+from clusterboot.errors import ExitCode
 from clusterboot.tasks.command import Outcome, Session, command
 
 
-@command(
-    "diagnose",
-    matrix="a matrix: a file, a folder, a quoted glob, or - for standard input",
-    format="csv, junit or prometheus on standard output, for one matrix",
-)
-def diagnose_task(_: Session, matrix: str, format: str = "") -> Outcome:  # noqa: A002  # the option's name
+@command("diagnose", matrix="a matrix: a file, a folder, a quoted glob, or - for standard input")
+def diagnose_task(_: Session, matrix: str) -> Outcome:
     """Name the bad node, link or group in matrices of bandwidth between nodes."""
     from clusterboot.diagnose.matrix.document import matrix_to_json
     from clusterboot.diagnose.matrix.infer import infer
     from clusterboot.diagnose.matrix.reading import read_matrix
     from clusterboot.flows.inputs import read_inputs
     from clusterboot.report.matrix import show_matrix
-    from clusterboot.tasks import formats
 
-    output = formats.chosen_for_maps(format)
     found = [(path, read_matrix(data, path)) for path, data in read_inputs(matrix, sys.stdin.buffer)]
     judged = [(path, cells, infer(cells)) for path, cells in found]
-
-    if output and len(judged) > 1:
-        cause = f"--format {format}: {len(judged)} matrices are too many"
-        raise UsageError(cause, remedy="give one matrix at a time")
 
     def show(to: Console) -> None:
         for path, cells, inference in judged:
@@ -46,5 +36,5 @@ def diagnose_task(_: Session, matrix: str, format: str = "") -> Outcome:  # noqa
                 for path, cells, inference in judged
             ]
         },
-        show=output(*judged[0]) if output else show,
+        show=show,
     )

@@ -6,6 +6,7 @@ What it needs is imported when it runs: it would slow the start of all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -37,7 +38,7 @@ _MODES = ("adaptive", "quick", "full")
     share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     resume="an earlier result.json: only what it lacks is measured",
     launch_from="the node to launch from (default the first that reaches all others)",
-    format="csv, junit or prometheus on standard output, in place of the map",
+    format="csv, junit or prometheus on standard output, instead of the table",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     session: Session,
@@ -58,7 +59,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.flows.link_map import link_map
     from clusterboot.flows.link_measure import LinkMapOptions
     from clusterboot.flows.pages import publish
-    from clusterboot.tasks import formats
+    from clusterboot.tasks.matrix_format import matrix_format
     from clusterboot.units import parse_size
 
     choice("--mode", mode, _MODES)
@@ -69,9 +70,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     except ValueError as error:
         raise UsageError(f"-e: {error}") from None
     budget_s = number("--budget", budget)
-    output = formats.chosen_for_maps(format)
-    if output:
-        session.leave_output_to_format()
+    output = matrix_format(format)
     at = context(session, shared)
     names = [host.name for host in at.cluster.hosts]
     if launch_from and launch_from not in names:
@@ -89,15 +88,17 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         share_gpu,
         None if e else _GPU_BYTES,
     )
+    if output:
+        session.leave_output_to_format()
+        at = replace(at, events=session.terminal)
     result = link_map(at, options)
     folder = result.folder
+    show = partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"]))
     return Outcome(
         result.exit_code,
         result.hosts,
         _document(result, mode),
-        output(at.cluster.name, result.state.matrix, result.inference)
-        if output
-        else partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"])),
+        output(result.state.matrix, result.inference) if output else show,
         save=(lambda text: publish(folder, text)) if folder else None,
     )
 

@@ -95,6 +95,14 @@ static double transfer_s(double seconds, double latency_s)
     return seconds > 2 * latency_s ? seconds - latency_s : seconds / 2;
 }
 
+#define LEAST_WHEN_LATE 2
+#define LATE_SHARES 3 /* of a link so slow that so many shares are over, fewer repeats do */
+
+static int least(double end, double share_s)
+{
+    return MPI_Wtime() < end + (LATE_SHARES - 1) * share_s ? LEAST_REPEATS : LEAST_WHEN_LATE;
+}
+
 /* Let the message grow until it takes long enough, which warms up too, then repeat it.
  * Gives the size; the rates are 0 for a dead pair. */
 static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_options *o, double latency_s,
@@ -105,16 +113,17 @@ static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_o
     double end = MPI_Wtime() + share_s;
     size_t bytes = o->max_bytes < FIRST_BYTES ? o->max_bytes : FIRST_BYTES;
     double back_s = 0;
-    lead_step(p, op, bytes, &back_s);
-    for (;;) {
-        double took_s = lead_step(p, op, bytes, &back_s);
-        if (p->dead || bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
+    double took_s = lead_step(p, op, bytes, &back_s);
+    while (!p->dead && took_s < share_s) {
+        took_s = lead_step(p, op, bytes, &back_s);
+        if (bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
             break;
         bytes = bytes * 2 > o->max_bytes ? o->max_bytes : bytes * 2;
     }
     int n = 0;
-    while (!p->dead && n < MOST_REPEATS && !times_settled(times[0], n) && (n < LEAST_REPEATS || MPI_Wtime() < end)) {
-        double took_s = lead_step(p, op, bytes, &back_s);
+    while (!p->dead && n < MOST_REPEATS && !times_settled(times[0], n) &&
+           (n < least(end, share_s) || MPI_Wtime() < end)) {
+        took_s = lead_step(p, op, bytes, &back_s);
         times[0][n] = transfer_s(took_s, latency_s);
         times[1][n++] = transfer_s(back_s, latency_s);
     }

@@ -4,7 +4,8 @@
 
 #include "pairs.h"
 
-#define FIRST_BYTES ((size_t)16384) /* small enough for a link that is all but dead */
+/* More than what a shaped link lets pass at once after a pause, or that would be what is timed. */
+#define FIRST_BYTES ((size_t)65536)
 #define LATENCY_SHARE 0.1
 #define RATE_SHARE 0.3 /* three times: out, in, both */
 #define GROWN_SHARE 0.15 /* a message that takes this much of its share is large enough */

@@ -15,6 +15,9 @@ from clusterboot.diagnose.matrix.records import Flags, Rates
 _NODE_LOSS = 0.12
 _PAIR_LOSS = 0.16
 _CELL_LOSS = 0.35
+# However noisy: what gives so little, or nothing at all, is no flutter.
+_MOST_PAIR_LOSS = 0.8
+_MOST_CELL_LOSS = 0.85
 # A median of m values is 1.25 times as uncertain as their mean.
 _NODE_SPREADS = 6.0 * 1.25
 # Farther out than the most extreme of so many Gaussian values, by this many spreads, and by
@@ -54,12 +57,13 @@ class Noise:
     @property
     def cell_loss(self) -> float:
         """The share that a single measurement must lose to count."""
-        return max(_CELL_LOSS, self._extreme * self.spread)
+        return min(_MOST_CELL_LOSS, max(_CELL_LOSS, self._extreme * self.spread))
 
     @property
     def pair_loss(self) -> float:
         """The share that both directions of a pair must lose, on the mean, to count."""
-        return max(_PAIR_LOSS, self._extreme * max(self.pair_spread, self.spread / math.sqrt(2)))
+        chance = self._extreme * max(self.pair_spread, self.spread / math.sqrt(2))
+        return min(_MOST_PAIR_LOSS, max(_PAIR_LOSS, chance))
 
     @property
     def is_too_much(self) -> bool:

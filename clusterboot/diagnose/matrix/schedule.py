@@ -13,7 +13,7 @@ import numpy as np
 
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, draw
-from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix, Rates
+from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix, Rates, row_middles
 
 Round = tuple[Pair, ...]
 
@@ -26,6 +26,7 @@ _ADAPTIVE_SHARE = 16
 _LOOKS_A_GROUP = 3
 # A pair to compare with is as fast as its tier, within this (logarithm).
 _NEAR = 0.1
+_LONELY = 0.7
 
 
 def rounds(nodes: int) -> tuple[Round, ...]:
@@ -80,7 +81,20 @@ def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
             looks += [(min(hosts), max(hosts)), *_of_tier((hosts[0], hosts[1]), matrix)]
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
-    return tuple(dict.fromkeys(looks))
+    return tuple(dict.fromkeys(looks)) or (_lonely(matrix) if inference.verdict != "ok" else ())
+
+
+def _lonely(matrix: PairMatrix) -> Round:
+    """Choose the few pairs that are far slower than what either end usually gives.
+
+    A handful of disturbed measurements can look like a tier, so that nothing is concluded.
+    """
+    rates = np.fmax(matrix.bandwidth_gbps, matrix.bandwidth_gbps.T)
+    usual = row_middles(rates)
+    with np.errstate(invalid="ignore"):
+        slow = np.triu((rates > 0) & (rates < _LONELY * np.minimum(usual[:, None], usual[None, :])), 1)
+    pairs = [(one, other) for one, other in np.argwhere(slow).tolist()]
+    return tuple(pairs) if len(pairs) <= len(matrix.nodes) // 2 else ()
 
 
 def _of_tier(pair: Pair, matrix: PairMatrix) -> list[Pair]:
