@@ -12,7 +12,7 @@ from clusterboot.flows.preflight import agree_on_mpi, require_keys
 from clusterboot.flows.proof import launch_host, prove, seek_start
 from clusterboot.flows.survey import survey
 from clusterboot.flows.visit import UnfitError, Visit
-from clusterboot.hostfiles import AddressPlan, Slot
+from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
 from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import RunSpec
 
@@ -105,6 +105,7 @@ def run_spec(
     good = {slot.host for slot in slots}
     chosen = [entry for entry in ready.addresses.addresses if entry.host in good]
     run_id = run_id or new_run_id()
+    interfaces = tuple(dict.fromkeys(entry.interface for entry in chosen))
     rdma = any(port.state == "ACTIVE" for name in good for port in ready.facts[name].rdma_ports)
     return RunSpec(
         mpi=ready.mpi,
@@ -115,7 +116,8 @@ def run_spec(
         program=program,
         env=cluster.env,
         network=ready.addresses.network,
-        interfaces=tuple(dict.fromkeys(entry.interface for entry in chosen)),
+        interfaces=interfaces,
+        interface_of=_by_hostname(chosen, ready.facts) if len(interfaces) > 1 else {},
         launch_address=ready.ip[ready.start],
         gpu=gpu,
         ib_hca=cluster.options.nccl.ib_hca,
@@ -125,6 +127,12 @@ def run_spec(
         prefix=cluster.options.mpi.prefix,
         extra_args=cluster.options.mpi.args,
     )
+
+
+def _by_hostname(chosen: Sequence[NodeAddress], facts: Mapping[str, NodeFacts]) -> dict[str, str]:
+    """Give each node's interface by what it calls itself; nothing where two call themselves the same."""
+    found = {facts[entry.host].hostname: entry.interface for entry in chosen}
+    return found if len(found) == len(chosen) else {}
 
 
 def _oversubscribed(facts: Mapping[str, NodeFacts], slots: Sequence[Slot]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from clusterboot.launch.spec import RunSpec
 
 # Found again in /proc/PID/environ when the run's processes have to be ended.
@@ -24,3 +26,28 @@ def rank_env(spec: RunSpec) -> dict[str, str]:
     if spec.gpu and spec.ib_hca:
         derived["NCCL_IB_HCA"] = spec.ib_hca
     return dict(spec.mpi.env) | derived | dict(spec.env) | {RUN_MARK: spec.run_id}
+
+
+def ranked_program(spec: RunSpec) -> tuple[str, ...]:
+    """Give the command of a rank: the program, behind a shell where each node needs settings of its own.
+
+    One environment goes to all ranks, and a list of all names would let a node take an interface
+    that is the interconnect's only elsewhere. What the user sets stays.
+    """
+    if len(set(spec.interface_of.values())) < 2:
+        return spec.program
+    names = {} if spec.mpi.kind == "openmpi" else {"FI_TCP_IFACE": "$i"}
+    if names and spec.tcp_only:
+        names["UCX_NET_DEVICES"] = "$i"
+    if spec.gpu:
+        names["NCCL_SOCKET_IFNAME"] = "=$i"
+    chosen = [f'{name}="{value}"; export {name}' for name, value in names.items() if name not in spec.env]
+    if not chosen:
+        return spec.program
+    hosts: dict[str, list[str]] = {}
+    for host, interface in spec.interface_of.items():
+        hosts.setdefault(interface, []).append(host)
+    cases = [f"{'|'.join(map(quote, having))}) i={quote(name)};;" for name, having in hosts.items()]
+    script = f"case $(uname -n) in {' '.join(cases)} *) i=;; esac; "
+    script += f'[ -z "$i" ] || {{ {"; ".join(chosen)}; }}; exec "$0" "$@"'
+    return ("/bin/sh", "-c", script, *spec.program)

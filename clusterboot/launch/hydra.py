@@ -5,7 +5,7 @@ Hydra exports the launcher's whole environment unless a list is given, so one al
 
 from __future__ import annotations
 
-from clusterboot.launch.environment import rank_env
+from clusterboot.launch.environment import rank_env, ranked_program
 from clusterboot.launch.spec import Command, RunSpec, check
 
 
@@ -55,7 +55,7 @@ def intelmpi(spec: RunSpec) -> Command:
         argv += ["-branch-count", str(spec.radix)]
     if spec.interface:
         argv += ["-iface", spec.interface]
-    argv += ["-genvlist", ",".join(sorted(env)), *spec.extra_args, *spec.program]
+    argv += ["-genvlist", ",".join(sorted(env)), *spec.extra_args, *ranked_program(spec)]
     return Command(tuple(argv), env | _agent_args("I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS", spec))
 
 
@@ -76,7 +76,14 @@ def _hydra_of_mpich(spec: RunSpec, flavour_env: dict[str, str]) -> Command:
         argv += ["-localhost", spec.launch_address]
     elif spec.interface:
         argv += ["-iface", spec.interface]
-    argv += ["-bind-to", spec.bind, "-genvlist", ",".join(sorted(env)), *spec.extra_args, *spec.program]
+    argv += [
+        "-bind-to",
+        spec.bind,
+        "-genvlist",
+        ",".join(sorted(env)),
+        *spec.extra_args,
+        *ranked_program(spec),
+    ]
     return Command(tuple(argv), env | _agent_args("HYDRA_LAUNCHER_EXTRA_ARGS", spec))
 
 

@@ -6,7 +6,7 @@ pieces, and the programs that run here print results on rank 0 alone.
 
 from __future__ import annotations
 
-from clusterboot.launch.environment import rank_env
+from clusterboot.launch.environment import rank_env, ranked_program
 from clusterboot.launch.spec import Command, RunSpec, check
 
 # Both run-times hand unknown parameters on to their daemons' command lines, where a daemon
@@ -38,7 +38,7 @@ def openmpi(spec: RunSpec) -> Command:
     argv += ["--bind-to", spec.bind, *runtime, *_transport(spec)]
     for name in sorted(env):
         argv += ["-x", name]
-    return Command((*argv, *spec.extra_args, *spec.program), env)
+    return Command((*argv, *spec.extra_args, *ranked_program(spec)), env)
 
 
 def _mapping(spec: RunSpec) -> str:
@@ -63,8 +63,8 @@ def _prrte(spec: RunSpec) -> list[str]:
         args += ["--prtemca", "rml_base_radix", str(spec.radix)]
     if not spec.tree_spawn:
         args += ["--prtemca", "plm_ssh_no_tree_spawn", "1"]
-    # 5.0.11 ignores a subnet here with a warning and crashes on a list whose first
-    # interface a node lacks; one name that all nodes have works.
+    # 5.0.11 ignores a subnet here with a warning, crashes on a list whose first interface a node
+    # lacks and on a list of names to leave out; one name that all nodes have works.
     chosen = spec.interface or spec.network
     if chosen:
         args += ["--prtemca", "prte_if_include", str(chosen)]

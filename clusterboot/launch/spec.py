@@ -26,8 +26,9 @@ class RunSpec:
     ``run_id`` marks every process of the run, see :func:`clusterboot.launch.names.new_run_id`.
     ``hostfile`` is a path on the launching node, in the dialect of ``mpi``. ``env`` is exported
     to every rank. ``network`` is the interconnect's subnet, ``interfaces`` the names that its
-    interfaces have on the nodes, each once; ``launch_address`` is the launching node's own
-    address in it. ``tcp_only`` keeps host-memory traffic on TCP where there is no RDMA.
+    interfaces have on the nodes, each once; ``interface_of`` each node's by the node's own host name,
+    where they differ; ``launch_address`` is the launching node's own address in it.
+    ``tcp_only`` keeps host-memory traffic on TCP where there is no RDMA.
     ``oversubscribed`` is true where a node has fewer cores or slots than ranks. ``radix`` and
     ``tree_spawn`` shape the launch tree as in :func:`clusterboot.launch.tree.launch_logins`.
     ``agent`` is the ssh command, ``prefix`` the MPI's folder on the nodes where the launcher's
@@ -43,6 +44,7 @@ class RunSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     network: IPv4Network | IPv6Network | None = None
     interfaces: tuple[str, ...] = ()
+    interface_of: Mapping[str, str] = field(default_factory=dict)
     launch_address: str | None = None
     gpu: bool = False
     ib_hca: str | None = None

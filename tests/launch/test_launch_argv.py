@@ -115,6 +115,32 @@ def test_openmpi_5_takes_the_subnet_where_interfaces_have_several_names() -> Non
     assert "prte_if_include 10.1.0.0/16" in " ".join(made.argv)
 
 
+DIFFER: dict[str, object] = {
+    "interfaces": ("eth0", "ens3"),
+    "interface_of": {"gpu001": "eth0", "gpu002": "ens3", "gpu003": "eth0"},
+}
+
+
+def test_each_node_is_told_its_own_interface_where_they_differ() -> None:
+    nccl = command(spec("openmpi", "4.1.4", "/m", gpu=True, **DIFFER)).argv
+    assert nccl[-6:] == (
+        *("/bin/sh", "-c"),
+        "case $(uname -n) in gpu001|gpu003) i=eth0;; gpu002) i=ens3;; *) i=;; esac; "
+        '[ -z "$i" ] || { NCCL_SOCKET_IFNAME="=$i"; export NCCL_SOCKET_IFNAME; }; exec "$0" "$@"',
+        *("/opt/nt/all_reduce_perf", "-b", "8"),
+    )
+    hydra = command(spec("mpich", "5.0.2", "/m", tcp_only=True, **DIFFER)).argv
+    assert hydra[-4] == (
+        "case $(uname -n) in gpu001|gpu003) i=eth0;; gpu002) i=ens3;; *) i=;; esac; "
+        '[ -z "$i" ] || { FI_TCP_IFACE="$i"; export FI_TCP_IFACE; '
+        'UCX_NET_DEVICES="$i"; export UCX_NET_DEVICES; }; exec "$0" "$@"'
+    )
+    # Open MPI's own TCP takes the subnet, and where the user has chosen nobody else does.
+    assert "/bin/sh" not in command(spec("openmpi", "4.1.4", "/m", tcp_only=True, **DIFFER)).argv
+    chosen = {"NCCL_SOCKET_IFNAME": "bond0"}
+    assert "/bin/sh" not in command(spec("openmpi", "4.1.4", "/m", gpu=True, env=chosen, **DIFFER)).argv
+
+
 @pytest.mark.parametrize(
     ("version", "words"),
     [("4.1.4", "--mca plm_rsh_no_tree_spawn 1"), ("5.0.1", "--prtemca plm_ssh_no_tree_spawn 1")],
