@@ -1,13 +1,13 @@
-"""Pages made again from saved results: of one run beside its result, of several where it is asked for."""
+"""Pages of saved results: of a run as it ends, and made again, also of several side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import ClusterbootError, UsageError
 from clusterboot.flows.history import earlier
-from clusterboot.flows.results import replace_file
+from clusterboot.flows.results import replace_file, save
 from clusterboot.report.page import MARK, Past, page
 from clusterboot.report.saved import SavedRun, read_runs
 
@@ -15,6 +15,21 @@ _RESULT = "result.json"
 _PAGE = "report.html"
 _MOST_RUNS = 26
 _REMEDY = "give the result.json of a run, its folder, or a folder of runs"
+
+
+def publish(folder: Path, text: str) -> None:
+    """Save a run's final result, and beside it the page made of it.
+
+    Errors: :class:`ClusterbootError` where the disk does not take them.
+    """
+    save(folder, text)
+    path = folder / _PAGE
+    made = page(read_runs(text.encode(), str(folder / _RESULT)), earlier(folder))
+    try:
+        replace_file(path, made)
+    except OSError as problem:
+        cause = f"{path} could not be written: {problem.strerror or 'unknown'}"
+        raise ClusterbootError(cause, remedy="free space, then run report") from None
 
 
 def write_page(results: Sequence[str], output: str, here: Path) -> tuple[Path, tuple[SavedRun, ...]]:

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from clusterboot.errors import ClusterbootError
 from clusterboot.flows.context import Context
-from clusterboot.flows.history import earlier
-from clusterboot.report.page import page
-from clusterboot.report.saved import read_runs
 
 
 def result_folder(context: Context, command: str) -> Path:
@@ -46,21 +43,6 @@ def save(folder: Path, text: str) -> None:
     except OSError as problem:
         cause = f"the result could not be saved in {folder}: {problem.strerror or 'unknown'}"
         raise ClusterbootError(cause, remedy="free space or mend its permissions") from None
-
-
-def publish(folder: Path, text: str) -> None:
-    """Save a run's final result, and beside it the page made of it.
-
-    Errors: :class:`ClusterbootError` where the disk does not take them.
-    """
-    save(folder, text)
-    path = folder / "report.html"
-    made = page(read_runs(text.encode(), str(folder / "result.json")), earlier(folder))
-    try:
-        replace_file(path, made)
-    except OSError as problem:
-        cause = f"{path} could not be written: {problem.strerror or 'unknown'}"
-        raise ClusterbootError(cause, remedy="free space, then run report") from None
 
 
 def replace_file(path: Path, text: str) -> None:

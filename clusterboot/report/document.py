@@ -81,14 +81,20 @@ def _row(values: Sequence[Any]) -> str | None:
     """Write a list of nothing but numbers in one line; ``None`` for any other list."""
     if not values or not set(map(type, values)) <= _OF_ROWS:
         return None
-    return f"[{','.join(map(_texts.__getitem__, values))}]"
+    if len(_texts) < _MOST_TEXTS:
+        return f"[{','.join(map(_texts.__getitem__, values))}]"
+    # Hardly any number comes again: then looking up costs more than it saves.
+    try:
+        return json.dumps(values, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps([_finite(each) for each in values], separators=(",", ":"))
 
 
 class _Texts(dict[float | None, str]):
     """What numbers look like: measurements come again and again, and looking up is cheaper than writing."""
 
     def __missing__(self, number: float | None) -> str:
-        text = "null" if number is None or not math.isfinite(number) else json.dumps(number)
+        text = "null" if number is None or not math.isfinite(number) else repr(number)
         if len(self) < _MOST_TEXTS:
             self[number] = text
         return text

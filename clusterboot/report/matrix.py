@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix
 from clusterboot.printable import one_line
 from clusterboot.report.cluster import show_summary
 from clusterboot.report.folding import fold
+from clusterboot.report.say import say
 
 # Two characters a cell and 15 for a row's name: 79 columns.
 _MOST_CELLS = 32
@@ -29,26 +31,32 @@ _FAST = "black on green3"
 Cells = NDArray[np.float64]
 
 
-def show_matrix(to: Console, title: str, matrix: PairMatrix, inference: Inference) -> None:
-    """Print a matrix's verdict, its findings, what else to know, the heat map, and what to run next."""
+def show_matrix(
+    to: Console,
+    title: str,
+    matrix: PairMatrix,
+    inference: Inference,
+    command: Callable[[str], str] = "invoke {}".format,
+) -> None:
+    """Print a matrix's verdict, its findings, what else to know, the heat map, and what to run next.
+
+    Parameters: ``command`` makes a command line of a task with its options.
+    """
     count = len(inference.findings)
     told = f"{count} finding{'s' if count != 1 else ''}" if count else "nothing is at fault"
     if not count and inference.verdict != "ok":
         told = "nothing can be concluded"
-    to.print(Text(one_line(title, 300), style="bold"), soft_wrap=True)
-    to.print(
-        Text.assemble(
-            (inference.verdict, _VERDICTS[inference.verdict]), f" {len(matrix.nodes)} nodes: {told}"
-        ),
-        soft_wrap=True,
-    )
+    verdict = (inference.verdict, _VERDICTS[inference.verdict])
+    say(to, Text(one_line(title, 300), style="bold"))
+    say(to, Text.assemble(verdict, f" {len(matrix.nodes)} nodes: {told}"))
     for finding in inference.findings:
-        to.print(_finding(finding), soft_wrap=True)
+        say(to, _finding(finding))
     for note in inference.notes:
-        to.print(Text(f"  note: {one_line(note, 300)}", style="dim"), soft_wrap=True)
+        say(to, Text(f"  note: {one_line(note, 300)}", style="dim"))
     for line in heat_map(matrix):
         to.print(line, soft_wrap=True)
-    show_summary(to, [], next_command(inference))
+    task = next_task(inference)
+    show_summary(to, [], command(task) if task else None)
 
 
 def heat_map(matrix: PairMatrix) -> list[Text]:
@@ -63,9 +71,9 @@ def heat_map(matrix: PairMatrix) -> list[Text]:
     cells = _folded(matrix.bandwidth_gbps, step)
     heads = _heads(len(cells))
     lines = [Text(f"{'':15}{line}", style="dim") for line in heads]
+    bare = _without_domain(matrix.nodes)
     for at, row in enumerate(cells):
-        names = matrix.nodes[at * step : (at + 1) * step]
-        line = Text(f"{at + 1:>4} {_name(names)}")
+        line = Text(f"{at + 1:>4} {_name(bare[at * step : (at + 1) * step])}")
         for to, value in enumerate(row):
             line.append_text(_cell(float(value), full, is_self=at == to and step == 1))
         lines.append(line)
@@ -77,15 +85,18 @@ def heat_map(matrix: PairMatrix) -> list[Text]:
     return lines
 
 
-def next_command(inference: Inference) -> str | None:
-    """Say what to run next: what settles an open finding, else a benchmark without the bad nodes."""
+def next_task(inference: Inference) -> str | None:
+    """Say what to run next: what settles an open finding, else a benchmark without the bad nodes.
+
+    Returns: a task with its options, as a shell takes them.
+    """
     open_ = [host for finding in inference.findings for pair in finding.next_pairs for host in pair]
     if open_:
-        return f"invoke link-map --hosts {fold(dict.fromkeys(open_))}"
+        return f"link-map --hosts {shlex.quote(fold(dict.fromkeys(open_)))}"
     if inference.verdict == "inconclusive":
-        return "invoke link-map"
+        return "link-map"
     bad = [host for finding in inference.findings if finding.kind == "node" for host in finding.hosts]
-    return f"invoke nccl-test --exclude {fold(dict.fromkeys(bad))}" if bad else None
+    return f"nccl-test --exclude {shlex.quote(fold(dict.fromkeys(bad)))}" if bad else None
 
 
 def _finding(finding: Finding) -> Text:
@@ -129,10 +140,31 @@ def _heads(columns: int) -> list[str]:
     return [tens, ones] if columns >= 10 else [ones]
 
 
+def _without_domain(names: Sequence[str]) -> list[str]:
+    """Leave out the domain that all names share: the room is for what tells them apart."""
+    _, dot, domain = names[0].partition(".")
+    shared = dot and all(name.endswith(dot + domain) and len(name) > len(domain) + 1 for name in names)
+    return [name.removesuffix(dot + domain) for name in names] if shared else list(names)
+
+
 def _name(names: Sequence[str]) -> str:
-    name = one_line(names[0] if len(names) == 1 else fold(names), 300)
+    """Name a row in its few columns: names differ at their ends, so the middle goes first."""
+    folded = one_line(fold(names), 300)
+    if len(names) == 1 or cell_len(folded) <= _NAME:
+        return _cut(folded, _NAME)
+    more = f"+{len(names) - 1}"
+    return set_cell_size(_cut(one_line(names[0], 300), _NAME - len(more)).rstrip() + more, _NAME)
+
+
+def _cut(name: str, columns: int) -> str:
     # Some characters are two columns wide.
-    return set_cell_size(name if cell_len(name) <= _NAME else set_cell_size(name, _NAME - 1) + "…", _NAME)
+    if cell_len(name) > columns:
+        kept = (columns - 1) * 2 // 3
+        end = name[-kept:]
+        while cell_len(end) > kept:
+            end = end[1:]
+        name = f"{set_cell_size(name, columns - 1 - cell_len(end)).rstrip()}…{end}"
+    return set_cell_size(name, columns)
 
 
 def _cell(value: float, full: float, *, is_self: bool) -> Text:

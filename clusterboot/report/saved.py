@@ -130,7 +130,7 @@ def _run(document: Mapping[str, Any], name: str) -> SavedRun:
         notes=_notes(document.get("notes")),
         told={key: told for key in _TOLD if (told := _word(document.get(key)))} | _mpi(document.get("mpi")),
         tests=_of(tuple[BenchTest, ...], document, "tests", name, ()),
-        problems=_of(tuple[Problem, ...], document, "problems", name, ()),
+        problems=(*_of(tuple[Problem, ...], document, "problems", name, ()), *_logins(document)),
         expected=_of(tuple[Expected, ...], document, "expected", name, ()),
         facts=_facts(document, name),
         **_map(document, name),
@@ -142,6 +142,18 @@ _TOLD = (
     *("reason", "what", "backend", "launch_host", "ranks", "network", "network_reason", "mode", "keys"),
     *("expected_from", "expected_derivation", "rounds", "launches", "folder"),
 )
+
+
+def _logins(document: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Read what bootstrap found about the logins between nodes."""
+    found = document.get("findings") if document.get("command") == "bootstrap" else None
+    return tuple(
+        Problem(
+            "ssh", _word(each.get("text")) or "", _word(each.get("remedy")) or "", _word(each.get("host"))
+        )
+        for each in (found if isinstance(found, list) else ())
+        if isinstance(each, dict)
+    )
 
 
 def _facts(document: Mapping[str, Any], name: str) -> tuple[FactLine, ...]:

@@ -54,6 +54,7 @@ def bootstrap_task(
 ) -> Outcome:
     """Collect facts, distribute keys, prove node-to-node logins, write hostfiles."""
     from clusterboot.flows.bootstrap import bootstrap
+    from clusterboot.flows.results import result_folder, save
 
     if keys:
         choice("--keys", keys, _KEYS)
@@ -66,15 +67,20 @@ def bootstrap_task(
     mode = cast("KeyMode", keys or at.cluster.options.keys)
     result = bootstrap(at, cast("VerifyMode", verify or at.cluster.options.verify), mode)
     then = next_command("nccl-test", shared["cluster"])
+    # What the nodes are now is what later runs are read against.
+    keep = result.facts and not at.dry_run
     return Outcome(
         result.exit_code,
         result.hosts,
         _bootstrap_document(at, result),
         lambda to: _show_bootstrap(to, at, result, then),
+        save=(lambda text: save(result_folder(at, "bootstrap"), text)) if keep else None,
     )
 
 
 def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
+    from clusterboot.report.factlines import fact_lines
+
     plan = result.addresses
     return {
         "dry_run": at.dry_run,
@@ -87,6 +93,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
         "changes": _changes(result.planned),
         "notes": {name: list(said) for name, said in result.notes.items()},
         "launch_host": result.launch_host,
+        "node_facts": list(fact_lines(result.facts)),
         "failed_logins": _failed_logins(result.login_failures),
         "findings": [_finding(one) for one in result.findings],
         "hostfiles": str(at.hostfile_dir),

@@ -5,7 +5,7 @@ What it needs is imported when it runs: it would slow the start of all others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,7 +58,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.errors import UsageError
     from clusterboot.flows.link_map import link_map
     from clusterboot.flows.link_measure import LinkMapOptions
-    from clusterboot.flows.results import publish
+    from clusterboot.flows.pages import publish
     from clusterboot.tasks.matrix_format import matrix_format
     from clusterboot.units import parse_size
 
@@ -93,7 +93,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         at = replace(at, events=session.terminal)
     result = link_map(at, options)
     folder = result.folder
-    show = partial(_show, result=result, before=next_command("bootstrap", shared["cluster"]))
+    show = partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"]))
     return Outcome(
         result.exit_code,
         result.hosts,
@@ -120,15 +120,15 @@ def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
     }
 
 
-def _show(to: Console, result: LinkMapped, before: str) -> None:
+def _show(to: Console, result: LinkMapped, command: Callable[[str], str]) -> None:
     from clusterboot.report.cluster import show_failures, show_summary
     from clusterboot.report.matrix import show_matrix
 
     show_failures(to, result.hosts)
     if result.folder is None:
-        show_summary(to, ["Nothing was measured"], before if not result.cost else None)
+        show_summary(to, ["Nothing was measured"], command("bootstrap") if not result.cost else None)
         return
     to.print()
-    show_matrix(to, "Link map", result.state.matrix, result.inference)
+    show_matrix(to, "Link map", result.state.matrix, result.inference, command)
     saved = f"Saved: {result.folder}/ (report.html shows it in a browser)"
     show_summary(to, [f"Ran: {result.what}, from {result.launch_host}", saved], None)

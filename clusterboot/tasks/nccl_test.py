@@ -20,7 +20,7 @@ from clusterboot.errors import UsageError
 from clusterboot.flows.backends import BackendChoice
 from clusterboot.flows.benchmarked import Benchmarked, Judged
 from clusterboot.flows.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
-from clusterboot.flows.results import publish
+from clusterboot.flows.pages import publish
 from clusterboot.report import bench as report
 from clusterboot.report.cluster import show_failures, show_summary
 from clusterboot.report.factlines import fact_lines

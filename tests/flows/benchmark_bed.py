@@ -17,6 +17,7 @@ from operator_fixture import Operator
 
 # Before the benchmark: what a test has left for it in the home directory, given its options.
 WRAPPER = """#!/bin/sh
+# What calls MPI_Init is the program behind it.
 real=${0%/*}/real
 [ ! -r ~/inject ] || . ~/inject
 exec "$real" "$@"

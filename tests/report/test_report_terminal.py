@@ -118,3 +118,16 @@ def test_a_document_is_strict_json_without_control_characters() -> None:
     read = json.loads(render(made), parse_constant=pytest.fail)
     assert read["hosts"][0]["cause"] == "ab"
     assert (read["nan"], read["inf"], read["duration_s"]) == (None, [None], 1.235)
+
+
+def test_a_row_of_numbers_is_one_line_also_when_hardly_any_number_comes_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [[None, 1.25, 0], [float("nan"), 2.5, float("-inf")], [1e-7, 12345678901.5, True]]
+    known = [[None, 1.25, 0], [None, 2.5, None], [1e-7, 12345678901.5, True]]
+    for most in (100_000, 0):
+        monkeypatch.setattr("clusterboot.report.document._MOST_TEXTS", most)
+        made = render({"rows": rows, "names": ["a\x1b[31m", "b"], "none": [], "deep": [{"x": ()}]})
+        assert "\n    [null,1.25,0],\n    [null,2.5,null],\n" in made
+        read = json.loads(made, parse_constant=pytest.fail)
+        assert read == {"rows": known, "names": ["a", "b"], "none": [], "deep": [{"x": []}]}

@@ -78,7 +78,7 @@ def test_a_link_map_says_what_is_wrong_and_answers_the_mouse(opened: Opened) -> 
     text = tab.inner_text("main")
     assert "1 finding" in text
     assert "n3 sends 3.3" in text
-    assert "invoke nccl-test --exclude n3" in text
+    assert "clusterboot nccl-test --exclude n3" in text
     left, top, width = over(tab)
     cell = width / 8
     tab.mouse.move(left + 4.5 * cell, top + 2.5 * cell)

@@ -8,7 +8,7 @@ import numpy as np
 
 from clusterboot.diagnose.matrix.records import Finding
 from clusterboot.report.folding import by_value, fold
-from clusterboot.report.matrix import next_command
+from clusterboot.report.matrix import next_task
 from clusterboot.report.page.html import Html, el, join
 from clusterboot.report.page.words import badge, duration, number, when
 from clusterboot.report.saved import SavedRun
@@ -117,9 +117,10 @@ def findings(run: SavedRun) -> Html:
 
 
 def _next(run: SavedRun) -> Html | None:
-    command = next_command(run.inference) if run.inference is not None else None
-    if command is None:
+    task = next_task(run.inference) if run.inference is not None else None
+    if task is None:
         return None
+    command = f"clusterboot {task}"
     return el(
         "p",
         "Run next: ",

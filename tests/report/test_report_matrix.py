@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import io
+import shlex
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from clusterboot.diagnose.matrix.infer import infer
+from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.report.matrix import heat_map, next_task, show_matrix
+
+
+def matrix(names: list[str], slow: tuple[int, ...] = ()) -> PairMatrix:
+    rng = np.random.default_rng(len(names))
+    cells = 12 * rng.normal(1, 0.01, (len(names), len(names)))
+    cells[list(slow)] *= 0.3
+    np.fill_diagonal(cells, np.nan)
+    return PairMatrix(tuple(names), cells)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count", "rows"),
+    [
+        ("n{}", 3, ["n1", "n2", "n3"]),
+        ("compute-{}.dc1.example.org", 3, ["compute-1", "compute-2", "compute-3"]),
+        ("rack17-node-{:03}", 3, ["rac…de-001", "rac…de-002", "rac…de-003"]),
+        ("rack17-node-{:03}", 64, ["rac…-001+1", "rac…-003+1"]),
+        ("節点番号装置{:03}", 3, ["節点…置001", "節点…置002", "節点…置003"]),
+    ],
+)
+def test_rows_keep_what_tells_hosts_apart(pattern: str, count: int, rows: list[str]) -> None:
+    lines = [line.plain for line in heat_map(matrix([pattern.format(at) for at in range(1, count + 1)]))]
+    named = [line[5:].split("  ")[0].split(" 9")[0].strip() for line in lines if line[:4].strip().isdigit()]
+    assert [name for name in named if name != ""][: len(rows)] == rows
+    assert max(map(cell_len, lines)) <= 80
+
+
+def test_findings_come_first_then_the_map_then_what_to_run() -> None:
+    pairs = matrix([f"gpu{at:02}" for at in range(1, 13)], slow=(3, 4))
+    to = Console(file=io.StringIO(), width=80)
+    show_matrix(to, "Link map", pairs, infer(pairs), "clusterboot {} --cluster lab".format)
+    assert isinstance(to.file, io.StringIO)
+    text = to.file.getvalue()
+    assert text.index("slow 12 nodes") < text.index("node gpu04") < text.index("   1 gpu01")
+    # A shell must take the folded names as one word, not as a pattern.
+    last = text.splitlines()[-1]
+    assert shlex.split(last)[1:] == [
+        "clusterboot",
+        "nccl-test",
+        "--exclude",
+        "gpu[04-05]",
+        "--cluster",
+        "lab",
+    ]
+    assert "'gpu[04-05]'" in last
+
+
+def test_without_a_finding_nothing_is_to_be_run() -> None:
+    assert next_task(infer(matrix(["a", "b", "c", "d"]))) is None
