@@ -137,7 +137,7 @@ def collectives(operator: Operator, *more: str) -> list[dict[str, Any]]:
 def _outcome(said: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "verdict": said.get("verdict"),
-        "reason": said.get("reason"),
+        "reason": said.get("reason") or _told(said),
         "what": said.get("what"),
         "shares_gpus": said.get("shares_gpus"),
         "wall_s": said["wall_s"],
@@ -158,9 +158,15 @@ def _outcome(said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _told(said: Mapping[str, Any]) -> str | None:
+    """Give the cause of a command that did not come as far as a verdict."""
+    error = said.get("error")
+    return error.get("cause") if isinstance(error, dict) else error
+
+
 def _mapped(said: Mapping[str, Any]) -> dict[str, Any]:
     kept = ("verdict", "what", "nodes", "bandwidth_gbps", "latency_us", "findings", "wall_s", "shares_gpus")
-    return {key: said.get(key) for key in kept}
+    return {"reason": _told(said), **{key: said.get(key) for key in kept}}
 
 
 def measure(nodes: int, found: list[str], folders: list[str], work: Path) -> dict[str, Any]:
@@ -206,9 +212,9 @@ def table(figures: Mapping[str, Any]) -> str:
                 cells = (run["dtype"], test["collective"], test["ranks"], test["rows"], test["wrong"], peak)
                 lines.append("| " + " | ".join(map(str, (*cells, test["verdict"]))) + " |")
             if not run["tests"]:
-                lines.append(f"| {run['dtype']} | none | | | | | {run['verdict']}: {run['reason']} |")
+                lines.append(f"| {run['dtype']} | none | | | | | {run['reason']} |")
         mapped = figures[f"{part}_map"]
-        lines += ["", f"Link map: {mapped['what']}; verdict {mapped['verdict']}, {mapped['wall_s']} s."]
+        lines += ["", f"Link map: {mapped['what'] or mapped['reason']}; verdict {mapped['verdict']}."]
     return "\n".join(lines) + "\n"
 
 

@@ -6,10 +6,11 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from connect_helpers import Way, echo, error_of  # type: ignore[import-not-found]
+from connect_helpers import QUICK, Way, echo, error_of  # type: ignore[import-not-found]
 
 from clusterboot import lab as labs
 from clusterboot.config.cluster import Host
@@ -261,7 +262,8 @@ def test_at_its_deadline_a_command_is_killed_on_the_node(broken: labs.Lab, fleet
 
 def test_the_commands_deadline_ends_all_waits(broken: labs.Lab, way: Way) -> None:
     labs.break_node(broken.name, "n2", "powered-off")
-    fleet = way.fleet(files=(broken.folder / "known_hosts",), deadline_s=1.2, fanout=1)
+    patient = replace(QUICK, connect_s=60)
+    fleet = way.fleet(files=(broken.folder / "known_hosts",), deadline_s=4, fanout=1, timeouts=patient)
     hosts = hosts_of(broken)
 
     outcomes = fleet.each([hosts[0], hosts[1], hosts[2]], echo)

@@ -81,6 +81,11 @@ PLACES: list[tuple[str, ...]] = [
     ("ssh_config", "proxy_jump", "identity_file"),
     ("clusterboot", "trust", "known_hosts"),
     ("clusterboot", "launch_from"),
+    ("clusterboot", "kex_algorithms"),
+    ("clusterboot", "mpi", "prefix"),
+    ("clusterboot", "mpi", "module"),
+    ("clusterboot", "nccl", "tests_dir"),
+    ("clusterboot", "nccl", "ib_hca"),
 ]
 
 
@@ -98,7 +103,7 @@ def hostile_files(lab: labs.Lab, canary: Path, folder: Path) -> list[Path]:
             document = fleet_file(lab)
             spot: object = document
             for key in place[:-1]:
-                spot = spot[key]  # type: ignore[index]
+                spot = spot.setdefault(key, {}) if isinstance(spot, dict) else spot[key]  # type: ignore[index]
             last: object = int(place[-1]) if place[-1].isdigit() else place[-1]
             spot[last] = payload.replace("CANARY", str(canary))  # type: ignore[index]
             paths.append(folder / f"{'.'.join(place)}-{number}.yaml")
@@ -188,6 +193,8 @@ def test_no_value_of_the_environment_runs(
 ) -> None:
     lab = make_lab(nodes=2)
     document = fleet_file(lab)
+    hostile = f"$(touch {canary})`touch {canary}`;touch {canary}"
+    document["clusterboot"]["mpi"] = {"args": ["--mca", "cb_nothing", hostile]}  # type: ignore[index]
     document["env"] = {f"V{i}": payload.replace("CANARY", str(canary)) for i, payload in enumerate(PAYLOADS)}
     path = tmp_path / "env.yaml"
     path.write_text(yaml.safe_dump(document))
