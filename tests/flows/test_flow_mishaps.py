@@ -160,23 +160,6 @@ def test_a_cut_line_leaves_no_rank_and_says_where_it_was_cut(bed: Bed) -> None:
     assert named(result)[0][1] == "n1"
 
 
-def test_what_an_earlier_run_left_is_told_and_ended_before_the_next(bed: Bed) -> None:
-    bed.inject(HOLD)
-    run = bed.begin()
-    (record,) = bed.lab.home("n1").glob(".ssh/clusterboot/*/runs/*/supervisor")
-    bed.signal("n1", int(record.read_text().split()[0]), signal.SIGKILL)
-    run.process.kill()
-    run.process.communicate()
-    assert bed.ranks("n2")
-    bed.inject("")
-
-    done = bed.operator.run("nccl-test", *bed.cluster, "-b", "1K", "-e", "1K", "-n", "1", "-w", "0")
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "an earlier run was cut off" in done.stderr
-    assert "now ended: " in done.stderr
-
-
 def test_a_node_without_its_key_is_named_before_anything_is_launched(bed: Bed) -> None:
     (key,) = bed.lab.home("n2").glob(".ssh/clusterboot/*/id_ed25519")
     hidden = key.rename(key.with_name("hidden"))
