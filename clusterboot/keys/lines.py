@@ -10,27 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from clusterboot.keys.records import KEY_FILE, OWN_DIR, PER_NODE, Edit, Member, NodeFile, Terms
-
-# For ssh the first value counts. So a "Host *" of the user's own, meant for the world outside, does
-# not send logins between nodes through a bastion, keep a master process that mpirun would wait for,
-# take ports twice, or ask for a password that nobody is there to type.
-_WHATEVER_THE_USER_SETS = (
-    "  ProxyCommand none",
-    "  AddressFamily any",
-    "  PubkeyAuthentication yes",
-    "  PreferredAuthentications publickey",
-    "  ControlMaster no",
-    "  ControlPath none",
-    "  ClearAllForwardings yes",
-    "  ForwardAgent no",
-    "  ForwardX11 no",
-    "  PermitLocalCommand no",
-)
+from clusterboot.keys.records import PER_NODE, Edit, Member, NodeFile, Terms
 
 # What stands for a host in the tag of a line that is not one host's; no host can be called so.
 SHARED = "@shared"
 AUTHORITY = "@ca"
+_NOT_A_HOST = {SHARED: "shared", AUTHORITY: "ca"}
 
 
 def tag(cluster: str, host: str | None = None) -> str:
@@ -76,9 +61,18 @@ def kinds(content: bytes, cluster: str, hosts: Collection[str]) -> set[str]:
     Parameters: the file; the cluster; ``hosts`` are those whose own lines count, not those of
     hosts that are away and could not follow a change of mode yet.
     """
-    words = {SHARED: "shared", AUTHORITY: "ca"}
     found = [host for _, _, host in _own_lines(content, cluster)]
-    return {words.get(host, "per-node") for host in found if host in words or host in hosts}
+    return {_NOT_A_HOST.get(host, "per-node") for host in found if host in _NOT_A_HOST or host in hosts}
+
+
+def authorities(content: bytes, cluster: str) -> set[str]:
+    """Give the public keys of the cluster's lines in an ``authorized_keys`` that are not one node's."""
+    lines = (
+        content[start:end].decode()
+        for start, end, host in _own_lines(content, cluster)
+        if host in _NOT_A_HOST
+    )
+    return {" ".join(line.split()[-3:-1]) for line in lines}
 
 
 def include_lines(cluster: str) -> str:
@@ -192,39 +186,6 @@ def other_lines_with(content: bytes, cluster: str, members: Sequence[Member]) ->
     return found
 
 
-def render_config(
-    cluster: str, members: Sequence[Member], *, cheap_exchange: bool, identity: str = KEY_FILE
-) -> str:
-    """Write the cluster's ``ssh`` configuration for a node: every other node by name and address.
-
-    Parameters: the members; with ``cheap_exchange`` curve25519 is preferred, which costs
-    OpenSSH 8.9 to 9.8 a twelfth of their default, else OpenSSH's own order stands; ``identity``
-    is the key's file.
-    Source: ssh_config(5). Lines stay under 1,000 characters for old readers.
-    """
-    own = "~/" + OWN_DIR.format(name=cluster)
-    lines = ["# Written by clusterboot; changes are overwritten by the next bootstrap."]
-    for member in members:
-        lines += [f"Host {member.name} {' '.join(member.names)}".rstrip(), f"  HostName {member.address}"]
-        lines += [f"Host {member.name} {' '.join((*member.names, member.address))}"]
-        lines += [f"  HostKeyAlias {member.name}", f"  User {member.user}", f"  Port {member.port}"]
-    patterns = [word for member in members for word in (member.name, *member.names, member.address)]
-    for chunk in _chunks(list(dict.fromkeys(patterns)), 900):
-        lines += [
-            f"Host {chunk}",
-            f"  IdentityFile {own}/{identity}",
-            "  IdentitiesOnly yes",
-            "  StrictHostKeyChecking yes",
-            f"  UserKnownHostsFile {own}/known_hosts",
-            "  GlobalKnownHostsFile /dev/null",
-            "  UpdateHostKeys no",
-            *_WHATEVER_THE_USER_SETS,
-        ]
-        if cheap_exchange:
-            lines.append("  KexAlgorithms ^curve25519-sha256")
-    return "\n".join(lines) + "\n"
-
-
 def edit_own(old: NodeFile, text: str) -> Edit | None:
     """Plan a file that is clusterboot's alone; ``None`` where it has this text already."""
     if old.kind == "file" and old.content == text.encode():
@@ -271,14 +232,3 @@ def _edit(old: NodeFile, own: Sequence[tuple[int, int, str]], insert: str) -> Ed
         keep.append((position, len(old.content) - position))
     edit = Edit(old.path, old, insert, tuple(keep))
     return None if edit.new == old.content and (old.kind == "file" or not insert) else edit
-
-
-def _chunks(words: Sequence[str], limit: int) -> Iterator[str]:
-    line = ""
-    for word in words:
-        if line and len(line) + len(word) >= limit:
-            yield line
-            line = ""
-        line = f"{line} {word}".lstrip()
-    if line:
-        yield line

@@ -52,7 +52,7 @@ def _shape(name: str) -> tuple[tuple[str, ...], set[int]]:
 
 
 def _of_shape(shape: Sequence[str], lengths: set[int]) -> str | None:
-    """Write one ``Host`` line for all names of a shape; ``None`` where it would be too long for old readers."""
+    """Write one ``Host`` line for all names of a shape; ``None`` where old readers would cut it off."""
     widths = sorted({*lengths, max(lengths) + 1})
     wanted = [""]
     for part in shape[:-1]:
