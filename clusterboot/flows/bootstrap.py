@@ -15,12 +15,14 @@ from clusterboot.flows import mode as modes
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, plan_home
-from clusterboot.flows.members import authorities_found, homes_of, members_of, needs_exchange
+from clusterboot.flows.members import authorities_found, members_of, needs_exchange
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.outputs import hostfile_texts
 from clusterboot.flows.proof import Proof, examine
+from clusterboot.flows.shared_home import proven_homes, remaining
 from clusterboot.flows.survey import Surveyed, survey
 from clusterboot.flows.terms import Cast, with_successors
+from clusterboot.flows.validity import require_clocks
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.keys import Edit, HomePlan, HostTrust, LoginFailure, LoginFinding, Terms
@@ -75,8 +77,13 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             return Bootstrapped(
                 rows, exit_code(rows), mode=mode or context.cluster.options.keys or "per-node"
             )
-        chosen = modes.choose(context, surveyed, homes_of(visit, surveyed), mode)
+        groups = proven_homes(context, visit, surveyed)
+        chosen = modes.choose(context, surveyed, groups, mode)
         mode = chosen.mode
+        if mode == "ca":
+            require_clocks(context, visit, surveyed)
+        if not visit.good:
+            return Bootstrapped(visit.ledger.rows, exit_code(visit.ledger.rows), mode, chosen.line)
         trusted = authorities_found(context.cluster.name, surveyed)
         held = terms.hold(context, mode, trusted)
         moving = needs_exchange(context.cluster.name, surveyed, mode, held.public if held else None)
@@ -88,10 +95,10 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         addresses = hostfiles.choose_addresses(visit.good, found, context.cluster.network)
         for excluded in addresses.excluded:
             visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
-        groups = homes_of(visit, surveyed)
+        groups = remaining(visit, groups)
         members = members_of(context, visit, surveyed, addresses, groups)
         # Who turned out to be no member is of no home either.
-        groups = homes_of(visit, surveyed)
+        groups = remaining(visit, groups)
         network = str(addresses.network) if addresses.network else None
         cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups, network)
         if moving and not context.dry_run:

@@ -16,11 +16,6 @@ from clusterboot.keys import Member
 from clusterboot.keys import state as members_state
 
 
-def homes_of(visit: Visit, surveyed: Mapping[str, Surveyed]) -> tuple[tuple[str, ...], ...]:
-    """Group the hosts that are still in by the home that they see."""
-    return keys.homes({host.name: surveyed[host.name].facts for host in visit.good})
-
-
 def mode_of(cluster: str, surveyed: Mapping[str, Surveyed]) -> KeyMode | None:
     """Tell the mode that the nodes are in; ``None`` where none is, or they are between two."""
     found = modes_found(cluster, surveyed)

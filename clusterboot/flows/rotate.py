@@ -12,8 +12,9 @@ from clusterboot.flows import host_trust, terms
 from clusterboot.flows import mode as modes
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange
-from clusterboot.flows.members import homes_of, members_of, mode_of
+from clusterboot.flows.members import members_of, mode_of
 from clusterboot.flows.operator_lock import alone
+from clusterboot.flows.shared_home import proven_homes, remaining
 from clusterboot.flows.survey import survey
 from clusterboot.flows.terms import Cast, with_successors
 from clusterboot.flows.visit import exit_code
@@ -55,9 +56,9 @@ def rotate(context: Context) -> Rotated:
         addresses = hostfiles.choose_addresses(visit.good, facts, context.cluster.network)
         for excluded in addresses.excluded:
             visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
-        groups = homes_of(visit, surveyed)
+        groups = proven_homes(context, visit, surveyed)
         members = members_of(context, visit, surveyed, addresses, groups)
-        groups = homes_of(visit, surveyed)
+        groups = remaining(visit, groups)
         network = str(addresses.network) if addresses.network else None
         cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups, network)
         # Between two modes, after a move that was cut off, it is finished.

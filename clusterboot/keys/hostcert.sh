@@ -71,12 +71,14 @@ cb_is_there() {
 
 cb_lines() { printf '%s\n' "$cb_tag" "$cb_line"; }
 cb_lines_on_top() { cb_lines && cat "$cb_main"; }
-cb_without_lines() { sed -e "\\,^$cb_tag\$,d" -e "\\,^$cb_line\$,d" "$cb_main"; }
+cb_without_lines() { sed -e "\\%^$cb_tag\$%d" -e "\\%^$cb_line\$%d" "$cb_main"; }
 cb_certificate() { printf '%s\n' "$cb_text"; }
 cb_marked_certificate() { printf '%s\n' "$cb_text" "$cb_mark"; }
 
 # cb_write FUNCTION PATH MODE: what the function prints becomes the file
 cb_write() {
+  # What cannot be said whole is not written.
+  cb_told=$("$1" 2>&1 >/dev/null) || return 1
   cb_want=$("$1" | sha256sum)
   cb_told=$("$1" | HOME='' cb_replace "${2#/}" "$(cb_digest "$2")" "$3" "${cb_want%% *}")
   case $cb_told in *" changed") return 0;; *) cb_told=${cb_told#file * }; return 1;; esac
@@ -91,13 +93,22 @@ cb_unconfigure() {
   ! grep -qxF "$cb_line" "$cb_main" || cb_write cb_without_lines "$cb_main" 600
 }
 
+# Is none of the sockets before there any more, and as many new ones, for each family of addresses?
+cb_renewed() {
+  cb_now=$(cb_listening)
+  for cb_socket in $cb_before; do
+    case " $(echo $cb_now) " in *" $cb_socket "*) return 1;; esac
+  done
+  [ -n "$cb_now" ] && [ "$(echo $cb_now | wc -w)" -ge "$(echo $cb_before | wc -w)" ]
+}
+
 # sshd begins anew under the same number: it closes its socket, reads everything, and listens again.
 cb_reload() {
   [ -n "$cb_pid" ] || return 0
   cb_before=$(cb_listening)
   kill -HUP "$cb_pid" || return 1
   cb_tries=0
-  while cb_now=$(cb_listening); [ -z "$cb_now" ] || [ "$cb_now" = "$cb_before" ]; do
+  until cb_renewed; do
     cb_tries=$((cb_tries + 1))
     [ "$cb_tries" -lt 200 ] || return 1
     sleep 0.05 2>/dev/null || { sleep 1; cb_tries=$((cb_tries + 19)); }

@@ -18,6 +18,11 @@ AUTHORITY = "@ca"
 _NOT_A_HOST = {SHARED: "shared", AUTHORITY: "ca"}
 
 
+# What a node's key is not for. An sshd before OpenSSH 7.2 refuses a line with a word that it does not know.
+RESTRICT = "restrict"
+RESTRICT_IN_FULL = "no-agent-forwarding,no-port-forwarding,no-pty,no-user-rc,no-X11-forwarding"
+
+
 def tag(cluster: str, host: str | None = None) -> str:
     """Give the word that marks a line as clusterboot's: ``clusterboot:NAME`` or ``clusterboot:NAME:HOST``."""
     return f"clusterboot:{cluster}:{host}" if host else f"clusterboot:{cluster}"
@@ -28,31 +33,31 @@ def principal(cluster: str) -> str:
     return f"clusterboot-{cluster}"
 
 
-def authorized_line(cluster: str, owners: Sequence[Member]) -> str:
+def authorized_line(cluster: str, owners: Sequence[Member], restrict: str = RESTRICT) -> str:
     """Write the ``authorized_keys`` line for the key that ``owners`` have, from their own addresses only.
 
-    Source: sshd(8), AUTHORIZED_KEYS FILE FORMAT; ``restrict`` needs OpenSSH 7.2.
+    Source: sshd(8), AUTHORIZED_KEYS FILE FORMAT.
     """
     sources = dict.fromkeys(source for member in owners for source in member.sources)
     # A login to the node's own name comes from loopback where /etc/hosts says 127.0.1.1.
     listed = ",".join((*sources, "127.0.0.0/8", "::1"))
-    return f'restrict,from="{listed}" {owners[0].public_key} {tag(cluster, owners[0].key_owner)}\n'
+    return f'{restrict},from="{listed}" {owners[0].public_key} {tag(cluster, owners[0].key_owner)}\n'
 
 
-def shared_line(cluster: str, public_key: str, members: Sequence[Member]) -> str:
+def shared_line(cluster: str, public_key: str, members: Sequence[Member], restrict: str = RESTRICT) -> str:
     """Write the ``authorized_keys`` line for the one key of all nodes, from their addresses only."""
     sources = dict.fromkeys(source for member in members for source in member.sources)
     listed = ",".join((*sources, "127.0.0.0/8", "::1"))
-    return f'restrict,from="{listed}" {public_key} {tag(cluster, SHARED)}\n'
+    return f'{restrict},from="{listed}" {public_key} {tag(cluster, SHARED)}\n'
 
 
-def authority_line(cluster: str, public_key: str) -> str:
+def authority_line(cluster: str, public_key: str, restrict: str = RESTRICT) -> str:
     """Write the ``authorized_keys`` line that takes the cluster's certificates, for its principal alone.
 
     Source: sshd(8), ``cert-authority`` and ``principals=``.
     """
     name = principal(cluster)
-    return f'restrict,cert-authority,principals="{name}" {public_key} {tag(cluster, AUTHORITY)}\n'
+    return f'{restrict},cert-authority,principals="{name}" {public_key} {tag(cluster, AUTHORITY)}\n'
 
 
 def kinds(content: bytes, cluster: str, hosts: Collection[str]) -> set[str]:
@@ -89,15 +94,18 @@ def edit_authorized_keys(
     members: Sequence[Member],
     keep_hosts: Collection[str],
     terms: Terms = PER_NODE,
+    *,
+    restrict: str = RESTRICT,
 ) -> Edit | None:
     """Plan what lets all ``members`` in.
 
     Parameters: the file as it was read; the members; ``keep_hosts`` are hosts of the
-    cluster whose lines stay as they are, since they were not reached this time; on what terms.
+    cluster whose lines stay as they are, since they were not reached this time; on what terms;
+    ``restrict`` is the word, or words, that this home's sshd knows for it.
     Returns: ``None`` where all of it is so already.
     """
     own = list(_own_lines(old.content, cluster))
-    lines = _lines_for(cluster, members, terms)
+    lines = _lines_for(cluster, members, terms, restrict)
     current = {member.key_owner for member in members if member.name not in terms.away}
     for start, end, host in own:
         line = old.content[start:end].decode().rstrip("\r\n") + "\n"
@@ -106,12 +114,12 @@ def edit_authorized_keys(
     return _edit(old, own, "".join(lines))
 
 
-def _lines_for(cluster: str, members: Sequence[Member], terms: Terms) -> list[str]:
+def _lines_for(cluster: str, members: Sequence[Member], terms: Terms, restrict: str) -> list[str]:
     if terms.authority and terms.mode == "ca":
-        return [authority_line(cluster, terms.authority)]
+        return [authority_line(cluster, terms.authority, restrict)]
     if terms.authority and terms.mode == "shared":
-        return [shared_line(cluster, terms.authority, members)]
-    return [authorized_line(cluster, group) for group in _by_key(members)]
+        return [shared_line(cluster, terms.authority, members, restrict)]
+    return [authorized_line(cluster, group, restrict) for group in _by_key(members)]
 
 
 def edit_config(old: NodeFile, cluster: str, block: str | None = None) -> Edit | None:

@@ -93,6 +93,7 @@ def member(
         key_owner=key_owner,
         prefers_cheap_exchange=prefers_cheap_exchange(facts.software.ssh_version),
         lacks_include=lacks_include(facts.software.ssh_version),
+        lacks_restrict=lacks_restrict(facts.software.ssh_version),
     )
 
 
@@ -233,7 +234,11 @@ def _login_edit(home: _Home, host: str, keep_hosts: Collection[str]) -> Edit | N
     if home.terms.phase == "switch":
         return None
     file = usable(home.survey.authorized_keys, host)
-    return lines.edit_authorized_keys(file, home.cluster, home.members, keep_hosts, home.terms)
+    old = any(one.lacks_restrict for one in home.here)
+    restrict = lines.RESTRICT_IN_FULL if old else lines.RESTRICT
+    return lines.edit_authorized_keys(
+        file, home.cluster, home.members, keep_hosts, home.terms, restrict=restrict
+    )
 
 
 def _dropped(survey: Survey, terms: Terms) -> tuple[str, ...]:
@@ -277,6 +282,11 @@ def prefers_cheap_exchange(ssh_version: str | None) -> bool:
 def lacks_include(ssh_version: str | None) -> bool:
     """Tell whether ssh knows no ``Include``: OpenSSH before 7.3. Source: its release notes."""
     return (0, 0) < _version(ssh_version) < (7, 3)
+
+
+def lacks_restrict(ssh_version: str | None) -> bool:
+    """Tell whether sshd knows no ``restrict``: OpenSSH before 7.2. Source: its release notes."""
+    return (0, 0) < _version(ssh_version) < (7, 2)
 
 
 def _version(ssh_version: str | None) -> tuple[int, int]:

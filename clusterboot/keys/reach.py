@@ -28,13 +28,14 @@ def patterns(words: Iterable[str], network: str | None) -> tuple[str, ...]:
     """
     words = list(dict.fromkeys(words))
     lines = list(_of_network(ip_network(network))) if network else []
-    shapes: dict[tuple[str, ...], set[int]] = {}
+    shapes: dict[tuple[str, ...], list[set[int]]] = {}
     for word in words:
         if not _is_address(word):
             shape, widths = _shape(word)
-            shapes.setdefault(shape, set()).update(widths)
+            for known, width in zip(shapes.setdefault(shape, [set() for _ in widths]), widths, strict=True):
+                known.add(width)
     for shape, lengths in shapes.items():
-        if len(shape) > 1 and (line := _of_shape(shape, lengths)) is not None:
+        if lengths and (line := _of_shape(shape, lengths)) is not None:
             lines.append(line)
     return (*lines, *_chunks([word for word in words if not covers(lines, word)]))
 
@@ -44,18 +45,18 @@ def covers(lines: Iterable[str], word: str) -> bool:
     return any(PatternSet(line.split()).matches(word) for line in lines)
 
 
-def _shape(name: str) -> tuple[tuple[str, ...], set[int]]:
+def _shape(name: str) -> tuple[tuple[str, ...], list[int]]:
     """Take the numbers out of a name's first label: what is around them, and how many digits each has."""
     label, dot, domain = name.partition(".")
     around = re.split(r"[0-9]+", label)
-    return (*around[:-1], around[-1] + dot + domain), {len(run) for run in re.findall(r"[0-9]+", label)}
+    return (*around[:-1], around[-1] + dot + domain), [len(run) for run in re.findall(r"[0-9]+", label)]
 
 
-def _of_shape(shape: Sequence[str], lengths: set[int]) -> str | None:
+def _of_shape(shape: Sequence[str], lengths: Sequence[set[int]]) -> str | None:
     """Write one ``Host`` line for all names of a shape; ``None`` where old readers would cut it off."""
-    widths = sorted({*lengths, max(lengths) + 1})
     wanted = [""]
-    for part in shape[:-1]:
+    for part, known in zip(shape, lengths, strict=False):
+        widths = sorted({*known, max(known) + 1})
         wanted = [f"{start}{part}{'?' * width}" for start in wanted for width in widths]
     unwanted = [
         f"!{'*'.join(shape[: at + 1])}*{letter}*{'*'.join(shape[at + 1 :])}"
@@ -68,8 +69,13 @@ def _of_shape(shape: Sequence[str], lengths: set[int]) -> str | None:
 
 def _of_network(network: IPv4Network | IPv6Network) -> Iterator[str]:
     if isinstance(network, IPv6Network):
-        # An address is written with its network's words first, but for those that :: stands for.
-        yield f"{str(network.network_address).partition('::')[0]}:*"
+        # An address is written with its network's words first, and :: may stand for the last of them.
+        words = [f"{int(word, 16):x}" for word in network.exploded.split("/")[0].split(":")]
+        words = words[: network.prefixlen // 16]
+        short = str(network.network_address).partition("::")[0]
+        yield " ".join(
+            dict.fromkeys((f"{':'.join(words)}:*", *((f"{short}::*",) if words[-1:] == ["0"] else ())))
+        )
         return
     whole, rest = divmod(network.prefixlen, 8)
     octets = str(network.network_address).split(".")

@@ -79,7 +79,8 @@ class Member:
     ``address`` is where the others reach it; ``names`` are what people may call it, besides;
     ``sources`` are the addresses that its logins may come from. ``key_owner`` names the
     home that its key lives in: nodes that share a home share it. ``lacks_include`` is true
-    where ssh is older than 7.3; ``host_certified`` where its sshd shows a certificate of the cluster's.
+    where ssh is older than 7.3, ``lacks_restrict`` where it is older than 7.2; ``host_certified``
+    where its sshd shows a certificate of the cluster's.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Member:
     key_owner: str
     prefers_cheap_exchange: bool = False
     lacks_include: bool = False
+    lacks_restrict: bool = False
     host_certified: bool = False
 
 
