@@ -9,7 +9,7 @@ from pathlib import Path
 from clusterboot import keys
 from clusterboot.config.cluster import KeyMode
 from clusterboot.connect.knownhosts import public_text
-from clusterboot.errors import PartialError
+from clusterboot.errors import PartialError, UsageError
 from clusterboot.flows.context import Context
 from clusterboot.flows.survey import Surveyed
 from clusterboot.keys import Member, NodeKey, Terms, authority
@@ -146,7 +146,14 @@ def hold_next(context: Context, mode: KeyMode) -> Authority | None:
 
 
 def _new_passphrase(context: Context, path: Path) -> str | None:
-    return context.ask_passphrase(path) if context.encrypt_keys and context.ask_passphrase else None
+    if not context.encrypt_keys or context.ask_passphrase is None:
+        return None
+    passphrase = context.ask_passphrase(path)
+    if not passphrase:
+        raise UsageError(
+            "an empty passphrase encrypts nothing", remedy="type one, or leave out --encrypt-keys"
+        )
+    return passphrase
 
 
 def _following(path: Path) -> Path:
