@@ -87,6 +87,8 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         trusted = authorities_found(context.cluster.name, surveyed)
         held = terms.hold(context, mode, trusted)
         moving = needs_exchange(context.cluster.name, surveyed, mode, held.public if held else None)
+        if held and trusted - {held.public} and not chosen.before:
+            context.events.note("the nodes trust another key than this machine's, which takes its place")
         if not context.dry_run:
             modes.remember(context.state_dir, mode)
         if moving and not context.dry_run:

@@ -45,8 +45,8 @@ class HostTrust:
     """How other nodes come to know a node's sshd.
 
     ``certified`` is true where it shows a certificate of the cluster's CA; otherwise ``reason``
-    says why it is pinned instead. ``changed`` is true where something of it is different now, and
-    ``fault`` is set where what went wrong could not be put right again.
+    says why it is pinned instead. ``changed`` is true where something of it is different now, or
+    would be, and ``fault`` is set where what went wrong could not be put right again.
     """
 
     certified: bool
@@ -105,5 +105,5 @@ def parse(outputs: Mapping[str, SectionOutput]) -> HostTrust:
     state, reason = answers[-1]
     reason = one_line(reason)
     if state in ("kept", "installed", "possible"):
-        return HostTrust(certified=True, changed=state == "installed")
+        return HostTrust(certified=True, changed=state != "kept")
     return HostTrust(certified=False, reason=reason, changed=state == "removed", fault=state == "lost")

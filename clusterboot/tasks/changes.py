@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from clusterboot.keys import Edit
 
 
-def pinned(result: Bootstrapped) -> list[str]:
-    """Say, in ``ca`` mode, which hosts are pinned all the same, one line a reason."""
+def host_trust(result: Bootstrapped, *, dry_run: bool) -> list[str]:
+    """Say, in ``ca`` mode, what a dry run would do to sshd, and who is pinned all the same and why."""
+    planned = [name for name, trust in result.host_trust.items() if trust.certified and trust.changed]
     reasons = {name: trust.reason for name, trust in result.host_trust.items() if not trust.certified}
-    return [
+    would = [f"Would give sshd on {fold(planned)} a certificate, in /etc/ssh"] if dry_run and planned else []
+    return would + [
         f"Hosts: {fold(names)} pinned one by one, without host certificates: {reason}"
         for reason, names in by_value(reasons)
     ]

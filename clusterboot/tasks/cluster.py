@@ -17,7 +17,7 @@ from clusterboot.printable import printable
 from clusterboot.report import cluster as report
 from clusterboot.report.folding import by_value, fold
 from clusterboot.report.say import say
-from clusterboot.tasks.changes import changes, folded, pinned, show_changes
+from clusterboot.tasks.changes import changes, folded, host_trust, show_changes
 from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import SHARED, choice, context, next_command
 
@@ -141,7 +141,7 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines.append(result.choice)
     if result.mode != "per-node":
         lines.append(f"Keys: {result.mode}: {_MEANING[result.mode]}")
-    lines += pinned(result)
+    lines += host_trust(result, dry_run=at.dry_run)
     if at.dry_run:
         show_changes(to, result.planned)
         lines += [
