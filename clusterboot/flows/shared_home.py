@@ -85,13 +85,13 @@ def _probed(visit: Visit, hosts: Sequence[str]) -> Iterator[tuple[str, ...]]:
         if not left:
             return
         writer, rest = by_name[left[0]], [by_name[host] for host in left[1:]]
-        visit.stage("probe left", [writer], partial(_do, visit.cluster.name, "touch", name))
-        seen = (
-            visit.stage("probe looked for", rest, partial(_do, visit.cluster.name, "ls", name))
-            if rest
-            else {}
-        )
-        visit.stage("probe removed", [writer], partial(_do, visit.cluster.name, "rm -f", name))
+        probe = partial(partial, _do, visit.cluster.name, name)
+        if not visit.stage("probe left", [writer], probe("touch")).get(writer.name):
+            # Where none can be left, what the file systems say is all there is.
+            yield tuple(left)
+            return
+        seen = visit.stage("probe looked for", rest, probe("ls")) if rest else {}
+        visit.stage("probe removed", [writer], probe("rm -f"))
         yield (writer.name, *(host for host in left[1:] if seen.get(host)))
         left = [host for host in left[1:] if not seen.get(host)]
 
