@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from clusterboot.flows.context import Context
 from clusterboot.flows.survey import Surveyed
-from clusterboot.flows.visit import Visit
+from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.keys import authority, kinds
 from clusterboot.keys.validity import NodeTime, Validity, objections
 
@@ -41,7 +41,8 @@ def _put_out(
         name: NodeTime(certificates(answer), answer.facts.clock_skew_s) for name, answer in surveyed.items()
     }
     for name, error in objections(nodes, time.time()).items():
-        visit.ledger.fail(name, error)
+        unfit = UnfitError("ssh", error.cause, stage=error.stage, remedy=error.remedy)
+        visit.ledger.fail(name, unfit)
 
 
 def _found(answer: Surveyed) -> tuple[Validity, ...]:
