@@ -77,9 +77,11 @@ def make_lab(lab_root: str) -> Iterator[Callable[..., labs.Lab]]:
     """A function that starts labs of the test's own: ``make_lab(nodes=2, rate="1gbit")``."""
     names: list[str] = []
 
-    def make(nodes: int = 2, rate: str = "1gbit", shared_home: bool = False) -> labs.Lab:
+    def make(
+        nodes: int = 2, rate: str = "1gbit", shared_home: bool = False, user: str = "ubuntu"
+    ) -> labs.Lab:
         names.append(_unique_name())
-        return labs.up(names[-1], nodes=nodes, rate=rate, shared_home=shared_home)
+        return labs.up(names[-1], nodes=nodes, rate=rate, shared_home=shared_home, user=user)
 
     yield make
     for name in names:

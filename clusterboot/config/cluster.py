@@ -95,10 +95,12 @@ class Options:
     """The ``clusterboot`` block: what a dstack fleet file has no word for.
 
     ``kex_algorithms`` is the key exchange that nodes ask each other for first: curve25519, where
-    OpenSSH's own default is a dear one, or always in OpenSSH's own order.
+    OpenSSH's own default is a dear one, or always in OpenSSH's own order. ``keys`` is ``None``
+    where the file leaves the mode open; ``certificate_hours`` is how long certificates live.
     """
 
-    keys: KeyMode = "per-node"
+    keys: KeyMode | None = None
+    certificate_hours: int = 24
     verify: VerifyMode = "launch"
     slots: int | None = None
     launch_from: str | None = None

@@ -246,6 +246,7 @@ class OptionsBlock(Block):
     """``clusterboot``: what dstack has no word for."""
 
     keys: KeyMode | None = None
+    certificate_hours: Annotated[int, Field(ge=1, le=8760)] | None = None
     verify: VerifyMode | None = None
     slots: Annotated[int, Field(ge=1, le=65536)] | None = None
     launch_from: HostName | None = None

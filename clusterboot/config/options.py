@@ -19,7 +19,9 @@ def make_options(context: Context, block: OptionsBlock) -> Options:
     mpi, nccl = block.mpi or MpiBlock(), block.nccl or NcclBlock()
     given = {
         key: value
-        for key in ("keys", "verify", "slots", "launch_from", "fanout", "kex_algorithms")
+        for key in (
+            *("keys", "certificate_hours", "verify", "slots", "launch_from", "fanout", "kex_algorithms"),
+        )
         if (value := getattr(block, key)) is not None
     }
     return replace(

@@ -96,7 +96,12 @@ def fingerprint(blob: bytes) -> str:
 
 def render_line(name: str, blob: bytes) -> str:
     """Write a known_hosts line for one name, with its newline."""
-    return f"{name} {key_type_of(blob)} {base64.b64encode(blob).decode()}\n"
+    return f"{name} {public_text(blob)}\n"
+
+
+def public_text(blob: bytes) -> str:
+    """Write a public key as key files have it, ``ssh-ed25519 AAAA…``, without a comment."""
+    return f"{key_type_of(blob)} {base64.b64encode(blob).decode()}"
 
 
 def _matches_hash(names: str, name: str) -> bool:

@@ -10,35 +10,43 @@ from clusterboot.config.cluster import KeyMode, VerifyMode
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError
 from clusterboot.facts.records import NodeFacts
+from clusterboot.flows import host_trust, terms
+from clusterboot.flows import mode as modes
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, plan_home
-from clusterboot.flows.members import homes_of, members_of, needs_exchange
+from clusterboot.flows.members import authorities_found, members_of, needs_exchange
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.outputs import hostfile_texts
 from clusterboot.flows.proof import Proof, examine
+from clusterboot.flows.shared_home import proven_homes, remaining
 from clusterboot.flows.survey import Surveyed, survey
-from clusterboot.flows.terms import Cast, agree, with_successors
+from clusterboot.flows.terms import Cast, with_successors
+from clusterboot.flows.validity import require_clocks
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import AddressPlan
-from clusterboot.keys import Edit, HomePlan, LoginFailure, LoginFinding, Terms
+from clusterboot.keys import Edit, HomePlan, HostTrust, LoginFailure, LoginFinding, Terms
 from clusterboot.keys import state as members_state
+from clusterboot.keys.authority import Authority
 
 
 @dataclass(frozen=True)
 class Bootstrapped:
     """What a bootstrap came to.
 
-    ``mode`` is on what terms the nodes trust each other. ``edits`` has the files that changed
-    (or would, in a dry run) on each host, below its home, and ``planned`` what a dry run would
-    edit there; ``notes`` are lines for people, by host. ``shared_homes`` are the groups of hosts
-    that see one home; ``launch_host`` is where the logins were tried from; ``files`` are the
-    hostfiles that changed.
+    ``mode`` is on what terms the nodes trust each other, ``choice`` a line on why where that was
+    not asked for; ``host_trust`` says in ``ca`` mode how each host is known. ``edits`` has the
+    files that changed (or would, in a dry run) on each host, below its home, and ``planned`` what
+    a dry run would edit there; ``notes`` are lines for people, by host. ``shared_homes`` are the
+    groups of hosts that see one home; ``launch_host`` is where the logins were tried from;
+    ``files`` are the hostfiles that changed.
     """
 
     hosts: tuple[HostResult, ...]
     exit_code: ExitCode
     mode: KeyMode = "per-node"
+    choice: str | None = None
+    host_trust: Mapping[str, HostTrust] = field(default_factory=dict)
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
     addresses: AddressPlan | None = None
     edits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -60,40 +68,45 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
     Errors: :class:`ClusterbootError` where the whole cannot be done: an ambiguous network,
     an audit log that cannot be written.
     """
-    mode = mode or context.cluster.options.keys
+    terms.unlock(context, mode or context.cluster.options.keys or modes.recall(context.state_dir))
     with alone(context), context.visit() as visit:
         surveyed = survey(visit, make_key=not context.dry_run)
         _note_created(visit, surveyed)
-        moving = needs_exchange(context.cluster.name, surveyed, mode)
+        if not surveyed:
+            rows = visit.ledger.rows
+            return Bootstrapped(
+                rows, exit_code(rows), mode=mode or context.cluster.options.keys or "per-node"
+            )
+        groups = proven_homes(context, visit, surveyed)
+        chosen = modes.choose(context, surveyed, groups, mode)
+        mode = chosen.mode
+        if mode == "ca":
+            require_clocks(context, visit, surveyed)
+        if not visit.good:
+            return Bootstrapped(visit.ledger.rows, exit_code(visit.ledger.rows), mode, chosen.line)
+        trusted = authorities_found(context.cluster.name, surveyed)
+        held = terms.hold(context, mode, trusted)
+        moving = needs_exchange(context.cluster.name, surveyed, mode, held.public if held else None)
+        if held and trusted - {held.public} and not chosen.before:
+            context.events.note("the nodes trust another key than this machine's, which takes its place")
+        if not context.dry_run:
+            modes.remember(context.state_dir, mode)
         if moving and not context.dry_run:
             surveyed = survey(visit, make_key=True, make_next=True)
         found = {name: answer.facts for name, answer in surveyed.items()}
-        if not found:
-            return Bootstrapped(visit.ledger.rows, exit_code(visit.ledger.rows), mode=mode)
         addresses = hostfiles.choose_addresses(visit.good, found, context.cluster.network)
         for excluded in addresses.excluded:
             visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
-        groups = homes_of(visit, surveyed)
+        groups = remaining(visit, groups)
         members = members_of(context, visit, surveyed, addresses, groups)
         # Who turned out to be no member is of no home either.
-        groups = homes_of(visit, surveyed)
-        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
-        failures: tuple[LoginFailure, ...] = ()
-        notes: dict[str, tuple[str, ...]] = {}
-        planned: dict[str, tuple[Edit, ...]] = {}
+        groups = remaining(visit, groups)
+        network = str(addresses.network) if addresses.network else None
+        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups, network)
         if moving and not context.dry_run:
-            cast = replace(cast, members=with_successors(cast))
-            terms = agree(context, mode, cast, successors=True)
-            moved = exchange(visit, cast, terms, {entry.host: entry.ip for entry in addresses.addresses})
-            edits, failures = dict(moved.edits), moved.failures
-            if moved.finished:
-                members_state.save(context.state_dir, cast.members)
+            done = _move(context, visit, cast, mode, held)
         else:
-            terms = agree(context, mode, cast)
-            plans = _plan(context, visit, cast, terms)
-            edits = _distribute(context, visit, cast, terms, plans)
-            notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
-            planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}
+            done = _settle(context, visit, cast, mode, held)
         proof = Proof(None, (), ())
         if verify != "none" and not context.dry_run:
             proof = examine(visit, found, addresses, verify)
@@ -104,15 +117,62 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             mode=mode,
             facts=found,
             addresses=addresses,
-            edits=edits,
-            planned=planned,
-            notes=notes,
+            choice=chosen.line,
+            edits=done.edits,
+            planned=done.planned,
+            notes=done.notes,
+            host_trust=done.host_trust,
             shared_homes=tuple(tuple(group) for group in groups if len(group) > 1),
             launch_host=proof.launch_host,
-            login_failures=(*failures, *proof.failures),
+            login_failures=(*done.failures, *proof.failures),
             findings=proof.findings,
             files=files,
         )
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What became of the homes, by host."""
+
+    edits: Mapping[str, tuple[str, ...]]
+    failures: tuple[LoginFailure, ...] = ()
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    planned: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
+    host_trust: Mapping[str, HostTrust] = field(default_factory=dict)
+
+
+def _move(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Authority | None) -> _Done:
+    """Bring homes that are on other terms to these, step by step."""
+    cast = replace(cast, members=with_successors(cast))
+    agreed = terms.agree(context, mode, cast, held, successors=True)
+    ip = {member.name: member.address for member in cast.members}
+    trusts: dict[str, HostTrust] = {}
+
+    def certify(cast: Cast) -> Cast:
+        cast, found = host_trust.certify(context, visit, cast, agreed)
+        trusts.update(found)
+        return cast
+
+    moved = exchange(visit, cast, agreed, ip, certify if mode == "ca" else None)
+    if moved.finished:
+        members_state.save(context.state_dir, moved.members)
+        if mode != "ca":
+            hosts = host_trust.certified_hosts(visit, cast.surveyed)
+            host_trust.decertify(visit, context.cluster.name, hosts)
+    return _Done(moved.edits, moved.failures, host_trust=trusts)
+
+
+def _settle(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Authority | None) -> _Done:
+    """Bring homes that are on these terms already, or on none, to where they should be."""
+    agreed = terms.agree(context, mode, cast, held)
+    trusts: dict[str, HostTrust] = {}
+    if mode == "ca":
+        cast, trusts = host_trust.certify(context, visit, cast, agreed)
+    plans = _plan(context, visit, cast, agreed)
+    edits = _distribute(context, visit, cast, agreed, plans)
+    notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
+    planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}
+    return _Done(edits, (), notes, planned, trusts)
 
 
 def _note_created(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
@@ -121,12 +181,12 @@ def _note_created(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
             visit.ledger.changed(name)
 
 
-def _plan(context: Context, visit: Visit, cast: Cast, terms: Terms) -> dict[str, HomePlan]:
+def _plan(context: Context, visit: Visit, cast: Cast, agreed: Terms) -> dict[str, HomePlan]:
     """Plan the edits of each home that can be edited; the hosts of the others are out."""
     surveys = {name: answer.keys for name, answer in cast.surveyed.items()}
     cluster = context.cluster
     found = keys.plan(
-        cluster.name, cast.members, surveys, cast.groups, keep_hosts=cluster.all_names, terms=terms
+        cluster.name, cast.members, surveys, cast.groups, keep_hosts=cluster.all_names, terms=agreed
     )
     plans: dict[str, HomePlan] = {}
     for writer, plan in found.items():
@@ -138,7 +198,7 @@ def _plan(context: Context, visit: Visit, cast: Cast, terms: Terms) -> dict[str,
 
 
 def _distribute(
-    context: Context, visit: Visit, cast: Cast, terms: Terms, plans: Mapping[str, HomePlan]
+    context: Context, visit: Visit, cast: Cast, agreed: Terms, plans: Mapping[str, HomePlan]
 ) -> dict[str, tuple[str, ...]]:
     """Make each home trust the members, and remember them.
 
@@ -154,7 +214,7 @@ def _distribute(
         def attempt(anew: bool) -> tuple[str, ...]:
             plan = waiting[session.name]
             if anew:
-                plan = plan_home(session, cluster.name, cast, cluster.all_names, terms)
+                plan = plan_home(session, cluster.name, cast, cluster.all_names, agreed)
             section = keys.install_section(cluster.name, plan.edits)
             return change(session, cluster.name, section, plan.edits)
 

@@ -6,7 +6,7 @@ nodes themselves have: so an exchange that was cut off is finished by the next o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from clusterboot import keys
@@ -16,7 +16,7 @@ from clusterboot.flows.change import change, persistently
 from clusterboot.flows.proof import blame, try_logins
 from clusterboot.flows.terms import Cast
 from clusterboot.flows.visit import Visit
-from clusterboot.keys import HomePlan, LoginFailure, NodeKey, Survey, Terms
+from clusterboot.keys import HomePlan, LoginFailure, Member, NodeKey, Survey, Terms
 from clusterboot.keys.records import Phase
 from clusterboot.launch.tree import Login
 
@@ -25,19 +25,28 @@ from clusterboot.launch.tree import Login
 class Exchanged:
     """What an exchange came to: the files that changed on each host, failed proofs, and whether it ended.
 
-    Where it did not, the old credentials are still accepted everywhere.
+    Where it did not, the old credentials are still accepted everywhere. ``members`` are those of
+    the cast as they are in the end.
     """
 
     edits: Mapping[str, tuple[str, ...]]
     failures: tuple[LoginFailure, ...]
     finished: bool
+    members: tuple[Member, ...] = ()
 
 
-def exchange(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> Exchanged:
+def exchange(
+    visit: Visit,
+    cast: Cast,
+    terms: Terms,
+    ip: Mapping[str, str],
+    certify: Callable[[Cast], Cast] | None = None,
+) -> Exchanged:
     """Move every home to new terms.
 
     Parameters: who takes part, all of whom are in good standing; the terms; each host's
-    address for the others. One that fails on the way stops the rest before anything old goes.
+    address for the others; ``certify`` gives the hosts certificates, once everybody knows who
+    signs them. One that fails on the way stops the rest before anything old goes.
     """
     changed: dict[str, tuple[str, ...]] = {}
     steps: tuple[Phase, ...] = ("in", "switch", "out")
@@ -47,11 +56,15 @@ def exchange(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> E
             changed[name] = tuple(dict.fromkeys((*changed.get(name, ()), *paths)))
         if len(visit.good) < len(cast.surveyed):
             return Exchanged(changed, (), finished=False)
+        if step == "in" and certify is not None:
+            cast = certify(cast)
+            if len(visit.good) < len(cast.surveyed):
+                return Exchanged(changed, (), finished=False)
         if step == "in":
             failures = _prove(visit, cast, terms, ip)
             if failures:
                 return Exchanged(changed, failures, finished=False)
-    return Exchanged(changed, (), finished=True)
+    return Exchanged(changed, (), finished=True, members=cast.members)
 
 
 def plan_home(session: Session, cluster: str, cast: Cast, keep: tuple[str, ...], terms: Terms) -> HomePlan:

@@ -11,6 +11,7 @@ from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
 from clusterboot.flows.proof import launch_host, prove, seek_start
 from clusterboot.flows.survey import survey
+from clusterboot.flows.validity import require_validity
 from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
 from clusterboot.launch.names import new_run_id, run_folder
@@ -55,6 +56,7 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
     """
     surveyed = survey(visit, make_key=False)
     require_keys(visit, surveyed)
+    require_validity(visit, surveyed)
     facts = {name: answer.facts for name, answer in surveyed.items()}
     if not visit.good:
         return None

@@ -16,21 +16,37 @@ from clusterboot.keys import Member
 from clusterboot.keys import state as members_state
 
 
-def homes_of(visit: Visit, surveyed: Mapping[str, Surveyed]) -> tuple[tuple[str, ...], ...]:
-    """Group the hosts that are still in by the home that they see."""
-    return keys.homes({host.name: surveyed[host.name].facts for host in visit.good})
-
-
 def mode_of(cluster: str, surveyed: Mapping[str, Surveyed]) -> KeyMode | None:
     """Tell the mode that the nodes are in; ``None`` where none is, or they are between two."""
-    found = {kind for answer in surveyed.values() for kind in _kinds(cluster, answer, surveyed)}
+    found = modes_found(cluster, surveyed)
     modes: dict[str, KeyMode] = {"per-node": "per-node", "ca": "ca", "shared": "shared"}
     return modes[found.pop()] if len(found) == 1 else None
 
 
-def needs_exchange(cluster: str, surveyed: Mapping[str, Surveyed], mode: KeyMode) -> bool:
-    """Tell whether any node has lines of another mode than the one that is wanted."""
-    return any(_kinds(cluster, answer, surveyed) - {mode} for answer in surveyed.values())
+def modes_found(cluster: str, surveyed: Mapping[str, Surveyed]) -> set[str]:
+    """Tell which modes the nodes have lines of."""
+    return {kind for answer in surveyed.values() for kind in _kinds(cluster, answer, surveyed)}
+
+
+def authorities_found(cluster: str, surveyed: Mapping[str, Surveyed]) -> set[str]:
+    """Give the public keys of operators' own that nodes trust: a CA's, or a shared one."""
+    return {
+        key
+        for answer in surveyed.values()
+        for key in keys.authorities(answer.keys.authorized_keys.content, cluster)
+    }
+
+
+def needs_exchange(
+    cluster: str, surveyed: Mapping[str, Surveyed], mode: KeyMode, authority: str | None
+) -> bool:
+    """Tell whether any node has lines of another mode than the one that is wanted, or of another's key.
+
+    Parameters: ``authority`` is the public key that the wanted mode stands on, if it stands on one.
+    """
+    if any(_kinds(cluster, answer, surveyed) - {mode} for answer in surveyed.values()):
+        return True
+    return bool(authorities_found(cluster, surveyed) - {authority})
 
 
 def members_of(

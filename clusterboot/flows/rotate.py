@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from clusterboot import hostfiles
 from clusterboot.config.cluster import KeyMode
 from clusterboot.errors import ExitCode, HostResult, PartialError
+from clusterboot.flows import host_trust, terms
+from clusterboot.flows import mode as modes
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange
-from clusterboot.flows.members import homes_of, members_of, mode_of
+from clusterboot.flows.members import members_of, mode_of
 from clusterboot.flows.operator_lock import alone
+from clusterboot.flows.shared_home import proven_homes, remaining
 from clusterboot.flows.survey import survey
-from clusterboot.flows.terms import Cast, agree, settle, with_successors
+from clusterboot.flows.terms import Cast, with_successors
 from clusterboot.flows.visit import exit_code
 from clusterboot.keys import LoginFailure
 from clusterboot.keys import state as members_state
@@ -37,6 +40,7 @@ def rotate(context: Context) -> Rotated:
     A node that is away keeps its old key, which the others go on accepting, until it is
     there at a later call. In a dry run nothing is made and nothing is contacted beyond a look.
     """
+    terms.unlock(context, modes.recall(context.state_dir))
     with alone(context), context.visit() as visit:
         surveyed = survey(visit, make_key=False)
         for name, answer in surveyed.items():
@@ -52,18 +56,24 @@ def rotate(context: Context) -> Rotated:
         addresses = hostfiles.choose_addresses(visit.good, facts, context.cluster.network)
         for excluded in addresses.excluded:
             visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
-        groups = homes_of(visit, surveyed)
+        groups = proven_homes(context, visit, surveyed)
         members = members_of(context, visit, surveyed, addresses, groups)
-        groups = homes_of(visit, surveyed)
-        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
-        # Between two modes, after a move that was cut off, the cluster file decides.
-        mode = mode_of(context.cluster.name, surveyed) or context.cluster.options.keys
+        groups = remaining(visit, groups)
+        network = str(addresses.network) if addresses.network else None
+        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups, network)
+        # Between two modes, after a move that was cut off, it is finished.
+        mode = modes.choose(context, surveyed, groups, mode_of(context.cluster.name, surveyed)).mode
+        modes.remember(context.state_dir, mode)
         cast = replace(cast, members=with_successors(cast))
-        terms = agree(context, mode, cast, successors=True, renew=True)
+        agreed = terms.agree(context, mode, cast, terms.hold_next(context, mode), successors=True)
         ip = {entry.host: entry.ip for entry in addresses.addresses}
-        result = exchange(visit, cast, terms, ip)
+
+        def certify(cast: Cast) -> Cast:
+            return host_trust.certify(context, visit, cast, agreed)[0]
+
+        result = exchange(visit, cast, agreed, ip, certify if mode == "ca" else None)
         if result.finished:
-            settle(context, mode)
-            members_state.save(context.state_dir, cast.members)
+            terms.settle(context, mode)
+            members_state.save(context.state_dir, result.members)
         rows = visit.ledger.rows
         return Rotated(rows, exit_code(rows), mode, result.edits, result.failures, result.finished)

@@ -11,7 +11,7 @@ from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts import home
-from clusterboot.flows import terms
+from clusterboot.flows import host_trust, mode, terms
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.operator_lock import alone
@@ -61,6 +61,8 @@ def teardown(context: Context) -> TornDown:
 
             return persistently(attempt)
 
+        shown = {name for name, left in found.items() if left.remains.host_certificate}
+        host_trust.decertify(visit, cluster.name, [host for host in visit.good if host.name in shown])
         writers = [host for host in visit.good if host.name in plans]
         changed = visit.stage("taking back", writers, take_back)
         for group in groups.values():
@@ -72,6 +74,7 @@ def teardown(context: Context) -> TornDown:
         remembered = [member.name for member in members_state.load(context.state_dir)]
         if not away and not remembered:
             terms.forget(context.state_dir)
+            mode.forget(context.state_dir)
         still = tuple(dict.fromkeys((*away, *remembered)))
         return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), changed, still_to_do=still)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusterboot import keys
 from clusterboot.config.cluster import KeyMode
-from clusterboot.errors import PartialError
+from clusterboot.connect.knownhosts import public_text
+from clusterboot.errors import PartialError, UsageError
 from clusterboot.flows.context import Context
 from clusterboot.flows.survey import Surveyed
 from clusterboot.keys import Member, NodeKey, Terms, authority
@@ -21,38 +22,43 @@ _NOT_MADE = "ssh-ed25519 (the-key-that-bootstrap-will-make)"
 
 @dataclass(frozen=True)
 class Cast:
-    """Who takes part: what was found on the hosts, the members, and the hosts of each home."""
+    """Who takes part: what was found on the hosts, the members, the hosts of each home, their subnet."""
 
     surveyed: Mapping[str, Surveyed]
     members: tuple[Member, ...]
     groups: tuple[tuple[str, ...], ...]
+    network: str | None = None
 
 
 def agree(
-    context: Context, mode: KeyMode, cast: Cast, *, successors: bool = False, renew: bool = False
+    context: Context, mode: KeyMode, cast: Cast, held: Authority | None, *, successors: bool = False
 ) -> Terms:
-    """Decide the terms, making the operator's key for the mode if there is none yet.
+    """Decide the terms.
 
-    Parameters: ``successors`` means the nodes' next keys; with ``renew`` the operator's key
-    is replaced as well, by one that is kept beside it until :func:`settle`.
-    Errors: :class:`clusterboot.errors.UsageError` for a key of the operator's that cannot be read.
+    Parameters: ``held`` is what :func:`hold` or :func:`hold_next` gave; ``successors`` means the
+    nodes' next keys.
     """
     away = frozenset(member.name for member in cast.members if member.name not in cast.surveyed)
-    terms = _terms(context, mode, cast, successors=successors, renew=renew)
+    terms = _terms(context, mode, cast, held, successors=successors)
     return replace(terms, away=away, openssh_kex=context.cluster.options.kex_algorithms == "openssh")
 
 
-def _terms(context: Context, mode: KeyMode, cast: Cast, *, successors: bool, renew: bool) -> Terms:
+def _terms(context: Context, mode: KeyMode, cast: Cast, held: Authority | None, *, successors: bool) -> Terms:
     if mode == "per-node":
         return Terms(successors=successors)
-    held = _hold(context, mode, renew=renew)
     if held is None:
         return Terms(mode, _NOT_MADE, "id_shared" if mode == "shared" else None, successors=successors)
     if mode == "shared":
         private = "(the shared private key)\n" if context.dry_run else held.private_text
         return Terms(mode, held.public, f"id_shared-{held.short}", private, successors=successors)
-    terms = Terms(mode, held.public, successors=successors)
-    return replace(terms, certificates=_certificates(context, held, cast, successors=successors))
+    return Terms(
+        mode,
+        held.public,
+        successors=successors,
+        certificates=_certificates(context, held, cast, successors=successors),
+        host_certificates=_host_certificates(context, held, cast),
+        network=cast.network,
+    )
 
 
 def settle(context: Context, mode: KeyMode) -> None:
@@ -88,17 +94,66 @@ def with_successors(cast: Cast) -> tuple[Member, ...]:
     return tuple(members)
 
 
-def _hold(context: Context, mode: KeyMode, *, renew: bool) -> Authority | None:
+def unlock(context: Context, mode: KeyMode | None) -> None:
+    """Read the operator's key for a mode before anything is contacted, and so ask for its passphrase.
+
+    Errors: as for :func:`hold`.
+    """
+    if mode in _FILES:
+        authority.load(context.state_dir / _FILES[mode], context.ask_passphrase)
+
+
+def hold(context: Context, mode: KeyMode, trusted: Collection[str] = ()) -> Authority | None:
+    """Get the operator's key for a mode, making it if there is none yet; ``None`` for a mode without one.
+
+    Parameters: ``trusted`` are the public keys that nodes trust now. Where that is the key that a
+    rotation which was cut off had made, it is the one that counts.
+    Errors: :class:`clusterboot.errors.UsageError` for a key that cannot be read, or is encrypted
+    where nobody can be asked.
+    """
+    if mode not in _FILES:
+        return None
     path = context.state_dir / _FILES[mode]
-    if renew:
-        path = _following(path)
     held = authority.load(path, context.ask_passphrase)
-    if held is not None or context.dry_run:
+    following = authority.load(_following(path), context.ask_passphrase)
+    if following is not None and following.public in trusted and not (held and held.public in trusted):
+        if not context.dry_run:
+            settle(context, mode)
+        held = following
+    if context.dry_run:
         return held
-    passphrase = None
-    if context.encrypt_keys and context.ask_passphrase is not None:
-        passphrase = context.ask_passphrase(path)
-    return authority.create(path, passphrase)
+    if held is None:
+        return authority.create(path, _new_passphrase(context, path))
+    if context.encrypt_keys and held.passphrase is None:
+        held = replace(held, passphrase=_new_passphrase(context, path))
+        authority.save(path, held)
+    return held
+
+
+def hold_next(context: Context, mode: KeyMode) -> Authority | None:
+    """Get the successor of the operator's key for a mode, which is kept beside it until :func:`settle`.
+
+    It is as well encrypted as the one that it follows. Errors: as for :func:`hold`.
+    """
+    if mode not in _FILES:
+        return None
+    path = context.state_dir / _FILES[mode]
+    following = authority.load(_following(path), context.ask_passphrase)
+    if following is not None:
+        return following
+    held = authority.load(path, context.ask_passphrase)
+    return authority.create(_following(path), held.passphrase if held else None)
+
+
+def _new_passphrase(context: Context, path: Path) -> str | None:
+    if not context.encrypt_keys or context.ask_passphrase is None:
+        return None
+    passphrase = context.ask_passphrase(path)
+    if not passphrase:
+        raise UsageError(
+            "an empty passphrase encrypts nothing", remedy="type one, or leave out --encrypt-keys"
+        )
+    return passphrase
 
 
 def _following(path: Path) -> Path:
@@ -122,7 +177,35 @@ def _certificates(context: Context, held: Authority, cast: Cast, *, successors: 
             key.public_key,
             sources,
             now_s=context.started_s,
+            hours=context.cluster.options.certificate_hours,
         )
+    return signed
+
+
+def _host_certificates(context: Context, held: Authority, cast: Cast) -> dict[str, str]:
+    """Sign for each sshd whose certificate is missing, half through its life, or not what it should be."""
+    signed = {}
+    for member in keys.distinct_names(cast.members):
+        found = cast.surveyed.get(member.name)
+        if found is None:
+            continue
+        public_key = public_text(found.host_key)
+        principals = tuple(dict.fromkeys((member.name, *member.names, member.address)))
+        state = authority.read_certificate(found.keys.host_certificate or "")
+        if (
+            state is None
+            or (state.public_key, state.signer, state.principals) != (public_key, held.public, principals)
+            or state.is_due(context.started_s)
+        ):
+            signed[member.name] = authority.host_certificate(
+                held,
+                context.cluster.name,
+                member.name,
+                public_key,
+                principals,
+                now_s=context.started_s,
+                hours=context.cluster.options.certificate_hours,
+            )
     return signed
 
 

@@ -3,12 +3,13 @@
 from clusterboot.keys.authority import BACKDATED_S
 from clusterboot.keys.diff import unified
 from clusterboot.keys.findings import LoginFinding, findings
+from clusterboot.keys.hostcert import HostTrust
 from clusterboot.keys.install import TIMEOUT_S as INSTALL_TIMEOUT_S
 from clusterboot.keys.install import RacedError, removal_section
 from clusterboot.keys.install import parse as parse_install
 from clusterboot.keys.install import section as install_section
-from clusterboot.keys.lines import kinds, principal, take_back, undo
-from clusterboot.keys.plan import HomePlan, homes, identity, member, plan
+from clusterboot.keys.lines import authorities, kinds, principal, take_back, undo
+from clusterboot.keys.plan import HomePlan, distinct_names, homes, identity, member, plan
 from clusterboot.keys.records import OWN_DIR, PER_NODE, Edit, Member, NodeFile, NodeKey, Survey, Terms
 from clusterboot.keys.remains import Remains
 from clusterboot.keys.remains import parse as parse_remains
@@ -27,6 +28,7 @@ __all__ = [
     "PER_NODE",
     "Edit",
     "HomePlan",
+    "HostTrust",
     "LoginFailure",
     "LoginFinding",
     "Member",
@@ -36,7 +38,9 @@ __all__ = [
     "Remains",
     "Survey",
     "Terms",
+    "authorities",
     "blame_clock",
+    "distinct_names",
     "findings",
     "homes",
     "identity",

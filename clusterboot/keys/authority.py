@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -36,9 +38,13 @@ DEFAULT_HOURS = 24
 
 @dataclass(frozen=True)
 class Authority:
-    """A key pair of the operator's; ``public`` is ``ssh-ed25519 AAAA…`` without a comment."""
+    """A key pair of the operator's; ``public`` is ``ssh-ed25519 AAAA…`` without a comment.
+
+    ``passphrase`` is what its file is encrypted with, ``None`` where it is not.
+    """
 
     key: Ed25519PrivateKey
+    passphrase: str | None = field(default=None, repr=False)
 
     @property
     def public(self) -> str:
@@ -89,16 +95,27 @@ def load(path: Path, ask: Callable[[Path], str] | None = None) -> Authority | No
     except (ValueError, UnsupportedAlgorithm) as problem:
         raise UsageError(f"{path} is no ed25519 key: {problem}", remedy="restore it from a backup") from None
     if ask is None:
-        raise UsageError(f"{path} is encrypted", remedy="run this at a terminal, which is asked for it")
+        raise UsageError(
+            f"{path} is encrypted, and there is no terminal to ask for its passphrase",
+            remedy="run this at a terminal",
+        )
+    passphrase = ask(path)
     try:
-        return Authority(_private(text, ask(path).encode()))
+        return Authority(_private(text, passphrase.encode()), passphrase)
     except ValueError:
         raise UsageError(f"that passphrase does not open {path}", remedy="try again") from None
 
 
 def create(path: Path, passphrase: str | None = None) -> Authority:
     """Make a key pair and keep it for the operator alone, encrypted with ``passphrase`` if given."""
-    authority = Authority(Ed25519PrivateKey.generate())
+    authority = Authority(Ed25519PrivateKey.generate(), passphrase or None)
+    save(path, authority)
+    return authority
+
+
+def save(path: Path, authority: Authority) -> None:
+    """Keep a key pair for the operator alone, whole or not at all, encrypted if it has a passphrase."""
+    passphrase = authority.passphrase
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     text = authority.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, encryption)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,7 +126,6 @@ def create(path: Path, passphrase: str | None = None) -> Authority:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    return authority
 
 
 def user_certificate(
@@ -141,6 +157,38 @@ def user_certificate(
         .valid_after(int(now_s) - BACKDATED_S)
         .valid_before(int(now_s + hours * 3600))
         .add_critical_option(b"source-address", ",".join(sources).encode())
+        .sign(authority.key)
+    )
+    return certificate.public_bytes().decode() + "\n"
+
+
+def host_certificate(
+    authority: Authority,
+    cluster: str,
+    host: str,
+    public_key: str,
+    principals: Sequence[str],
+    *,
+    now_s: float,
+    hours: float = DEFAULT_HOURS,
+) -> str:
+    """Sign the key of a node's sshd: the text for its ``HostCertificate``.
+
+    Parameters: ``principals`` are the names and addresses that it vouches for; the others as for
+    :func:`user_certificate`. Source: PROTOCOL.certkeys of OpenSSH.
+    """
+    key = load_ssh_public_key(public_key.encode())
+    if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey):
+        raise ValueError("no certificate can be made for such a host key")  # noqa: TRY004
+    certificate = (
+        sshformat.SSHCertificateBuilder()
+        .public_key(key)
+        .serial(int.from_bytes(os.urandom(7), "big"))
+        .type(sshformat.SSHCertificateType.HOST)
+        .key_id(f"clusterboot:{cluster}:{host}".encode())
+        .valid_principals([word.encode() for word in principals])
+        .valid_after(int(now_s) - BACKDATED_S)
+        .valid_before(int(now_s + hours * 3600))
         .sign(authority.key)
     )
     return certificate.public_bytes().decode() + "\n"

@@ -5,6 +5,8 @@
 umask 077
 cb_waited_max=${cb_waited_max:-60}
 cb_silence_max=${cb_silence_max:-45}
+# The folder that the lock is in: the user's, but where root's own files are changed.
+cb_base=${cb_base:-$HOME/.ssh}
 
 # Tests kill the writer at a named step; the variable is set nowhere else.
 cb_at() {
@@ -54,9 +56,9 @@ cb_is_gone() {
 # To take over from a dead one is to remove that very file: only one of several can.
 cb_lock() {
   cb_identify
-  cb_lockdir="$HOME/.ssh/.clusterboot.lock"
+  cb_lockdir="$cb_base/.clusterboot.lock"
   cb_waited=0 cb_silent=0 cb_before=
-  if command -v flock >/dev/null 2>&1 && [ -r "$HOME/.ssh" ] && exec 9<"$HOME/.ssh"; then
+  if command -v flock >/dev/null 2>&1 && [ -r "$cb_base" ] && exec 9<"$cb_base"; then
     flock -w "$cb_waited_max" 9 2>/dev/null
     # Any status but that of a wait in vain says that there are no such locks here.
     if [ $? -eq 1 ]; then cb_waited=$((cb_waited_max * 5)); fi
@@ -81,7 +83,7 @@ cb_lock() {
     sleep 0.2 2>/dev/null || { sleep 1; cb_waited=$((cb_waited + 4)) cb_silent=$((cb_silent + 4)); }
   done
   # What a writer left that was killed; the lock is held, so none is at work.
-  rm -f "$HOME"/.ssh/.*.clusterboot-new
+  rm -f "$cb_base"/.*.clusterboot-new
   trap 'cb_unlock' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -108,7 +110,7 @@ cb_take() {
 
 # The renames themselves reach the disk before the lock goes.
 cb_unlock() {
-  cb_sync "$HOME/.ssh" ${cb_folder:+"$cb_folder"}
+  cb_sync "$cb_base" ${cb_folder:+"$cb_folder"}
   cb_at unlocking
   rm -f "$cb_lockdir/$cb_owner"
   rmdir "$cb_lockdir" 2>/dev/null

@@ -10,27 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from clusterboot.keys.records import KEY_FILE, OWN_DIR, PER_NODE, Edit, Member, NodeFile, Terms
-
-# For ssh the first value counts. So a "Host *" of the user's own, meant for the world outside, does
-# not send logins between nodes through a bastion, keep a master process that mpirun would wait for,
-# take ports twice, or ask for a password that nobody is there to type.
-_WHATEVER_THE_USER_SETS = (
-    "  ProxyCommand none",
-    "  AddressFamily any",
-    "  PubkeyAuthentication yes",
-    "  PreferredAuthentications publickey",
-    "  ControlMaster no",
-    "  ControlPath none",
-    "  ClearAllForwardings yes",
-    "  ForwardAgent no",
-    "  ForwardX11 no",
-    "  PermitLocalCommand no",
-)
+from clusterboot.keys.records import PER_NODE, Edit, Member, NodeFile, Terms
 
 # What stands for a host in the tag of a line that is not one host's; no host can be called so.
 SHARED = "@shared"
 AUTHORITY = "@ca"
+_NOT_A_HOST = {SHARED: "shared", AUTHORITY: "ca"}
+
+
+# What a node's key is not for. An sshd before OpenSSH 7.2 refuses a line with a word that it does not know.
+RESTRICT = "restrict"
+RESTRICT_IN_FULL = "no-agent-forwarding,no-port-forwarding,no-pty,no-user-rc,no-X11-forwarding"
 
 
 def tag(cluster: str, host: str | None = None) -> str:
@@ -43,31 +33,31 @@ def principal(cluster: str) -> str:
     return f"clusterboot-{cluster}"
 
 
-def authorized_line(cluster: str, owners: Sequence[Member]) -> str:
+def authorized_line(cluster: str, owners: Sequence[Member], restrict: str = RESTRICT) -> str:
     """Write the ``authorized_keys`` line for the key that ``owners`` have, from their own addresses only.
 
-    Source: sshd(8), AUTHORIZED_KEYS FILE FORMAT; ``restrict`` needs OpenSSH 7.2.
+    Source: sshd(8), AUTHORIZED_KEYS FILE FORMAT.
     """
     sources = dict.fromkeys(source for member in owners for source in member.sources)
     # A login to the node's own name comes from loopback where /etc/hosts says 127.0.1.1.
     listed = ",".join((*sources, "127.0.0.0/8", "::1"))
-    return f'restrict,from="{listed}" {owners[0].public_key} {tag(cluster, owners[0].key_owner)}\n'
+    return f'{restrict},from="{listed}" {owners[0].public_key} {tag(cluster, owners[0].key_owner)}\n'
 
 
-def shared_line(cluster: str, public_key: str, members: Sequence[Member]) -> str:
+def shared_line(cluster: str, public_key: str, members: Sequence[Member], restrict: str = RESTRICT) -> str:
     """Write the ``authorized_keys`` line for the one key of all nodes, from their addresses only."""
     sources = dict.fromkeys(source for member in members for source in member.sources)
     listed = ",".join((*sources, "127.0.0.0/8", "::1"))
-    return f'restrict,from="{listed}" {public_key} {tag(cluster, SHARED)}\n'
+    return f'{restrict},from="{listed}" {public_key} {tag(cluster, SHARED)}\n'
 
 
-def authority_line(cluster: str, public_key: str) -> str:
+def authority_line(cluster: str, public_key: str, restrict: str = RESTRICT) -> str:
     """Write the ``authorized_keys`` line that takes the cluster's certificates, for its principal alone.
 
     Source: sshd(8), ``cert-authority`` and ``principals=``.
     """
     name = principal(cluster)
-    return f'restrict,cert-authority,principals="{name}" {public_key} {tag(cluster, AUTHORITY)}\n'
+    return f'{restrict},cert-authority,principals="{name}" {public_key} {tag(cluster, AUTHORITY)}\n'
 
 
 def kinds(content: bytes, cluster: str, hosts: Collection[str]) -> set[str]:
@@ -76,9 +66,18 @@ def kinds(content: bytes, cluster: str, hosts: Collection[str]) -> set[str]:
     Parameters: the file; the cluster; ``hosts`` are those whose own lines count, not those of
     hosts that are away and could not follow a change of mode yet.
     """
-    words = {SHARED: "shared", AUTHORITY: "ca"}
     found = [host for _, _, host in _own_lines(content, cluster)]
-    return {words.get(host, "per-node") for host in found if host in words or host in hosts}
+    return {_NOT_A_HOST.get(host, "per-node") for host in found if host in _NOT_A_HOST or host in hosts}
+
+
+def authorities(content: bytes, cluster: str) -> set[str]:
+    """Give the public keys of the cluster's lines in an ``authorized_keys`` that are not one node's."""
+    lines = (
+        content[start:end].decode()
+        for start, end, host in _own_lines(content, cluster)
+        if host in _NOT_A_HOST
+    )
+    return {" ".join(line.split()[-3:-1]) for line in lines}
 
 
 def include_lines(cluster: str) -> str:
@@ -95,15 +94,18 @@ def edit_authorized_keys(
     members: Sequence[Member],
     keep_hosts: Collection[str],
     terms: Terms = PER_NODE,
+    *,
+    restrict: str = RESTRICT,
 ) -> Edit | None:
     """Plan what lets all ``members`` in.
 
     Parameters: the file as it was read; the members; ``keep_hosts`` are hosts of the
-    cluster whose lines stay as they are, since they were not reached this time; on what terms.
+    cluster whose lines stay as they are, since they were not reached this time; on what terms;
+    ``restrict`` is the word, or words, that this home's sshd knows for it.
     Returns: ``None`` where all of it is so already.
     """
     own = list(_own_lines(old.content, cluster))
-    lines = _lines_for(cluster, members, terms)
+    lines = _lines_for(cluster, members, terms, restrict)
     current = {member.key_owner for member in members if member.name not in terms.away}
     for start, end, host in own:
         line = old.content[start:end].decode().rstrip("\r\n") + "\n"
@@ -112,12 +114,12 @@ def edit_authorized_keys(
     return _edit(old, own, "".join(lines))
 
 
-def _lines_for(cluster: str, members: Sequence[Member], terms: Terms) -> list[str]:
+def _lines_for(cluster: str, members: Sequence[Member], terms: Terms, restrict: str) -> list[str]:
     if terms.authority and terms.mode == "ca":
-        return [authority_line(cluster, terms.authority)]
+        return [authority_line(cluster, terms.authority, restrict)]
     if terms.authority and terms.mode == "shared":
-        return [shared_line(cluster, terms.authority, members)]
-    return [authorized_line(cluster, group) for group in _by_key(members)]
+        return [shared_line(cluster, terms.authority, members, restrict)]
+    return [authorized_line(cluster, group, restrict) for group in _by_key(members)]
 
 
 def edit_config(old: NodeFile, cluster: str, block: str | None = None) -> Edit | None:
@@ -192,39 +194,6 @@ def other_lines_with(content: bytes, cluster: str, members: Sequence[Member]) ->
     return found
 
 
-def render_config(
-    cluster: str, members: Sequence[Member], *, cheap_exchange: bool, identity: str = KEY_FILE
-) -> str:
-    """Write the cluster's ``ssh`` configuration for a node: every other node by name and address.
-
-    Parameters: the members; with ``cheap_exchange`` curve25519 is preferred, which costs
-    OpenSSH 8.9 to 9.8 a twelfth of their default, else OpenSSH's own order stands; ``identity``
-    is the key's file.
-    Source: ssh_config(5). Lines stay under 1,000 characters for old readers.
-    """
-    own = "~/" + OWN_DIR.format(name=cluster)
-    lines = ["# Written by clusterboot; changes are overwritten by the next bootstrap."]
-    for member in members:
-        lines += [f"Host {member.name} {' '.join(member.names)}".rstrip(), f"  HostName {member.address}"]
-        lines += [f"Host {member.name} {' '.join((*member.names, member.address))}"]
-        lines += [f"  HostKeyAlias {member.name}", f"  User {member.user}", f"  Port {member.port}"]
-    patterns = [word for member in members for word in (member.name, *member.names, member.address)]
-    for chunk in _chunks(list(dict.fromkeys(patterns)), 900):
-        lines += [
-            f"Host {chunk}",
-            f"  IdentityFile {own}/{identity}",
-            "  IdentitiesOnly yes",
-            "  StrictHostKeyChecking yes",
-            f"  UserKnownHostsFile {own}/known_hosts",
-            "  GlobalKnownHostsFile /dev/null",
-            "  UpdateHostKeys no",
-            *_WHATEVER_THE_USER_SETS,
-        ]
-        if cheap_exchange:
-            lines.append("  KexAlgorithms ^curve25519-sha256")
-    return "\n".join(lines) + "\n"
-
-
 def edit_own(old: NodeFile, text: str) -> Edit | None:
     """Plan a file that is clusterboot's alone; ``None`` where it has this text already."""
     if old.kind == "file" and old.content == text.encode():
@@ -271,14 +240,3 @@ def _edit(old: NodeFile, own: Sequence[tuple[int, int, str]], insert: str) -> Ed
         keep.append((position, len(old.content) - position))
     edit = Edit(old.path, old, insert, tuple(keep))
     return None if edit.new == old.content and (old.kind == "file" or not insert) else edit
-
-
-def _chunks(words: Sequence[str], limit: int) -> Iterator[str]:
-    line = ""
-    for word in words:
-        if line and len(line) + len(word) >= limit:
-            yield line
-            line = ""
-        line = f"{line} {word}".lstrip()
-    if line:
-        yield line

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterboot.config.cluster import Host
-from clusterboot.connect.knownhosts import render_line
 from clusterboot.errors import PartialError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.keys import lines
+from clusterboot.keys.nodeconfig import render_config, render_known_hosts, render_open_config
 from clusterboot.keys.records import (
     KEY_FILE,
     OWN_DIR,
@@ -93,6 +93,7 @@ def member(
         key_owner=key_owner,
         prefers_cheap_exchange=prefers_cheap_exchange(facts.software.ssh_version),
         lacks_include=lacks_include(facts.software.ssh_version),
+        lacks_restrict=lacks_restrict(facts.software.ssh_version),
     )
 
 
@@ -172,21 +173,39 @@ class _Home:
     @property
     def config(self) -> str:
         """The nodes' configuration as this home is to have it."""
-        return lines.render_config(
+        name = identity(self.survey, self.terms)
+        cheap = not self.terms.openssh_kex and all(one.prefers_cheap_exchange for one in self.here)
+        if self.terms.mode != "ca":
+            return render_config(self.cluster, self.members, cheap_exchange=cheap, identity=name)
+        return render_open_config(
             self.cluster,
             self.members,
-            cheap_exchange=not self.terms.openssh_kex
-            and all(one.prefers_cheap_exchange for one in self.here),
-            identity=identity(self.survey, self.terms),
+            self.terms.network,
+            cheap_exchange=cheap,
+            identity=name,
+            before=self.survey.own_config.content.decode("utf-8", "replace"),
         )
+
+    @property
+    def known_hosts(self) -> str:
+        """The hosts that this home is to know, and while terms change those that it knows now."""
+        terms = self.terms
+        authority = terms.authority if terms.mode == "ca" else None
+        if terms.phase != "in":
+            return render_known_hosts(self.cluster, self.members, authority)
+        pins = (replace(one, host_certified=False) for one in self.members)
+        text = render_known_hosts(self.cluster, tuple(pins), authority)
+        present = self.survey.own_known_hosts.content.decode("utf-8", "replace").splitlines(keepends=True)
+        return text + "".join(line for line in present if line not in text)
 
 
 def _own_edits(home: _Home, host: str) -> Iterator[Edit | None]:
     """Give the edits of the cluster's own folder, none of which can lock anybody out."""
     survey, terms = home.survey, home.terms
     own, name = OWN_DIR.format(name=home.cluster), identity(survey, terms)
+    if terms.phase != "switch":
+        yield lines.edit_own(usable(survey.own_known_hosts, host), home.known_hosts)
     if terms.phase in ("all", "in"):
-        yield lines.edit_own(usable(survey.own_known_hosts, host), render_known_hosts(home.members))
         if terms.private_text and name not in survey.key_files:
             yield Edit(f"{own}/{name}", NodeFile(f"{own}/{name}", "absent"), terms.private_text, ())
         if host in terms.certificates:
@@ -215,7 +234,11 @@ def _login_edit(home: _Home, host: str, keep_hosts: Collection[str]) -> Edit | N
     if home.terms.phase == "switch":
         return None
     file = usable(home.survey.authorized_keys, host)
-    return lines.edit_authorized_keys(file, home.cluster, home.members, keep_hosts, home.terms)
+    old = any(one.lacks_restrict for one in home.here)
+    restrict = lines.RESTRICT_IN_FULL if old else lines.RESTRICT
+    return lines.edit_authorized_keys(
+        file, home.cluster, home.members, keep_hosts, home.terms, restrict=restrict
+    )
 
 
 def _dropped(survey: Survey, terms: Terms) -> tuple[str, ...]:
@@ -248,11 +271,6 @@ def _require_config(survey: Survey, host: str) -> None:
         )
 
 
-def render_known_hosts(members: Sequence[Member]) -> str:
-    """Write the nodes' known_hosts: every member's host keys under its name, its ``HostKeyAlias``."""
-    return "".join(render_line(one.name, key) for one in members for key in one.host_keys)
-
-
 def prefers_cheap_exchange(ssh_version: str | None) -> bool:
     """Tell whether a cheap key exchange must be asked for: OpenSSH 8.9 to 9.8.
 
@@ -264,6 +282,11 @@ def prefers_cheap_exchange(ssh_version: str | None) -> bool:
 def lacks_include(ssh_version: str | None) -> bool:
     """Tell whether ssh knows no ``Include``: OpenSSH before 7.3. Source: its release notes."""
     return (0, 0) < _version(ssh_version) < (7, 3)
+
+
+def lacks_restrict(ssh_version: str | None) -> bool:
+    """Tell whether sshd knows no ``restrict``: OpenSSH before 7.2. Source: its release notes."""
+    return (0, 0) < _version(ssh_version) < (7, 2)
 
 
 def _version(ssh_version: str | None) -> tuple[int, int]:

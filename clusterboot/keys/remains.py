@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterboot.connect.script import Section, SectionOutput
-from clusterboot.keys import survey
+from clusterboot.keys import hostcert, survey
 from clusterboot.keys.records import OWN_DIR, NodeFile
 
 # In the order of their change: what can lock somebody out goes last.
@@ -18,13 +18,15 @@ _FILES = ("config", "authorized_keys")
 class Remains:
     """The user's files as they are, which of them clusterboot made, and its own folder if it is there.
 
-    ``left_behind`` is as in :class:`clusterboot.keys.Survey`.
+    ``left_behind`` is as in :class:`clusterboot.keys.Survey`; ``host_certificate`` is true where
+    sshd has one of the cluster's.
     """
 
     files: tuple[NodeFile, ...]
     created: tuple[str, ...]
     own_dir: str | None
     left_behind: bool = False
+    host_certificate: bool = False
 
 
 def sections(cluster: str) -> tuple[Section, ...]:
@@ -32,7 +34,8 @@ def sections(cluster: str) -> tuple[Section, ...]:
     own = shlex.quote(OWN_DIR.format(name=cluster))
     remains = f'd="$HOME/"{own}\n[ -e "$d" ] || exit 0\necho present\ncat "$d/created" 2>/dev/null\nexit 0'
     left = Section("keys.left", survey.SHOW_LEFT)
-    return (Section("keys.remains", remains), left, *(survey.file_section(name, cluster) for name in _FILES))
+    files = (survey.file_section(name, cluster) for name in _FILES)
+    return (Section("keys.remains", remains), left, hostcert.survey_section(cluster), *files)
 
 
 def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
@@ -43,4 +46,5 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
         created=tuple(created),
         own_dir=OWN_DIR.format(name=cluster) if present else None,
         left_behind="left" in outputs["keys.left"].text,
+        host_certificate=hostcert.parse_survey(outputs) is not None,
     )

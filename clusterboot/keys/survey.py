@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from clusterboot.connect.knownhosts import key_type_of
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
-from clusterboot.keys import install
+from clusterboot.keys import hostcert, install
 from clusterboot.keys.records import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
 from clusterboot.printable import one_line
 
@@ -137,6 +137,7 @@ def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[
     return (
         Section("keys.identity", own + _KEY_NAMES + make + calls + _SHOW_KEYS),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
+        hostcert.survey_section(cluster),
         Section("keys.config_check", _CHECK_CONFIG),
         Section("keys.left", SHOW_LEFT),
         *(file_section(name, cluster) for name in _FILES),
@@ -180,6 +181,7 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
         key_files=tuple(line.removeprefix("file ") for line in lines if line.startswith("file ")),
         left_behind="left" in outputs["keys.left"].text,
         config_fault=one_line(fault[1]) if fault else None,
+        host_certificate=hostcert.parse_survey(outputs),
         **{name: parse_file(outputs, name, cluster) for name in _FILES},
     )
 

@@ -21,7 +21,7 @@ _RESULT = re.compile(r"login (\S+) (\d+) ?(.*)")
 
 _TRY = """cb_try() {{
   cb_said=$(ssh ${{cb_config:+-F "$cb_config"}} -n -o BatchMode=yes \
-    -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} \
+    -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} -o ConnectionAttempts=1 \
     -o ServerAliveInterval=5 -o ServerAliveCountMax=2 "$1" true 2>&1 </dev/null)
   cb_rc=$?
   # The rule, and without another process.

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from .records import HEAD, UID, USER, Lab
+from .records import HEAD, ROOT, UID, USER, Lab
 
 # Where distributions put it. Source: Debian's and Fedora's openssh-server, Alpine's, Arch's.
 _SFTP_SERVERS = (
@@ -27,13 +27,14 @@ _SFTP_SERVERS = (
 # Limits (MaxStartups, MaxSessions, LoginGraceTime) are not set: they stay OpenSSH's own. No PAM:
 # its modules would want the outer machine's services (logind, audit) inside the namespaces.
 _SSHD_CONFIG = """\
+Include /etc/ssh/sshd_config.d/*.conf
 HostKey /etc/ssh/ssh_host_ed25519_key
 HostKey /etc/ssh/ssh_host_ecdsa_key
 PidFile /run/sshd.pid
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-PermitRootLogin no
+PermitRootLogin {root}
 PrintMotd no
 AcceptEnv LANG LC_*
 Subsystem sftp {sftp}
@@ -100,7 +101,7 @@ def write_all(lab: Lab, owner: tuple[int, int]) -> None:
     for machine in lab.machines:
         login = keys.head_login if machine.name == HEAD else keys.node_login
         _write_machine(lab, machine.name, keys.hosts[machine.name])
-        _write_home(lab.home(machine.name), login.public)
+        _write_home(lab.home(machine.name), login.public, lab.uid)
     for name, key in (("head_key", keys.head_login), ("node_key", keys.node_login)):
         _write(lab.folder / name, key.private, 0o600, owner)
         _write(lab.folder / f"{name}.pub", f"{key.public} {lab.name}-{name}\n", 0o644, owner)
@@ -125,7 +126,7 @@ type: fleet
 name: {lab.name}
 placement: cluster
 ssh_config:
-  user: {USER}
+  user: {lab.user}
   identity_file: {_quoted(lab.folder / "node_key")}
   hosts:
     - {hosts}
@@ -133,7 +134,7 @@ ssh_config:
   proxy_jump:
     hostname: {lab.head_address}
     port: 22
-    user: {USER}
+    user: {lab.user}
     identity_file: {_quoted(lab.folder / "head_key")}
 clusterboot:
   trust:
@@ -158,10 +159,15 @@ def login_shell() -> str:
     return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
 
 
-def sshd_config() -> str:
+def sshd_config(lab: Lab) -> str:
     """Write the settings of every machine's sshd."""
     sftp = next((path for path in _SFTP_SERVERS if Path(path).exists()), "internal-sftp")
-    return _SSHD_CONFIG.format(sftp=sftp)
+    return _SSHD_CONFIG.format(sftp=sftp, root="prohibit-password" if lab.user == ROOT else "no")
+
+
+def sudoers(*, password: bool = False) -> str:
+    """Write who may become root on the nodes: the user, with a password or, as on most clusters, without."""
+    return f"root ALL=(ALL:ALL) ALL\n{USER} ALL=(ALL:ALL) {'' if password else 'NOPASSWD: '}ALL\n"
 
 
 def write_host_keys(folder: Path, name: str, host_keys: dict[str, KeyPair]) -> None:
@@ -190,6 +196,8 @@ def _write_shared_etc(lab: Lab) -> None:
     folder = _folder(lab.folder / "etc")
     for name, text in texts.items():
         _write(folder / name, text, 0o640 if "shadow" in name else 0o644)
+    # Read by the nodes' sudo where the machine has one to share.
+    _write(folder / "sudoers", sudoers(), 0o440)
 
 
 def _write_machine(lab: Lab, name: str, host_keys: dict[str, KeyPair]) -> None:
@@ -197,18 +205,19 @@ def _write_machine(lab: Lab, name: str, host_keys: dict[str, KeyPair]) -> None:
     ssh = _folder(own / "ssh")
     _write(own / "hostname", name + "\n")
     _write(own / "machine-id", secrets.token_hex(16) + "\n", 0o444)
-    _write(ssh / "sshd_config", sshd_config())
+    _folder(ssh / "sshd_config.d")
+    _write(ssh / "sshd_config", sshd_config(lab))
     _write(ssh / "ssh_config", _SSH_CONFIG)
     write_host_keys(ssh, name, host_keys)
 
 
-def _write_home(home: Path, public: str) -> None:
+def _write_home(home: Path, public: str, uid: int) -> None:
     if home.exists():
         return
     (home / ".ssh").mkdir(parents=True)
-    _write(home / ".ssh" / "authorized_keys", public + " operator\n", 0o600, (UID, UID))
+    _write(home / ".ssh" / "authorized_keys", public + " operator\n", 0o600, (uid, uid))
     for folder, mode in ((home, 0o750), (home / ".ssh", 0o700)):
-        os.chown(folder, UID, UID)
+        os.chown(folder, uid, uid)
         folder.chmod(mode)
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from . import sshd
 from .enter import machine_of
 from .kinds import FaultKind
-from .records import UID, USER, Fault, Lab
+from .records import Fault, Lab
 
 # All scripts are run by root inside the machine, with the home as $1 and its owner's number as $2.
-_HOME = f"/home/{USER}"
 
 # A small disk laid over the home, with the home's files on it and no room left.
 _FILL_DISK = """\
@@ -113,7 +112,8 @@ _SCRIPTS = {
 
 
 def _run(lab: Lab, fault: Fault, script: str) -> None:
-    sshd.checked(machine_of(lab, fault.node), ["sh", "-c", f"set -e\n{script}", "sh", _HOME, str(UID)])
+    argv = ["sh", "-c", f"set -e\n{script}", "sh", lab.home_inside, str(lab.uid)]
+    sshd.checked(machine_of(lab, fault.node), argv)
 
 
 def _kind(summary: str, make: str, undo: str) -> FaultKind:

@@ -17,6 +17,7 @@ from .enter import in_network
 from .records import (
     HEAD,
     MAX_NODES,
+    ROOT,
     SWITCH,
     USER,
     Lab,
@@ -32,11 +33,14 @@ _STARTED_WITHIN_S = 120.0
 _MIN_RATE_BPS = 1_000_000
 
 
-def up(name: str = "lab", nodes: int = 8, rate: str = "1gbit", shared_home: bool = False) -> Lab:
+def up(
+    name: str = "lab", nodes: int = 8, rate: str = "1gbit", shared_home: bool = False, user: str = USER
+) -> Lab:
     """Start a virtual cluster: a head and ``nodes`` compute nodes ``n1`` to ``nN``, ready for use.
 
     Parameters: ``rate`` is that of each node's link, both ways, in tc's words; ``shared_home`` gives all
-    nodes one home (the head keeps its own). A lab that runs as asked for is left as it is
+    nodes one home (the head keeps its own); ``user`` is who logs in, ``ubuntu``, who may become root with
+    the nodes' sudo where this machine has one, or ``root``. A lab that runs as asked for is left as it is
     (``already_running``); one of which a part is gone is started anew.
     Errors: ``UsageError`` for a bad parameter, a machine that cannot run it, or a running lab with
     other parameters; ``ClusterbootError`` where starting failed. Nothing is left of a failed start.
@@ -44,14 +48,16 @@ def up(name: str = "lab", nodes: int = 8, rate: str = "1gbit", shared_home: bool
     folder = store.folder(name)
     if not 1 <= nodes <= MAX_NODES:
         raise UsageError(f"a lab of {nodes} nodes cannot be made", remedy=f"use 1 to {MAX_NODES}")
+    if user not in (USER, ROOT):
+        raise UsageError(f"a lab's machine has no user '{user}'", remedy=f"use {USER} or {ROOT}")
     rate_bps = _rate_bps(rate)
     machine.require()
     with machine.lock():
         found = store.load(name)
         if found and is_whole(found):
-            return _same(found, nodes, rate_bps, shared_home)
+            return _same(found, nodes, rate_bps, shared_home, user)
         _erase(name)
-        lab = new_lab(name, folder, _free_index(), nodes, rate_bps, shared_home=shared_home)
+        lab = new_lab(name, folder, _free_index(), nodes, rate_bps, shared_home=shared_home, user=user)
         try:
             return _start(lab)
         except BaseException:
@@ -113,12 +119,13 @@ def _rate_bps(rate: str) -> int:
     return rate_bps
 
 
-def _same(lab: Lab, nodes: int, rate_bps: int, shared_home: bool) -> Lab:
-    if (len(lab.nodes), lab.rate_bps, lab.shared_home) != (nodes, rate_bps, shared_home):
+def _same(lab: Lab, nodes: int, rate_bps: int, shared_home: bool, user: str) -> Lab:
+    if (len(lab.nodes), lab.rate_bps, lab.shared_home, lab.user) != (nodes, rate_bps, shared_home, user):
         home = ", one home for all" if lab.shared_home else ""
+        who = f", logged in to as {lab.user}" if lab.user != USER else ""
         raise UsageError(
             f"the lab '{lab.name}' is running with other parameters:"
-            f" {len(lab.nodes)} nodes at {lab.rate_bps / 1e6:g}mbit{home}",
+            f" {len(lab.nodes)} nodes at {lab.rate_bps / 1e6:g}mbit{home}{who}",
             remedy="take it down first with: invoke lab.down",
         )
     return replace(lab, already_running=True)
@@ -203,7 +210,7 @@ def _machine_order(lab: Lab, node: LabNode) -> dict[str, Any]:
         "etc": [str(own), str(lab.folder / "etc")],
         "ssh": str(own / "ssh"),
         "home": str(lab.home(node.name)),
-        "user": USER,
+        "home_at": lab.home_inside,
         "ip": "\n".join(lines) + "\n",
         "tc": "\n".join(network.out_shape(lab, node)) + "\n",
     }

@@ -10,7 +10,7 @@ from ..errors import UsageError
 from . import files, sshd
 from .enter import machine_of
 from .kinds import FaultKind
-from .records import UID, USER, Fault, Lab, LabNode
+from .records import Fault, Lab, LabNode
 
 # What stands before the lab's own settings; of a keyword that comes twice, sshd takes the first.
 _SETTINGS = {
@@ -57,7 +57,7 @@ def configure(lab: Lab, fault: Fault) -> Fault:
     else:
         banner.unlink(missing_ok=True)
     path = _etc_ssh(lab, node) / "sshd_config"
-    path.write_text("".join(f"{line}\n" for line in lines) + files.sshd_config(), encoding="utf-8")
+    path.write_text("".join(f"{line}\n" for line in lines) + files.sshd_config(lab), encoding="utf-8")
     sshd.restart(node)
     return fault
 
@@ -92,7 +92,7 @@ def _spoil_start_up(lab: Lab, fault: Fault) -> Fault:
     if path.exists():
         path.rename(_before(path, fault))
     path.write_text(_START_UP[fault.kind], encoding="ascii")
-    os.chown(path, UID, UID)
+    os.chown(path, lab.uid, lab.uid)
     return fault
 
 
@@ -109,16 +109,16 @@ def _change_shell(lab: Lab, fault: Fault) -> Fault:
     path = shutil.which(name, path="/bin:/usr/bin:/usr/sbin:/sbin")
     if path is None:
         raise UsageError(f"{name} is not installed here", remedy=f"install it with: apt-get install {name}")
-    _set_shell(machine_of(lab, fault.node), path)
+    _set_shell(lab, machine_of(lab, fault.node), path)
     return fault
 
 
 def _restore_shell(lab: Lab, fault: Fault) -> None:
-    _set_shell(machine_of(lab, fault.node), files.login_shell())
+    _set_shell(lab, machine_of(lab, fault.node), files.login_shell())
 
 
-def _set_shell(node: LabNode, path: str) -> None:
-    sshd.checked(node, ["sed", "-i", rf"s|^\({USER}:.*\):[^:]*$|\1:{path}|", "/etc/passwd"])
+def _set_shell(lab: Lab, node: LabNode, path: str) -> None:
+    sshd.checked(node, ["sed", "-i", rf"s|^\({lab.user}:.*\):[^:]*$|\1:{path}|", "/etc/passwd"])
 
 
 def _close_logins(lab: Lab, fault: Fault) -> Fault:
@@ -128,6 +128,23 @@ def _close_logins(lab: Lab, fault: Fault) -> Fault:
 
 def _open_logins(lab: Lab, fault: Fault) -> None:
     sshd.checked(machine_of(lab, fault.node), ["rm", "-f", "/etc/nologin"])
+
+
+def _ask_for_password(lab: Lab, fault: Fault) -> Fault:
+    if shutil.which("sudo", path="/bin:/usr/bin") is None:
+        raise UsageError("sudo is not installed here", remedy="install it with: apt-get install sudo")
+    _write_sudoers(machine_of(lab, fault.node), files.sudoers(password=True))
+    return fault
+
+
+def _ask_no_more(lab: Lab, fault: Fault) -> None:
+    _write_sudoers(machine_of(lab, fault.node), files.sudoers())
+
+
+def _write_sudoers(node: LabNode, text: str) -> None:
+    # sudo reads none that others could write to.
+    script = "umask 227 && cat >/etc/sudoers.new && mv -f /etc/sudoers.new /etc/sudoers"
+    sshd.checked(node, ["sh", "-c", script], text)
 
 
 def _setting(kind: str, summary: str) -> tuple[str, FaultKind]:
@@ -159,6 +176,7 @@ LOGIN_FAULTS = dict(
         ("nologin", FaultKind("/etc/nologin is there", _close_logins, _open_logins)),
         ("nologin-shell", FaultKind("the user's login shell is nologin", _change_shell, _restore_shell)),
         ("noisy-shell", FaultKind("the user's .bashrc prints 1 MB", _spoil_start_up, _restore_start_up)),
+        ("sudo-password", FaultKind("sudo wants a password", _ask_for_password, _ask_no_more)),
         _setting("big-banner", "a banner of 250 kB"),
         (
             "certificates-only",

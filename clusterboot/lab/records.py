@@ -12,6 +12,7 @@ HEAD = "head"
 SWITCH = "switch"
 USER = "ubuntu"
 UID = 59_000
+ROOT = "root"
 MAX_NODES = 1000
 
 
@@ -64,7 +65,8 @@ class Lab:
     """A virtual cluster on this machine.
 
     ``folder`` has all its files; ``index`` chooses its subnets; ``rate_bps`` is the rate of each
-    node's link in bits a second; ``already_running`` is true where ``up`` found it as asked for.
+    node's link in bits a second; ``user`` is who logs in to the nodes, ``ubuntu`` or ``root``;
+    ``already_running`` is true where ``up`` found it as asked for.
     """
 
     name: str
@@ -77,6 +79,17 @@ class Lab:
     switch: Process | None = None
     faults: tuple[Fault, ...] = ()
     already_running: bool = False
+    user: str = USER
+
+    @property
+    def uid(self) -> int:
+        """The uid, and gid, of who logs in."""
+        return UID if self.user == USER else 0
+
+    @property
+    def home_inside(self) -> str:
+        """The home of who logs in, as every machine sees it."""
+        return f"/home/{USER}" if self.user == USER else "/root"
 
     @property
     def machines(self) -> tuple[LabNode, ...]:
@@ -158,7 +171,9 @@ def node_address(index: int, number: int) -> str:
     return f"10.{64 + index}.{block}.{last + 1}"
 
 
-def new_lab(name: str, folder: Path, index: int, nodes: int, rate_bps: int, *, shared_home: bool) -> Lab:
+def new_lab(
+    name: str, folder: Path, index: int, nodes: int, rate_bps: int, *, shared_home: bool, user: str = USER
+) -> Lab:
     """Describe a lab that has not been started."""
     return Lab(
         name=name,
@@ -166,6 +181,7 @@ def new_lab(name: str, folder: Path, index: int, nodes: int, rate_bps: int, *, s
         index=index,
         rate_bps=rate_bps,
         shared_home=shared_home,
+        user=user,
         head=LabNode(HEAD, str(cluster_network(index)[-255])),
         nodes=tuple(LabNode(f"n{i}", node_address(index, i)) for i in range(1, nodes + 1)),
     )

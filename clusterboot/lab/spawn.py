@@ -45,7 +45,7 @@ def _main() -> int:
 
     ``order``: ``hide`` is the folder that no machine may see; ``machines`` a list, each with
     ``hostname``, ``sysctl`` (path below /proc/sys to value) and, but for the switch, ``etc`` (folders
-    laid over /etc, the first wins), ``ssh`` and ``home`` (folders), ``user``, ``ip`` and ``tc`` (batch
+    laid over /etc, the first wins), ``ssh`` and ``home`` (folders), ``home_at``, ``ip`` and ``tc`` (batch
     text); ``tools`` the absolute paths of ``ip``, ``tc``, ``sshd`` and ``sleep``.
     """
     os.umask(0o022)
@@ -150,9 +150,8 @@ def _make_mounts(machine: dict[str, Any], hide: str) -> None:
         _tmpfs(path, mode)
     _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,mode=620,gid=5,ptmxmode=666")
     _tmpfs("/home", "755")
-    inside = Path("/home", machine["user"])
-    inside.mkdir()
-    _bind(home, str(inside))
+    Path(machine["home_at"]).mkdir(exist_ok=True)
+    _bind(home, machine["home_at"])
     # Where the lab's folder can still be reached, close it: the other homes and keys are not the node's.
     if Path(hide).is_dir():
         _mount("tmpfs", hide, "tmpfs", _MS_RDONLY, "mode=000")

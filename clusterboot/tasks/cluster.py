@@ -17,6 +17,7 @@ from clusterboot.printable import printable
 from clusterboot.report import cluster as report
 from clusterboot.report.folding import by_value, fold
 from clusterboot.report.say import say
+from clusterboot.tasks.changes import changes, folded, host_trust, show_changes
 from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import SHARED, choice, context, next_command
 
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from clusterboot.flows.context import Context
     from clusterboot.flows.rotate import Rotated
     from clusterboot.flows.teardown import TornDown
-    from clusterboot.keys import Edit, LoginFailure, LoginFinding
+    from clusterboot.keys import LoginFailure, LoginFinding
 
 Options = Mapping[str, Any]
 _KEYS = ("per-node", "ca", "shared")
 _MEANING = {
     "per-node": "each node has a key of its own, which never leaves it",
-    "ca": "certificates of this machine's authority, renewed by bootstrap after half a day; "
-    "hosts are known by their pins",
+    "ca": "certificates of this machine's authority, which bootstrap renews after half their life",
     "shared": "one key for all nodes: who has one node has them all",
 }
 _VERIFY = ("launch", "full", "none")
@@ -64,7 +64,7 @@ def bootstrap_task(
     if encrypt_keys and at.ask_passphrase is None:
         raise UsageError("there is no terminal to ask for a passphrase", remedy="leave out --encrypt-keys")
     at = replace(at, encrypt_keys=encrypt_keys)
-    mode = cast("KeyMode", keys or at.cluster.options.keys)
+    mode = cast("KeyMode", keys) if keys else None
     result = bootstrap(at, cast("VerifyMode", verify or at.cluster.options.verify), mode)
     then = next_command("nccl-test", shared["cluster"])
     # What the nodes are now is what later runs are read against.
@@ -85,12 +85,17 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
     return {
         "dry_run": at.dry_run,
         "keys": result.mode,
+        "keys_reason": result.choice,
+        "host_certificates": {
+            name: {"installed": trust.certified, "reason": trust.reason or None}
+            for name, trust in result.host_trust.items()
+        },
         "shared_homes": [list(group) for group in result.shared_homes],
         "network": str(plan.network) if plan and plan.network else None,
         "network_reason": plan.explanation if plan else None,
         "addresses": {entry.host: entry.ip for entry in plan.addresses} if plan else {},
         "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
-        "changes": _changes(result.planned),
+        "changes": changes(result.planned),
         "notes": {name: list(said) for name, said in result.notes.items()},
         "launch_host": result.launch_host,
         "node_facts": list(fact_lines(result.facts)),
@@ -132,12 +137,15 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines.append(f"Keys: {fold(group)} share one home, and so one key: each of them is all of them")
     for name, notes in result.notes.items():
         lines += [f"Note: {name}: {note}" for note in notes]
+    if result.choice:
+        lines.append(result.choice)
     if result.mode != "per-node":
         lines.append(f"Keys: {result.mode}: {_MEANING[result.mode]}")
+    lines += host_trust(result, dry_run=at.dry_run)
     if at.dry_run:
-        _show_changes(to, result.planned)
+        show_changes(to, result.planned)
         lines += [
-            f"Would change on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))
+            f"Would change on {fold(names)}: {paths}" for paths, names in by_value(folded(result.edits))
         ]
         lines.append("Nothing was changed (--dry-run)")
         report.show_summary(to, lines, None)
@@ -149,33 +157,6 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
     lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
     good = any(host.status == "ok" for host in result.hosts)
     report.show_summary(to, lines, then if good else None)
-
-
-def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, list[str]]]:
-    """Give each distinct change once: its file, its diff, and the hosts where it would be made."""
-    from clusterboot.keys import unified
-
-    changes: dict[tuple[str, str], list[str]] = {}
-    for name, edits in planned.items():
-        for edit in edits:
-            changes.setdefault((edit.path, unified(edit)), []).append(name)
-    return [(path, diff, names) for (path, diff), names in changes.items()]
-
-
-def _changes(planned: Mapping[str, tuple[Edit, ...]]) -> list[dict[str, str]]:
-    return [
-        {"hosts": fold(names), "path": f"~/{path}", "diff": diff} for path, diff, names in _distinct(planned)
-    ]
-
-
-def _show_changes(to: Console, planned: Mapping[str, tuple[Edit, ...]]) -> None:
-    for _, diff, names in _distinct(planned):
-        say(to, Text(f"# {fold(names)}", style="bold"))
-        say(to, Text(diff.rstrip("\n")))
-
-
-def _folded(edits: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    return {name: ", ".join(f"~/{path}" for path in paths) for name, paths in edits.items()}
 
 
 def _relative(at: Context) -> str:
@@ -276,7 +257,7 @@ def teardown_task(session: Session, shared: Options) -> Outcome:
     more = {
         "dry_run": at.dry_run,
         "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
-        "changes": _changes(result.planned),
+        "changes": changes(result.planned),
         "still_to_do": list(result.still_to_do),
     }
     return Outcome(result.exit_code, result.hosts, more, lambda to: _show_teardown(to, at, result))
@@ -285,11 +266,11 @@ def teardown_task(session: Session, shared: Options) -> Outcome:
 def _show_teardown(to: Console, at: Context, result: TornDown) -> None:
     report.show_failures(to, result.hosts)
     word = "Would take back" if at.dry_run else "Took back"
-    lines = [f"{word} on {fold(names)}: {paths}" for paths, names in by_value(_folded(result.edits))]
+    lines = [f"{word} on {fold(names)}: {paths}" for paths, names in by_value(folded(result.edits))]
     if not lines:
         lines.append("Nothing of this cluster's is on the nodes that were reached")
     if at.dry_run:
-        _show_changes(to, result.planned)
+        show_changes(to, result.planned)
     if result.still_to_do:
         lines.append(f"Still to do on {fold(result.still_to_do)}: run this again when they can be reached")
     report.show_summary(to, lines, None)

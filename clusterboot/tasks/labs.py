@@ -21,16 +21,22 @@ _NAME = "the lab's name (default lab); several can run side by side"
     nodes="how many compute nodes (default 8)",
     rate="each node's link rate, as tc writes it (default 1gbit)",
     shared_home="one home directory for all nodes",
+    user="who logs in to the nodes: ubuntu or root (default ubuntu)",
     name=_NAME,
 )
-def up(
-    session: Session, nodes: str = "8", rate: str = "1gbit", shared_home: bool = False, name: str = "lab"
+def up(  # noqa: PLR0917 - each is an option of the command line
+    session: Session,
+    nodes: str = "8",
+    rate: str = "1gbit",
+    shared_home: bool = False,
+    user: str = "ubuntu",
+    name: str = "lab",
 ) -> Outcome:
     """Start a virtual cluster: a head and N nodes, each with its own real sshd."""
     from clusterboot import lab
 
     count = whole("--nodes", nodes, 1)
-    made = lab.up(name, count or 8, rate, shared_home)
+    made = lab.up(name, count or 8, rate, shared_home, user)
     path = lab.cluster_file(made.name)
     session.cluster = made.name
 

@@ -84,6 +84,8 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
     ranks_per_node = whole("--procs-per-node", asked.procs_per_node, 1)
     at = context(session, shared)
     names = [host.name for host in at.cluster.hosts]
+    if (asked.launch_from or at.cluster.options.launch_from) == "head" and "head" not in names:
+        raise UsageError("a launch from the head is not supported", remedy=f"name a node, as {names[0]}")
     if asked.launch_from and asked.launch_from not in names:
         raise UsageError(
             f"--launch-from {asked.launch_from}: no such host",

@@ -6,7 +6,7 @@ import getpass
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
         fanout=fanout,
         deadline_s=deadline_s,
         interactive=interactive,
-        ask_passphrase=_ask_passphrase if interactive else None,
+        ask_passphrase=_asking() if interactive else None,
         started_s=session.started_s,
     )
 
@@ -120,5 +120,17 @@ def choice(option: str, text: str, choices: tuple[str, ...]) -> str:
     return text
 
 
-def _ask_passphrase(path: Path) -> str:
-    return getpass.getpass(f"Passphrase for {path}: ")
+def _asking() -> Callable[[Path], str]:
+    """Make what asks at the terminal for passphrases: once a command for each key and its successor."""
+    told: dict[Path, str] = {}
+
+    def ask(path: Path) -> str:
+        path = path.with_name(path.name.removesuffix(".next"))
+        if path not in told:
+            try:
+                told[path] = getpass.getpass(f"Passphrase for {path}: ")
+            except EOFError:
+                raise UsageError(f"no passphrase was given for {path}") from None
+        return told[path]
+
+    return ask

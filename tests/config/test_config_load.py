@@ -239,6 +239,7 @@ clusterboot:
   launch_from: n2
   fanout: 16
   kex_algorithms: openssh
+  certificate_hours: 168
   trust:
     known_hosts: ~/kh
     pins:
@@ -253,6 +254,7 @@ clusterboot:
         *("ca", "full", 8, "n2", 16),
     )
     assert options.kex_algorithms == "openssh"
+    assert options.certificate_hours == 168
     assert options.trust.known_hosts == (home / "kh",)
     assert options.trust.pins == {"[n1]:2222": (ED25519,), "head": (ED25519,)}
     assert (options.mpi.prefix, options.mpi.module) == ("/opt/openmpi", "mpi/openmpi-x86_64")

@@ -59,7 +59,7 @@ def test_modes_and_rotations_follow_each_other_without_a_failing_login(
     before = {node.name: (lab.home(node.name) / ".ssh/authorized_keys").read_bytes() for node in lab.nodes}
     state = operator.folder / "state/clusterboot" / lab.name
     operator.document("bootstrap", *cluster)
-    with logins_without_end(lab, "n1", "n2") as failed:
+    with logins_without_end(lab, "n1", "n2") as failed, logins_without_end(lab, "n2", "n1") as failed_back:
         was = own_lines(lab, "n2")
         assert operator.document("rotate-keys", *cluster)["finished"]
         assert not set(was) & set(own_lines(lab, "n2"))
@@ -70,8 +70,9 @@ def test_modes_and_rotations_follow_each_other_without_a_failing_login(
         assert line.startswith(f'restrict,cert-authority,principals="clusterboot-{lab.name}" ssh-ed25519 ')
         assert key_files(lab, "n1") == {"id_ed25519-3", "id_ed25519-3.pub", "id_ed25519-3-cert.pub"}
         assert (state / "ca_key").stat().st_mode & 0o777 == 0o600
-        again = operator.document("bootstrap", "--keys", "ca", *cluster)
-        assert again["changed_files"] == {}
+        # Nobody asked for another mode, and so it stays.
+        again = operator.document("bootstrap", *cluster)
+        assert (again["keys"], again["changed_files"]) == ("ca", {})
         authority = (state / "ca_key").read_bytes()
         assert operator.document("rotate-keys", *cluster)["keys"] == "ca"
         assert (state / "ca_key").read_bytes() != authority
@@ -83,13 +84,14 @@ def test_modes_and_rotations_follow_each_other_without_a_failing_login(
         assert operator.document("bootstrap", "--keys", "shared", *cluster)["changed_files"] == {}
         operator.document("rotate-keys", *cluster)
         assert own_lines(lab, "n2") != [line]
-        all_reach_all(lab, operator)
 
-        operator.document("bootstrap", *cluster)
+        for mode in ("per-node", "shared", "ca", "per-node"):
+            moved = operator.document("bootstrap", "--keys", mode, *cluster)
+            assert moved["keys_reason"].endswith(f" to {mode}, as --keys says")
         assert len(own_lines(lab, "n2")) == 2
         assert not any("shared" in name or "cert" in name for name in key_files(lab, "n1"))
         all_reach_all(lab, operator)
-    assert failed == []
+    assert failed == failed_back == []
     operator.document("teardown", *cluster)
     after = {node.name: (lab.home(node.name) / ".ssh/authorized_keys").read_bytes() for node in lab.nodes}
     assert after == before

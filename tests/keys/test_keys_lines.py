@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
 from clusterboot.keys import lines
-from clusterboot.keys.plan import HomePlan, distinct_names, plan, prefers_cheap_exchange, render_known_hosts
+from clusterboot.keys.nodeconfig import render_config, render_known_hosts
+from clusterboot.keys.plan import HomePlan, distinct_names, plan, prefers_cheap_exchange
 from clusterboot.keys.records import Edit, Member, NodeFile, Survey, Terms
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -46,7 +47,7 @@ def new_content(edit: Edit | None, old: bytes) -> bytes:
 
 
 def test_the_nodes_configuration_is_this_text() -> None:
-    text = lines.render_config("lab", MEMBERS, cheap_exchange=True)
+    text = render_config("lab", MEMBERS, cheap_exchange=True)
     assert text == (GOLDEN / "config").read_text(encoding="utf-8")
 
 
@@ -137,7 +138,7 @@ def test_a_name_that_two_nodes_have_is_nobodys() -> None:
 
 def test_known_hosts_has_every_host_key_under_the_name_that_config_gives_it() -> None:
     encoded = base64.b64encode(HOST_KEY).decode()
-    assert render_known_hosts(MEMBERS[:2]) == f"n1 ssh-ed25519 {encoded}\nn2 ssh-ed25519 {encoded}\n"
+    assert render_known_hosts("lab", MEMBERS[:2]) == f"n1 ssh-ed25519 {encoded}\nn2 ssh-ed25519 {encoded}\n"
 
 
 @pytest.mark.parametrize(

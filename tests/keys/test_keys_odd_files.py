@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusterboot.keys import Edit, NodeFile, Terms, authority, lines
+from clusterboot.keys.nodeconfig import render_config
 from clusterboot.keys.records import Member
 from odd_files import AUTHORIZED, CONFIG, REFUSED, odd, seeded
 
@@ -64,7 +65,7 @@ def test_foreign_bytes_of_odd_files_are_intact_through_a_whole_life() -> None:
         for cast, terms in life():
             file = NodeFile(KEYS[0], "file", now)
             now = apply(now, lines.edit_authorized_keys(file, "lab", cast, (), terms))
-            block = lines.render_config("lab", cast, cheap_exchange=False) if number % 3 == 0 else None
+            block = render_config("lab", cast, cheap_exchange=False) if number % 3 == 0 else None
             then = apply(then, lines.edit_config(NodeFile(KEYS[1], "file", then), "lab", block))
             assert foreign(now) == first[KEYS[0]], (number, terms)
             assert foreign(then) == first[KEYS[1]], (number, terms)
@@ -97,7 +98,7 @@ def _takes(path: Path) -> bool:
 @pytest.mark.parametrize("block", [False, True])
 def test_ssh_takes_the_result_wherever_it_took_the_original(tmp_path: Path, block: bool) -> None:
     rng = seeded(2)
-    text = lines.render_config("lab", members(1), cheap_exchange=False)
+    text = render_config("lab", members(1), cheap_exchange=False)
     taken = 0
     for number in range(60):
         content = odd(rng, _CONFIG)

@@ -13,8 +13,8 @@ pytestmark = pytest.mark.lab
 
 # Everything that such a fault touches: settings, host keys, users, the home, mounts, and what runs.
 _LOOK = """\
-for file in /etc/ssh/* /etc/passwd /etc/nologin /home/ubuntu/.bashrc /home/ubuntu/.ssh/*; do
-    [ ! -e "$file" ] || { stat -c '%n %a %u %g' "$file"; cksum < "$file"; }
+for file in /etc/ssh/* /etc/passwd /etc/sudoers /etc/nologin /home/ubuntu/.bashrc /home/ubuntu/.ssh/*; do
+    [ ! -f "$file" ] || { stat -c '%n %a %u %g' "$file"; cksum < "$file"; }
 done
 grep ' /home' /proc/self/mounts
 ip -4 -oneline address show dev eth0

@@ -88,6 +88,12 @@ def test_a_bad_option_is_refused(operator: Operator, args: tuple[str, ...]) -> N
     refused(operator, *args)
 
 
+def test_a_launch_from_the_head_is_refused_before_anything_is_contacted(operator: Operator) -> None:
+    operator.write("cluster.yaml", GOOD + "  proxy_jump: gate\nclusterboot: {launch_from: head}\n")
+    assert "name a node, as n1" in refused(operator, "nccl-test")
+    assert "name a node, as n1" in refused(operator, "nccl-test", "--launch-from", "head")
+
+
 def test_json_says_the_error_too(operator: Operator) -> None:
     done = operator.run("bootstrap", "--json")
     assert done.returncode == 2

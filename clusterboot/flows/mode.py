@@ -1,0 +1,92 @@
+"""The mode that a bootstrap works in: what was asked for, else what is there, else what fits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from clusterboot.config.cluster import KeyMode
+from clusterboot.flows.context import Context
+from clusterboot.flows.members import modes_found
+from clusterboot.flows.survey import Surveyed
+
+_FILE = "mode"
+_MODES = ("per-node", "ca", "shared")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A mode, in words why, and whether the cluster was in another one before."""
+
+    mode: KeyMode
+    why: str = ""
+    before: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str | None:
+        """What is to be said of it: nothing, where the cluster stays as it was asked to be."""
+        if self.before:
+            return f"Keys: from {' and '.join(self.before)} to {self.mode}, {self.why}"
+        return f"Keys: {self.mode}, {self.why}" if self.why else None
+
+
+def choose(
+    context: Context, surveyed: Mapping[str, Surveyed], groups: Sequence[Sequence[str]], asked: KeyMode | None
+) -> Choice:
+    """Choose the mode.
+
+    Parameters: what was found; the groups of hosts that see one home; ``asked`` is the command
+    line's word. Returns: that, else the cluster file's, else the one that the cluster is in,
+    else ``shared`` where all nodes have one home, else ``per-node``.
+    """
+    found = modes_found(context.cluster.name, surveyed)
+
+    def moved(mode: KeyMode, why: str) -> Choice:
+        return Choice(mode, why, tuple(sorted(found - {mode})))
+
+    if asked:
+        return moved(asked, "as --keys says") if found - {asked} else Choice(asked)
+    named = context.cluster.options.keys
+    if named:
+        return moved(named, "as the cluster file says") if found - {named} else Choice(named)
+    remembered = recall(context.state_dir)
+    if found:
+        mode = found.copy().pop() if len(found) == 1 else remembered or "per-node"
+        if len(found) > 1:
+            return moved(cast("KeyMode", mode), "which a move that was cut off was to")
+        return Choice(cast("KeyMode", mode), "" if mode == "per-node" else "as it was before")
+    if len(groups) == 1 and _machines(surveyed, groups[0]) > 1:
+        return Choice("shared", "since the nodes have one home")
+    return Choice("per-node")
+
+
+def recall(state_dir: Path) -> KeyMode | None:
+    """Give the mode that the cluster was last put in from here; ``None`` where that is not known."""
+    try:
+        word = (state_dir / _FILE).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return cast("KeyMode", word) if word in _MODES else None
+
+
+def remember(state_dir: Path, mode: KeyMode) -> None:
+    """Write down the mode that the cluster is being put in, before it is."""
+    if recall(state_dir) == mode:
+        return
+    beside = state_dir / f".{_FILE}.{os.getpid()}"
+    beside.write_text(f"{mode}\n", encoding="ascii")
+    beside.replace(state_dir / _FILE)
+
+
+def forget(state_dir: Path) -> None:
+    """Forget the mode of a cluster that is no more."""
+    (state_dir / _FILE).unlink(missing_ok=True)
+
+
+def _machines(surveyed: Mapping[str, Surveyed], hosts: Sequence[str]) -> int:
+    """Count machines: two names of one machine have one home without sharing it."""
+    facts = (surveyed[name].facts for name in hosts)
+    return len({(one.machine_id, one.hostname) for one in facts})
