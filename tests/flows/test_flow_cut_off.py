@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -91,20 +91,23 @@ class Cluster:
             return [said for said in pool.map(log_in, zip(names, names[1:] + names[:1], strict=True)) if said]
 
 
-def live(cluster: Cluster, cuts: Iterable[tuple[dict[str, int], signal.Signals]]) -> None:
+Cut = Mapping[str, tuple[int, signal.Signals]]
+
+
+def live(cluster: Cluster, cuts: Iterable[Cut]) -> None:
     """Take a cluster through its life, each command cut off once and then finished, for each of ``cuts``."""
     before = cluster.contents()
-    for after, by in cuts:
-        cluster.cut_off("bootstrap", after["bootstrap"], by)
+    for cut in cuts:
+        cluster.cut_off("bootstrap", *cut["bootstrap"])
         cluster.finish("bootstrap")
         assert cluster.logins() == []
-        cluster.cut_off("rotate-keys", after["rotate-keys"], by)
-        assert cluster.logins() == [], after
+        cluster.cut_off("rotate-keys", *cut["rotate-keys"])
+        assert cluster.logins() == [], cut
         cluster.finish("rotate-keys")
         assert cluster.logins() == []
-        cluster.cut_off("teardown", after["teardown"], by)
+        cluster.cut_off("teardown", *cut["teardown"])
         cluster.finish("teardown")
-        assert cluster.contents() == before, (after, by)
+        assert cluster.contents() == before, cut
 
 
 def test_what_was_cut_off_is_finished_by_the_next_run_and_nobody_is_locked_out(
@@ -112,8 +115,8 @@ def test_what_was_cut_off_is_finished_by_the_next_run_and_nobody_is_locked_out(
 ) -> None:
     cluster = Cluster(make_lab(nodes=2), operator)
     whole = {command: cluster.finish(command) for command in COMMANDS}
-    cuts = ((0.45, signal.SIGINT), (0.7, signal.SIGKILL))
-    live(cluster, [({name: int(count * part) for name, count in whole.items()}, by) for part, by in cuts])
+    signals = dict(zip(COMMANDS, (signal.SIGKILL, signal.SIGINT, signal.SIGKILL), strict=True))
+    live(cluster, [{name: (int(count * 0.6), signals[name]) for name, count in whole.items()}])
 
 
 @pytest.mark.slow
@@ -125,7 +128,7 @@ def test_wherever_it_was_cut_off(
     whole = {command: cluster.finish(command) for command in COMMANDS}
     # The last record may be the end of all: there is nothing left to cut off then.
     steps = range(max(whole.values()) - 2)
-    live(cluster, [({name: min(n, count - 2) for name, count in whole.items()}, by) for n in steps])
+    live(cluster, [{name: (min(n, count - 2), by) for name, count in whole.items()} for n in steps])
 
 
 def test_the_second_of_two_commands_waits_and_says_for_whom(
