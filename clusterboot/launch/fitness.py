@@ -18,7 +18,7 @@ _DAEMONS: Mapping[MpiKind, tuple[str, ...]] = {
 }
 
 # ldd is the loader's own word, under the very environment that the ranks will have. A static MPI has
-# no library, but the name of its first function somewhere.
+# no library, but the name of its first function somewhere. A script may start anything: it is believed.
 _LOOK = r"""look() {
   if [ ! -f "$1" ] || [ ! -x "$1" ]; then echo "absent $1"; return; fi
   uses=
@@ -27,7 +27,8 @@ _LOOK = r"""look() {
       case "$arrow $where" in "=> not") echo "lacks $name";; esac
       case $name in libmpi.so*|libmpi_abi.so*|libmpich.so*) echo "uses $where"; uses=1;; esac
     done
-    [ -n "$2" ] && [ -z "$uses" ] && ! grep -q MPI_Init "$1" && echo "plain $1"
+    [ -n "$2" ] && [ -z "$uses" ] && [ "$(head -c 2 "$1")" != '#!' ] &&
+      ! grep -q MPI_Init "$1" && echo "plain $1"
   }
 }"""
 
