@@ -231,12 +231,17 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     measured: list[Measured] = []
     launched: dict[int, dict[str, float]] = {}
+    written = options.out / "speed.json"
     for count in map(int, options.nodes.split(",")):
         found, launched[count], spent = one_lab(count, with_peers=not options.no_peers)
         measured += found
-    kept = {"measured": [asdict(each) for each in measured], "mpirun_hostname_s": launched, "profile": spent}
-    written = options.out / "speed.json"
-    written.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        kept = {
+            "measured": [asdict(each) for each in measured],
+            "mpirun_hostname_s": launched,
+            "profile": spent,
+        }
+        # After each size, since the next may take long.
+        written.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     if PEERS.exists():
         subprocess.run([str(PEERS / "python"), str(HERE / "speed_report.py"), str(written)], check=True)
 

@@ -79,9 +79,11 @@ def _listed(brackets: str, members: Iterable[tuple[str, Iterator[str]]], newline
 
 def _row(values: Sequence[Any]) -> str | None:
     """Write a list of nothing but numbers in one line; ``None`` for any other list."""
-    if not values or not set(map(type, values)) <= _OF_ROWS:
+    types = set(map(type, values))
+    if not values or not types <= _OF_ROWS:
         return None
-    if len(_texts) < _MOST_TEXTS:
+    # 0 and 0.0 are one key and two texts: what is looked up is one type's.
+    if int not in types and len(_texts) < _MOST_TEXTS:
         return f"[{','.join(map(_texts.__getitem__, values))}]"
     # Hardly any number comes again: then looking up costs more than it saves.
     try:

@@ -112,8 +112,8 @@ def test_two_commands_at_once_keep_one_chain(lab: labs.Lab, operator: Operator) 
             argv,
             cwd=operator.folder,
             env=operator.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for _ in range(3)
     ]

@@ -92,6 +92,7 @@ def site_certificate(lab: labs.Lab, node: str, folder: Path) -> None:
     config.write_text("HostCertificate /etc/ssh/site-cert.pub\n" + config.read_text())
 
 
+@pytest.mark.slow
 def test_where_a_certificate_cannot_be_had_the_host_is_pinned_and_the_summary_says_so(
     make_lab: Callable[..., labs.Lab], operator: Operator, tmp_path: Path
 ) -> None:

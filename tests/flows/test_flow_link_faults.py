@@ -59,6 +59,7 @@ def told(said: dict[str, Any]) -> Told:
     return found
 
 
+@pytest.mark.slow
 def test_nodes_and_links_that_are_bad_at_once_are_each_named(sixteen: labs.Lab, user: Operator) -> None:
     faults = [
         *(("n3", "slow-nic"), ("n6", "slow-out"), ("n8", "slow-pair:n12")),
@@ -80,6 +81,7 @@ def test_nodes_and_links_that_are_bad_at_once_are_each_named(sixteen: labs.Lab, 
     assert not any(f"{address} " in good for address in bad)
 
 
+@pytest.mark.slow
 def test_a_group_behind_a_slow_uplink_is_named_as_one(sixteen: labs.Lab, user: Operator) -> None:
     said = broken_map(user, sixteen, [("n2", "slow-group:n7,n8,n13")])
     assert told(said) == {("group", ("n2", "n7", "n8", "n13"), "both")}

@@ -65,6 +65,7 @@ def test_a_frozen_rank_is_hung_and_named(bed: Bed) -> None:
     assert f"rank 2 is stopped (process {rank})" in result["reason"]
 
 
+@pytest.mark.slow
 def test_a_rank_that_waits_for_ever_is_told_from_those_that_wait_for_it(bed: Bed) -> None:
     bed.inject(HOLD)
     code, result = bed.begin("--no-progress", "4").finish()
@@ -102,6 +103,7 @@ def test_a_program_that_says_nothing_and_succeeds_proves_nothing(bed: Bed) -> No
     assert named(result) == [("truncated", "n1")]
 
 
+@pytest.mark.slow
 def test_a_program_that_prints_for_ever_is_ended_and_fills_nothing(bed: Bed) -> None:
     bed.inject("exec yes")
     result = bed.document(expect=6)
@@ -111,6 +113,7 @@ def test_a_program_that_prints_for_ever_is_ended_and_fills_nothing(bed: Bed) -> 
     assert log_of(result).stat().st_size <= LONGEST_LOG_BYTES
 
 
+@pytest.mark.slow
 def test_a_node_that_loses_power_is_a_failure_with_its_name(bed: Bed, bystanders: dict[str, int]) -> None:
     bed.inject(HOLD)
     run = bed.begin("--no-progress", "4")
@@ -147,6 +150,7 @@ def test_a_killed_operator_leaves_no_rank(bed: Bed) -> None:
     bed.wait_until_clear()
 
 
+@pytest.mark.slow
 def test_a_cut_line_leaves_no_rank_and_says_where_it_was_cut(bed: Bed) -> None:
     """No connection is closed: everything between the head and the launching node is lost on its way."""
     bed.inject(HOLD)

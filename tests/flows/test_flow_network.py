@@ -67,7 +67,13 @@ def root(lab: labs.Lab, node: str, script: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["openmpi4", "openmpi5", "mpich5", "intelmpi"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "openmpi4",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("openmpi5", "mpich5", "intelmpi")),
+    ],
+)
 def test_interfaces_of_different_names_are_used_beside_a_docker0_everywhere(
     lab: labs.Lab, operator: Operator, name: str
 ) -> None:

@@ -99,6 +99,7 @@ def test_modes_and_rotations_follow_each_other_without_a_failing_login(
 
 
 @pytest.mark.parametrize("mode", ["ca", "shared"])
+@pytest.mark.slow
 def test_nodes_with_one_home_go_through_each_mode_and_back(
     make_lab: Callable[..., labs.Lab], operator: Operator, mode: str
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_row_of_numbers_is_one_line_also_when_hardly_any_number_comes_again(
 ) -> None:
     rows = [[None, 1.25, 0], [float("nan"), 2.5, float("-inf")], [1e-7, 12345678901.5, True]]
     known = [[None, 1.25, 0], [None, 2.5, None], [1e-7, 12345678901.5, True]]
+    render({"before": [0.0, 1.0]})
     for most in (100_000, 0):
         monkeypatch.setattr("clusterboot.report.document._MOST_TEXTS", most)
         made = render({"rows": rows, "names": ["a\x1b[31m", "b"], "none": [], "deep": [{"x": ()}]})
