@@ -15,7 +15,7 @@ from clusterboot import lab as labs
 from clusterboot.bench.pairs import parse_pairs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 # A rate at which the links, and not this machine's cores, are what limits.
 RATE = "100mbit"

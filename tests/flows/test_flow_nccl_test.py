@@ -15,6 +15,7 @@ pytestmark = pytest.mark.lab
 RATE_BITS = 100_000_000
 
 
+@pytest.mark.alone
 def test_a_lab_is_measured_at_the_rate_of_its_links(
     make_lab: Callable[..., labs.Lab], operator: Operator
 ) -> None:

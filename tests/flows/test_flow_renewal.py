@@ -94,7 +94,7 @@ def test_what_is_half_through_its_life_is_renewed_and_what_is_out_of_its_time_is
                 now_s=time.time() - 30 * HOUR,
             )
         )
-    said = operator.document("nccl-test", "-b", "8", "-e", "8", *cluster, expect=3)
+    said = operator.document("nccl-test", "-b", "8", "-e", "8", *cluster, expect=6)
     for host in said["hosts"]:
         assert (host["status"], host["stage"]) == ("failed", "keys")
         assert host["cause"].startswith("its certificate expired at 2")
