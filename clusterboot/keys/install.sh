@@ -99,7 +99,15 @@ cb_take() {
   fi
   cb_at lock-made
   cb_from=${SSH_CONNECTION:-}
-  printf '%s' "${cb_from:+ for a login from ${cb_from%% *}}" 2>/dev/null >"$cb_lockdir/$cb_owner" || return 1
+  # The name is all that the lock needs; on a full disk there is room for no more than that.
+  if ! printf '%s' "${cb_from:+ for a login from ${cb_from%% *}}" 2>/dev/null >"$cb_lockdir/$cb_owner" &&
+    ! cb_said=$(touch "$cb_lockdir/$cb_owner" 2>&1); then
+    # Somebody took the folder for an abandoned one; else it is the disk, or a quota.
+    case $cb_said in *"No such file"*) return 1;; esac
+    rmdir "$cb_lockdir" 2>/dev/null
+    echo "lock failed $cb_said"
+    exit 75
+  fi
   set -- "$cb_lockdir"/*
   # Somebody took the folder for an abandoned one: then both step back.
   if [ "$#" -ne 1 ]; then

@@ -97,7 +97,9 @@ def test_every_fault_of_a_home_is_named_and_left_and_the_other_nodes_are_done(
     assert f"clusterboot:{broken.name}:" in (linked.parent / linked.readlink()).read_text()
 
     # A teardown among the same faults says what it could not do, and once they are mended all is as it was.
-    assert operator.run("teardown", "--json", *cluster).returncode == 3
+    torn = operator.document("teardown", *cluster, expect=3)
+    # What a bootstrap began on a full disk goes: to remove needs no room.
+    assert {row["name"]: row["status"] for row in torn["hosts"]}[nodes[0]] == "ok", torn["hosts"][0]
     for node in nodes:
         labs.mend(broken.name, node)
     pristine = {node: digests(broken.home(node)) for node in nodes}
