@@ -23,8 +23,13 @@ _ROOTS = "/var/lib/clusterboot-lab-"
 
 
 def pytest_configure() -> None:
-    """End on SIGTERM as on an interrupt, so that what tests started is taken down."""
+    """End on SIGTERM as on an interrupt, so that what tests started is taken down.
+
+    A shell without job control starts what it puts in the background with SIGINT ignored. The
+    commands under test would inherit that, and then rightly be deaf to what tests send them.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

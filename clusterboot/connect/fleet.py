@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from types import TracebackType
 from typing import TypeVar
 
+from clusterboot import interrupts
 from clusterboot.config.cluster import Host, Login
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.connection import PinnedConnection, gateway_lost, open_on_record
@@ -142,7 +144,11 @@ class Fleet:
         pool = ThreadPoolExecutor(min(self._fanout, len(items)) or 1, thread_name_prefix="clusterboot-host")
         try:
             futures: dict[Future[T], K] = {pool.submit(one, item): item for item in items}
-            for future in as_completed(futures):
+            ended: SimpleQueue[Future[T]] = SimpleQueue()
+            for future in futures:
+                future.add_done_callback(ended.put)
+            for _ in futures:
+                future = interrupts.take(ended)
                 done(futures[future], future.result())
         except BaseException:
             # Interrupted: end what still waits, so that no worker outlives the command.

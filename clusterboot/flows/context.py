@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+from clusterboot import interrupts
 from clusterboot.config.cluster import Cluster
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.fleet import Fleet
@@ -67,7 +68,7 @@ class Context:
             self.cluster.options.trust, self.state_dir / "known_hosts", accept_new=self.accept_new
         )
         door = Doorkeeper(trust, identities, Watchdog(self.deadline_s), Timeouts())
-        with AuditLog(self.state_dir / "audit.jsonl") as audit:
+        with interrupts.noted_only(), AuditLog(self.state_dir / "audit.jsonl") as audit:
             fleet = Fleet(
                 door,
                 audit,

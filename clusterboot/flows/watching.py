@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from clusterboot import interrupts
 from clusterboot.bench.records import Problem
 from clusterboot.connect.session import Session
 from clusterboot.diagnose.runend import RunEnd
@@ -91,9 +92,11 @@ class Overseer:
         return (Problem("truncated", "its output has no end, and was cut off", _FLOOD, start),)
 
     def _ask_twice(self) -> Standstill:
-        before = ask(self._visit, self._run_id, self._slots)
-        self._visit.fleet.door.watchdog.rest(_BETWEEN_S)
-        after = ask(self._visit, self._run_id, self._slots)
+        # Cut off here, the connections would be gone by which the nodes are to be cleared.
+        with interrupts.put_off():
+            before = ask(self._visit, self._run_id, self._slots)
+            self._visit.fleet.door.watchdog.rest(_BETWEEN_S)
+            after = ask(self._visit, self._run_id, self._slots)
         return standstill(before, after, {slot.host: slot.slots for slot in self._slots})
 
 

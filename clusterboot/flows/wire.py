@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from types import TracebackType
 
+from clusterboot import interrupts
 from clusterboot.connect.heartbeat import Beat
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError
@@ -52,6 +53,7 @@ class Wire:
         Ends with the stream.
         """
         while True:
+            interrupts.check()
             try:
                 chunk = self._chunks.get(timeout=tick_s)
             except queue.Empty:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from clusterboot import interrupts
 from clusterboot.errors import HostKeySeen, HostResult
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ class Terminal:
             table.add_row(key.host, key.key_type.removeprefix("ssh-"), key.fingerprint)
         self._console.print("Nothing vouches for these host keys yet:")
         self._console.print(table)
-        answer = self._console.input(
-            "Compared with the machines' own, are they right? Pin them all? \\[y/N] "
-        )
+        with interrupts.at_once():
+            answer = self._console.input(
+                "Compared with the machines' own, are they right? Pin them all? \\[y/N] "
+            )
         if title:
             self.stage(title, hosts)
         return answer.strip().lower() in ("y", "yes")

@@ -13,7 +13,7 @@ from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
-from clusterboot import __version__
+from clusterboot import __version__, interrupts
 from clusterboot.errors import ExitCode
 from clusterboot.tasks import audit, bench, cluster, diagnose, labs, link_map, report
 
@@ -56,6 +56,10 @@ class CommandLine(Program):
             super().run(argv, exit)
         except KeyboardInterrupt:
             raise SystemExit(int(ExitCode.INTERRUPTED)) from None
+        except SystemExit as end:
+            if end.code == ExitCode.INTERRUPTED:
+                interrupts.leave(int(ExitCode.INTERRUPTED))
+            raise
 
 
 def with_results(words: list[str]) -> list[str]:

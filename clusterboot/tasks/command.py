@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from invoke.context import Context as InvokeContext
@@ -17,6 +17,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 from rich.console import Console
 
+from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult
 from clusterboot.report.document import document, render
 from clusterboot.report.terminal import Terminal
@@ -87,6 +88,10 @@ class Session:
             # What the run came to is shown all the same.
             self.warn(str(error))
 
+    def say(self, error: ClusterbootError) -> None:
+        """Print an error's one line."""
+        self.messages.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+
     def fail(self, error: ClusterbootError, exit_code: ExitCode | None = None) -> ExitCode:
         """Say an error in one line, and in the document.
 
@@ -94,7 +99,7 @@ class Session:
         """
         self.terminal.finish()
         code = error.exit_code if exit_code is None else exit_code
-        self.messages.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        self.say(error)
         told = {"host": error.host, "stage": error.stage, "cause": error.cause, "remedy": error.remedy}
         self.finish(Outcome(code, more={"error": told}))
         return code
@@ -124,7 +129,9 @@ def command(
             session = Session(name, as_json=json)
             if shared is not None:
                 options["shared"] = {key: options.pop(key) for key in shared}
-            raise Exit(code=int(_carry_out(session, body, options)))
+            with interrupts.listening():
+                code = int(_carry_out(session, body, options))
+            raise Exit(code=code)
 
         first, common = (
             _option("invoke_context", inspect.Parameter.empty),
@@ -147,12 +154,17 @@ def command(
 def _carry_out(session: Session, body: Callable[..., Outcome], options: Mapping[str, Any]) -> ExitCode:
     try:
         outcome = body(session, **options)
+        late = interrupts.was_noted()
+        if late:
+            # It came when all was done; but a shell's script must not go on to what follows.
+            outcome = replace(outcome, exit_code=ExitCode.INTERRUPTED)
         session.finish(outcome)
+        if late:
+            session.say(_interrupted())
     except ClusterbootError as error:
         return session.fail(error)
     except KeyboardInterrupt:
-        stopped = ClusterbootError("interrupted", remedy="run it again; what was finished stays")
-        return session.fail(stopped, ExitCode.INTERRUPTED)
+        return session.fail(_interrupted(), ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # Nobody reads the output any more, as under head(1); that is no fault.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -167,6 +179,10 @@ def _carry_out(session: Session, body: Callable[..., Outcome], options: Mapping[
             ExitCode.FAULT,
         )
     return outcome.exit_code
+
+
+def _interrupted() -> ClusterbootError:
+    return ClusterbootError("interrupted", remedy="run it again; what was finished stays")
 
 
 def _option(name: str, default: Any) -> inspect.Parameter:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clusterboot import interrupts
 from clusterboot.errors import UsageError
 from clusterboot.tasks.command import Session
 
@@ -128,7 +129,8 @@ def _asking() -> Callable[[Path], str]:
         path = path.with_name(path.name.removesuffix(".next"))
         if path not in told:
             try:
-                told[path] = getpass.getpass(f"Passphrase for {path}: ")
+                with interrupts.at_once():
+                    told[path] = getpass.getpass(f"Passphrase for {path}: ")
             except EOFError:
                 raise UsageError(f"no passphrase was given for {path}") from None
         return told[path]

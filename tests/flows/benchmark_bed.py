@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,33 @@ class Bed:
         """Start a run and wait for its first row."""
         return Running(self, args)
 
+    def interrupted_after(self, records: int) -> Interrupted:
+        """Interrupt a run as soon as so many lines more are in its audit log, if it comes so far."""
+        log = self.operator.folder / "state/clusterboot" / self.lab.name / "audit.jsonl"
+        begun = log.read_bytes().count(b"\n")
+        argv = [sys.executable, "-m", "clusterboot", "nccl-test", *self.cluster, *SWEEP]
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                argv,
+                cwd=self.operator.folder,
+                env=self.operator.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+            ) as process,
+        ):
+            made = 0
+            while made <= records and process.poll() is None:
+                time.sleep(0.003)
+                made = log.read_bytes().count(b"\n") - begun
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            code = process.wait(timeout=60)
+            said.seek(0)
+            made = log.read_bytes().count(b"\n") - begun
+            return Interrupted(code, made, said.read().decode())
+
     def processes(self, node: str) -> list[tuple[int, str]]:
         """List the processes of the lab's user on a node, but for sshd's own and bystanders."""
         said = labs.node_exec(self.lab.name, node, ["ps", "-u", "ubuntu", "-o", "pid=,args="]).stdout
@@ -92,6 +120,15 @@ class Bed:
             assert time.monotonic() - began_s < 60, f"still there: {left}"
             time.sleep(0.1)
         return time.monotonic() - began_s
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """How a run ended, the lines that it put on record, and what it said."""
+
+    code: int
+    records: int
+    said: str
 
 
 class Running:

@@ -141,6 +141,18 @@ def test_an_interrupted_run_ends_everywhere_and_keeps_its_result(bed: Bed) -> No
     bed.wait_until_clear()
 
 
+@pytest.mark.slow
+def test_whenever_a_run_is_interrupted_it_ends_with_130_and_nothing_stays(bed: Bed) -> None:
+    bed.document(expect=0)
+    whole = bed.interrupted_after(1000)
+    assert whole.code == 0
+    for records in range(whole.records):
+        found = bed.interrupted_after(records)
+        assert found.code == 130, (records, found.said)
+        assert "Traceback" not in found.said
+        bed.wait_until_clear()
+
+
 def test_a_killed_operator_leaves_no_rank(bed: Bed) -> None:
     bed.inject(HOLD)
     run = bed.begin()
