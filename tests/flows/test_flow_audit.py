@@ -62,7 +62,6 @@ def test_all_that_was_done_is_on_record_and_no_secret_is(lab: labs.Lab, operator
 
     for command in (
         ("bootstrap", "--keys", "ca"),
-        ("rotate-keys",),
         ("nccl-test", "-b", "8", "-e", "8", "-n", "1", "-w", "0"),
         ("run", f"true API_TOKEN={CANARY}"),
         ("teardown",),

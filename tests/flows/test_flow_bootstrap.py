@@ -46,11 +46,15 @@ def test_bootstrap_twice_then_teardown_leaves_the_nodes_as_they_were(
     assert second["changed_files"] == {}
     assert snapshot(lab) == after_first
 
-    names = " ".join(f"{node.name} {node.address}" for node in lab.nodes)
-    for node in lab.nodes:
-        loop = f"for other in {names}; do ssh $other hostname || exit 1; done"
+    # Every ordered pair: by name and by address in turn, and from the first node by both.
+    for number, node in enumerate(lab.nodes):
+        ways = [(other.name, other.address)[(number + at) % 2] for at, other in enumerate(lab.nodes)]
+        expected = [other.name for other in lab.nodes]
+        if number == 0:
+            ways += [(other.address, other.name)[at % 2] for at, other in enumerate(lab.nodes)]
+            expected *= 2
+        loop = f"for other in {' '.join(map(str, ways))}; do ssh $other hostname || exit 1; done"
         asked = operator.ssh(lab.name, node.name, loop)
-        expected = [other.name for other in lab.nodes for _ in range(2)]
         assert (asked.returncode, asked.stdout.split(), asked.stderr) == (0, expected, "")
 
     torn = operator.document("teardown", *cluster)

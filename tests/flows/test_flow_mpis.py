@@ -13,7 +13,7 @@ from operator_fixture import Operator
 pytestmark = pytest.mark.lab
 
 NODES = [f"n{number}" for number in range(1, 9)]
-SWEEP = ("-b", "4", "-e", "64K", "-f", "128", "-n", "2", "-w", "1", "--collective", "all_reduce,alltoall")
+SWEEP = ("-b", "4", "-e", "64K", "-f", "128", "-n", "2", "-w", "1", "--collective", "all_reduce")
 PROGRAMS = {"mpirun", "mpiexec.hydra", "orted", "prted", "prterun", "hydra_pmi_proxy", "hydra_bstrap_proxy"}
 
 
@@ -72,7 +72,7 @@ def test_every_mpi_launches_a_rank_on_each_of_8_nodes(site: Site, name: str) -> 
     assert (said["mpi"]["kind"], said["mpi"]["version"][: len(version)]) == (kind, version)
     assert Path(said["mpi"]["launcher"]).is_absolute()
     assert said["mpi"]["launcher"].startswith(prefix or "/usr/bin/")
-    assert [test["collective"] for test in said["tests"]] == ["all_reduce", "alltoall"]
+    assert [test["collective"] for test in said["tests"]] == ["all_reduce"]
     for test in said["tests"]:
         assert sorted(rank["host"] for rank in test["ranks"]) == NODES
         assert [row["out_of_place"]["wrong"] for row in test["rows"]] == [0, 0, 0]

@@ -159,7 +159,7 @@ def live_through(lab: labs.Lab, operator: Operator, rng: random.Random, modes: t
 def test_files_of_other_people_go_through_a_clusters_whole_life(
     make_lab: Callable[..., labs.Lab], operator: Operator
 ) -> None:
-    assert live_through(make_lab(nodes=8), operator, seeded(3), ("ca",)) == 24
+    assert live_through(make_lab(nodes=4), operator, seeded(3), ("ca",)) == 12
 
 
 @pytest.mark.slow
