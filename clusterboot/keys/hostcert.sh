@@ -80,7 +80,8 @@ cb_write() {
   # What cannot be said whole is not written.
   cb_told=$("$1" 2>&1 >/dev/null) || return 1
   cb_want=$("$1" | sha256sum)
-  cb_told=$("$1" | HOME='' cb_replace "${2#/}" "$(cb_digest "$2")" "$3" "${cb_want%% *}")
+  cb_digest "$2"
+  cb_told=$("$1" | HOME='' cb_replace "${2#/}" "$cb_sum" "$3" "${cb_want%% *}")
   case $cb_told in *" changed") return 0;; *) cb_told=${cb_told#file * }; return 1;; esac
 }
 

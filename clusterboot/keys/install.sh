@@ -15,26 +15,39 @@ cb_at() {
   fi
 }
 
-# The process that holds the lock is this subshell, not the shell that reads the script.
+# The process that holds the lock is this subshell, not the shell that reads the script. Here and
+# below, what a shell reads by itself costs no process: those are what a change's time goes to.
 cb_identify() {
-  cb_me=$(exec sh -c 'echo "$PPID"')
+  cb_me=
+  read -r cb_me cb_stat 2>/dev/null </proc/self/stat || cb_me=$(exec sh -c 'echo "$PPID"')
   [ -n "${cb_where:-}" ] || cb_place
-  cb_owner="$cb_me.$(cb_started "$cb_me").$cb_where"
+  cb_started "$cb_me"
+  cb_owner="$cb_me.$cb_start.$cb_where"
 }
 
 cb_place() {
-  cb_boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null | tr -d -)
-  cb_space=$(readlink /proc/self/ns/pid 2>/dev/null | tr -cd 0-9)
-  cb_machine=$(head -c 12 /etc/machine-id 2>/dev/null | tr -cd 0-9a-f)
-  cb_where="${cb_boot:-0}.${cb_space:-0}.${cb_machine:-0}.$(uname -n)"
+  cb_boot='' cb_machine='' cb_host=''
+  read -r cb_boot 2>/dev/null </proc/sys/kernel/random/boot_id
+  read -r cb_machine 2>/dev/null </etc/machine-id
+  read -r cb_host 2>/dev/null </proc/sys/kernel/hostname || cb_host=$(uname -n)
+  cb_space=$(readlink /proc/self/ns/pid 2>/dev/null)
+  cb_space=${cb_space#*[} cb_space=${cb_space%]}
+  cb_where=
+  for cb_word in "$cb_boot" "$cb_space" "$cb_machine"; do
+    case $cb_word in '' | *[!0-9a-f-]*) cb_word=0;; esac
+    cb_where=$cb_where$cb_word.
+  done
+  cb_where=$cb_where$cb_host
 }
 
-# When a process began, in the kernel's ticks: a number that is used again is another process.
+# Sets cb_start to when a process began, in the kernel's ticks, or to 0: a number that is used
+# again is another process. Source: proc_pid_stat(5); the name in brackets may have blanks in it.
 cb_started() {
-  cb_stat=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || cb_stat=
+  cb_start=0 cb_stat=
+  read -r cb_stat 2>/dev/null <"/proc/$1/stat"
   # shellcheck disable=SC2086
-  set -- $cb_stat
-  shift 19 2>/dev/null && echo "$1" || echo 0
+  set -- ${cb_stat##*) }
+  [ $# -lt 20 ] || cb_start=${20}
 }
 
 # Is the owner that this file's name tells of gone for certain? A process of this machine is looked
@@ -44,7 +57,8 @@ cb_is_gone() {
   cb_when=${cb_rest%%.*} cb_rest=${cb_rest#*.}
   if [ "$cb_rest" = "$cb_where" ]; then
     [ ! -d /proc/self ] && return 1
-    [ "$(cb_started "$cb_pid")" != "$cb_when" ]
+    cb_started "$cb_pid"
+    [ "$cb_start" != "$cb_when" ]
   else
     cb_that_boot=${cb_rest%%.*} cb_that_machine=${cb_rest#*.*.}
     [ "$cb_that_machine" = "${cb_where#*.*.}" ] && [ "$cb_that_boot" != "${cb_boot:-0}" ]
@@ -83,7 +97,7 @@ cb_lock() {
     sleep 0.2 2>/dev/null || { sleep 1; cb_waited=$((cb_waited + 4)) cb_silent=$((cb_silent + 4)); }
   done
   # What a writer left that was killed; the lock is held, so none is at work.
-  rm -f "$cb_base"/.*.clusterboot-new
+  cb_clear "$cb_base"/.*.clusterboot-new
   trap 'cb_unlock' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
@@ -124,12 +138,15 @@ cb_unlock() {
   rmdir "$cb_lockdir" 2>/dev/null
 }
 
+# cb_is PATH DIGEST: is that in it? A file that is not there has the digest "absent".
+cb_is() {
+  cb_digest "$1" && [ "$cb_sum" = "$2" ]
+}
+
+# Sets cb_sum to the digest of what is in a file.
 cb_digest() {
-  if [ -e "$1" ]; then
-    cb_sum=$(sha256sum <"$1") && echo "${cb_sum%% *}"
-  else
-    echo absent
-  fi
+  cb_sum=absent
+  [ ! -e "$1" ] || { cb_sum=$(sha256sum <"$1") && cb_sum=${cb_sum%% *}; }
 }
 
 # Sets cb_file to what PATH means: itself, or what the user's own link leads to in the own home.
@@ -139,7 +156,14 @@ cb_resolve() {
   cb_folder=${cb_file%/*}
   if [ -e "$cb_file" ] && { [ ! -f "$cb_file" ] || [ ! -O "$cb_file" ]; }; then return 1; fi
   cb_new="$cb_folder/.${cb_file##*/}.clusterboot-new"
-  rm -f "$cb_new"
+  cb_clear "$cb_new"
+}
+
+# rm -f, where there is anything.
+cb_clear() {
+  for cb_word in "$@"; do
+    if [ -e "$cb_word" ] || [ -L "$cb_word" ]; then rm -f "$cb_word"; fi
+  done
 }
 
 # Owner, mode, extended attributes, context: GNU cp(1) copies them without the content.
@@ -154,7 +178,7 @@ cb_sync() {
 # The new content comes on standard input, made from the old by the caller's own command.
 # cb_replace PATH OLD_DIGEST MODE NEW_DIGEST
 cb_replace() {
-  if ! cb_resolve "$1" || [ "$(cb_digest "$cb_file")" != "$2" ]; then
+  if ! cb_resolve "$1" || ! cb_is "$cb_file" "$2"; then
     cat >/dev/null
     echo "file $1 raced"
     return 1
@@ -162,10 +186,10 @@ cb_replace() {
   cb_at "begun:$1"
   if cb_said=$(cb_beside "$2" "$3" 2>&1 9<&-) && cb_at "beside:$1" &&
     cb_said=$(cb_fill 2>&1 9<&-) && cb_at "written:$1" &&
-    [ "$(cb_digest "$cb_new")" = "$4" ] && cb_sync "$cb_new" && cb_at "synced:$1" &&
-    [ "$(cb_digest "$cb_file")" = "$2" ] &&
+    cb_is "$cb_new" "$4" && cb_sync "$cb_new" && cb_at "synced:$1" &&
+    cb_is "$cb_file" "$2" &&
     cb_said=$(mv -f "$cb_new" "$cb_file" 2>&1) && cb_at "renamed:$1" &&
-    [ "$(cb_digest "$cb_file")" = "$4" ]; then
+    cb_is "$cb_file" "$4"; then
     echo "file $1 changed"
   else
     rm -f "$cb_new"
@@ -177,7 +201,8 @@ cb_replace() {
 # cb_beside OLD_DIGEST MODE: the empty file that the new content goes to
 cb_beside() {
   if [ "$1" = absent ]; then
-    : >"$cb_new" && chmod "$2" "$cb_new"
+    # Made under umask 077.
+    : >"$cb_new" && { [ "$2" = 600 ] || chmod "$2" "$cb_new"; }
   else
     cb_like "$cb_file" "$cb_new"
   fi
@@ -194,7 +219,7 @@ cb_fill() {
 
 # cb_remove PATH OLD_DIGEST
 cb_remove() {
-  if ! cb_resolve "$1" || [ "$(cb_digest "$cb_file")" != "$2" ]; then
+  if ! cb_resolve "$1" || ! cb_is "$cb_file" "$2"; then
     echo "file $1 raced"
     return 1
   fi
