@@ -71,4 +71,4 @@ if __name__ == "__main__":
         listener.listen()
         os.write(1, b"ready\n")
         next_command(listener)
-    importlib.import_module("clusterboot.tasks").main()
+    importlib.import_module("clusterboot.__main__").main()

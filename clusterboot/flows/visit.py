@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from clusterboot.bench.records import ProblemKind
 from clusterboot.config.cluster import Cluster, Host
 from clusterboot.connect.fleet import Fleet
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError, Stage, worst
 from clusterboot.flows.events import Events
+
+if TYPE_CHECKING:
+    from clusterboot.bench.records import ProblemKind
 
 T = TypeVar("T")
 
