@@ -67,7 +67,8 @@ if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(sys.argv[1])
+        # An abstract name: nothing is left of it in any folder.
+        listener.bind(f"\0{sys.argv[1]}")
         listener.listen()
         os.write(1, b"ready\n")
         next_command(listener)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
+import secrets
 import signal
 import socket
 import subprocess
@@ -20,20 +19,24 @@ SERVER = Path(__file__).with_name("warm_server.py")
 
 @cache
 def _server() -> str:
-    """Start the server; gives its socket. It ends with this process, however that ends."""
-    folder = tempfile.mkdtemp(prefix="warm-")
-    path = f"{folder}/socket"
-    process = subprocess.Popen([sys.executable, SERVER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin
-    assert process.stdout
-
-    def end() -> None:
-        process.communicate()
-        shutil.rmtree(folder)
-
-    atexit.register(end)
-    assert process.stdout.readline() == b"ready\n"
-    return path
+    """Start the server; gives its abstract socket's name. It ends with this process, however that ends."""
+    name = f"clusterboot-tests-{os.getpid()}-{secrets.token_hex(4)}"
+    # Python warns of a process that nobody waits for; this one's end is that of its standard input.
+    held, _ = os.pipe()
+    ready, told = os.pipe()
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, str(SERVER), name],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, held, 0), (os.POSIX_SPAWN_DUP2, told, 1)],
+        setsid=True,
+    )
+    os.close(held)
+    os.close(told)
+    assert os.read(ready, 16) == b"ready\n"
+    os.close(ready)
+    # The other end, which nobody closes, is closed when this process ends.
+    return name
 
 
 def run(
@@ -41,7 +44,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``clusterboot`` with these arguments, without input; gives its exit status and what it printed.
 
-    Errors: ``TimeoutError``, and the command is killed.
+    Errors: ``TimeoutError``. What is not waited for to its end is killed.
     """
     request = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
     with (
@@ -50,7 +53,7 @@ def run(
         tempfile.TemporaryFile() as stderr,
         Path(os.devnull).open("rb") as stdin,
     ):
-        connection.connect(_server())
+        connection.connect(f"\0{_server()}")
         connection.settimeout(timeout_s)
         files = [file.fileno() for file in (stdin, stdout, stderr)]
         message = json.dumps(request).encode() + b"\n"
@@ -60,7 +63,7 @@ def run(
             command = int(answers.readline())
             try:
                 status = int(answers.readline())
-            except TimeoutError:
+            except BaseException:
                 os.kill(command, signal.SIGKILL)
                 raise
         said = []
