@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusterboot.config.cluster import Login
-from clusterboot.config.names import check_hostname, check_user
+from clusterboot.config.names import canonical, check_hostname, check_user
 from clusterboot.config.places import Operator
 from clusterboot.config.problems import Problems, RuleError, shown
 from clusterboot.config.ssh_config import Settings, SshConfig, Value, expand_tokens
@@ -97,8 +97,8 @@ def make_login(
 
 def _hostname(context: Context, settings: Settings) -> str:
     try:
-        # In small letters, as OpenSSH dials it and looks it up in known_hosts.
-        return check_hostname(settings.dialled).lower()
+        # As OpenSSH dials it and looks it up in known_hosts: resolve_canonicalize() in its ssh.c.
+        return canonical(check_hostname(settings.dialled))
     except RuleError as error:
         if settings.hostname:
             context.refuse(settings.hostname, RuleError(f"HostName: {error.cause}", error.remedy))

@@ -29,6 +29,20 @@ def check_hostname(text: str) -> str:
     return text
 
 
+def canonical(name: str) -> str:
+    """Write a name in small letters, and an address in the one way that known_hosts has it: ``fd00::4``."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name.lower()
+
+
+def without_colons(name: str) -> str:
+    """Write a name or an IPv6 address so that no tool takes a part of it for a port: ``fd00--4``."""
+    plain = name.replace(":", "-")
+    return f"0{plain}" if plain.startswith("-") else plain
+
+
 def check_user(text: str) -> str:
     r"""Let a login name through (``DOMAIN\user`` and ``user@realm`` too), or raise :class:`RuleError`."""
     if not _USER.fullmatch(text):

@@ -82,7 +82,7 @@ def judge_log(
     if shares_gpus(parsed.tests):
         # Several ranks on one GPU measure nothing that could be judged.
         expectation = Expectation()
-    names = {slot.ip: slot.host for slot in slots}
+    names = {name: slot.host for slot in slots for name in (slot.ip, slot.launch_name)}
     judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
     judgement = LogJudgement(
         _named(judgement.overall, names), tuple(_named(test, names) for test in judgement.tests)

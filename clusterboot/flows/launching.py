@@ -66,6 +66,7 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
         error = UnfitError("mpi-launch", excluded.reason, stage="hostfile", remedy=remedy)
         visit.ledger.fail(excluded.host, error)
     mpi = agree_on_mpi(visit, facts)
+    _require_family(mpi, addresses)
     wanted = launch_from or visit.cluster.options.launch_from
     if seek:
         wanted, proven = seek_start(visit, facts, addresses, wanted)
@@ -82,6 +83,20 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
         )
     start = launch_host(visit.good, facts, wanted)
     return Ready(facts, addresses, mpi, start)
+
+
+def _require_family(mpi: Mpi, addresses: AddressPlan) -> None:
+    """Refuse IPv6 addresses where MPICH's Hydra launches: it resolves names to IPv4 addresses alone.
+
+    Source: HYDU_sock_connect in MPICH's src/pm/hydra/lib/utils/sock.c, which asks gethostbyname(3).
+    """
+    if mpi.kind in ("mpich", "mvapich") and any(":" in entry.ip for entry in addresses.addresses):
+        raise ValidationError(
+            f"{_NAMES[mpi.kind]} {mpi.version} launches over IPv4 alone, and the nodes' addresses are IPv6",
+            stage="launch",
+            remedy="use Open MPI or Intel MPI (clusterboot.mpi.kind), or name an IPv4 subnet as"
+            " ssh_config.network",
+        )
 
 
 def hostfile_text(ready: Ready, slots: Sequence[Slot]) -> str:

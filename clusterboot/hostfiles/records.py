@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
+from clusterboot.config.names import without_colons
+
 
 @dataclass(frozen=True)
 class NodeAddress:
@@ -44,3 +46,14 @@ class Slot:
     host: str
     ip: str
     slots: int
+
+    @property
+    def launch_name(self) -> str:
+        """What a hostfile calls the host: its address, and for an IPv6 one a name of its.
+
+        Open MPI 4 ends at a node's name with a colon ("illegal character"), and Hydra cuts a line at
+        its first. The nodes' ssh configuration knows both names; they need not resolve.
+        """
+        if ":" not in self.ip:
+            return self.ip
+        return without_colons(self.ip) if ":" in self.host else self.host

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from clusterboot.config.cluster import Cluster, Host, Login
+from clusterboot.config.names import without_colons
 from clusterboot.errors import UsageError
 
 # ssh does not check names that it reads from its configuration and hands some of them to a
@@ -67,7 +68,7 @@ def _gateways(hosts: Sequence[Host], reached: Mapping[_Way, str]) -> dict[_Way, 
         if way in reached:
             continue
         # ProxyJump reads host:port
-        stem = way[-1].hostname.replace(":", "-")
+        stem = without_colons(way[-1].hostname)
         names = (stem, *(f"{stem}-gateway-{number}" for number in range(1, len(taken) + 2)))
         found[way] = next(name for name in names if name not in taken)
         taken.add(found[way])

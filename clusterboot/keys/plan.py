@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clusterboot.config.cluster import Host
+from clusterboot.config.names import without_colons
 from clusterboot.errors import PartialError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.keys import lines
@@ -79,6 +80,9 @@ def member(
     )
     sources = [entry.ip for link in facts.interfaces for entry in link.addresses if _is_source(entry.ip)]
     names = (host.login.hostname, facts.hostname, facts.hostname.partition(".")[0])
+    if ":" in address:
+        # By this one hostfiles call it.
+        names = (*names, without_colons(address))
     return Member(
         name=host.name,
         user=host.login.user,

@@ -16,6 +16,7 @@ from . import life, machine, network, process, sshd, store, uplinks
 from .door_faults import DOOR_FAULTS
 from .enter import in_network, machine_of
 from .home_faults import HOME_FAULTS
+from .ipv6 import IPV6_FAULTS
 from .kinds import FaultKind
 from .login_faults import LOGIN_FAULTS
 from .path_faults import PATH_FAULTS
@@ -243,6 +244,7 @@ FAULTS: Mapping[str, FaultKind] = {
     "swapped": FaultKind("the two have each other's address", _swap, _swap_back, paired=True),
     **DOOR_FAULTS,
     **HOME_FAULTS,
+    **IPV6_FAULTS,
     **PATH_FAULTS,
     **LOGIN_FAULTS,
 }

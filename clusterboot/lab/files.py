@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,10 +148,10 @@ def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
 
 
-def hosts_text(lab: Lab) -> str:
-    """Write the /etc/hosts that all machines of a lab have."""
+def hosts_text(addresses: Mapping[str, str]) -> str:
+    """Write the /etc/hosts that all machines of a lab have, from their addresses by name."""
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-    lines += [f"{machine.address} {machine.name}" for machine in lab.machines]
+    lines += [f"{address} {name}" for name, address in addresses.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -189,7 +190,7 @@ def _write_shared_etc(lab: Lab) -> None:
         "group": f"root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n{USER}:x:{UID}:\n",
         "shadow": "".join(f"{u}:*:19000:0:99999:7:::\n" for u in ("root", "daemon", "sshd", "nobody", USER)),
         "gshadow": "".join(f"{group}:*::\n" for group in ("root", "daemon", "tty", "nogroup", USER)),
-        "hosts": hosts_text(lab),
+        "hosts": hosts_text({machine.name: machine.address for machine in lab.machines}),
         "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
         "resolv.conf": "",
     }

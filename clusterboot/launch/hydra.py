@@ -47,13 +47,17 @@ def intelmpi(spec: RunSpec) -> Command:
     env = fabric | pinning | waiting | _tcp_interface(spec) | rank_env(spec)
     argv = [spec.mpi.launcher, "-machinefile", spec.hostfile, "-n", str(spec.ranks)]
     argv += ["-ppn", str(spec.ranks_per_node), "-bootstrap", "ssh"]
+    over_ipv6 = spec.launch_address is not None and ":" in spec.launch_address
+    if over_ipv6:
+        argv.append("-v6")
     if spec.agent[0] != "ssh":
         argv += ["-bootstrap-exec", spec.agent[0]]
     if not spec.tree_spawn:
         argv += ["-branch-count", "0"]
     elif spec.radix:
         argv += ["-branch-count", str(spec.radix)]
-    if spec.interface:
+    # It looks there for an IPv4 address, and for nothing else.
+    if spec.interface and not over_ipv6:
         argv += ["-iface", spec.interface]
     argv += ["-genvlist", ",".join(sorted(env)), *spec.extra_args, *ranked_program(spec)]
     return Command(tuple(argv), env | _agent_args("I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS", spec))

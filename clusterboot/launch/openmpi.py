@@ -52,8 +52,8 @@ def _orte(spec: RunSpec) -> list[str]:
         args += ["--mca", "routed_radix", str(spec.radix)]
     if not spec.tree_spawn:
         args += ["--mca", "plm_rsh_no_tree_spawn", "1"]
-    if spec.network:
-        args += ["--mca", "oob_tcp_if_include", str(spec.network)]
+    if chosen := _chosen(spec):
+        args += ["--mca", "oob_tcp_if_include", chosen]
     return [*args, *_libraries(spec, "--mca", "plm_rsh_pass_libpath")]
 
 
@@ -65,10 +65,21 @@ def _prrte(spec: RunSpec) -> list[str]:
         args += ["--prtemca", "plm_ssh_no_tree_spawn", "1"]
     # 5.0.11 ignores a subnet here with a warning, crashes on a list whose first interface a node
     # lacks and on a list of names to leave out; one name that all nodes have works.
-    chosen = spec.interface or spec.network
+    chosen = spec.interface or (str(spec.network) if spec.network else None)
     if chosen:
-        args += ["--prtemca", "prte_if_include", str(chosen)]
+        args += ["--prtemca", "prte_if_include", chosen]
     return [*args, *_libraries(spec, "--prtemca", "plm_ssh_pass_libpath")]
+
+
+def _chosen(spec: RunSpec) -> str | None:
+    """Say what TCP connections are made over: the subnet, which nodes may have on interfaces of any name.
+
+    Only of IPv4: what an IPv6 subnet is, no release knows (``split_and_resolve()`` in
+    btl_tcp_component.c and oob_tcp_component.c), and then none of a node's addresses is taken.
+    """
+    if spec.network is None or spec.network.version == 4:
+        return str(spec.network) if spec.network else None
+    return ",".join(spec.interfaces) or None
 
 
 def _libraries(spec: RunSpec, option: str, name: str) -> list[str]:
@@ -85,8 +96,8 @@ def _transport(spec: RunSpec) -> list[str]:
         # Two ranks that send to each other over one socket take turns: at 1 Gbit/s each way
         # an exchange of 16 MiB ran at 51 % of the rate with one link, at 95 % with two.
         args += ["--mca", "btl_tcp_links", "2"]
-    if spec.network:
-        args += ["--mca", "btl_tcp_if_include", str(spec.network)]
+    if chosen := _chosen(spec):
+        args += ["--mca", "btl_tcp_if_include", chosen]
     if spec.oversubscribed:
         args += ["--mca", "mpi_yield_when_idle", "1"]
     return args

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from clusterboot.config.cluster import Options
-from clusterboot.errors import PartialError
 from clusterboot.facts.records import Gpu, GpuFacts, NodeFacts
 from clusterboot.hostfiles import (
     Excluded,
@@ -29,16 +26,11 @@ def test_each_dialect_is_as_its_mpi_reads_it() -> None:
     assert render_openmpi(()) == render_mpich(()) == ""
 
 
-def test_hydra_gets_the_name_of_a_host_with_an_ipv6_address() -> None:
-    assert render_openmpi(LINES6) == "fd00:1::4 slots=8\n10.1.0.5 slots=4\n"
+def test_a_host_with_an_ipv6_address_stands_under_a_name_that_every_launcher_can_read() -> None:
+    assert render_openmpi(LINES6) == "gpu001 slots=8\n10.1.0.5 slots=4\n"
     assert render_mpich(LINES6) == render_intelmpi(LINES6) == "gpu001:8\n10.1.0.5:4\n"
-
-
-def test_a_host_that_hydra_cannot_name_at_all_is_an_error() -> None:
-    with pytest.raises(
-        PartialError, match=r"^fd00:1::4: hostfile: the IPv6 address fd00:1::4 cannot be written"
-    ):
-        render_mpich([Slot("fd00:1::4", "fd00:1::4", 8)])
+    nameless = [Slot("fd00:1::4", "fd00:1::4", 8), Slot("::5", "::5", 1)]
+    assert render_openmpi(nameless) == "fd00-1--4 slots=8\n0--5 slots=1\n"
 
 
 def test_slots_are_gpus_never_cores() -> None:

@@ -121,6 +121,16 @@ DIFFER: dict[str, object] = {
 }
 
 
+@pytest.mark.parametrize("version", ["4.1.4", "5.0.11"])
+def test_openmpi_takes_interfaces_where_the_subnet_is_of_ipv6(version: str) -> None:
+    subnet = ipaddress.ip_network("fd00:1::/64")
+    made = command(spec("openmpi", version, "/m", network=subnet, interfaces=("eth0", "ens3")))
+    argv = list(made.argv)
+    assert argv[argv.index("btl_tcp_if_include") + 1] == "eth0,ens3"
+    assert ("oob_tcp_if_include" in argv) is version.startswith("4")
+    assert str(subnet) not in argv or version.startswith("5")
+
+
 def test_each_node_is_told_its_own_interface_where_they_differ() -> None:
     nccl = command(spec("openmpi", "4.1.4", "/m", gpu=True, **DIFFER)).argv
     assert nccl[-6:] == (
@@ -254,6 +264,12 @@ def test_intelmpi_full() -> None:
         "NCCL_SOCKET_IFNAME": "=eth0",
         "WANDB_KEY": "s3cret",
     }
+
+
+def test_intelmpi_is_told_where_the_launching_address_is_of_ipv6() -> None:
+    made = command(spec("intelmpi", "2021", "/m", interfaces=("eth0",), launch_address="fd00:1::4"))
+    assert "-v6" in made.argv
+    assert "-iface" not in made.argv
 
 
 def test_intelmpi_can_be_told_to_launch_flat() -> None:

@@ -1,0 +1,176 @@
+"""Clusters whose addresses are unusual: nodes that speak IPv6 alone, and a head that is dialled elsewhere."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import ip_address
+
+import pytest
+
+from clusterboot import lab as labs
+from clusterboot.lab import ipv6
+from operator_fixture import Operator
+
+pytestmark = pytest.mark.lab
+
+SMALL = ("--backend", "mpi", "-b", "8", "-e", "64", "-n", "2", "-w", "0")
+
+
+@pytest.fixture(scope="module")
+def small_lab(lab_root: str) -> Iterator[labs.Lab]:
+    name = f"t-addresses-{os.getpid()}"
+    try:
+        yield labs.up(name, nodes=3)
+    finally:
+        labs.down(name)
+
+
+@pytest.fixture
+def only_ipv6(small_lab: labs.Lab) -> Iterator[list[str]]:
+    """Have the lab speak IPv6 alone: gives its nodes' addresses."""
+    labs.break_node(small_lab.name, "switch", "ipv6-only")
+    try:
+        yield [ipv6.address(small_lab, node) for node in small_lab.nodes]
+    finally:
+        labs.mend(small_lab.name, "switch")
+
+
+def cluster_file(operator: Operator, lab: labs.Lab, name: str, hosts: str, gateway: str) -> tuple[str, str]:
+    path = operator.folder / f"{name}.yaml"
+    path.write_text(
+        f"type: fleet\nname: {name}\nssh_config:\n  user: ubuntu\n  identity_file: {lab.folder}/node_key\n"
+        f"  hosts: {hosts}\n  proxy_jump: {{hostname: {gateway}, identity_file: {lab.folder}/head_key}}\n"
+    )
+    return "--cluster", str(path)
+
+
+def pins(lab: labs.Lab, names: dict[str, str]) -> str:
+    """Write the lab's pins with other names in the place of those that it has."""
+    lines = []
+    for line in (lab.folder / "known_hosts").read_text().splitlines():
+        name, _, key = line.partition(" ")
+        lines.append(f"{names.get(name.partition(',')[0], name)} {key}\n")
+    return "".join(lines)
+
+
+def plain_ssh(operator: Operator, cluster: str, host: str) -> subprocess.CompletedProcess[str]:
+    config = operator.folder / "hostfiles" / cluster / "ssh_config"
+    return subprocess.run(
+        ["ssh", "-F", str(config), "-o", "BatchMode=yes", host, "hostname"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def known_hosts(operator: Operator, text: str) -> None:
+    (operator.folder / ".ssh").mkdir(mode=0o700)
+    (operator.folder / ".ssh/known_hosts").write_text(text)
+
+
+def test_nodes_that_speak_ipv6_alone_are_bootstrapped_and_launched_on(
+    small_lab: labs.Lab, operator: Operator, only_ipv6: list[str]
+) -> None:
+    first, second, third = only_ipv6
+    long = ip_address(first).exploded.upper()
+    known_hosts(operator, pins(small_lab, {"n1": first, "n2": second}))
+    hosts = f"['{long}', '{second}', {{hostname: n3, internal_ip: '{third}'}}]"
+    cluster = cluster_file(operator, small_lab, "six", hosts, str(small_lab.head_address))
+
+    said = operator.document("bootstrap", *cluster)
+
+    assert [(host["name"], host["status"]) for host in said["hosts"]] == [
+        (name, "ok") for name in (long, second, "n3")
+    ]
+    folder = operator.folder / "hostfiles/six"
+    names = [first.replace(":", "-"), second.replace(":", "-"), "n3"]
+    assert (folder / "openmpi").read_text() == "".join(f"{name} slots=1\n" for name in names)
+    assert (folder / "mpich").read_text() == "".join(f"{name}:1\n" for name in names)
+    for host, hostname in ((second, "n2"), ("n3", "n3")):
+        assert plain_ssh(operator, "six", host).stdout == f"{hostname}\n"
+    for word in (first, names[0], "n1"):
+        ssh = ["ssh", "-o", "BatchMode=yes", word, "hostname"]
+        assert labs.node_exec(small_lab.name, "n2", ssh, user="ubuntu").stdout == "n1\n"
+    again = operator.document("bootstrap", *cluster)
+    assert not any(host["changed"] for host in again["hosts"])
+    ran = operator.document("nccl-test", *cluster, *SMALL)
+    assert ran["tests"][0]["verdict"] == "ok"
+    assert len(ran["tests"][0]["rows"]) == 4
+
+
+class Translator:
+    """Somebody between the operator and the head who has another address, and passes all on: a NAT."""
+
+    def __init__(self, address: str, target: str) -> None:
+        self._target = target
+        self._listener = socket.create_server((address, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self._threads = [self._start(self._accept)]
+
+    def _start(self, work: object, *args: object) -> threading.Thread:
+        thread = threading.Thread(target=work, args=args, daemon=True)  # type: ignore[arg-type]
+        thread.start()
+        return thread
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection((self._target, 22))
+                self._open += [near, far]
+                self._threads += [self._start(_pass_on, near, far), self._start(_pass_on, far, near)]
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+        for one in self._open:
+            one.close()
+
+
+def _pass_on(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def outside_port(small_lab: labs.Lab) -> Iterator[int]:
+    translator = Translator("127.0.0.77", str(small_lab.head_address))
+    yield translator.port
+    translator.close()
+
+
+def test_a_head_behind_nat_is_dialled_where_only_the_operator_knows_it(
+    small_lab: labs.Lab, operator: Operator, outside_port: int
+) -> None:
+    outside = f"[127.0.0.77]:{outside_port}"
+    known_hosts(operator, pins(small_lab, {str(small_lab.head_address): outside}))
+    config = f"Host gate.example\n  HostName 127.0.0.77\n  Port {outside_port}\n"
+    (operator.folder / ".ssh/config").write_text(config)
+    cluster = cluster_file(operator, small_lab, "nat", "['n[1-3]']", "gate.example")
+
+    said = operator.document("bootstrap", *cluster)
+
+    assert [host["status"] for host in said["hosts"]] == ["ok"] * 3
+    ran = operator.document("nccl-test", *cluster, *SMALL)
+    assert ran["tests"][0]["verdict"] == "ok"
+    assert plain_ssh(operator, "nat", "n2").stdout == "n2\n"
+    # What only the operator knows is of no use to a node, and stands nowhere on it.
+    own = small_lab.home("n1") / ".ssh/clusterboot/nat"
+    files = (own / "config", own / "known_hosts", own.parents[1] / "authorized_keys")
+    texts = [path.read_text() for path in files]
+    assert not any("127.0.0.77" in text or "gate.example" in text for text in texts)
