@@ -32,8 +32,8 @@ class Operator:
         """Run a command line to its end, as one that was just started, but for the time of its imports."""
         return warm_start.run(args, self.folder, self.environment(**env), timeout_s=300)
 
-    def document(self, *args: str, expect: int = 0) -> dict[str, Any]:
-        done = self.run(*args, "--json")
+    def document(self, *args: str, expect: int = 0, **env: str) -> dict[str, Any]:
+        done = self.run(*args, "--json", **env)
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         document: dict[str, Any] = json.loads(done.stdout)
         assert document["exit_code"] == expect

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
-from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
+from cryptography.hazmat.primitives.serialization import (
+    SSHCertificate,
+    SSHCertificateType,
+    load_ssh_public_identity,
+)
 from paramiko.agent import AgentKey
 
 from clusterboot.config.cluster import Login
-from clusterboot.connect.agent import AgentError, Agents
+from clusterboot.connect.agent import AgentError, Agents, AllowS
 from clusterboot.connect.certificate import certified_key, when
+from clusterboot.connect.certificate import parse as parse_certificate
 from clusterboot.connect.knownhosts import fingerprint, key_type_of
 from clusterboot.errors import UsageError
 from clusterboot.printable import one_line
@@ -32,13 +37,16 @@ _KEY_CLASSES = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 class Identity:
     """A key that can be offered at a login.
 
-    ``label`` is how messages call it; ``flaw`` what can be told from here to be wrong with
-    it: a certificate's time, empty where there is nothing.
+    ``label`` is how messages call it; ``certificate`` is what it is offered with, if it is.
     """
 
     label: str
     key: paramiko.PKey
-    flaw: str = ""
+    certificate: SSHCertificate | None = None
+
+    def flaw(self, user: str) -> str:
+        """Say what can be told from here to be wrong with its certificate; empty where there is nothing."""
+        return _flaw(self.label, self.certificate, user) if self.certificate else ""
 
     @property
     def blob(self) -> bytes:
@@ -63,12 +71,15 @@ class IdentityStore:
     """All private keys of one command, each read from disk once.
 
     Parameters: ``ask_passphrase`` is called once for each encrypted key that no agent has, with
-    its path, and returns the passphrase; without it such a key cannot be used.
+    its path, and returns the passphrase; without it such a key cannot be used. ``allow_s`` cuts
+    waits for an agent to the time that the command has left.
     """
 
-    def __init__(self, ask_passphrase: Callable[[Path], str] | None = None) -> None:
+    def __init__(
+        self, ask_passphrase: Callable[[Path], str] | None = None, allow_s: AllowS = lambda wait_s: wait_s
+    ) -> None:
         self._ask = ask_passphrase
-        self._agents = Agents()
+        self._agents = Agents(allow_s)
         self._keys: dict[tuple[Path, str | None], paramiko.PKey | UsageError] = {}
         self._offers: dict[tuple[object, ...], _Offer] = {}
         self._lock = threading.Lock()
@@ -128,6 +139,7 @@ class IdentityStore:
             known = {identity.blob for identity in found}
             keys = self._agents.keys(login.identity_agent)
             found += [_of_agent(key) for key in keys if key.blob not in known]
+            unusable += filter(None, [self._agents.silence(login.identity_agent)])
         certified = [one for path in login.certificate_files for one in _certified(path, found)]
         return _Offer((*certified, *found), tuple(unusable))
 
@@ -168,11 +180,16 @@ class IdentityStore:
         for key in self._agents.keys(agent):
             if key.blob == blob:
                 return key
+        silence = self._agents.silence(agent)
         if not encrypted:
-            raise UsageError(f"{path} is a public key, and ssh-agent does not have its private one")
-        if self._ask is None:
             raise UsageError(
-                f"{path} is encrypted and there is no terminal to ask for its passphrase",
+                f"{path} is a public key, and {silence or 'ssh-agent does not have its private one'}",
+                remedy="load the private key into ssh-agent, or name its file",
+            )
+        if self._ask is None:
+            also = f" ({silence})" if silence else ""
+            raise UsageError(
+                f"{path} is encrypted and there is no terminal to ask for its passphrase{also}",
                 remedy="load it into ssh-agent, or run this on a terminal",
             )
         return _decode(path, self._ask(path))
@@ -241,15 +258,20 @@ def _certified(path: Path, identities: list[Identity]) -> Iterator[Identity]:
         if identity.blob == blob and identity.key.public_blob is None:
             key = _twin(identity.key)
             key.load_certificate(text.decode("ascii", "replace"))
-            yield Identity(str(path), key, _flaw(path, certificate))
+            yield Identity(str(path), key, certificate)
 
 
-def _flaw(path: Path, certificate: SSHCertificate) -> str:
-    now_s = time.time()
+def _flaw(label: str, certificate: SSHCertificate, user: str) -> str:
+    now_s, what = time.time(), f"the certificate {one_line(label)}"
+    if certificate.type is not SSHCertificateType.USER:
+        return f"{what} is for hosts, not for users"
     if now_s < certificate.valid_after:
-        return f"the certificate {path} is not valid before {when(certificate.valid_after)}"
+        return f"{what} is not valid before {when(certificate.valid_after)}"
     if now_s >= certificate.valid_before:
-        return f"the certificate {path} expired at {when(certificate.valid_before)}"
+        return f"{what} expired at {when(certificate.valid_before)}"
+    principals = [principal.decode("utf-8", "replace") for principal in certificate.valid_principals]
+    if principals and user not in principals:
+        return f"{what} is for {one_line(', '.join(principals))}, not for {user}"
     return ""
 
 
@@ -259,4 +281,5 @@ def _twin(key: paramiko.PKey) -> paramiko.PKey:
 
 
 def _of_agent(key: AgentKey) -> Identity:
-    return Identity(f"agent key {one_line(key.comment) or key.get_name()}", key)
+    label = f"agent key {one_line(key.comment) or key.get_name()}"
+    return Identity(label, key, parse_certificate(key.blob))

@@ -16,11 +16,10 @@ from clusterboot.connect.guard import guarding
 from clusterboot.connect.heartbeat import Beat, heartbeat
 from clusterboot.connect.pump import MAX_OUTPUT_BYTES, Collector, OnBytes, TooMuchError, feed, pump
 from clusterboot.connect.script import Answer, Section
-from clusterboot.connect.unanswered import cut_off, nothing_begun
+from clusterboot.connect.unanswered import cut_off, lost, nothing_begun, refused_session
 from clusterboot.connect.watchdog import DeadlineError
-from clusterboot.connect.wire import PROHIBITED, ChannelRefusedError, PinnedTransport
+from clusterboot.connect.wire import ChannelRefusedError, PinnedTransport
 from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
-from clusterboot.printable import one_line
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ class Session:
         self.connection = connection
         self._audit = audit
         self._running: tuple[paramiko.Channel, bool] | None = None
+        self._beside = False
 
     @property
     def host_key_blob(self) -> bytes:
@@ -115,21 +115,26 @@ class Session:
             text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label, beat=beat
         )
 
-    def beside(self) -> Session:
-        """Give a second session on this connection, to use while this one is running something."""
-        return Session(self.name, self.connection, self._audit)
+    @contextmanager
+    def beside(self) -> Iterator[Session]:
+        """Hold a second session for a block, to use while this one is running something.
+
+        It is on this connection, or on one of its own where sshd allows one session a connection.
+        """
+        second = Session(self.name, self.connection, self._audit)
+        second._beside = True
+        try:
+            yield second
+        finally:
+            if second.connection is not self.connection:
+                second.connection.close()
 
     def log_in_afresh(self) -> None:
         """Log in to the host once more, as the operator does, and leave again; that is on record too.
 
         Errors: as opening any connection.
         """
-        old = self.connection
-        fresh = PinnedConnection(old.login, old.gateway, old.door)
-        try:
-            open_on_record(fresh, self._audit)
-        finally:
-            fresh.close()
+        self._another_connection().close()
 
     @property
     def is_running(self) -> bool:
@@ -182,7 +187,7 @@ class Session:
             # Some of them are ConnectionErrors as well, and not to be taken for paramiko's.
             raise
         except (paramiko.SSHException, EOFError, OSError):
-            raise self._lost(stage) from None
+            raise lost(self.name, stage) from None
         except TooMuchError:
             raise PartialError(
                 f"printed more than {MAX_OUTPUT_BYTES >> 20} MiB",
@@ -193,7 +198,7 @@ class Session:
         finally:
             self._audit.command(connection.login, self.name, label, code, time.monotonic() - started_s)
         if code is None and not connection.is_connected:
-            raise self._lost(stage)
+            raise lost(self.name, stage)
         return code
 
     @contextmanager
@@ -226,6 +231,9 @@ class Session:
                     try:
                         return self._try_channel(timeout_s)
                     except retry.TurnedAwayError:
+                        if self._beside:
+                            # What the other session does may take hours: no pause is long enough.
+                            break
                         pause_s = next(pauses, None)
                         # A refusal says more than a deadline: none is waited for in its place.
                         left_s = 0.8 * timeout_s - (time.monotonic() - started_s)
@@ -233,6 +241,15 @@ class Session:
                             raise
         except DeadlineError as late:
             raise self._timed_out("channel", time.monotonic() - started_s, late) from None
+        self._beside = False
+        self.connection = self._another_connection()
+        return self._open_channel()
+
+    def _another_connection(self) -> PinnedConnection:
+        old = self.connection
+        fresh = PinnedConnection(old.login, old.gateway, old.door)
+        open_on_record(fresh, self._audit)
+        return fresh
 
     def _try_channel(self, timeout_s: float) -> paramiko.Channel:
         transport: PinnedTransport = self.connection.transport
@@ -241,16 +258,10 @@ class Session:
             channel = transport.open_within("session", 2 * timeout_s)
             channel.exec_command(script.REMOTE_COMMAND)
         except ChannelRefusedError as refusal:
-            kind = UnreachableError if refusal.code == PROHIBITED else retry.TurnedAwayError
-            raise kind(
-                f"sshd refused a session: {one_line(refusal.text) or 'no reason given'}",
-                host=self.name,
-                stage="channel",
-                remedy="look at MaxSessions in sshd_config there, and at its memory and processes",
-            ) from None
+            raise refused_session(self.name, refusal) from None
         except (paramiko.SSHException, EOFError, OSError):
             if not transport.is_active() or channel is None:
-                raise self._lost("channel") from None
+                raise lost(self.name, "channel") from None
             raise UnreachableError(
                 "sshd opened a session and refused to run a command in it",
                 host=self.name,
@@ -282,12 +293,4 @@ class Session:
             host=self.name,
             stage=stage,
             remedy="the machine may be frozen or overloaded; log in there and look",
-        )
-
-    def _lost(self, stage: Stage) -> ClusterbootError:
-        return UnreachableError(
-            "the connection was lost",
-            host=self.name,
-            stage=stage,
-            remedy="check the machine and the way to it, then run the command again",
         )

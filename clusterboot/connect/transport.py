@@ -188,9 +188,11 @@ def _login_failure(
         cause = f"the server hung up during the login as {login.user}" + (f": {words}" if words else "")
         remedy = f"look at sshd's log there; offered was {offered}"
     else:
-        flaws = [identity.flaw for identity in tried if identity.flaw]
-        cause = f"key refused for {login.user} (offered {offered}{''.join('; ' + flaw for flaw in flaws)})"
+        flaws = [flaw for identity in tried if (flaw := identity.flaw(login.user))]
+        cause = f"key refused for {login.user} (offered {'; '.join((offered, *flaws, *unusable))})"
         remedy = "sign the certificate anew" if flaws else _REFUSED_REMEDY
+        if not flaws and any(identity.certificate for identity in tried):
+            remedy += "; for a certificate, look at TrustedUserCAKeys and at the clock there"
     return UnreachableError(cause, host=login.hostname, stage="auth", remedy=remedy)
 
 

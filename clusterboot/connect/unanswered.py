@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from clusterboot.connect.retry import TurnedAwayError
 from clusterboot.connect.script import Answer
 from clusterboot.connect.watchdog import DeadlineError
+from clusterboot.connect.wire import PROHIBITED, ChannelRefusedError
 from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
 from clusterboot.printable import one_line
 
 # Source: do_nologin() in OpenSSH's session.c.
 _NOLOGIN_STATUS = 254
+
+
+def refused_session(name: str, refusal: ChannelRefusedError) -> ClusterbootError:
+    """Say that a host's sshd opened no session; where it has no room just now, another try may do better."""
+    kind = UnreachableError if refusal.code == PROHIBITED else TurnedAwayError
+    return kind(
+        f"sshd refused a session: {one_line(refusal.text) or 'no reason given'}",
+        host=name,
+        stage="channel",
+        remedy="look at MaxSessions in sshd_config there, and at its memory and processes",
+    )
+
+
+def lost(name: str, stage: Stage) -> ClusterbootError:
+    """Say that the connection to a host ended while it was in use."""
+    return UnreachableError(
+        "the connection was lost",
+        host=name,
+        stage=stage,
+        remedy="check the machine and the way to it, then run the command again",
+    )
 
 
 def nothing_begun(name: str, late: DeadlineError) -> ClusterbootError:

@@ -24,7 +24,8 @@ def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
 
     def end(session: Session) -> Reaped:
         # The launch may still hold the session of the node that it starts from.
-        outputs = session.beside().run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
+        with session.beside() as second:
+            outputs = second.run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
         return parse_reaped(outputs["reap"])
 
     return visit.stage("cleaning up", hosts, end)

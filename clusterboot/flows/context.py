@@ -60,14 +60,15 @@ class Context:
 
         Errors: :class:`ClusterbootError` where the audit log cannot be written.
         """
-        identities = IdentityStore(self.ask_passphrase)
+        watchdog = Watchdog(self.deadline_s)
+        identities = IdentityStore(self.ask_passphrase, watchdog.allow_s)
         for login in dict.fromkeys(login for host in self.cluster.hosts for login in (host.login, *host.via)):
             # A key that cannot be read is told before anything is contacted.
             identities.prepare(login)
         trust = TrustStore(
             self.cluster.options.trust, self.state_dir / "known_hosts", accept_new=self.accept_new
         )
-        door = Doorkeeper(trust, identities, Watchdog(self.deadline_s), Timeouts())
+        door = Doorkeeper(trust, identities, watchdog, Timeouts())
         with interrupts.noted_only(), AuditLog(self.state_dir / "audit.jsonl") as audit:
             fleet = Fleet(
                 door,

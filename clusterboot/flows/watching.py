@@ -110,7 +110,8 @@ def ask(visit: Visit, run_id: str, slots: Sequence[Slot]) -> Said:
 
     def look(session: Session) -> tuple[RankProcess, ...]:
         # The launch holds the session of the node that it starts from.
-        outputs = session.beside().run([processes_section(run_id)], "launch", _ANSWER_S).answer.sections
+        with session.beside() as second:
+            outputs = second.run([processes_section(run_id)], "launch", _ANSWER_S).answer.sections
         return parse_processes(outputs["processes"])
 
     outcomes = visit.fleet.each(hosts, look)

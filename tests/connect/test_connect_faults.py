@@ -353,3 +353,23 @@ def test_a_pass_over_many_faults_at_once_gives_each_host_its_own(broken: labs.La
 
     stages = {name: o.stage if isinstance(o, ClusterbootError) else o for name, o in outcomes.items()}
     assert stages == {"n1": "banner", "n2": "connect", "n3": "hello\n"}
+
+
+def test_what_runs_can_be_asked_about_where_a_connection_has_one_session(
+    broken: labs.Lab, fleet: Fleet
+) -> None:
+    labs.break_node(broken.name, "n2", "max-sessions")
+    (host,) = (host for host in hosts_of(broken) if host.name == "n2")
+    answers: list[str] = []
+
+    def ask(_: bytes) -> None:
+        with fleet.session(host).beside() as second:
+            result = second.run([Section("echo", "touch asked; echo hello")], "launch")
+            answers.append(result.answer.sections["echo"].text)
+
+    def work(session: Session) -> int | None:
+        script = b"echo begun; until [ -e asked ]; do sleep 0.02; done; rm asked; exit 0\n"
+        return session.stream(script, ask, lambda _: None, "launch")
+
+    assert fleet.each([host], work) == {"n2": 0}
+    assert answers == ["hello\n"]

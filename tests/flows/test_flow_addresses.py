@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -58,17 +57,6 @@ def pins(lab: labs.Lab, names: dict[str, str]) -> str:
     return "".join(lines)
 
 
-def plain_ssh(operator: Operator, cluster: str, host: str) -> subprocess.CompletedProcess[str]:
-    config = operator.folder / "hostfiles" / cluster / "ssh_config"
-    return subprocess.run(
-        ["ssh", "-F", str(config), "-o", "BatchMode=yes", host, "hostname"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def known_hosts(operator: Operator, text: str) -> None:
     (operator.folder / ".ssh").mkdir(mode=0o700)
     (operator.folder / ".ssh/known_hosts").write_text(text)
@@ -93,7 +81,7 @@ def test_nodes_that_speak_ipv6_alone_are_bootstrapped_and_launched_on(
     assert (folder / "openmpi").read_text() == "".join(f"{name} slots=1\n" for name in names)
     assert (folder / "mpich").read_text() == "".join(f"{name}:1\n" for name in names)
     for host, hostname in ((second, "n2"), ("n3", "n3")):
-        assert plain_ssh(operator, "six", host).stdout == f"{hostname}\n"
+        assert operator.ssh("six", host, "hostname").stdout == f"{hostname}\n"
     for word in (first, names[0], "n1"):
         ssh = ["ssh", "-o", "BatchMode=yes", word, "hostname"]
         assert labs.node_exec(small_lab.name, "n2", ssh, user="ubuntu").stdout == "n1\n"
@@ -168,7 +156,7 @@ def test_a_head_behind_nat_is_dialled_where_only_the_operator_knows_it(
     assert [host["status"] for host in said["hosts"]] == ["ok"] * 3
     ran = operator.document("nccl-test", *cluster, *SMALL)
     assert ran["tests"][0]["verdict"] == "ok"
-    assert plain_ssh(operator, "nat", "n2").stdout == "n2\n"
+    assert operator.ssh("nat", "n2", "hostname").stdout == "n2\n"
     # What only the operator knows is of no use to a node, and stands nowhere on it.
     own = small_lab.home("n1") / ".ssh/clusterboot/nat"
     files = (own / "config", own / "known_hosts", own.parents[1] / "authorized_keys")
