@@ -79,10 +79,8 @@ def member(
         dict.fromkeys((seen_host_key, *listed)) if seen_host_key in survey.host_keys else (seen_host_key,)
     )
     sources = [entry.ip for link in facts.interfaces for entry in link.addresses if _is_source(entry.ip)]
-    names = [host.login.hostname, facts.hostname, facts.hostname.partition(".")[0]]
-    if ":" in address:
-        # By this one hostfiles call it.
-        names.append(without_colons(address))
+    # By the last of these hostfiles call a host with an IPv6 address.
+    names = (host.login.hostname, facts.hostname, facts.hostname.partition(".")[0], without_colons(address))
     return Member(
         name=host.name,
         user=host.login.user,
