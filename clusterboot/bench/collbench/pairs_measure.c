@@ -26,11 +26,19 @@ int measure_allocate_mpi(size_t max_bytes)
     return 1;
 }
 
-/* Carry out a step as its leader. Gives the seconds until what was asked for had arrived;
- * for both directions at once, also those of the way back in `back_s`. */
-static double lead_step(struct pair *p, enum step_op op, size_t bytes, double *back_s)
+/* Seconds of one step: until what was asked for had arrived, as the leader knows it; of both
+ * directions at once also those of the way back, and those of the way there by the follower's clock. */
+struct timing {
+    double there_s;
+    double back_s;
+    double followed_s;
+};
+
+/* Carry out a step as its leader. */
+static struct timing lead_step(struct pair *p, enum step_op op, size_t bytes)
 {
-    static struct step step; /* a dead pair may still read it */
+    static struct step step; /* a dead pair may still read and write these */
+    static double followed_s;
     MPI_Request requests[MOST_REQUESTS];
     double done_at_s[MOST_REQUESTS];
     int n = 0;
@@ -39,26 +47,26 @@ static double lead_step(struct pair *p, enum step_op op, size_t bytes, double *b
     if (op == STEP_IN || op == STEP_BOTH)
         requests[n++] = awaited(p, recv_buffer, bytes, TAG_DATA);
     if (op != STEP_IN && op != STEP_STOP)
-        requests[n++] = awaited(p, NULL, 0, TAG_ACK);
+        requests[n++] = awaited(p, &followed_s, sizeof followed_s, TAG_ACK);
     int answer = n - 1;
     requests[n++] = sent(p, &step, sizeof step, TAG_STEP);
     if (op == STEP_OUT || op == STEP_BOTH)
         requests[n++] = sent(p, send_buffer, bytes, TAG_DATA);
     if (!await_all(p, p->stuck_s, n, requests, done_at_s) || op == STEP_STOP)
-        return 0;
-    if (back_s)
-        *back_s = done_at_s[0] - start_s;
-    return done_at_s[answer] - start_s;
+        return (struct timing){0, 0, 0};
+    return (struct timing){done_at_s[answer] - start_s, done_at_s[0] - start_s, followed_s};
 }
 
 /* The follower is the more patient: who gives up first decides for both. */
 static void follow_steps(struct pair *p)
 {
     static struct step step;
+    static double took_s;
     for (;;) {
         MPI_Request next = awaited(p, &step, sizeof step, TAG_STEP);
         if (!await_all(p, 2 * p->stuck_s, 1, &next, NULL) || step.op == STEP_STOP)
             return;
+        double start_s = MPI_Wtime();
         size_t bytes = (size_t)step.bytes;
         MPI_Request requests[MOST_REQUESTS];
         int n = 0;
@@ -69,8 +77,9 @@ static void follow_steps(struct pair *p)
             if (!await_all(p, p->stuck_s, 1, &data, NULL))
                 return;
         }
+        took_s = MPI_Wtime() - start_s;
         if (step.op != STEP_IN)
-            requests[n++] = sent(p, NULL, 0, TAG_ACK);
+            requests[n++] = sent(p, &took_s, sizeof took_s, TAG_ACK);
         if (!await_all(p, p->stuck_s, n, requests, NULL))
             return;
     }
@@ -82,10 +91,10 @@ static double measure_latency_s(struct pair *p, double share_s)
     int n = 0;
     /* The first makes the connection. */
     for (int i = 0; i < 3 && !p->dead; i++)
-        lead_step(p, STEP_PING, 0, NULL);
+        lead_step(p, STEP_PING, 0);
     double end = MPI_Wtime() + share_s;
     while (!p->dead && n < MOST_REPEATS && (n < LEAST_REPEATS || MPI_Wtime() < end))
-        times[n++] = lead_step(p, STEP_PING, 0, NULL) / 2;
+        times[n++] = lead_step(p, STEP_PING, 0).there_s / 2;
     return p->dead ? 0 : times_usual(times, n);
 }
 
@@ -103,32 +112,50 @@ static int least(double end, double share_s)
     return MPI_Wtime() < end + (LATE_SHARES - 1) * share_s ? LEAST_REPEATS : LEAST_WHEN_LATE;
 }
 
+#define HELD_UP 0.7 /* of the leader's time: what takes less by the follower's clock was answered late */
+
+/* The answer to what was sent comes behind the data of the other direction: where that one is the
+ * slower, only the follower knows how long this one took. Its clock is not asked otherwise, for what
+ * arrives while it does not run seems to have taken no time. */
+static double usual_there_s(double *led, double *followed, int n)
+{
+    double led_s = times_usual(led, n);
+    double followed_s = times_usual(followed, n);
+    return followed_s > 0 && followed_s < HELD_UP * led_s ? followed_s : led_s;
+}
+
 /* Let the message grow until it takes long enough, which warms up too, then repeat it.
  * Gives the size; the rates are 0 for a dead pair. */
 static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_options *o, double latency_s,
                            double gbps[2])
 {
-    double times[2][MOST_REPEATS];
+    double there[MOST_REPEATS];
+    double back[MOST_REPEATS];
+    double followed[MOST_REPEATS];
     double share_s = o->budget_s * RATE_SHARE;
     double end = MPI_Wtime() + share_s;
     size_t bytes = o->max_bytes < FIRST_BYTES ? o->max_bytes : FIRST_BYTES;
-    double back_s = 0;
-    double took_s = lead_step(p, op, bytes, &back_s);
-    while (!p->dead && took_s < share_s) {
-        took_s = lead_step(p, op, bytes, &back_s);
-        if (bytes >= o->max_bytes || took_s >= share_s * GROWN_SHARE)
+    struct timing took = lead_step(p, op, bytes);
+    while (!p->dead && took.there_s < share_s) {
+        took = lead_step(p, op, bytes);
+        if (bytes >= o->max_bytes || took.there_s >= share_s * GROWN_SHARE)
             break;
         bytes = bytes * 2 > o->max_bytes ? o->max_bytes : bytes * 2;
     }
     int n = 0;
-    while (!p->dead && n < MOST_REPEATS && !times_settled(times[0], n) &&
+    while (!p->dead && n < MOST_REPEATS && !times_settled(there, n) &&
            (n < least(end, share_s) || MPI_Wtime() < end)) {
-        took_s = lead_step(p, op, bytes, &back_s);
-        times[0][n] = transfer_s(took_s, latency_s);
-        times[1][n++] = transfer_s(back_s, latency_s);
+        took = lead_step(p, op, bytes);
+        there[n] = transfer_s(took.there_s, latency_s);
+        back[n] = transfer_s(took.back_s, latency_s);
+        followed[n++] = took.followed_s;
     }
-    for (int way = 0; way < 2; way++)
-        gbps[way] = p->dead || (way && op != STEP_BOTH) ? 0 : (double)bytes / 1e9 / times_usual(times[way], n);
+    gbps[0] = gbps[1] = 0;
+    if (p->dead)
+        return bytes;
+    gbps[0] = (double)bytes / 1e9 / (op == STEP_BOTH ? usual_there_s(there, followed, n) : times_usual(there, n));
+    if (op == STEP_BOTH)
+        gbps[1] = (double)bytes / 1e9 / times_usual(back, n);
     return bytes;
 }
 
@@ -154,6 +181,6 @@ struct link_rates measure_pair_mpi(const struct pairs_options *o, int partner, i
     found.both_in_gbps = gbps[1];
     found.latency_us = latency_s * 1e6;
     if (!p.dead)
-        lead_step(&p, STEP_STOP, 0, NULL);
+        lead_step(&p, STEP_STOP, 0);
     return p.dead ? (struct link_rates){.dead = 1} : found;
 }

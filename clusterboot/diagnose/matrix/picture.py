@@ -82,18 +82,25 @@ def with_one_way(picture: Picture, one_way_gbps: Rates) -> Picture:
     sound = ~suspect[:, None] | ~suspect[None, :]
     with np.errstate(invalid="ignore"):
         lacking = picture.residuals < picture.noise.node_drop(_MANY) / 2
-    gains = np.where(known & sound & lacking, residuals - picture.residuals, np.nan)
-    sends, receives = _held_up(gains, suspect, joined.noise), _held_up(gains.T, suspect, joined.noise)
+    met = known & sound
+    gains = np.where(met & lacking, residuals - picture.residuals, np.nan)
+    sends = _held_up(gains, met, suspect, joined.noise)
+    receives = _held_up(gains.T, met.T, suspect, joined.noise)
     beside = (sends[:, None] & ~suspect[None, :]) | (~suspect[:, None] & receives[None, :])
     unclear = beside & ~known & (joined.residuals > DEAD / 2)
     return replace(joined, residuals=np.where(unclear, np.nan, joined.residuals))
 
 
-def _held_up(gains: Rates, suspect: Flags, noise: Noise) -> Flags:
-    """Find the suspect rows that give more by themselves than while the other direction is busy."""
+def _held_up(gains: Rates, met: Flags, suspect: Flags, noise: Noise) -> Flags:
+    """Find the suspect rows that give more by themselves than while the other direction is busy.
+
+    Parameters: by how much each cell does that lacks something while it is; ``met`` are all the cells
+    of which single directions are known, for a row may be held up with some of its partners only.
+    """
     counts = np.count_nonzero(~np.isnan(gains), axis=1)
     limits = np.array([-noise.node_drop(int(count)) / 2 for count in counts])
-    return np.asarray(suspect & (counts >= _ENOUGH_ONE_WAY) & (row_middles(gains) > limits))
+    enough = (counts >= 1) & (np.count_nonzero(met, axis=1) >= _ENOUGH_ONE_WAY)
+    return np.asarray(suspect & enough & (row_middles(gains) > limits))
 
 
 def _usual_ratio(logs: Rates, picture: Picture, known: Flags) -> Rates:
