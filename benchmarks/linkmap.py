@@ -141,13 +141,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10, help="runs of each fault; twice as many of none")
     parser.add_argument("--only", action="append", help="only this case; can be repeated")
     parser.add_argument("--mode", default="adaptive")
+    parser.add_argument(
+        "--cost", action="store_true", help="no runs: only what a launch and the inference cost"
+    )
     parser.add_argument("--within", type=float, default=math.inf, help="begin no run that ends after SECONDS")
     parser.add_argument("--keep", type=Path, help="put the results of runs that are not exact in this folder")
     parser.add_argument("--fresh", action="store_true", help="forget the runs that were made before")
     asked = parser.parse_args()
     end_s = time.monotonic() + asked.within
     results = _begun(asked.mode, fresh=asked.fresh)
-    cases = asked.only or list(CASES)
+    cases = [] if asked.cost else asked.only or list(CASES)
     wanted = [
         (case, number)
         for number in range(2 * asked.runs)
@@ -169,7 +172,7 @@ def main() -> None:
                 longest_s = max(longest_s, run.time_s)
                 results["runs"].append(asdict(run))
                 _write(results)
-            if not asked.only:
+            if asked.cost or not asked.only:
                 _clusterboot(Path(folder), "link-map", "--cluster", str(lab.cluster_file), "--mode", "quick")
                 results["launch"] = launch_cost(lab)
                 results["inference"] = inference_cost()

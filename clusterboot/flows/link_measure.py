@@ -182,6 +182,8 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
         left = remaining(measured, run.state.known(_at(run.state, slots)))
         if not left or end.how == "interrupted" or rounds == len(plan.rounds) or launch == _MOST_RELAUNCHES:
             break
+        if not rounds:
+            run.put_out_unfit(slots)
         start, _ = prove(run.visit, run.ready.facts, run.ready.addresses, "launch", run.ready.start)
         count = len(run.visit.good)
         if start is None or len(ranks_of(run.visit, run.ready, run.by)) < LEAST_NODES:

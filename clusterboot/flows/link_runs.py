@@ -17,14 +17,17 @@ from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import ExitCode
 from clusterboot.flows.context import Context
 from clusterboot.flows.execution import Launch, execute
+from clusterboot.flows.fitness import require_ports, require_programs
 from clusterboot.flows.launching import Ready, hostfile_text, run_spec
 from clusterboot.flows.link_places import By, launched_on
 from clusterboot.flows.link_plan import LinkPlan
 from clusterboot.flows.link_state import LinkState
+from clusterboot.flows.proof import prove
 from clusterboot.flows.results import save
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import Slot
+from clusterboot.launch.environment import rank_env
 from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.report.document import document, render
 
@@ -83,6 +86,21 @@ class LinkRun:
         follower = _Follower(self, plan, [state.nodes.index(slot.host) for slot in slots])
         end = execute(self.visit, self.ready.start, launch, LineLog(self.folder / "run.log", follower.take))
         return end, follower.rounds
+
+    def put_out_unfit(self, slots: Sequence[Slot]) -> None:
+        """Look, after a launch that broke off, at what its nodes need for one; who lacks it is out.
+
+        Whether they let each other's connections through is asked last: of a link map's nodes some
+        pairs may be dead, which is no reason to leave a node out.
+        """
+        nodes = launched_on(slots)
+        before = len(self.visit.good)
+        spec = run_spec(self.visit, self.ready, nodes, (f"./{self.program}",), gpu=self.libraries is not None)
+        require_programs(self.visit, self.ready, [spec.program[0]], rank_env(spec))
+        if len(self.visit.good) == before:
+            prove(self.visit, self.ready.facts, self.ready.addresses, "launch", self.ready.start)
+        if len(self.visit.good) == before:
+            require_ports(self.visit, self.ready)
 
     def save(self) -> None:
         """Write what is known so far, as a result that an interrupted run leaves behind."""

@@ -66,7 +66,7 @@ def heat_map(matrix: PairMatrix) -> list[Text]:
     several pairs, and shows the slowest of them.
     """
     known = matrix.bandwidth_gbps[~np.isnan(matrix.bandwidth_gbps)]
-    full = float(np.quantile(known, _FULL_QUANTILE)) if known.size else 0.0
+    full = float(np.quantile(known, _FULL_QUANTILE, method="higher")) if known.size else 0.0
     step = -(-len(matrix.nodes) // _MOST_CELLS)
     cells = _folded(matrix.bandwidth_gbps, step)
     heads = _heads(len(cells))

@@ -231,3 +231,49 @@ def test_any_json_is_a_matrix_or_a_usage_error(nodes, bandwidth, latency):
         return
     known = matrix.bandwidth_gbps[~np.isnan(matrix.bandwidth_gbps)]
     assert ((known >= 0) & np.isfinite(known)).all()
+
+
+def test_a_line_a_pair_is_a_matrix_too() -> None:
+    lines = ["sender,receiver,bandwidth_gbps,latency_us", "b,a,12,2.5", "a,b,11.5,", "b,c,0,"]
+    matrix = read_matrix("\n".join(lines).encode(), "m")
+    assert matrix.nodes == ("b", "a", "c")
+    assert (matrix.bandwidth_gbps[0, 1], matrix.bandwidth_gbps[1, 0], matrix.bandwidth_gbps[0, 2]) == (
+        12,
+        11.5,
+        0,
+    )
+    assert np.isnan(matrix.bandwidth_gbps[2, 0])
+    assert matrix.latency_us is not None
+    assert matrix.latency_us[0, 1] == 2.5
+    assert matrix.one_way_gbps is None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["sender,receiver,bandwidth_gbps", "a,b,1", "a,b,2"],
+        ["sender,receiver,bandwidth_gbps", "a,b"],
+        ["sender,receiver,bandwidth_gbps", "a,b,x"],
+        ["sender,receiver,bandwidth_gbps", "a,a,1"],
+        ["sender,receiver,bandwidth_gbps"],
+        ["sender,receiver,sender,bandwidth_gbps", "a,b,a,1"],
+        ["sender,receiver,bandwidth_gbps", "a,b,-1"],
+    ],
+)
+def test_lines_that_are_no_pairs_are_one_clear_error(lines: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"^m: "):
+        read_matrix("\n".join(lines).encode(), "m")
+
+
+@pytest.mark.parametrize("corner", ["   ", "to "])
+def test_a_table_set_with_blanks_is_a_matrix(corner: str) -> None:
+    matrix = read_matrix(f"{corner} n1   n2\nn1    0 12.5\nn2   NA    0\n".encode(), "m")
+    assert matrix.nodes == ("n1", "n2")
+    assert matrix.bandwidth_gbps[0, 1] == 12.5
+    assert np.isnan(matrix.bandwidth_gbps[1, 0])
+
+
+@pytest.mark.parametrize("text", ["hello world\nthis is no matrix\n", "n1 n2\n", "hello\n", "a b\n1 2 3 4\n"])
+def test_other_words_are_no_table(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^m: "):
+        read_matrix(text.encode(), "m")

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -22,9 +23,11 @@ from clusterboot.tasks.diagnose import diagnose_task
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
-def run(capsys: pytest.CaptureFixture[str], where: str, *, as_json: bool = True) -> tuple[int, str, str]:
+def run(
+    capsys: pytest.CaptureFixture[str], where: str, *, as_json: bool = True, wanted: str = ""
+) -> tuple[int, str, str]:
     with pytest.raises(Exit) as ended:
-        diagnose_task(Context(), matrix=where, json=as_json)
+        diagnose_task(Context(), matrix=where, json=as_json, format=wanted)
     out, err = capsys.readouterr()
     return ended.value.code, out, err
 
@@ -92,13 +95,45 @@ def test_what_cannot_be_read_is_one_line(capsys, tmp_path, monkeypatch, where):
     assert err.count("\n") == 1
 
 
+def test_machine_formats_come_alone_on_standard_output(capsys):
+    path = str(FIXTURES / "node-both.json")
+    code, out, err = run(capsys, path, as_json=False, wanted="junit")
+    assert (code, err) == (6, "")
+    assert ElementTree.fromstring(out).get("failures") == "1"  # noqa: S314
+    _, out, _ = run(capsys, path, as_json=False, wanted="prometheus")
+    assert 'clusterboot_link_verdict{verdict="slow"} 1' in out.splitlines()
+    _, out, _ = run(capsys, path, as_json=False, wanted="csv")
+    assert len(out.splitlines()) == 1 + 16 * 15
+
+
+def test_its_own_csv_can_be_read_again(capsys, tmp_path):
+    _, document, _ = run(capsys, str(FIXTURES / "node-both.json"))
+    _, out, _ = run(capsys, str(FIXTURES / "node-both.json"), as_json=False, wanted="csv")
+    (tmp_path / "again.csv").write_text(out)
+    _, second, _ = run(capsys, str(tmp_path / "again.csv"))
+    first, again = (json.loads(text)["files"][0] for text in (document, second))
+    assert (again["nodes"], again["findings"]) == (first["nodes"], first["findings"])
+
+
+def test_a_machine_format_is_one_document(capsys, tmp_path):
+    for name in ("clean-rails", "link-both"):
+        shutil.copy(FIXTURES / f"{name}.json", tmp_path)
+    code, _, err = run(capsys, str(tmp_path), as_json=False, wanted="csv")
+    assert code == 2
+    assert "give one matrix at a time" in err
+    code, _, err = run(capsys, str(tmp_path / "link-both.json"), as_json=False, wanted="yaml")
+    assert code == 2
+    assert "--format" in err
+
+
 def test_a_person_reads_the_finding_before_the_map(capsys):
     code, out, _ = run(capsys, str(FIXTURES / "node-both.json"), as_json=False)
     lines = out.splitlines()
     assert code == 6
     assert "slow 16 nodes: 1 finding" in lines[1]
     assert "node n3 both: 30% of the expected" in lines[2]
-    assert lines[-1] == "Next: invoke nccl-test --exclude n3"
+    assert lines[-1].startswith("Next: ")
+    assert lines[-1].endswith(" nccl-test --exclude n3")
     assert max(map(len, lines[3:])) <= 80
 
 

@@ -82,25 +82,26 @@ def with_one_way(picture: Picture, one_way_gbps: Rates) -> Picture:
     sound = ~suspect[:, None] | ~suspect[None, :]
     with np.errstate(invalid="ignore"):
         lacking = picture.residuals < picture.noise.node_drop(_MANY) / 2
-    met = known & sound
-    gains = np.where(met & lacking, residuals - picture.residuals, np.nan)
-    sends = _held_up(gains, met, suspect, joined.noise)
-    receives = _held_up(gains.T, met.T, suspect, joined.noise)
+    by_itself = np.where(known & sound, residuals, np.nan)
+    gains = np.where(lacking, by_itself - picture.residuals, np.nan)
+    sends = _held_up(gains, by_itself, suspect, joined.noise)
+    receives = _held_up(gains.T, by_itself.T, suspect, joined.noise)
     beside = (sends[:, None] & ~suspect[None, :]) | (~suspect[:, None] & receives[None, :])
     unclear = beside & ~known & (joined.residuals > DEAD / 2)
     return replace(joined, residuals=np.where(unclear, np.nan, joined.residuals))
 
 
-def _held_up(gains: Rates, met: Flags, suspect: Flags, noise: Noise) -> Flags:
-    """Find the suspect rows that give more by themselves than while the other direction is busy.
+def _held_up(gains: Rates, by_itself: Rates, suspect: Flags, noise: Noise) -> Flags:
+    """Find the suspect rows that are sound by themselves, and lack something beside the other direction.
 
-    Parameters: by how much each cell does that lacks something while it is; ``met`` are all the cells
-    of which single directions are known, for a row may be held up with some of its partners only.
+    Parameters: by how much each cell that lacks something then gains by itself; the residuals of all
+    single directions that are known. What is slow by itself too is not held up: it is slow.
     """
-    counts = np.count_nonzero(~np.isnan(gains), axis=1)
-    limits = np.array([-noise.node_drop(int(count)) / 2 for count in counts])
-    enough = (counts >= 1) & (np.count_nonzero(met, axis=1) >= _ENOUGH_ONE_WAY)
-    return np.asarray(suspect & enough & (row_middles(gains) > limits))
+    few, all_ = (np.count_nonzero(~np.isnan(cells), axis=1) for cells in (gains, by_itself))
+    gain = np.array([-noise.node_drop(int(count)) / 2 for count in few])
+    drop = np.array([noise.node_drop(int(count)) for count in all_])
+    is_sound = row_middles(by_itself) > drop
+    return np.asarray(suspect & is_sound & (few >= _ENOUGH_ONE_WAY) & (row_middles(gains) > gain))
 
 
 def _usual_ratio(logs: Rates, picture: Picture, known: Flags) -> Rates:

@@ -1,0 +1,97 @@
+"""Link maps whose launch breaks: a node that cannot start a rank, and an mpirun that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterboot import lab as labs
+from clusterboot.bench.pairs import parse_pairs
+from operator_fixture import Operator
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+
+NODES = 5
+
+
+@pytest.fixture(scope="module")
+def five(lab_root: str) -> Iterator[labs.Lab]:
+    name = f"t-{os.getpid()}-{secrets.token_hex(3)}"
+    try:
+        yield labs.up(name, nodes=NODES, rate="60mbit")
+    finally:
+        labs.down(name)
+
+
+@pytest.fixture(scope="module")
+def user(five: labs.Lab, tmp_path_factory: pytest.TempPathFactory) -> Operator:
+    operator = Operator(tmp_path_factory.mktemp("operator"))
+    operator.document("bootstrap", "--cluster", str(five.cluster_file))
+    return operator
+
+
+def root(lab: labs.Lab, node: str, script: str) -> str:
+    done = labs.node_exec(lab.name, node, ["sh", "-ec", script])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def pairs_measured(said: dict[str, Any]) -> set[tuple[str, str]]:
+    names = said["nodes"]
+    return {
+        (names[at], names[to])
+        for at, row in enumerate(said["bandwidth_gbps"])
+        for to, cell in enumerate(row)
+        if cell is not None
+    }
+
+
+def test_a_node_that_cannot_launch_is_named_and_the_others_are_mapped(five: labs.Lab, user: Operator) -> None:
+    root(five, "n3", "mount --bind /dev/null /usr/bin/orted")
+    try:
+        said = user.document("link-map", "--cluster", str(five.cluster_file), expect=6)
+    finally:
+        root(five, "n3", "umount /usr/bin/orted")
+    (finding,) = said["findings"]
+    assert (finding["kind"], finding["hosts"], finding["severity"]) == ("node", ["n3"], None)
+    assert "it has no /usr/bin/orted" in finding["evidence"]
+    assert said["verdict"] == "inconclusive"
+    others = {"n1", "n2", "n4", "n5"}
+    assert pairs_measured(said) == {(one, other) for one in others for other in others if one != other}
+    assert {host["name"]: host["status"] for host in said["hosts"]} == {
+        **dict.fromkeys(others, "ok"),
+        "n3": "failed",
+    }
+
+
+def test_a_killed_mpirun_costs_no_round_that_had_ended(five: labs.Lab, user: Operator) -> None:
+    words = ["link-map", "--cluster", str(five.cluster_file), "--mode", "full", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "clusterboot", *words],
+        cwd=user.folder,
+        env=user.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("round 2 of"):
+                root(five, "n1", "kill -9 $(pgrep -x mpirun || pgrep -x orterun)")
+                break
+        out, err = process.communicate()
+    said = json.loads(out)
+    assert (process.returncode, said["verdict"], said["findings"], said["launches"]) == (0, "ok", [], 2), err
+    assert any("broke off after" in note for note in said["notes"])
+    assert len(pairs_measured(said)) == NODES * (NODES - 1)
+    # No round that had ended was measured again: there are as many as nodes.
+    assert len(parse_pairs((Path(said["folder"]) / "run.log").read_bytes()).ended_rounds) == NODES
