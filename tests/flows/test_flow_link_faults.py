@@ -12,10 +12,10 @@ import pytest
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 # A rate at which the links, and not this machine's cores, are what limits.
-RATE = "30mbit"
+RATE = "60mbit"
 Told = set[tuple[str, tuple[str, ...], str]]
 
 
