@@ -19,7 +19,7 @@ def logins_without_end(lab: labs.Lab, source: str, target: str) -> Iterator[list
     over = threading.Event()
 
     def try_on() -> None:
-        while not over.wait(0.3):
+        while not over.wait(0.5):
             argv = ["su", "ubuntu", "-c", f"ssh -o BatchMode=yes {target} true"]
             done = labs.node_exec(lab.name, source, argv)
             if done.returncode:
