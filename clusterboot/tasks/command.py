@@ -45,8 +45,9 @@ class Session:
     def __init__(self, command: str, *, as_json: bool) -> None:
         self.command = command
         self.as_json = as_json
-        self.results = Console(highlight=False)
-        self.messages = Console(stderr=True, highlight=False)
+        # What a host says is shown as it is: ":x:" is no sign that something failed.
+        self.results = Console(highlight=False, emoji=False)
+        self.messages = Console(stderr=True, highlight=False, emoji=False)
         self.terminal = Terminal(self.messages, None if as_json else self.results)
         self.started_s = time.time()
         self.cluster: str | None = None
@@ -62,7 +63,17 @@ class Session:
     def finish(self, outcome: Outcome) -> None:
         """Show an outcome; with ``--json`` that is the one document on standard output."""
         self.terminal.finish()
-        text = render(
+        text = self._document(outcome) if self.as_json or outcome.save is not None else ""
+        if outcome.save is not None:
+            self._save(outcome.save, text)
+        if self.as_json:
+            sys.stdout.write(text)
+        elif outcome.show is not None:
+            outcome.show(self.results)
+        sys.stdout.flush()
+
+    def _document(self, outcome: Outcome) -> str:
+        return render(
             document(
                 self.command,
                 cluster=self.cluster,
@@ -73,13 +84,6 @@ class Session:
                 more=outcome.more,
             )
         )
-        if outcome.save is not None:
-            self._save(outcome.save, text)
-        if self.as_json:
-            sys.stdout.write(text)
-        elif outcome.show is not None:
-            outcome.show(self.results)
-        sys.stdout.flush()
 
     def _save(self, save: Callable[[str], Any], text: str) -> None:
         try:

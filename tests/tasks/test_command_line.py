@@ -127,3 +127,10 @@ def test_every_task_explains_itself(operator: Operator) -> None:
     for task in ("bootstrap", "facts", "nccl-test", "nccl-parse", "run", "teardown", "lab.up", "lab.down"):
         assert f"  {task} " in listed.stdout
         assert operator.run("--help", task).returncode == 0
+
+
+def test_words_are_shown_as_they_are_and_none_is_taken_for_a_picture(operator: Operator) -> None:
+    operator.write(":x:.yaml", "type: fleet\nname: [bold]\n")
+    done = operator.run("facts", "--cluster", ":x:.yaml")
+    assert done.returncode == 2
+    assert ":x:.yaml:2: name: " in done.stderr
