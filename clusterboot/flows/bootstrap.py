@@ -39,7 +39,7 @@ class Bootstrapped:
     files that changed (or would, in a dry run) on each host, below its home, and ``planned`` what
     a dry run would edit there; ``notes`` are lines for people, by host. ``shared_homes`` are the
     groups of hosts that see one home; ``launch_host`` is where the logins were tried from;
-    ``files`` are the hostfiles that changed.
+    ``files`` are the hostfiles that changed. ``stopped`` says why a change of mode came to no end.
     """
 
     hosts: tuple[HostResult, ...]
@@ -57,6 +57,7 @@ class Bootstrapped:
     login_failures: tuple[LoginFailure, ...] = ()
     findings: tuple[LoginFinding, ...] = ()
     files: tuple[str, ...] = ()
+    stopped: str | None = None
 
 
 def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None) -> Bootstrapped:
@@ -127,18 +128,20 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             login_failures=(*done.failures, *proof.failures),
             findings=proof.findings,
             files=files,
+            stopped=done.stopped,
         )
 
 
 @dataclass(frozen=True)
 class _Done:
-    """What became of the homes, by host."""
+    """What became of the homes, by host; ``stopped`` says why a change of terms came to no end."""
 
     edits: Mapping[str, tuple[str, ...]]
     failures: tuple[LoginFailure, ...] = ()
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     planned: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
     host_trust: Mapping[str, HostTrust] = field(default_factory=dict)
+    stopped: str | None = None
 
 
 def _move(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Authority | None) -> _Done:
@@ -159,7 +162,7 @@ def _move(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Autho
         if mode != "ca":
             hosts = host_trust.certified_hosts(visit, cast.surveyed)
             host_trust.decertify(visit, context.cluster.name, hosts)
-    return _Done(moved.edits, moved.failures, host_trust=trusts)
+    return _Done(moved.edits, moved.failures, host_trust=trusts, stopped=moved.stopped)
 
 
 def _settle(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Authority | None) -> _Done:

@@ -19,20 +19,33 @@ from clusterboot.flows.visit import Visit
 from clusterboot.keys import HomePlan, LoginFailure, Member, NodeKey, Survey, Terms
 from clusterboot.keys.records import Phase
 from clusterboot.launch.tree import Login
+from clusterboot.report.folding import fold
 
 
 @dataclass(frozen=True)
 class Exchanged:
     """What an exchange came to: the files that changed on each host, failed proofs, and whether it ended.
 
-    Where it did not, the old credentials are still accepted everywhere. ``members`` are those of
-    the cast as they are in the end.
+    Where it did not, the old credentials are still accepted everywhere; ``stopped_by`` are the hosts
+    that could not go along. ``members`` are those of the cast as they are in the end.
     """
 
     edits: Mapping[str, tuple[str, ...]]
     failures: tuple[LoginFailure, ...]
     finished: bool
     members: tuple[Member, ...] = ()
+    stopped_by: tuple[str, ...] = ()
+
+    @property
+    def stopped(self) -> str | None:
+        """What is to be said where it did not end: why nobody went on, and what to do."""
+        if self.finished:
+            return None
+        who = f", since {fold(self.stopped_by)} could not go along" if self.stopped_by else ""
+        return (
+            f"Keys: the change stopped half-way{who}; what was accepted before still is, everywhere. "
+            "Mend that, or leave it out with --hosts, and run this again"
+        )
 
 
 def exchange(
@@ -46,24 +59,31 @@ def exchange(
 
     Parameters: who takes part, all of whom are in good standing; the terms; each host's
     address for the others; ``certify`` gives the hosts certificates, once everybody knows who
-    signs them. One that fails on the way stops the rest before anything old goes.
+    signs them. One that fails on the way stops the rest before anything old goes: if the others went
+    on without it, it would let none of them in any more.
     """
     changed: dict[str, tuple[str, ...]] = {}
+
+    def stopped(failures: tuple[LoginFailure, ...] = ()) -> Exchanged:
+        good = {host.name for host in visit.good}
+        lost = tuple(name for name in cast.surveyed if name not in good)
+        return Exchanged(changed, failures, finished=False, stopped_by=lost)
+
     steps: tuple[Phase, ...] = ("in", "switch", "out")
     for step in steps:
         took = _step(visit, cast, replace(terms, phase=step))
         for name, paths in took.items():
             changed[name] = tuple(dict.fromkeys((*changed.get(name, ()), *paths)))
         if len(visit.good) < len(cast.surveyed):
-            return Exchanged(changed, (), finished=False)
+            return stopped()
         if step == "in" and certify is not None:
             cast = certify(cast)
             if len(visit.good) < len(cast.surveyed):
-                return Exchanged(changed, (), finished=False)
+                return stopped()
         if step == "in":
             failures = _prove(visit, cast, terms, ip)
             if failures:
-                return Exchanged(changed, failures, finished=False)
+                return stopped(failures)
     return Exchanged(changed, (), finished=True, members=cast.members)
 
 
@@ -126,7 +146,7 @@ def _prove(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> tup
     ring = [Login(source, target) for source, target in zip(names, names[1:] + names[:1], strict=True)]
     writer = {name: group[0] for group in cast.groups for name in group}
     with_what = {name: keys.identity(cast.surveyed[writer[name]].keys, terms) for name in names}
-    failures = try_logins(visit, ring, ip, with_what)
+    failures = tuple(keys.timed(one) for one in try_logins(visit, ring, ip, with_what))
     for name, failure in blame(failures, ring).items():
         cause = f"{failure.reason}; the old credentials stay in use"
         visit.ledger.fail(name, PartialError(cause, stage="verify", remedy=failure.remedy))

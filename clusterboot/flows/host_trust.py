@@ -67,6 +67,11 @@ def decertify(visit: Visit, cluster: str, hosts: Iterable[Host]) -> None:
         visit.ledger.changed(name)
 
 
+def sweep(visit: Visit, cluster: str, hosts: Iterable[Host]) -> None:
+    """Have root take away what was left in sshd's folder by one who was killed, where root is to be had."""
+    visit.stage("left-overs", hosts, lambda session: _run(session, hostcert.section(cluster, "remove")))
+
+
 def take_out(session: Session, cluster: str) -> bool:
     """Take a host certificate out.
 

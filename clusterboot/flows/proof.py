@@ -74,7 +74,7 @@ def examine(
         start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
         logins = _logins(start, good, facts, verify)
         found = try_logins(visit, logins, ip)
-        found = tuple(_of_clock(failure, facts) for failure in found)
+        found = tuple(_timed(failure, facts) for failure in found)
         failures += found
         blamed = blame(found, logins)
         together = keys.findings(found, [(login.source, login.target) for login in logins])
@@ -92,12 +92,11 @@ def examine(
     return Proof(None, tuple(failures), tuple(findings))
 
 
-def _of_clock(failure: LoginFailure, facts: Mapping[str, NodeFacts]) -> LoginFailure:
-    """Read a refusal as the clock's fault where the target's is further off than certificates allow."""
-    skew_s = facts[failure.target].clock_skew_s if failure.target in facts else None
-    if failure.cause == "auth" and skew_s is not None and abs(skew_s) >= keys.BACKDATED_S:
-        return keys.blame_clock(failure)
-    return failure
+def _timed(failure: LoginFailure, facts: Mapping[str, NodeFacts]) -> LoginFailure:
+    """Read a refused certificate by the clocks of the two; where one is not known, they are as one."""
+    skews = [facts[name].clock_skew_s if name in facts else None for name in (failure.source, failure.target)]
+    source_s, target_s = (skew or 0.0 for skew in skews)
+    return keys.timed(failure, target_s - source_s, -source_s)
 
 
 def seek_start(

@@ -24,7 +24,10 @@ from clusterboot.keys import state as members_state
 
 @dataclass(frozen=True)
 class Rotated:
-    """What a rotation came to. ``finished`` is false where the old credentials are still accepted."""
+    """What a rotation came to.
+
+    ``finished`` is false where the old credentials are still accepted, and ``stopped`` a line on why.
+    """
 
     hosts: tuple[HostResult, ...]
     exit_code: ExitCode
@@ -32,6 +35,7 @@ class Rotated:
     edits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     login_failures: tuple[LoginFailure, ...] = ()
     finished: bool = False
+    stopped: str | None = None
 
 
 def rotate(context: Context) -> Rotated:
@@ -76,4 +80,6 @@ def rotate(context: Context) -> Rotated:
             terms.settle(context, mode)
             members_state.save(context.state_dir, result.members)
         rows = visit.ledger.rows
-        return Rotated(rows, exit_code(rows), mode, result.edits, result.failures, result.finished)
+        return Rotated(
+            rows, exit_code(rows), mode, result.edits, result.failures, result.finished, result.stopped
+        )

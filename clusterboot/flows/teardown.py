@@ -63,6 +63,8 @@ def teardown(context: Context) -> TornDown:
 
         shown = {name for name, left in found.items() if left.remains.host_certificate}
         host_trust.decertify(visit, cluster.name, [host for host in visit.good if host.name in shown])
+        swept = {name for name, left in found.items() if left.remains.host_left} - shown
+        host_trust.sweep(visit, cluster.name, [host for host in visit.good if host.name in swept])
         writers = [host for host in visit.good if host.name in plans]
         changed = visit.stage("taking back", writers, take_back)
         for group in groups.values():

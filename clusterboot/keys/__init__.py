@@ -16,7 +16,7 @@ from clusterboot.keys.remains import parse as parse_remains
 from clusterboot.keys.remains import sections as remains_sections
 from clusterboot.keys.survey import parse as parse_survey
 from clusterboot.keys.survey import sections as survey_sections
-from clusterboot.keys.verify import LoginFailure, blame_clock
+from clusterboot.keys.verify import LoginFailure, timed
 from clusterboot.keys.verify import parse as parse_verify
 from clusterboot.keys.verify import section as verify_section
 from clusterboot.keys.verify import timeout_s as verify_timeout_s
@@ -39,7 +39,6 @@ __all__ = [
     "Survey",
     "Terms",
     "authorities",
-    "blame_clock",
     "distinct_names",
     "findings",
     "homes",
@@ -57,6 +56,7 @@ __all__ = [
     "removal_section",
     "survey_sections",
     "take_back",
+    "timed",
     "undo",
     "unified",
     "verify_section",

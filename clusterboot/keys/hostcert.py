@@ -6,10 +6,10 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Literal
 
 from clusterboot.connect.script import Section, SectionOutput
+from clusterboot.keys.install import functions
 from clusterboot.printable import one_line
 
 Task = Literal["look", "install", "remove"]
@@ -20,7 +20,6 @@ TIMEOUT_S = 90.0
 _END = "clusterboot-end-of-script"
 _STATES = ("kept", "installed", "possible", "removed", "none", "failed", "lost")
 _ANSWER = re.compile(rf"(?m)^certificate ({'|'.join(_STATES)}) ?(.*)$")
-_FILE = "/etc/ssh/clusterboot-{name}-cert.pub"
 
 # Who may become root without being asked anything, and what stands against it.
 _AS_ROOT = """PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -40,6 +39,18 @@ fi
 """
 
 
+# Another user's cluster of the same name is none of this user's. What a killed one left is told of, too.
+_SHOW = """f=/etc/ssh/clusterboot-NAME-cert.pub
+if [ -r "$f" ] && { ! grep -q '^# for ' "$f" || grep -qxF "# for $(id -un)" "$f"; }; then cat "$f"; fi
+for f in /etc/ssh/.clusterboot.lock /etc/ssh/.clusterboot-NAME-cert.pub.clusterboot-new \\
+  /etc/ssh/.trial.clusterboot-new /etc/ssh/.known.clusterboot-new \\
+  /etc/ssh/sshd_config.d/.60-clusterboot-NAME.conf.clusterboot-new; do
+  if [ -e "$f" ]; then echo left; fi
+done
+exit 0
+"""
+
+
 @dataclass(frozen=True)
 class HostTrust:
     """How other nodes come to know a node's sshd.
@@ -56,16 +67,19 @@ class HostTrust:
 
 
 def survey_section(cluster: str) -> Section:
-    """Give the piece of a script that shows the host certificate that is there; it needs no root."""
-    return Section(
-        "keys.host_certificate", f"cat {_FILE.format(name=shlex.quote(cluster))} 2>/dev/null\nexit 0"
-    )
+    """Give the piece of a script that shows the user's host certificate that is there; it needs no root."""
+    return Section("keys.host_certificate", _SHOW.replace("NAME", shlex.quote(cluster)))
 
 
 def parse_survey(outputs: Mapping[str, SectionOutput]) -> str | None:
     """Read what :func:`survey_section` said: the certificate's line with its newline, if there is one."""
     first = outputs["keys.host_certificate"].text.partition("\n")[0]
     return first + "\n" if "-cert-v01@" in first else None
+
+
+def is_left(outputs: Mapping[str, SectionOutput]) -> bool:
+    """Tell whether somebody who is at work, or was killed, has left a lock or a half-written file there."""
+    return "left" in outputs["keys.host_certificate"].text.splitlines()
 
 
 def section(cluster: str, task: Task, *, alias: str = "", authority: str = "", text: str = "") -> Section:
@@ -79,16 +93,12 @@ def section(cluster: str, task: Task, *, alias: str = "", authority: str = "", t
     HostCertificate and Include.
     """
     words = {"cb_name": cluster, "cb_alias": alias, "cb_authority": authority, "cb_text": text.strip()}
-    functions = (
-        resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-        for name in ("install.sh", "hostcert.sh")
-    )
     call = "cb_remove_all" if task == "remove" else f"cb_install {task}"
     body = "\n".join(
         (
             *(f"{name}={shlex.quote(value)}" for name, value in words.items()),
             "cb_base=/etc/ssh",
-            *functions,
+            *(functions(name) for name in ("install.sh", "hostcert.sh")),
             call,
         )
     )

@@ -7,8 +7,11 @@ cb_cert=/etc/ssh/clusterboot-$cb_name-cert.pub
 cb_dropin=/etc/ssh/sshd_config.d/60-clusterboot-$cb_name.conf
 cb_tag="# clusterboot:$cb_name, removed by clusterboot teardown"
 cb_line="HostCertificate $cb_cert"
-cb_mark="# in effect"
 cb_user=$2
+# A user's cluster of this name is not another user's: each has an authority of their own.
+cb_owned="# for $cb_user"
+cb_mark="$cb_owned
+# in effect"
 # shellcheck disable=SC2086
 set -- $1
 cb_address=$3 cb_port=$4
@@ -69,10 +72,15 @@ cb_is_there() {
     [ "$(tail -n +2 "$cb_cert")" = "$cb_mark" ]
 }
 
+cb_is_anothers() {
+  cb_for=$(sed -n 's/^# for //p' "$cb_cert" 2>/dev/null)
+  [ -n "$cb_for" ] && [ "$cb_for" != "$cb_user" ]
+}
+
 cb_lines() { printf '%s\n' "$cb_tag" "$cb_line"; }
 cb_lines_on_top() { cb_lines && cat "$cb_main"; }
 cb_without_lines() { sed -e "\\%^$cb_tag\$%d" -e "\\%^$cb_line\$%d" "$cb_main"; }
-cb_certificate() { printf '%s\n' "$cb_text"; }
+cb_certificate() { printf '%s\n' "$cb_text" "$cb_owned"; }
 cb_marked_certificate() { printf '%s\n' "$cb_text" "$cb_mark"; }
 
 # cb_write FUNCTION PATH MODE: what the function prints becomes the file
@@ -119,13 +127,14 @@ cb_reload() {
 # Does sshd show a certificate that vouches for this node, to somebody who knows the CA alone? That no
 # authentication is tried, and so refused, comes after the host is believed.
 cb_prove() {
-  cb_known=$(mktemp) || return 1
+  cb_known=$cb_base/.known.clusterboot-new
   printf '@cert-authority * %s\n' "$cb_authority" >"$cb_known"
   cb_said=$(ssh -F /dev/null -n -o BatchMode=yes -o StrictHostKeyChecking=yes -o "UserKnownHostsFile=$cb_known" \
     -o GlobalKnownHostsFile=/dev/null -o "HostKeyAlias=$cb_alias" -o PreferredAuthentications=none \
     -o ConnectTimeout=10 -o ControlPath=none -p "$cb_port" \
     -l "$cb_user" "$cb_address" true 2>&1)
   rm -f "$cb_known"
+  cb_at proven
   case $cb_said in *"Permission denied"*) return 0;; *) return 1;; esac
 }
 
@@ -152,12 +161,17 @@ cb_fail() {
 
 cb_install() {
   cb_find || cb_end none "sshd's configuration was not found"
+  ! cb_is_anothers || cb_end none "the user $cb_for has a certificate for a cluster of this name there"
   if [ -z "$cb_text" ]; then cb_text=$(head -n 1 "$cb_cert" 2>/dev/null); fi
   cb_foreign=$("$cb_sshd" -T -f "$cb_main" -C user=root,host=localhost,addr=127.0.0.1 2>/dev/null |
     sed -n 's/^hostcertificate //p' | grep -vxF "$cb_cert")
   # A host key has one certificate, and who trusts the site's CA needs that one.
   [ -z "$cb_foreign" ] || cb_end none "sshd has host certificates of the site's own there"
-  if cb_is_there; then cb_end kept; fi
+  if cb_is_there; then
+    # The lock of one who was killed as all was done.
+    if [ "$1" = install ] && [ -e "$cb_base/.clusterboot.lock" ]; then cb_lock; fi
+    cb_end kept
+  fi
   [ "$1" = install ] || cb_end possible
   cb_lock
   cb_old_text=$(head -n 1 "$cb_cert" 2>/dev/null)
@@ -168,15 +182,18 @@ cb_install() {
     # All of it is tried before any of it is in place.
     cb_trial=/etc/ssh/.trial.clusterboot-new
     cb_lines_on_top >"$cb_trial"
+    cb_at trial
     cb_said=$("$cb_sshd" -t -f "$cb_trial" 2>&1)
     cb_status=$?
     rm -f "$cb_trial"
     [ "$cb_status" = 0 ] || cb_fail "sshd refuses the configuration with it: $cb_said"
     cb_configure || cb_fail "sshd's configuration could not be written: $cb_told"
+    cb_at configured
     cb_said=$("$cb_sshd" -t -f "$cb_main" 2>&1) || cb_fail "sshd refuses the configuration with it: $cb_said"
   fi
   cb_reloaded=1
   cb_reload || cb_fail "sshd did not come back after it read its configuration anew"
+  cb_at reloaded
   cb_prove || cb_fail "sshd does not show the certificate: $cb_said"
   cb_write cb_marked_certificate "$cb_cert" 644 || cb_fail "$cb_cert could not be written: $cb_told"
   cb_end installed
@@ -184,12 +201,27 @@ cb_install() {
 
 cb_remove_all() {
   cb_find || cb_end failed "sshd's configuration was not found"
-  if [ ! -e "$cb_cert" ] && ! cb_configured; then cb_end kept; fi
+  ! cb_is_anothers || cb_end kept
+  if [ ! -e "$cb_cert" ] && ! cb_configured && ! cb_is_left; then cb_end kept; fi
   cb_lock
   if cb_configured; then
     cb_unconfigure || cb_end failed "sshd's configuration could not be written: $cb_told"
-    cb_reload || cb_end lost "sshd did not come back after it read its configuration anew"
+    cb_at unconfigured
   fi
-  rm -f "$cb_cert"
+  rm -f "${cb_dropin%/*}/.${cb_dropin##*/}.clusterboot-new"
+  if [ -e "$cb_cert" ]; then
+    # Also where that was taken out already: sshd may not have been told before the end came.
+    cb_reload || cb_end lost "sshd did not come back after it read its configuration anew"
+    cb_at unloaded
+    rm -f "$cb_cert"
+  fi
   cb_end removed
+}
+
+# What one left who was killed; to take the lock, and to let go of it, is to sweep.
+cb_is_left() {
+  for cb_one in /etc/ssh/.*.clusterboot-new /etc/ssh/.clusterboot.lock "${cb_dropin%/*}"/.*.clusterboot-new; do
+    [ ! -e "$cb_one" ] || return 0
+  done
+  return 1
 }

@@ -6,6 +6,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 
 from clusterboot.connect.script import Section, SectionOutput
@@ -30,10 +31,16 @@ _REMEDIES = (
     (r"Read-only file system", "mount the home there writable"),
     (r"Operation not permitted", "look for an immutable file or folder: lsattr -d ~/.ssh ~/.ssh/*"),
     (r"Permission denied", "check owner and mode of ~/.ssh there"),
+    (r"leaves the home", "put a folder of the user's own in its place"),
     (r"^held by", "wait until that one has ended, then run the command again"),
     (r"not found", "install the OpenSSH client and GNU or busybox tools there"),
     (r"", "check the disk, quota and permissions of the home there"),
 )
+
+# What one cluster made, another one of the same nodes may still need: the last one takes it away.
+_HAND_OVER = """for o in "$HOME"/.ssh/clusterboot/*; do
+  if [ -s "$d/created" ] && [ -d "$o" ] && [ "$o" != "$d" ]; then cat "$d/created" >>"$o/created"; break; fi
+done"""
 
 
 class RacedError(PartialError):
@@ -79,6 +86,7 @@ def removal_section(cluster: str, edits: Sequence[Edit]) -> Section:
     lines += [
         f'd="$HOME/"{own}',
         'made=$(grep -x .ssh "$d/created" 2>/dev/null)',
+        _HAND_OVER,
         f'if [ -e "$d" ]; then cb_at dropping; rm -rf "$d" && echo "file {own} changed"; fi',
         'rmdir "$HOME/.ssh/clusterboot" 2>/dev/null',
         "trap - EXIT",
@@ -130,9 +138,14 @@ def remedy(said: str) -> str:
     return next(advice for pattern, advice in _REMEDIES if re.search(pattern, said))
 
 
+@cache
+def functions(name: str) -> str:
+    """Give the text of one of this room's shell files: read once, and sent to every host."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
 def _opening(wait_s: int, silence_s: int) -> list[str]:
-    functions = resources.files(__package__).joinpath("install.sh").read_text(encoding="utf-8")
-    return [f"cb_waited_max={wait_s} cb_silence_max={silence_s}", functions]
+    return [f"cb_waited_max={wait_s} cb_silence_max={silence_s}", functions("install.sh")]
 
 
 def _remove(edit: Edit) -> str:

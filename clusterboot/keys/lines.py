@@ -23,6 +23,17 @@ RESTRICT = "restrict"
 RESTRICT_IN_FULL = "no-agent-forwarding,no-port-forwarding,no-pty,no-user-rc,no-X11-forwarding"
 
 
+# What may stand above clusterboot's lines: another cluster's, comments, nothing. Two clusters of the
+# same nodes would else change places at each bootstrap.
+_ABOVE = re.compile(
+    rb"(?:# clusterboot:([^ \n]+) begin, removed by clusterboot teardown\r?\n"
+    rb"(?s:.*?)\n# clusterboot:\1 end\r?\n"
+    rb"|[ \t]*(?:#[^\n]*)?\r?\n"
+    rb"|Include clusterboot/[A-Za-z0-9._-]+/config\r?\n"
+    rb"|[!\"$-~][ -~]* clusterboot:[A-Za-z0-9._-]+:[A-Za-z0-9@._:-]+\r?\n)*"
+)
+
+
 def tag(cluster: str, host: str | None = None) -> str:
     """Give the word that marks a line as clusterboot's: ``clusterboot:NAME`` or ``clusterboot:NAME:HOST``."""
     return f"clusterboot:{cluster}:{host}" if host else f"clusterboot:{cluster}"
@@ -238,5 +249,16 @@ def _edit(old: NodeFile, own: Sequence[tuple[int, int, str]], insert: str) -> Ed
         position = max(position, end)
     if position < len(old.content):
         keep.append((position, len(old.content) - position))
+    if insert and _stands(old.content, own, insert.encode()):
+        return None
     edit = Edit(old.path, old, insert, tuple(keep))
     return None if edit.new == old.content and (old.kind == "file" or not insert) else edit
+
+
+def _stands(content: bytes, own: Sequence[tuple[int, int, str]], insert: bytes) -> bool:
+    """Tell whether the lines are there, all in one place, with nothing above them that matters to them."""
+    start = min((start for start, _, _ in own), default=0)
+    end = start + len(insert)
+    if not own or content[start:end] != insert or any(stop > end for _, stop, _ in own):
+        return False
+    return _ABOVE.fullmatch(content[:start]) is not None

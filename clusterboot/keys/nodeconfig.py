@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from clusterboot.connect.knownhosts import render_line
 from clusterboot.keys import reach
@@ -24,6 +24,7 @@ _WHATEVER_THE_USER_SETS = (
     "  ForwardX11 no",
     "  PermitLocalCommand no",
 )
+_LINE_CHARS = 900
 _OPENING = "# Written by clusterboot; changes are overwritten by the next bootstrap."
 
 
@@ -47,7 +48,7 @@ def render_config(
     settings = _settings(cluster, cheap_exchange=cheap_exchange, identity=identity)
     if lines:
         settings = _login(members) + settings
-    text += [f"Host {line}\n{settings}" for line in lines or _chunks(_words(members))]
+    text += [f"Host {line}\n{settings}" for line in lines or reach.chunks(_words(members), _LINE_CHARS)]
     return "\n".join(text) + "\n"
 
 
@@ -156,14 +157,3 @@ def _settings(cluster: str, *, cheap_exchange: bool, identity: str) -> str:
 def _words(members: Sequence[Member]) -> list[str]:
     words = (word for member in members for word in (member.name, *member.names, member.address))
     return list(dict.fromkeys(words))
-
-
-def _chunks(words: Sequence[str], limit: int = 900) -> Iterator[str]:
-    line = ""
-    for word in words:
-        if line and len(line) + len(word) >= limit:
-            yield line
-            line = ""
-        line = f"{line} {word}".lstrip()
-    if line:
-        yield line

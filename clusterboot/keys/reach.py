@@ -37,7 +37,7 @@ def patterns(words: Iterable[str], network: str | None) -> tuple[str, ...]:
     for shape, lengths in shapes.items():
         if lengths and (line := _of_shape(shape, lengths)) is not None:
             lines.append(line)
-    return (*lines, *_chunks([word for word in words if not covers(lines, word)]))
+    return (*lines, *chunks([word for word in words if not covers(lines, word)], _LINE_CHARS))
 
 
 def covers(lines: Iterable[str], word: str) -> bool:
@@ -85,7 +85,7 @@ def _of_network(network: IPv4Network | IPv6Network) -> Iterator[str]:
         yield str(network.network_address)
         return
     names = " ".join(f"!*{letter}*" for letter in _NO_DIGITS if letter != ".")
-    for chunk in _chunks([".".join((*fixed, str(value), *tail)) for value in values], 700):
+    for chunk in chunks([".".join((*fixed, str(value), *tail)) for value in values], 700):
         yield f"{chunk} {names}" if "*" in chunk else chunk
 
 
@@ -97,7 +97,8 @@ def _is_address(word: str) -> bool:
     return True
 
 
-def _chunks(words: Sequence[str], limit: int = _LINE_CHARS) -> Iterator[str]:
+def chunks(words: Sequence[str], limit: int) -> Iterator[str]:
+    """Put words together to lines of about ``limit`` characters at most."""
     line = ""
     for word in words:
         if line and len(line) + len(word) >= limit:

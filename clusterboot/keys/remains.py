@@ -19,7 +19,7 @@ class Remains:
     """The user's files as they are, which of them clusterboot made, and its own folder if it is there.
 
     ``left_behind`` is as in :class:`clusterboot.keys.Survey`; ``host_certificate`` is true where
-    sshd has one of the cluster's.
+    sshd has one of the cluster's, ``host_left`` where root's part may have been killed at its work.
     """
 
     files: tuple[NodeFile, ...]
@@ -27,6 +27,7 @@ class Remains:
     own_dir: str | None
     left_behind: bool = False
     host_certificate: bool = False
+    host_left: bool = False
 
 
 def sections(cluster: str) -> tuple[Section, ...]:
@@ -47,4 +48,5 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
         own_dir=OWN_DIR.format(name=cluster) if present else None,
         left_behind="left" in outputs["keys.left"].text,
         host_certificate=hostcert.parse_survey(outputs) is not None,
+        host_left=hostcert.is_left(outputs),
     )

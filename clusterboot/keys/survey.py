@@ -37,6 +37,12 @@ _MAKE_KEY = """umask 077
 cb_said=
 give_up() { echo "failed $(printf %s "$cb_said" | tr '\\n\\r' '  ' | tail -c 300)"; exit 1; }
 [ -d "$HOME/.ssh" ] || fresh=1
+if [ -L "$HOME/.ssh" ]; then
+  case "$(readlink -f "$HOME/.ssh")/" in
+    "$(cd "$HOME" && pwd -P)"/*) ;;
+    *) cb_said="$HOME/.ssh is a link that leaves the home"; give_up;;
+  esac
+fi
 cb_said=$(mkdir -p "$HOME/.ssh" "$d" 2>&1) || give_up
 [ -z "$fresh" ] || cb_said=$(echo .ssh 2>&1 >>"$d/created") || give_up
 make_aside() {

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.keys.records import OWN_DIR
@@ -18,6 +19,8 @@ _PARALLEL = 16
 PARALLEL_OF_ALL = 5
 _CONNECT_TIMEOUT_S = 8
 _RESULT = re.compile(r"login (\S+) (\d+) ?(.*)")
+_TIME = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"
+_VALIDITY = re.compile(rf"certificate {_TIME} {_TIME} {_TIME}: (.*)")
 
 _TRY = """cb_try() {{
   cb_said=$(ssh ${{cb_config:+-F "$cb_config"}} -n -o BatchMode=yes \
@@ -39,18 +42,13 @@ _TRY = """cb_try() {{
 }}
 """
 
-# What ssh does not tell: that the certificate it offered is out of its time, by this node's clock.
+# What ssh does not tell: from when until when the certificate that it offered holds, by this node's clock.
 _CERTIFICATE = """cb_certificate() {
-  cb_key=$(ssh -G "$1" 2>/dev/null | sed -n 's/^identityfile //p' | head -n 1)
+  cb_key=$(ssh ${cb_config:+-F "$cb_config"} -G "$1" 2>/dev/null | sed -n 's/^identityfile //p' | head -n 1)
   case $cb_key in "~/"*) cb_key=$HOME/${cb_key#"~/"};; esac
   [ -s "$cb_key-cert.pub" ] || return 0
   cb_valid=$(ssh-keygen -L -f "$cb_key-cert.pub" | sed -n 's/.*Valid: from \\(.*\\) to \\(.*\\)/\\1 \\2/p')
-  cb_sorted=$(printf '%s\\n' "${cb_valid% *}" "$(date +%Y-%m-%dT%H:%M:%S)" "${cb_valid#* }" | sort)
-  case $cb_sorted in
-    "${cb_valid% *}"*"${cb_valid#* }") ;;
-    "${cb_valid% *}"*) echo "certificate expired at ${cb_valid#* }: ";;
-    *) echo "certificate not valid before ${cb_valid% *}: ";;
-  esac
+  [ -z "$cb_valid" ] || echo "certificate $cb_valid $(date +%Y-%m-%dT%H:%M:%S): "
 }
 """
 
@@ -62,8 +60,10 @@ sed "s,^  IdentityFile .*,  IdentityFile "{line}"," "$HOME/"{own}/config >"$cb_c
 
 # What OpenSSH's client says, and what that means between two nodes. The first match counts.
 _CAUSES = (
+    # Of a host's; ssh then says that no plain key is known either.
+    (r"Certificate invalid: not yet valid", "clock"),
+    (r"Certificate invalid: expired", "certificate"),
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|No \S+ host key is known", "pin"),
-    (r"certificate (expired|not valid before)", "certificate"),
     (r"Permission denied|Too many authentication failures", "auth"),
     (r"Connection refused", "refused"),
     (r"timed out|No route to host|Network is unreachable|not responding", "filtered"),
@@ -84,12 +84,12 @@ _EXPLAINED = {
     "filtered": ("its SSH port does not answer", "check cable, routes and firewall between the two"),
     "name": ("its name does not resolve", "write its internal_ip in the cluster file"),
     "certificate": (
-        "the certificate that the node has is out of its time",
-        "run bootstrap, which renews it; if it is new, set the node's clock",
+        "the certificate is out of its time",
+        "run bootstrap, which renews it",
     ),
     "clock": (
-        "its clock is off, so that it takes no certificate for valid",
-        "set the clock there, and see that it is kept by chrony or ntpd",
+        "by the clock of who was to take it, the certificate is not valid",
+        "set the clocks of both, and this machine's, and have chrony or ntpd keep them; then run bootstrap",
     ),
     "config": ("ssh refuses the user's configuration", "mend ~/.ssh/config on the node that connects"),
     "closed": ("it closes the connection", "check MaxStartups and sshd's log there"),
@@ -98,14 +98,28 @@ _EXPLAINED = {
 
 
 @dataclass(frozen=True)
+class Period:
+    """From when until when a certificate holds, in words and in seconds from when it was read."""
+
+    after: str
+    before: str
+    after_s: float
+    before_s: float
+
+
+@dataclass(frozen=True)
 class LoginFailure:
-    """A login between two nodes that did not work: why, in ssh's words, and what to do."""
+    """A login between two nodes that did not work: why, in ssh's words, and what to do.
+
+    ``certificate`` is the period of the one that was offered and refused, if one was.
+    """
 
     source: str
     target: str
     cause: str
     text: str
     remedy: str
+    certificate: Period | None = None
 
     @property
     def reason(self) -> str:
@@ -118,9 +132,22 @@ def meaning(failure: LoginFailure) -> str:
     return f"{_EXPLAINED[failure.cause][0]} ({failure.text or 'ssh said nothing'})"
 
 
-def blame_clock(failure: LoginFailure) -> LoginFailure:
-    """Read a refused certificate as the clock's fault, which ssh's ``Permission denied`` does not tell."""
-    return replace(failure, cause="clock", remedy=_EXPLAINED["clock"][1])
+def timed(failure: LoginFailure, target_ahead_s: float = 0.0, right_ahead_s: float = 0.0) -> LoginFailure:
+    """Read a refused certificate as the time's fault, which ssh's ``Permission denied`` does not tell.
+
+    Parameters: how far the target's clock, and the right time, are ahead of the clock of the node that
+    logged in. A certificate that is not valid yet was made or is read by a clock that is wrong;
+    one that is over is renewed, unless it is so by the target's clock alone.
+    """
+    period = failure.certificate
+    if period is None or period.after_s <= target_ahead_s < period.before_s:
+        return failure
+    if target_ahead_s < period.after_s:
+        cause, word = "clock", f"certificate not valid before {period.after}"
+    else:
+        cause = "clock" if right_ahead_s < period.before_s else "certificate"
+        word = f"certificate expired at {period.before}"
+    return replace(failure, cause=cause, text=f"{word}: {failure.text}", remedy=_EXPLAINED[cause][1])
 
 
 def section(
@@ -163,10 +190,18 @@ def parse(
         if match and match[2] == "0":
             continue
         said = match[3] if match else "no result"
+        validity = _VALIDITY.fullmatch(said)
+        said = validity[4] if validity else said
         cause = next((name for pattern, name in _CAUSES if re.search(pattern, said)), "other")
         text = _keys_seen(said) if cause == "pin" else one_line(said, 400)
-        failures.append(LoginFailure(source, target, cause, text, _EXPLAINED[cause][1]))
+        period = _period(validity[1], validity[2], validity[3]) if validity else None
+        failures.append(LoginFailure(source, target, cause, text, _EXPLAINED[cause][1], period))
     return tuple(failures)
+
+
+def _period(after: str, before: str, now: str) -> Period:
+    start, end, at = (datetime.fromisoformat(text) for text in (after, before, now))
+    return Period(after, before, (start - at).total_seconds(), (end - at).total_seconds())
 
 
 def _keys_seen(said: str) -> str:

@@ -86,6 +86,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
         "dry_run": at.dry_run,
         "keys": result.mode,
         "keys_reason": result.choice,
+        "finished": result.stopped is None,
         "host_certificates": {
             name: {"installed": trust.certified, "reason": trust.reason or None}
             for name, trust in result.host_trust.items()
@@ -139,7 +140,9 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines += [f"Note: {name}: {note}" for note in notes]
     if result.choice:
         lines.append(result.choice)
-    if result.mode != "per-node":
+    if result.stopped:
+        lines.append(result.stopped)
+    elif result.mode != "per-node":
         lines.append(f"Keys: {result.mode}: {_MEANING[result.mode]}")
     lines += host_trust(result, dry_run=at.dry_run)
     if at.dry_run:
@@ -243,7 +246,7 @@ def _show_rotated(to: Console, at: Context, result: Rotated) -> None:
     elif result.finished:
         lines = [f"Keys: new on {good}, each proven before the old one went"]
     else:
-        lines = ["Keys: not all replaced; the old ones are still accepted. Run this again"]
+        lines = [result.stopped or "Keys: none replaced"]
     report.show_summary(to, lines, None)
 
 

@@ -24,6 +24,7 @@ class Home:
     path: Path
     interpreter: Sequence[str] = ("/bin/sh",)
     faults: list[int] = field(default_factory=list)
+    cluster: str = CLUSTER
 
     @property
     def authorized_keys(self) -> Path:
@@ -48,10 +49,13 @@ class Home:
 
     def edits(self, members: Sequence[Member]) -> tuple[Edit, ...]:
         names = ("authorized_keys", "config")
-        answer = self.ask(survey.file_section(name, CLUSTER) for name in names)
-        files = [survey.parse_file(answer.sections, name, CLUSTER) for name in names]
+        answer = self.ask(survey.file_section(name, self.cluster) for name in names)
+        files = [survey.parse_file(answer.sections, name, self.cluster) for name in names]
         keys, config = (survey.usable(file, "n1") for file in files)
-        found = (lines.edit_config(config, CLUSTER), lines.edit_authorized_keys(keys, CLUSTER, members, ()))
+        found = (
+            lines.edit_config(config, self.cluster),
+            lines.edit_authorized_keys(keys, self.cluster, members, ()),
+        )
         return tuple(survey.changeable(edit, "n1") for edit in found if edit is not None)
 
     def install(self, members: Sequence[Member], **env: str) -> tuple[str, ...]:
@@ -59,17 +63,19 @@ class Home:
         left = self.ask([Section("keys.left", survey.SHOW_LEFT)]).sections["keys.left"].text
         if not edits and not left:
             return ()
-        answer = self.ask([install.section(CLUSTER, edits, wait_s=20, silence_s=1)], **env)
+        answer = self.ask([install.section(self.cluster, edits, wait_s=20, silence_s=1)], **env)
         return install.parse(answer.sections, edits, "n1") if answer.complete else ()
 
     def remains(self) -> Remains:
-        return remains.parse(self.ask(remains.sections(CLUSTER)).sections, CLUSTER)
+        return remains.parse(self.ask(remains.sections(self.cluster)).sections, self.cluster)
 
     def take_back(self, **env: str) -> None:
         left = self.remains()
-        found = (lines.take_back(file, CLUSTER, created=file.path in left.created) for file in left.files)
+        found = (
+            lines.take_back(file, self.cluster, created=file.path in left.created) for file in left.files
+        )
         edits = tuple(edit for edit in found if edit is not None)
-        answer = self.ask([install.removal_section(CLUSTER, edits)], **env)
+        answer = self.ask([install.removal_section(self.cluster, edits)], **env)
         if answer.complete:
             install.parse(answer.sections, edits, "n1")
 

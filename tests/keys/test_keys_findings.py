@@ -45,21 +45,43 @@ def test_one_login_explains_nothing_of_all_others() -> None:
     assert found.kind == "pair"
 
 
-def test_a_refusal_by_a_clock_says_so() -> None:
-    said = b"login 10.1.0.2 255 ubuntu@10.1.0.2: Permission denied (publickey).\n"
-    (refused,) = verify.parse({"keys.verify": SectionOutput(said, 0)}, "n1", {"n2": "10.1.0.2"})
-    assert refused.cause == "auth"
-    clock = verify.blame_clock(refused)
-    assert clock.cause == "clock"
-    assert "its clock is off" in clock.reason
-    assert clock.remedy != refused.remedy
+def refused(said: str) -> LoginFailure:
+    said = f"login 10.1.0.2 255 {said}ubuntu@10.1.0.2: Permission denied (publickey).\n"
+    (failure,) = verify.parse({"keys.verify": SectionOutput(said.encode(), 0)}, "n1", {"n2": "10.1.0.2"})
+    return failure
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("target_ahead_s", "right_ahead_s", "cause", "words"),
+    [
+        (0.0, 0.0, "auth", "ubuntu@"),
+        (9 * HOUR, 9 * HOUR, "auth", "ubuntu@"),
+        (-2 * HOUR, 0.0, "clock", "certificate not valid before 2026-03-01T11:00:00"),
+        (11 * HOUR, 0.0, "clock", "certificate expired at 2026-03-01T22:00:00"),
+        (11 * HOUR, 11 * HOUR, "certificate", "certificate expired at"),
+    ],
+)
+def test_a_refused_certificate_is_read_by_the_clock_of_who_refused_it(
+    target_ahead_s: float, right_ahead_s: float, cause: str, words: str
+) -> None:
+    failure = refused("certificate 2026-03-01T11:00:00 2026-03-01T22:00:00 2026-03-01T12:00:00: ")
+    timed = verify.timed(failure, target_ahead_s, right_ahead_s)
+    assert timed.cause == cause
+    assert timed.text.startswith(words)
+
+
+def test_a_refused_key_is_nobodys_clocks_fault() -> None:
+    assert verify.timed(refused(""), 9e9).cause == "auth"
 
 
 @pytest.mark.parametrize(
     ("made_hours_ago", "cause", "words"),
     [
         (30.0, "certificate", "certificate expired at"),
-        (-3.0, "certificate", "certificate not valid before"),
+        (-3.0, "clock", "certificate not valid before"),
         (1.0, "auth", "Permission denied"),
     ],
 )
@@ -81,6 +103,6 @@ def test_a_certificate_out_of_its_time_is_named_where_ssh_only_says_permission_d
     (programs / "ssh").chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
     answer = home.ask([verify.section(["10.1.0.2"])], PATH=path)
-    (failure,) = verify.parse(answer.sections, "n1", {"n2": "10.1.0.2"})
+    (failure,) = map(verify.timed, verify.parse(answer.sections, "n1", {"n2": "10.1.0.2"}))
     assert failure.cause == cause
     assert words in failure.text

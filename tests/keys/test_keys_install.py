@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from repetition import share
 
 from clusterboot.connect.script import Section
 from clusterboot.errors import PartialError
-from clusterboot.keys import install
+from clusterboot.keys import install, survey
 from clusterboot.keys.records import Member
 
 if TYPE_CHECKING:
@@ -73,14 +74,32 @@ def test_a_writer_killed_at_any_step_leaves_old_or_new_and_the_next_run_finishes
         assert home.contents() == before, step
 
 
-@pytest.mark.parametrize("step", ["removing:.ssh/config", "renamed:.ssh/authorized_keys", "dropping"])
-def test_a_teardown_killed_at_any_step_is_finished_by_the_next(home: Home, step: str) -> None:
+REMOVAL_STEPS = (
+    "lock-made",
+    "locked",
+    "removing:.ssh/config",
+    *(f"{step}:.ssh/authorized_keys" for step in ("begun", "beside", "written", "synced", "renamed")),
+    "dropping",
+    "unlocking",
+)
+
+
+def test_a_teardown_killed_at_any_step_is_finished_by_the_next(home: Home) -> None:
     before = home.contents()
-    home.install(MEMBERS)
-    home.take_back(CLUSTERBOOT_FAULT=step)
-    assert home.faults[-1] == -9
-    home.take_back()
-    assert home.contents() == before
+    for step in REMOVAL_STEPS if home.interpreter[0] == "/bin/sh" else REMOVAL_STEPS[2::3]:
+        home.install(MEMBERS)
+        home.take_back(CLUSTERBOOT_FAULT=step)
+        assert home.faults[-1] == -9, step
+        home.take_back()
+        assert home.contents() == before, step
+
+
+def test_every_step_at_which_a_writer_can_be_killed_is_tried() -> None:
+    room = Path(install.__file__).parent
+    named = re.findall(
+        r"\bcb_at \"?([a-z-]+)", (room / "install.sh").read_text() + Path(install.__file__).read_text()
+    )
+    assert {step.partition(":")[0] for step in (*STEPS, *REMOVAL_STEPS)} == set(named)
 
 
 # Each change reads and writes under one lock, as several operators' scripts do.
@@ -167,6 +186,63 @@ def test_mode_and_extended_attributes_stay(make_home: MakeHome, tmp_path: Path) 
     assert home.authorized_keys.stat().st_mode & 0o777 == 0o440
     assert os.getxattr(home.authorized_keys, "user.note") == b"keep me"
     assert home.authorized_keys.stat().st_ino != inode
+
+
+def test_what_else_is_odd_about_a_file_stays_as_it_is(make_home: MakeHome, tmp_path: Path) -> None:
+    """A second name for it, modes without a write bit, a folder that is the user's own link."""
+    home = make_home(authorized_keys=b"\0\xff junk\r\n" * 3, config=b"")
+    real = home.path / "dotfiles/ssh"
+    real.parent.mkdir()
+    (home.path / ".ssh").rename(real)
+    (home.path / ".ssh").symlink_to("dotfiles/ssh")
+    home.config.chmod(0o444)
+    home.authorized_keys.chmod(0o400)
+    (home.path / "second-name").hardlink_to(home.authorized_keys)
+    before = home.contents()
+    home.install(MEMBERS)
+    assert home.path.joinpath("second-name").read_bytes() == before["dotfiles/ssh/authorized_keys"]
+    assert home.authorized_keys.read_bytes().endswith(bytes(before["second-name"]))  # type: ignore[arg-type]
+    modes = [path.stat().st_mode & 0o777 for path in (home.config, home.authorized_keys)]
+    home.take_back()
+    assert home.contents() == before
+    assert (
+        [path.stat().st_mode & 0o777 for path in (home.config, home.authorized_keys)]
+        == modes
+        == [0o444, 0o400]
+    )
+
+
+def test_a_folder_that_leads_out_of_the_home_is_refused_before_anything_is_made_in_it(
+    make_home: MakeHome,
+) -> None:
+    home = make_home()
+    elsewhere = home.path.parent / "elsewhere"
+    (home.path / ".ssh").rename(elsewhere)
+    (home.path / ".ssh").symlink_to(elsewhere)
+    answer = home.ask(survey.sections("lab", make_key=True))
+    with pytest.raises(PartialError, match="a link that leaves the home") as refused:
+        survey.parse(answer.sections, "lab", "n1")
+    assert "a folder of the user's own" in str(refused.value.remedy)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_two_clusters_of_one_home_change_nothing_of_each_others(make_home: MakeHome) -> None:
+    home = make_home(authorized_keys=FOREIGN)
+    before = home.contents()
+    assert home.install(MEMBERS)
+    other = replace(home, cluster="lab-2")
+    assert other.install(MEMBERS)
+    both = home.contents()
+    assert (home.install(MEMBERS), other.install(MEMBERS)) == ((), ())
+    assert home.contents() == both
+    # Whoever goes last takes away what the first one made.
+    for first, last in ((home, other), (other, home)):
+        first.install(MEMBERS)
+        last.install(MEMBERS)
+        first.take_back()
+        assert last.install(MEMBERS) == ()
+        last.take_back()
+        assert home.contents() == before
 
 
 def _fifo(path: Path) -> None:
