@@ -122,6 +122,26 @@ def test_a_teardown_without_a_node_says_so_and_the_next_finishes(
     assert not (Path(operator.folder) / "state/clusterboot" / lab.name / "members.json").exists()
 
 
+def test_a_change_of_mode_that_a_node_cannot_follow_stops_and_says_so_and_goes_on_without_it_if_told_to(
+    make_lab: Callable[..., labs.Lab], operator: Operator
+) -> None:
+    lab = make_lab(nodes=3)
+    cluster = ("--cluster", str(lab.cluster_file), "--verify", "none")
+    operator.document("bootstrap", *cluster)
+    labs.break_node(lab.name, "n2", "keys-immutable")
+
+    done = operator.run("bootstrap", "--keys", "shared", *cluster)
+
+    assert done.returncode == 3, done.stderr
+    assert "the change stopped half-way, since n2 could not go along" in done.stdout
+    assert "leave it out with --hosts" in done.stdout
+    for source, target in (("n1", "n2"), ("n2", "n3"), ("n3", "n1")):
+        assert operator.ssh(lab.name, source, f"ssh {target} hostname").stdout == f"{target}\n"
+    said = operator.document("bootstrap", *cluster, "--hosts", "n1,n3")
+    assert (said["keys"], said["finished"]) == ("shared", True)
+    assert operator.ssh(lab.name, "n3", "ssh n1 hostname").stdout == "n1\n"
+
+
 def test_every_pair_is_tried_and_a_host_that_nobody_reaches_is_one_finding(
     make_lab: Callable[..., labs.Lab], operator: Operator
 ) -> None:
