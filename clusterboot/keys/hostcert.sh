@@ -32,24 +32,24 @@ cb_listening() {
   done
 }
 
-# Sets cb_pid to the sshd that listens there, and to nothing where each login starts an sshd of
+# Sets cb_daemon to the sshd that listens there, and to nothing where each login starts an sshd of
 # its own; cb_sshd to its program, cb_main to its configuration.
 cb_find() {
   cb_sockets=$(cb_listening)
-  cb_pid=
+  cb_daemon=
   # shellcheck disable=SC2010
   for cb_one in $(ls -l /proc/[0-9]*/exe 2>/dev/null |
     sed -n 's,.*/proc/\([0-9]*\)/exe -> .*/sshd\( (deleted)\)\{0\,1\}$,\1,p'); do
     cb_held=$(ls -l "/proc/$cb_one/fd" 2>/dev/null)
     for cb_socket in $cb_sockets; do
-      case $cb_held in *"socket:[$cb_socket]"*) cb_pid=$cb_one; break 2;; esac
+      case $cb_held in *"socket:[$cb_socket]"*) cb_daemon=$cb_one; break 2;; esac
     done
   done
   cb_sshd=$(command -v sshd) cb_words=
-  if [ -n "$cb_pid" ]; then
-    cb_exe=$(readlink "/proc/$cb_pid/exe")
+  if [ -n "$cb_daemon" ]; then
+    cb_exe=$(readlink "/proc/$cb_daemon/exe")
     [ ! -x "$cb_exe" ] || cb_sshd=$cb_exe
-    cb_words=$(tr '\0' ' ' <"/proc/$cb_pid/cmdline" | sed 's/^sshd: //; s/ \[listener\].*//; s/^[^ ]* *//')
+    cb_words=$(tr '\0' ' ' <"/proc/$cb_daemon/cmdline" | sed 's/^sshd: //; s/ \[listener\].*//; s/^[^ ]* *//')
   fi
   cb_main=$(printf ' %s' "$cb_words" | sed -n 's/.* -f *\([^ ]*\).*/\1/p')
   cb_main=${cb_main:-/etc/ssh/sshd_config}
@@ -113,9 +113,9 @@ cb_renewed() {
 
 # sshd begins anew under the same number: it closes its socket, reads everything, and listens again.
 cb_reload() {
-  [ -n "$cb_pid" ] || return 0
+  [ -n "$cb_daemon" ] || return 0
   cb_before=$(cb_listening)
-  kill -HUP "$cb_pid" || return 1
+  kill -HUP "$cb_daemon" || return 1
   cb_tries=0
   until cb_renewed; do
     cb_tries=$((cb_tries + 1))

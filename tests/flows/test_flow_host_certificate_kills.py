@@ -67,7 +67,7 @@ def test_root_killed_at_any_step_locks_nobody_out_and_the_next_run_finishes(
         # Every other time it is gone on with; else all of it is taken back at once.
         if number % 2:
             said = operator.document(*bootstrap)
-            assert said["host_certificates"]["n1"]["installed"], step
+            assert said["host_certificates"]["n1"]["installed"], (step, said["host_certificates"])
             every_login_works(lab)
         assert operator.document("teardown", *cluster)["still_to_do"] == [], step
         assert contents(lab) == before, step
@@ -83,6 +83,7 @@ def test_root_killed_at_any_step_locks_nobody_out_and_the_next_run_finishes(
 # Another user of the nodes, who may become root there as the first one may.
 _BOB = """\
 echo 'bob:x:1777:1777::/run/bob:/bin/bash' >>/etc/passwd
+echo "bob:*:19000:0:99999:7:::" >>/etc/shadow
 echo 'bob ALL=(ALL) NOPASSWD: ALL' | tee -a /etc/sudoers >/dev/null
 mkdir -p /run/bob/.ssh && cp /home/ubuntu/.ssh/authorized_keys /run/bob/.ssh/
 chown -R 1777:1777 /run/bob && chmod -R go= /run/bob
