@@ -133,4 +133,4 @@ def test_words_are_shown_as_they_are_and_none_is_taken_for_a_picture(operator: O
     operator.write(":x:.yaml", "type: fleet\nname: [bold]\n")
     done = operator.run("facts", "--cluster", ":x:.yaml")
     assert done.returncode == 2
-    assert ":x:.yaml:2: name: " in done.stderr
+    assert ":x:.yaml:2: 'name' is a list, not text" in done.stderr
