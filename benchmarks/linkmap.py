@@ -285,12 +285,12 @@ def _table(results: dict[str, Any]) -> str:
             f"- {run['case']} {run['number'] + 1} ({', '.join(run['faults']) or 'no fault'}): {told}"
         )
     lines.append("")
-    if launch:
+    for plan, cost in (launch or {}).items():
+        one_s, each_s = cost["one_launch_s"], cost["launch_a_round_s"]
         lines.append(
-            f"- a whole tournament of {results['nodes']} nodes, {launch['rounds']} rounds of "
-            f"{launch['pair_s']} s a pair: {launch['one_launch_s']} s in one launch, "
-            f"{launch['launch_a_round_s']} s with one `mpirun` a round: "
-            f"{launch['one_launch_s'] / launch['launch_a_round_s']:.2f} of it"
+            f"- every pair of {results['nodes']} nodes, {cost['rounds']} rounds of a `{plan}` map with "
+            f"{cost['pair_s']} s a pair: {one_s} s in one launch, {each_s} s with one `mpirun` a round: "
+            f"{one_s / each_s:.2f} of it"
         )
     if inference:
         lines.append(

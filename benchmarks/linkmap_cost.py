@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusterboot import lab as labs
 from clusterboot.bench.pairs_options import PairsOptions, PairsRound, pairs_argv, schedule_text
-from clusterboot.diagnose.matrix.schedule import rounds
+from clusterboot.diagnose.matrix.schedule import adaptive_rounds, rounds
 
 _PAIR_S = 0.3
 _MPIRUN = (
@@ -19,13 +19,22 @@ _MPIRUN = (
 )
 
 
-def launch_cost(lab: labs.Lab) -> dict[str, float]:
-    """Time a whole tournament in one launch, and with one launch a round, on the same lab in one go.
+def launch_cost(lab: labs.Lab) -> dict[str, dict[str, float]]:
+    """Time every pair of a lab in one launch, and with one launch a round, on the same lab in one go.
 
     Both run the same program with the same time a pair, started on the first node by plain
-    ``mpirun``; the benchmark was put there by ``link-map`` before.
+    ``mpirun``; the benchmark was put there by ``link-map`` before. Returns: that for the rounds of
+    ``link-map``'s default mode, and for those of a full map.
     """
-    planned = [PairsRound(each) for each in rounds(len(lab.nodes))]
+    quick, others = adaptive_rounds(len(lab.nodes))
+    plans = {
+        "adaptive": [*map(PairsRound, quick), *(PairsRound(each, both_only=True) for each in others)],
+        "full": [PairsRound(each) for each in rounds(len(lab.nodes))],
+    }
+    return {mode: _both_ways(lab, planned) for mode, planned in plans.items()}
+
+
+def _both_ways(lab: labs.Lab, planned: list[PairsRound]) -> dict[str, float]:
     addresses = [node.address for node in lab.nodes]
     home = labs.node_home(lab.name, lab.nodes[0].name)
     (program,) = {path.relative_to(home) for path in home.rglob("collbench") if path.is_file()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from methods import METHODS, Probe
-from simulator import Fabric, Fault, at_once, named, simulate
+from scenarios import SCENARIOS
+from simulator import Fabric, Fault, at_once, fabric, named, simulate
 
 from clusterboot.diagnose.matrix.records import PairMatrix
 from clusterboot.diagnose.matrix.schedule import adaptive_rounds, next_round, quick_rounds, rounds
@@ -92,3 +94,15 @@ def test_adaptive_names_the_fault_with_less_than_half_of_the_measurements(faults
     probe = Probe(matrix, generator, at_once(sound, faults, generator, noise=0.03))
     assert METHODS["clusterboot, adaptive"](probe) == named(faults, matrix.nodes)
     assert probe.measurements < 3 * 64 * 63 / 2 / 2
+
+
+@pytest.mark.parametrize("trial", [1, 12, 14])
+def test_adaptive_keeps_a_slow_group_whole_where_single_directions_gain_over_both_at_once(trial: int):
+    # Pairs of one rail across the group's edge are of another tier than the map takes them for, and
+    # what they gain in one direction by itself is that tier's, not a direction that was held up.
+    generator = np.random.default_rng([64, trial, 30, zlib.crc32(b"slow grouprails")])
+    sound = fabric("rails", 64, generator)
+    faults = SCENARIOS["slow group"][1](sound, generator)
+    matrix = simulate(sound, faults, generator, noise=0.03)
+    probe = Probe(matrix, generator, at_once(sound, faults, generator, noise=0.03))
+    assert METHODS["clusterboot, adaptive"](probe) == named(faults, matrix.nodes)
