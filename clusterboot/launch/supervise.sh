@@ -47,8 +47,16 @@ watch_silence() {
 watch_clock() {
 	exec >/dev/null 2>&1 3<&-
 	trap 'kill -KILL $!; exit 0' TERM
-	sleep "$1" &
-	wait $!
+	left_s=$1
+	# In steps: who kills the supervisor outright leaves nobody to stop this clock.
+	while [ "$left_s" -gt 0 ]; do
+		step_s=2
+		[ "$left_s" -ge "$step_s" ] || step_s=$left_s
+		sleep "$step_s" &
+		wait $!
+		running $$ || exit 0
+		left_s=$((left_s - step_s))
+	done
 	while kill -USR2 $$; do
 		sleep 1 &
 		wait $!

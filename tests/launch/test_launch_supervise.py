@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -139,6 +141,31 @@ def test_a_signal_to_the_supervisor_ends_the_run(
 
     assert run.finish().how == "stopped"
     assert gone(int(run.said))
+
+
+def test_a_supervisor_killed_outright_leaves_no_watcher_behind(
+    start: Callable[..., Run], gone: Callable[[int], bool]
+) -> None:
+    run = start("echo $$; exec sleep 600", silence_s=1)
+    run.read_until(b"\n")
+    launcher = int(run.said)
+    while len(started := children(run.process.pid)) < 4:
+        time.sleep(0.01)
+    watchers = [pid for pid in started if pid != launcher]
+    clocks = [pid for watcher in watchers for pid in children(watcher)]
+    run.process.kill()
+    run.stdin.close()
+    # The launcher is the operator's to end, who sees that its supervisor is gone.
+    os.kill(launcher, signal.SIGKILL)
+    run.process.wait()
+    run.stdout.close()
+    run.stderr.close()
+
+    assert all(gone(pid) for pid in (*watchers, *clocks))
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_processes_that_left_the_group_are_found_by_their_mark(
