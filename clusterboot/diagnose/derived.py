@@ -25,6 +25,8 @@ from clusterboot.facts.records import NodeFacts
 Memory = Literal["gpu", "host"]
 
 # Their busbw is that of the slowest link that a ring passes; of the others no simple bound is known.
+# Their drivers report a fixed speed, veth 10 Gbit/s, whatever is behind them: drivers/net/veth.c.
+_WITHOUT_A_WIRE = ("veth", "bridge", "tunnel", "virtual", "loopback")
 _RINGS = ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "reduce")
 
 
@@ -190,7 +192,11 @@ def _adapters(node: NodeFacts, memory: Memory, interface: str | None) -> tuple[f
         best = max(ports)
         model = gpu_model(node.gpu.gpus[0].name) if node.gpu.gpus else None
         return min(best, model.pcie_gbps if model else best), ports.count(best), RDMA_SHARE
-    speeds = {each.name: each.speed_mbps for each in node.interfaces if each.speed_mbps}
+    speeds = {
+        each.name: each.speed_mbps
+        for each in node.interfaces
+        if each.speed_mbps and each.kind not in _WITHOUT_A_WIRE
+    }
     speed = speeds.get(interface or "")
     if speed is None:
         return None

@@ -20,12 +20,13 @@ def node(
     links: dict[int, tuple[float, ...]] | None = None,
     topology: dict[str, dict[str, str]] | None = None,
     speed_mbps: int | None = None,
+    kind: str = "physical",
 ) -> NodeFacts:
     gpus = tuple(Gpu(at, gpu) for at in range(8)) if gpu else ()
     ports = tuple(RdmaPort(f"mlx5_{at}", 1, "InfiniBand", "ACTIVE", rate) for at, rate in enumerate(adapters))
     return NodeFacts(
         *("n", None, "Linux", "6.1", "x86_64", "u", 8, None, 1, 1, 1),
-        interfaces=(Interface("eth0", "up", 1500, speed_mbps=speed_mbps),),
+        interfaces=(Interface("eth0", "up", 1500, kind=kind, speed_mbps=speed_mbps),),
         rdma_ports=ports,
         gpu=GpuFacts("nvidia", gpus=gpus, nvlinks=links or {}, topology=topology or {}),
     )
@@ -111,9 +112,12 @@ def test_host_memory_over_ethernet_is_bound_by_the_interface_if_it_has_a_speed()
         nodes(2, node(None, (), speed_mbps=10_000)), "all_reduce", 4, memory="host", interfaces=eth
     )
     assert known.minimum_gbps == pytest.approx(1.25 * 0.45)
-    veth = derive(nodes(2, node(None, ())), "all_reduce", 4, memory="host", interfaces=eth)
-    assert veth.minimum_gbps is None
-    assert "not known" in veth.derivation
+    silent = node(None, ())
+    virtual = node(None, (), speed_mbps=10_000, kind="veth")
+    for each in (silent, virtual):
+        found = derive(nodes(2, each), "all_reduce", 4, memory="host", interfaces=eth)
+        assert found.minimum_gbps is None
+        assert "not known" in found.derivation
 
 
 def table(busbw_gbps: float, size_bytes: int) -> ParsedLog:
