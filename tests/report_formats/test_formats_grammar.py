@@ -44,7 +44,8 @@ _MUST_SAY = {
 def check_prometheus(text: str) -> None:
     assert text.endswith("\n")
     ended: set[str] = set()
-    family, typed, samples = "", False, set()
+    samples: set[tuple[str, frozenset[str]]] = set()
+    family, typed = "", False
     for line in text.splitlines():
         match = _HELP.fullmatch(line) or _TYPE.fullmatch(line) or _SAMPLE.fullmatch(line)
         assert match, line
