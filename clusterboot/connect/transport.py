@@ -186,7 +186,9 @@ def _login_failure(
     elif not transport.is_active():
         words = one_line(transport.last_words)
         cause = f"the server hung up during the login as {login.user}" + (f": {words}" if words else "")
-        remedy = f"look at sshd's log there; offered was {offered}"
+        remedy = (
+            f"look at sshd's log there (a Banner file of 256 KiB and more ends it); offered was {offered}"
+        )
     else:
         flaws = [flaw for identity in tried if (flaw := identity.flaw(login.user))]
         cause = f"key refused for {login.user} (offered {'; '.join((offered, *flaws, *unusable))})"

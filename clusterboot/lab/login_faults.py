@@ -20,6 +20,7 @@ _SETTINGS = {
     "few-tries": "MaxAuthTries 3",
     "force-command": "ForceCommand /bin/echo this account runs one command only",
     # The command prints the key that was offered, as one that is let in.
+    "huge-banner": "Banner /etc/ssh/banner",
     "impostor": "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser nobody\nLogLevel VERBOSE",
     "key-refused": "AuthorizedKeysFile none",
     "keys-elsewhere": "AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u",
@@ -28,8 +29,8 @@ _SETTINGS = {
     "no-forwarding": "AllowTcpForwarding no",
     "no-sessions": "MaxSessions 0",
 }
-# As much as there may be: the two halves of sshd exchange 256 KiB at most, monitor_wrap.c.
-_BANNER_BYTES = 250_000
+# The two halves of sshd exchange 256 KiB at most, monitor_wrap.c: on more than that it ends.
+_BANNERS = {"big-banner": 250_000, "huge-banner": 1_000_000}
 
 _START_UP = {
     "exiting-shell": "exit 7\n",
@@ -52,8 +53,9 @@ def configure(lab: Lab, fault: Fault) -> Fault:
     node = machine_of(lab, fault.node)
     lines = [_SETTINGS[f.kind] for f in lab.faults if f.node == node.name and f.kind in _SETTINGS]
     banner = _etc_ssh(lab, node) / "banner"
-    if _SETTINGS["big-banner"] in lines:
-        banner.write_text("Authorised users only.\n" * (_BANNER_BYTES // 23), encoding="ascii")
+    size_bytes = max((_BANNERS.get(f.kind, 0) for f in lab.faults if f.node == node.name), default=0)
+    if size_bytes:
+        banner.write_text("Authorised users only.\n" * (size_bytes // 23), encoding="ascii")
     else:
         banner.unlink(missing_ok=True)
     path = _etc_ssh(lab, node) / "sshd_config"
@@ -188,6 +190,7 @@ LOGIN_FAULTS = dict(
         ),
         _setting("few-tries", "hangs up after three keys"),
         _setting("force-command", "runs another command than was asked"),
+        _setting("huge-banner", "a banner of 1 MB, which ends sshd"),
         _setting("key-refused", "takes no key"),
         _setting("keys-elsewhere", "looks for keys in another place"),
         _setting("max-sessions", "one session a connection"),

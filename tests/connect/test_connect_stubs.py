@@ -192,6 +192,7 @@ class Hooks(paramiko.ServerInterface):
     def __init__(self) -> None:
         self.hold_auth = self.hold_channel = self.hold_exec = self.hold_forward = False
         self.partial = False
+        self.banner: str | None = None
         self.let_go = threading.Event()
         self.asked = threading.Event()
 
@@ -203,6 +204,9 @@ class Hooks(paramiko.ServerInterface):
 
     def get_allowed_auths(self, username: str) -> str:
         return "keyboard-interactive" if self.partial else "publickey"
+
+    def get_banner(self) -> tuple[str | None, str | None]:
+        return self.banner, "en"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         done = paramiko.common.AUTH_PARTIALLY_SUCCESSFUL if self.partial else paramiko.common.AUTH_SUCCESSFUL
@@ -275,8 +279,11 @@ def test_every_wait_after_the_handshake_has_its_own_deadline(
     assert (error.host, error.stage, error.cause) == ("n", stage, cause)
 
 
-def test_a_second_factor_is_told(way: Way, fake: FakeSshd, key: KeyFile) -> None:
-    fake.hooks.partial = True
+@pytest.mark.parametrize("banner", [None, "Authorised users only.\r\n" * 43_000], ids=["quiet", "1 MB"])
+def test_a_second_factor_is_told_whatever_was_said_before(
+    way: Way, fake: FakeSshd, key: KeyFile, banner: str | None
+) -> None:
+    fake.hooks.partial, fake.hooks.banner = True, banner
 
     error = error_of(way.fleet(known=fake.known).each([host_at(fake.stub.port, key)], echo)["n"])
 

@@ -1,7 +1,8 @@
-"""Clusters whose addresses are unusual: nodes that speak IPv6 alone, and a head that is dialled elsewhere."""
+"""Unusual ways to nodes: IPv6 alone, a head that is dialled elsewhere, several gateways, none."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -162,3 +163,47 @@ def test_a_head_behind_nat_is_dialled_where_only_the_operator_knows_it(
     files = (own / "config", own / "known_hosts", own.parents[1] / "authorized_keys")
     texts = [path.read_text() for path in files]
     assert not any("127.0.0.77" in text or "gate.example" in text for text in texts)
+
+
+def test_each_way_fails_for_itself_where_hosts_have_different_ones(
+    small_lab: labs.Lab, operator: Operator
+) -> None:
+    head = f"{{hostname: {small_lab.head_address}, identity_file: {small_lab.folder}/head_key}}"
+    known_hosts(operator, pins(small_lab, {}))
+    ways = {
+        "n3": "",
+        "nonesuch": "",
+        "far-1": f"proxy_jump: [{head}, {{hostname: n1}}]",
+        "far-2": f"proxy_jump: [{head}, {{hostname: n1}}]",
+        "far-3": f"proxy_jump: [{head}, {{hostname: n2}}]",
+        "astray": "proxy_jump: gate.invalid",
+        str(small_lab.head_address): f"proxy_jump: none, identity_file: {small_lab.folder}/head_key",
+    }
+    hosts = ", ".join(f"{{hostname: {name}, {way}}}" for name, way in ways.items())
+    cluster = cluster_file(operator, small_lab, "ways", f"[{hosts}]", str(small_lab.head_address))
+    labs.break_node(small_lab.name, "n1", "port-closed")
+    try:
+        said = operator.document("run", "hostname", *cluster, expect=3)
+    finally:
+        labs.mend(small_lab.name, "n1")
+
+    told = {host["name"]: (host["stage"], host["cause"]) for host in said["hosts"] if host["stage"]}
+    dead = f"n1: connect: {small_lab.head_address} cannot reach port 22: Connection refused"
+    assert told.pop("far-1") == told.pop("far-2") == ("gateway", dead)
+    stage, cause = told.pop("astray")
+    assert (stage, cause.startswith("gate.invalid: resolve: the name does not resolve (")) == (
+        "gateway",
+        True,
+    )
+    for name, asked in (("nonesuch", small_lab.head_address), ("far-3", "n2")):
+        stage, cause = told.pop(name)
+        assert (stage, cause.startswith(f"{asked} cannot reach port 22: ")) == ("resolve", True), cause
+    assert told == {}
+    assert all(host["remedy"] for host in said["hosts"] if host["stage"])
+    answers = {name: answer["stdout"] for name, answer in said["answers"].items()}
+    assert answers == {"n3": "n3\n", str(small_lab.head_address): "head\n"}
+    log = operator.folder / "state/clusterboot/ways/audit.jsonl"
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    logins = [(entry["host"], entry["via"]) for entry in entries if entry["event"] == "connect"]
+    assert logins.count(("n1", str(small_lab.head_address))) == 1
+    assert logins.count(("n2", str(small_lab.head_address))) == 1

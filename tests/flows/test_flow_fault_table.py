@@ -51,6 +51,7 @@ TABLE = [
         "AuthorizedKeys",
     ),
     Told("keys-elsewhere", UNREACHABLE, "auth", r"key refused for ubuntu", "AuthorizedKeysFile"),
+    Told("huge-banner", UNREACHABLE, "auth", r"hung up during the login as ubuntu", "Banner file"),
     Told("nologin", FAILED, "channel", r"closed there by /etc/nologin: down for main", "remove that file"),
     Told("nologin-shell", FAILED, "channel", r"ended before it ran anything \(exit status 1\)", "nologin"),
     Told("force-command", FAILED, "channel", r"ended before .*this account runs one command", "ForceCommand"),
