@@ -33,7 +33,10 @@ from clusterboot.lab.sshd import init_of
 
 LIMIT = 1.3
 HERE = Path(__file__).parent
-_BY_HAND = 'printf "%s\\n" "$@" | xargs -P {width} -I @ ssh -n -o BatchMode=yes @ true'
+# Of many at one door sshd turns some away (MaxStartups): those are tried again, by both.
+_BY_HAND = """try='ssh -n -o BatchMode=yes "$1" true'
+printf "%s\\n" "$@" | xargs -P {width} -I @ sh -c "$try 2>/dev/null || {{ sleep 1; $try; }}" sh @
+"""
 
 
 class Stopwatch(Silence):
