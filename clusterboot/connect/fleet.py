@@ -126,7 +126,10 @@ class Fleet:
             session = self._sessions.get(host.name)
         if session is not None and session.connection.is_connected:
             return session
-        connection = self._connect(host.login, self._gateway(host.via))
+        # A gateway that is worked on itself needs no second connection.
+        chain = (*host.via, host.login)
+        opened = self._gateway(chain) if chain in self._gateways else None
+        connection = opened or self._connect(host.login, self._gateway(host.via))
         session = Session(host.name, connection, self.audit)
         with self._lock:
             self._sessions[host.name] = session

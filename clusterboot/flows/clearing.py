@@ -33,7 +33,8 @@ def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
 
 def clear(visit: Visit, record: RunRecord) -> None:
     """End what is left of the run of a record, and take the nodes that are clear of it off the record."""
-    hosts = [host for host in visit.cluster.hosts if host.name in record.hosts]
+    hosts = [host for host in (*visit.cluster.hosts, *visit.machines) if host.name in record.hosts]
+    hosts = list(dict.fromkeys(hosts))
     record.clear(name for name, reaped in reap(visit, record.run_id, hosts).items() if not reaped.left)
 
 
@@ -43,7 +44,7 @@ def clear_orphans(visit: Visit) -> None:
     They are known from this operator's own record, and from the folder that a run has on the
     node it was launched from while its supervisor lives. A run that somebody watches is left alone.
     """
-    found = visit.fleet.each(visit.good, lambda session: _orphans(session, visit.cluster.name))
+    found = visit.fleet.each(visit.machines, lambda session: _orphans(session, visit.cluster.name))
     told = {run_id for runs in found.values() if not isinstance(runs, ClusterbootError) for run_id in runs}
     with abandoned(visit.state_dir) as records:
         on_record = {record.run_id: record for record in records if _is_run(record.run_id)}
@@ -51,7 +52,7 @@ def clear_orphans(visit: Visit) -> None:
             reaped = _end_orphan(visit, run_id)
             if run_id in on_record:
                 on_record[run_id].clear(name for name, each in reaped.items() if not each.left)
-        known = {host.name for host in visit.cluster.hosts}
+        known = {host.name for host in (*visit.cluster.hosts, *visit.machines)}
         for record in records:
             # Nodes that are no longer in the cluster file cannot be asked by anybody.
             record.clear(set(record.hosts) - known)
@@ -67,7 +68,7 @@ def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:
         outputs = session.run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
         return parse_reaped(outputs["reap"])
 
-    outcomes = visit.fleet.each(visit.good, end)
+    outcomes = visit.fleet.each(visit.machines, end)
     reaped = {name: each for name, each in outcomes.items() if isinstance(each, Reaped)}
     ended = [f"{len(each.killed)} on {name}" for name, each in reaped.items() if each.killed]
     left = f"it had left processes, now ended: {', '.join(ended)}" if ended else "it had left no process"

@@ -53,7 +53,8 @@ def execute(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
     was left of this run, and who did not answer is asked again before the next run.
     """
     run_id = launch.spec.run_id
-    with recorded(visit.state_dir, run_id, [slot.host for slot in launch.slots]) as record:
+    hosts = dict.fromkeys([*(slot.host for slot in launch.slots), start])
+    with recorded(visit.state_dir, run_id, hosts) as record:
         clean = False
         try:
             end = _run(visit, start, launch, log)
@@ -72,7 +73,7 @@ def execute(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
 def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
     allowed_s = _allowed_s(visit, launch)
     frame = Stream(nonce := new_nonce())
-    host = next(host for host in visit.good if host.name == start)
+    host = visit.machine(start)
     script = render_supervisor(
         command(launch.spec),
         cluster=visit.cluster.name,

@@ -69,19 +69,20 @@ def require_programs(visit: Visit, ready: Ready, programs: Sequence[str], env: M
         return parse_fitness(session.run([section], "launch").answer.sections["fitness"])
 
     answers = visit.stage("programs", visit.good, ask)
-    usual = answers[ready.start].mpi_libraries if ready.start in answers else ()
+    node = ready.node(visit)
+    usual = answers[node].mpi_libraries if node in answers else ()
     for name, found in answers.items():
-        error = _unfit(ready, found, usual)
+        error = _unfit(ready, node, found, usual)
         if error:
             visit.ledger.fail(name, error)
 
 
-def _unfit(ready: Ready, found: Fitness, usual: tuple[str, ...]) -> UnfitError | None:
+def _unfit(ready: Ready, node: str, found: Fitness, usual: tuple[str, ...]) -> UnfitError | None:
     other = other_mpi(ready.mpi, found.mpi_libraries)
     kind: ProblemKind
     if found.absent:
         cause, kind = f"it has no {', no '.join(found.absent)}", "missing-executable"
-        remedy = f"install {ready.mpi_name} there as it is on {ready.start}, or name clusterboot.mpi.prefix"
+        remedy = f"install {ready.mpi_name} there as it is on {node}, or name clusterboot.mpi.prefix"
     elif found.lacking:
         cause, kind = f"its loader does not find {', '.join(found.lacking)}", "missing-library"
         remedy = "install it there as on the other nodes, or set LD_LIBRARY_PATH in the cluster file's env"
@@ -93,8 +94,8 @@ def _unfit(ready: Ready, found: Fitness, usual: tuple[str, ...]) -> UnfitError |
         remedy = "build it with the MPI that launches it, or choose that one with clusterboot.mpi"
     elif found.mpi_libraries != usual:
         where = ", ".join(found.mpi_libraries) or "no MPI library"
-        cause, kind = f"its loader takes {where}, on {ready.start} {', '.join(usual)}", "missing-library"
-        remedy = f"install {ready.mpi_name} there as it is on {ready.start}"
+        cause, kind = f"its loader takes {where}, on {node} {', '.join(usual)}", "missing-library"
+        remedy = f"install {ready.mpi_name} there as it is on {node}"
     else:
         return None
     return UnfitError(kind, cause, stage="launch", remedy=remedy)
@@ -102,7 +103,7 @@ def _unfit(ready: Ready, found: Fitness, usual: tuple[str, ...]) -> UnfitError |
 
 def require_ports(visit: Visit, ready: Ready) -> None:
     """Put out each node whose high ports the others cannot reach, or that cannot reach theirs."""
-    hosts = [host.name for host in visit.good]
+    hosts = [host.name for host in visit.machines]
     targets: dict[str, dict[str, str]] = defaultdict(dict)
     for source, target in ports.pairs(hosts, ready.start):
         targets[source][target] = ready.ip[target]
@@ -114,7 +115,7 @@ def require_ports(visit: Visit, ready: Ready) -> None:
         outputs = session.run([ports.ports_section(mine, port)], "launch", timeout_s).answer.sections
         return ports.parse_ports(outputs["ports"], session.name)
 
-    asked = [host for host in visit.good if host.name in targets]
+    asked = [host for host in visit.machines if host.name in targets]
     answers = visit.stage("high ports", asked, ask)
     blocked = [each for found in answers.values() for each in found]
     for name, found in ports.blame(blocked).items():

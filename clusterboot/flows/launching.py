@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clusterboot import hostfiles
+from clusterboot import hostfiles, keys
 from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.launcher import HEAD, Head, prepare_head, prove_head
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
 from clusterboot.flows.proof import launch_host, prove, seek_start
 from clusterboot.flows.survey import survey
@@ -15,7 +16,7 @@ from clusterboot.flows.validity import require_validity
 from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
 from clusterboot.launch.names import new_run_id, run_folder
-from clusterboot.launch.spec import RunSpec
+from clusterboot.launch.spec import SSH_AGENT, RunSpec
 
 _DIALECTS = {
     "openmpi": hostfiles.render_openmpi,
@@ -28,17 +29,36 @@ _NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "mvapich": "MVAPICH", "intelm
 
 @dataclass(frozen=True)
 class Ready:
-    """A cluster that can be launched on: its facts and addresses, the MPI, and the node to start from."""
+    """A cluster that can be launched on: its facts and addresses, the MPI, and the machine to start from.
+
+    ``head`` is that machine where it is no node.
+    """
 
     facts: Mapping[str, NodeFacts]
     addresses: AddressPlan
     mpi: Mpi
     start: str
+    head: Head | None = None
 
     @property
     def ip(self) -> dict[str, str]:
-        """Each host's address on the interconnect."""
-        return {entry.host: entry.ip for entry in self.addresses.addresses}
+        """The address of each host on the interconnect, and of the head that launches."""
+        own = {self.start: self.head.address} if self.head else {}
+        return {**{entry.host: entry.ip for entry in self.addresses.addresses}, **own}
+
+    @property
+    def machines(self) -> dict[str, NodeFacts]:
+        """What is known of the nodes, and of the head that launches."""
+        return {**self.facts, **({self.start: self.head.facts} if self.head else {})}
+
+    def node(self, visit: Visit) -> str:
+        """Name the node that stands for all: the launching one, else the first that is good."""
+        return visit.good[0].name if self.head and visit.good else self.start
+
+    @property
+    def launching_facts(self) -> NodeFacts:
+        """What is known of the launching machine."""
+        return self.machines[self.start]
 
     @property
     def mpi_name(self) -> str:
@@ -46,11 +66,14 @@ class Ready:
         return f"{_NAMES[self.mpi.kind]} {self.mpi.version}"
 
 
-def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> Ready | None:
+def make_ready(
+    visit: Visit, launch_from: str | None, *, seek: bool = False, dry_run: bool = False
+) -> Ready | None:
     """Find out which nodes can take part in a launch; the others are put out.
 
     Parameters: the node to launch from where one is asked for; with ``seek`` a few others are
-    tried where that one does not reach all nodes.
+    tried where that one does not reach all nodes; in a dry run the head is given nothing, and so
+    cannot be tried.
     Returns: ``None`` where no node is left before a launch could be thought of.
     Errors: :class:`ValidationError` where there are nodes, and none to launch from.
     """
@@ -67,6 +90,11 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
         visit.ledger.fail(excluded.host, error)
     mpi = agree_on_mpi(visit, facts)
     _require_family(mpi, addresses)
+    if visit.launcher:
+        head = prepare_head(visit, surveyed, addresses, mpi, dry_run=dry_run)
+        if not dry_run:
+            prove_head(visit, head, facts, addresses)
+        return Ready(facts, addresses, mpi, HEAD, head)
     wanted = launch_from or visit.cluster.options.launch_from
     if seek:
         wanted, proven = seek_start(visit, facts, addresses, wanted)
@@ -125,7 +153,7 @@ def run_spec(
     interfaces = tuple(dict.fromkeys(entry.interface for entry in chosen))
     rdma = any(port.state == "ACTIVE" for name in good for port in ready.facts[name].rdma_ports)
     return RunSpec(
-        mpi=ready.mpi,
+        mpi=ready.head.mpi if ready.head else ready.mpi,
         run_id=run_id,
         hostfile=f"{run_folder(cluster.name, run_id)}/hostfile",
         ranks=sum(slot.slots for slot in slots),
@@ -140,10 +168,24 @@ def run_spec(
         ib_hca=cluster.options.nccl.ib_hca,
         tcp_only=not gpu and not rdma,
         oversubscribed=_oversubscribed(ready.facts, slots),
-        as_root=ready.facts[ready.start].user == "root",
-        prefix=cluster.options.mpi.prefix,
+        as_root=ready.launching_facts.user == "root",
+        prefix=cluster.options.mpi.prefix or _nodes_prefix(ready),
+        agent=_agent(cluster.name) if ready.head else SSH_AGENT,
+        apart=ready.head is not None and (ready.head.apart or ready.head.interface not in interfaces),
         extra_args=cluster.options.mpi.args,
     )
+
+
+def _agent(cluster: str) -> tuple[str, ...]:
+    """Have the head's ssh read clusterboot's own file, which nodes have in the same place."""
+    return (SSH_AGENT[0], "-F", keys.config_path(cluster), *SSH_AGENT[1:])
+
+
+def _nodes_prefix(ready: Ready) -> str | None:
+    """Name the MPI's folder on the nodes where the head has it elsewhere."""
+    if ready.head is None or ready.head.mpi.launcher == ready.mpi.launcher:
+        return None
+    return ready.mpi.launcher.rpartition("/")[0].rpartition("/")[0]
 
 
 def _by_hostname(chosen: Sequence[NodeAddress], facts: Mapping[str, NodeFacts]) -> dict[str, str]:

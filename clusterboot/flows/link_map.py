@@ -14,6 +14,7 @@ from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.backends import Backend, Chosen, choose
 from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
+from clusterboot.flows.launcher import with_launcher
 from clusterboot.flows.launching import Ready, make_ready
 from clusterboot.flows.link_measure import (
     LEAST_NODES,
@@ -72,8 +73,9 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     if len(names) < least:
         raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
     state = _begun(options, names)
-    with context.visit() as visit:
-        ready = make_ready(visit, options.launch_from, seek=True)
+    with context.visit() as opened:
+        visit = with_launcher(opened, options.launch_from)
+        ready = make_ready(visit, options.launch_from, seek=True, dry_run=context.dry_run)
         if ready is None or len(visit.good) < least:
             return _concluded(visit, state)
         chosen = _choose(visit, ready, options)
@@ -90,7 +92,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         if context.dry_run:
             return replace(_concluded(visit, state), exit_code=ExitCode.OK, what=what, cost=price)
         clear_orphans(visit)
-        path = provide(visit, ready.start, ready.mpi, ready.facts, ready.ip)
+        path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
         folder = result_folder(context, "link-map")
         run = LinkRun(context, visit, ready, state, path, folder, options.by, chosen.libraries)
         before = state.launches

@@ -184,7 +184,7 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
             break
         if not rounds:
             run.put_out_unfit(slots)
-        start, _ = prove(run.visit, run.ready.facts, run.ready.addresses, "launch", run.ready.start)
+        start, _ = prove(run.visit, run.ready.machines, run.ready.addresses, "launch", run.ready.start)
         count = len(run.visit.good)
         if start is None or len(ranks_of(run.visit, run.ready, run.by)) < LEAST_NODES:
             break

@@ -29,6 +29,7 @@ from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import Slot
 from clusterboot.launch.environment import rank_env
 from clusterboot.launch.names import new_run_id, run_folder
+from clusterboot.launch.supervise import STDIN
 from clusterboot.report.document import document, render
 
 # Below the ports that systems give out by themselves, above those of well-known services.
@@ -67,7 +68,10 @@ class LinkRun:
         """
         state, run_id = self.state, new_run_id()
         port = _FIRST_PORT + secrets.randbelow(_PORTS)
-        schedule = f"{run_folder(self.visit.cluster.name, run_id)}/rounds"
+        # Rank 0 sees the run's folder only where it is on the launching machine.
+        from_head = self.ready.head is not None
+        folder = run_folder(self.visit.cluster.name, run_id)
+        schedule = "/dev/stdin" if from_head else f"{folder}/rounds"
         addresses = [slot.ip for slot in slots]
         words = pairs_argv(plan.options, schedule, addresses, port, self.libraries)
         nodes = launched_on(slots)
@@ -80,7 +84,7 @@ class LinkRun:
             hostfile_text(self.ready, nodes),
             nodes,
             timeout_s + int(plan.options.stuck_s * len(plan.rounds) * (_NCCL_PATIENCE if on_gpu else 1)),
-            files={"rounds": schedule_text(plan.rounds)},
+            files={STDIN if from_head else "rounds": schedule_text(plan.rounds)},
         )
         state.launches += 1
         follower = _Follower(self, plan, [state.nodes.index(slot.host) for slot in slots])

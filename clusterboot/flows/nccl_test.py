@@ -22,6 +22,7 @@ from clusterboot.flows.context import Context
 from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.fitness import require_memlock, require_ports, require_programs, require_slots
+from clusterboot.flows.launcher import with_launcher
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.locating import locate_wrong_data
 from clusterboot.flows.outputs import slots_of
@@ -99,9 +100,10 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
     whatever happens. Where a node that answers cannot take part nothing is launched: what the
     others would give is no proof of the cluster.
     """
-    with context.visit() as visit:
+    with context.visit() as opened:
+        visit = with_launcher(opened, options.launch_from)
         try:
-            plan = _prepare(visit, options)
+            plan = _prepare(visit, options, dry_run=context.dry_run)
         except ValidationError as error:
             return refused(context, visit, (error,))
         if plan is None:
@@ -201,8 +203,8 @@ def _run_all(
     return worst_end
 
 
-def _prepare(visit: Visit, options: NcclTestOptions) -> _Plan | None:
-    ready = make_ready(visit, options.launch_from)
+def _prepare(visit: Visit, options: NcclTestOptions, *, dry_run: bool) -> _Plan | None:
+    ready = make_ready(visit, options.launch_from, dry_run=dry_run)
     if ready is None:
         return None
     slots = _slots(visit, ready, options)
@@ -228,14 +230,14 @@ def _provided(visit: Visit, plan: _Plan) -> str | None:
     """Give every node the project's own program, where that is to run. Returns: its path there."""
     if plan.chosen.backend == "nccl-tests":
         return None
-    return provide(visit, plan.ready.start, plan.ready.mpi, plan.ready.facts, plan.ready.ip)
+    return provide(visit, plan.ready.node(visit), plan.ready.mpi, plan.ready.facts, plan.ready.ip)
 
 
 def _programs(plan: _Plan, bench: BenchOptions, path: str | None) -> tuple[Program, ...]:
     """Write each launch's program: one for all collectives of the project's own, else one each."""
     if path is not None:
         return ((f"./{path}", *collbench_argv(bench, plan.chosen.libraries)),)
-    tests = plan.ready.facts[plan.ready.start].software.nccl_tests
+    tests = plan.ready.facts[plan.slots[0].host].software.nccl_tests
     shared = argv(bench)
     return tuple((tests[COLLECTIVES[name].program], *shared, "-g", "1") for name in bench.collectives)
 

@@ -71,7 +71,10 @@ def examine(
         good = visit.good
         if not good:
             break
-        start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
+        if visit.launcher and wanted == visit.launcher.name:
+            start = wanted
+        else:
+            start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
         logins = _logins(start, good, facts, verify)
         found = try_logins(visit, logins, ip)
         found = tuple(_timed(failure, facts) for failure in found)
@@ -89,6 +92,8 @@ def examine(
                 visit.ledger.fail(name, UnfitError("ssh", cause, stage="verify", remedy=failure.remedy))
         if start not in blamed:
             return Proof(start, tuple(failures), tuple(findings))
+        if visit.launcher and start == visit.launcher.name:
+            break
     return Proof(None, tuple(failures), tuple(findings))
 
 
@@ -160,11 +165,13 @@ def try_logins(
     def attempt(session: Session) -> tuple[LoginFailure, ...]:
         mine = targets[session.name]
         identity = (cluster, with_what[session.name]) if with_what else None
-        section = keys.verify_section(tuple(mine.values()), identity, crowded=len(targets) > 8)
+        # The head's ssh knows of the nodes from clusterboot's own file alone.
+        config = keys.config_path(cluster) if visit.launcher and session.name == visit.launcher.name else None
+        section = keys.verify_section(tuple(mine.values()), identity, crowded=len(targets) > 8, config=config)
         result = session.run([section], "verify", keys.verify_timeout_s(len(mine)))
         return keys.parse_verify(result.answer.sections, session.name, mine)
 
-    hosts = [host for host in visit.good if host.name in targets]
+    hosts = [host for host in visit.machines if host.name in targets]
     count = sum(len(mine) for mine in targets.values())
     outcomes = visit.stage(f"{count} logins", hosts, attempt)
     return tuple(failure for found in outcomes.values() for failure in found)

@@ -12,6 +12,7 @@ from clusterboot.flows import host_trust, terms
 from clusterboot.flows import mode as modes
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange
+from clusterboot.flows.launcher import take_back_head, was_used
 from clusterboot.flows.members import members_of, mode_of
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.shared_home import proven_homes, remaining
@@ -75,10 +76,13 @@ def rotate(context: Context) -> Rotated:
         def certify(cast: Cast) -> Cast:
             return host_trust.certify(context, visit, cast, agreed)[0]
 
+        files = [answer.keys.authorized_keys.content for answer in surveyed.values()]
         result = exchange(visit, cast, agreed, ip, certify if mode == "ca" else None)
         if result.finished:
             terms.settle(context, mode)
             members_state.save(context.state_dir, result.members)
+            if was_used(context.state_dir, files, context.cluster.name):
+                take_back_head(visit)
         rows = visit.ledger.rows
         return Rotated(
             rows, exit_code(rows), mode, result.edits, result.failures, result.finished, result.stopped

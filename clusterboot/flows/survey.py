@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from clusterboot import keys
+from clusterboot.config.cluster import Cluster
 from clusterboot.connect.session import Session
 from clusterboot.facts import collect
 from clusterboot.facts.clock import ClockSample
@@ -28,7 +29,15 @@ def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str
     ``make_next`` its successor.
     Returns: the answers by host name, in the cluster's order; who did not answer is out.
     """
-    cluster = visit.cluster
+
+    def one(session: Session) -> Surveyed:
+        return ask(visit.cluster, session, make_key=make_key, make_next=make_next)
+
+    return visit.stage("nodes", visit.good, one)
+
+
+def ask(cluster: Cluster, session: Session, *, make_key: bool, make_next: bool = False) -> Surveyed:
+    """Ask one host what it is; parameters as for :func:`survey`."""
     options = cluster.options
     sections = (
         *collect.sections(
@@ -36,17 +45,13 @@ def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str
         ),
         *keys.survey_sections(cluster.name, make_key=make_key, make_next=make_next),
     )
-
-    def ask(session: Session) -> Surveyed:
-        result = session.run(sections, "facts")
-        outputs = result.answer.sections
-        facts = collect.parse(outputs, ClockSample(result.clock.sent_at_s, result.clock.received_at_s))
-        if options.mpi.kind:
-            facts = replace(facts, mpi=tuple(mpi for mpi in facts.mpi if mpi.kind == options.mpi.kind))
-        return Surveyed(
-            facts,
-            keys.parse_survey(outputs, cluster.name, session.name),
-            session.host_key_blob,
-        )
-
-    return visit.stage("nodes", visit.good, ask)
+    result = session.run(sections, "facts")
+    outputs = result.answer.sections
+    facts = collect.parse(outputs, ClockSample(result.clock.sent_at_s, result.clock.received_at_s))
+    if options.mpi.kind:
+        facts = replace(facts, mpi=tuple(mpi for mpi in facts.mpi if mpi.kind == options.mpi.kind))
+    return Surveyed(
+        facts,
+        keys.parse_survey(outputs, cluster.name, session.name),
+        session.host_key_blob,
+    )

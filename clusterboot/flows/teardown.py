@@ -14,6 +14,7 @@ from clusterboot.facts import home
 from clusterboot.flows import host_trust, mode, terms
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
+from clusterboot.flows.launcher import HEAD, take_back_head, was_used
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.keys import Edit
@@ -48,9 +49,10 @@ def teardown(context: Context) -> TornDown:
         for name, left in found.items():
             groups.setdefault(left.home or name, []).append(name)
         plans = _plans(visit, found, [group[0] for group in groups.values()])
+        files = [file.content for left in found.values() for file in left.remains.files]
+        head_launched = was_used(context.state_dir, files, cluster.name)
         if context.dry_run:
-            would = {name: plan.edits for name, plan in plans.items()}
-            return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), _paths(plans), would)
+            return _would(visit, plans, head_launched=head_launched)
 
         def take_back(session: Session) -> tuple[str, ...]:
             def attempt(anew: bool) -> tuple[str, ...]:
@@ -65,8 +67,11 @@ def teardown(context: Context) -> TornDown:
         host_trust.decertify(visit, cluster.name, [host for host in visit.good if host.name in shown])
         swept = {name for name, left in found.items() if left.remains.host_left} - shown
         host_trust.sweep(visit, cluster.name, [host for host in visit.good if host.name in swept])
+        # Before the nodes' lines go, by which another operator's machine would know of it.
+        removed = take_back_head(visit) if head_launched else ()
         writers = [host for host in visit.good if host.name in plans]
         changed = visit.stage("taking back", writers, take_back)
+        changed |= {HEAD: removed} if removed else {}
         for group in groups.values():
             if group[0] in changed:
                 for name in group:
@@ -79,6 +84,15 @@ def teardown(context: Context) -> TornDown:
             mode.forget(context.state_dir)
         still = tuple(dict.fromkeys((*away, *remembered)))
         return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), changed, still_to_do=still)
+
+
+def _would(visit: Visit, plans: Mapping[str, _Plan], *, head_launched: bool) -> TornDown:
+    """Say what a teardown would do."""
+    paths = _paths(plans)
+    if head_launched:
+        paths[HEAD] = (keys.OWN_DIR.format(name=visit.cluster.name),)
+    edits = {name: plan.edits for name, plan in plans.items()}
+    return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), paths, edits)
 
 
 @dataclass(frozen=True)

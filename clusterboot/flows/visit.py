@@ -85,7 +85,8 @@ class Ledger:
 class Visit:
     """A cluster that is being worked on: the way to it, and the ledger of its hosts.
 
-    ``state_dir`` is the operator's own folder for this cluster.
+    ``state_dir`` is the operator's own folder for this cluster; ``launcher`` is the head, where
+    launches start from it without its being a node.
     """
 
     cluster: Cluster
@@ -93,11 +94,23 @@ class Visit:
     fleet: Fleet
     ledger: Ledger
     state_dir: Path
+    launcher: Host | None = None
 
     @property
     def good(self) -> tuple[Host, ...]:
         """The hosts that are still in, in the cluster file's order."""
         return self.ledger.good(self.cluster.hosts)
+
+    @property
+    def machines(self) -> tuple[Host, ...]:
+        """The good hosts, and the head where launches start from it and it is good."""
+        launcher = (self.launcher,) if self.launcher and self.launcher.name in self.ledger.results else ()
+        return (*self.good, *self.ledger.good(launcher))
+
+    def machine(self, name: str) -> Host:
+        """Give a host, or the head that launches, by its name."""
+        known: tuple[Host, ...] = (*self.cluster.hosts, *((self.launcher,) if self.launcher else ()))
+        return next(host for host in known if host.name == name)
 
     def stage(self, title: str, hosts: Iterable[Host], work: Callable[[Session], T]) -> dict[str, T]:
         """Do one stage on ``hosts`` at once, telling its progress and keeping the ledger.

@@ -8,8 +8,18 @@ from clusterboot.keys.install import TIMEOUT_S as INSTALL_TIMEOUT_S
 from clusterboot.keys.install import RacedError, removal_section
 from clusterboot.keys.install import parse as parse_install
 from clusterboot.keys.install import section as install_section
-from clusterboot.keys.lines import authorities, kinds, principal, take_back, undo
-from clusterboot.keys.plan import HomePlan, distinct_names, homes, identity, member, plan
+from clusterboot.keys.launcher import admission, config_path, launcher_edits
+from clusterboot.keys.lines import authorities, kinds, lets_launcher_in, principal, take_back, undo
+from clusterboot.keys.plan import (
+    HomePlan,
+    distinct_names,
+    homes,
+    identity,
+    lacks_restrict,
+    member,
+    plan,
+    prefers_cheap_exchange,
+)
 from clusterboot.keys.records import OWN_DIR, PER_NODE, Edit, Member, NodeFile, NodeKey, Survey, Terms
 from clusterboot.keys.remains import Remains
 from clusterboot.keys.remains import parse as parse_remains
@@ -38,19 +48,25 @@ __all__ = [
     "Remains",
     "Survey",
     "Terms",
+    "admission",
     "authorities",
+    "config_path",
     "distinct_names",
     "findings",
     "homes",
     "identity",
     "install_section",
     "kinds",
+    "lacks_restrict",
+    "launcher_edits",
+    "lets_launcher_in",
     "member",
     "parse_install",
     "parse_remains",
     "parse_survey",
     "parse_verify",
     "plan",
+    "prefers_cheap_exchange",
     "principal",
     "remains_sections",
     "removal_section",

@@ -15,6 +15,8 @@ from clusterboot.keys.records import PER_NODE, Edit, Member, NodeFile, Terms
 # What stands for a host in the tag of a line that is not one host's; no host can be called so.
 SHARED = "@shared"
 AUTHORITY = "@ca"
+# The machine that a launch starts from without being a node: it is let in, and lets nobody in.
+LAUNCHER = "@head"
 _NOT_A_HOST = {SHARED: "shared", AUTHORITY: "ca"}
 
 
@@ -120,7 +122,10 @@ def edit_authorized_keys(
     current = {member.key_owner for member in members if member.name not in terms.away}
     for start, end, host in own:
         line = old.content[start:end].decode().rstrip("\r\n") + "\n"
-        if line not in lines and (terms.phase == "in" or (host in keep_hosts and host not in current)):
+        away = host in keep_hosts and host not in current
+        # The head's own goes with the other old keys, and is made anew by the next launch from it.
+        kept = terms.phase == "in" or (terms.phase != "out" and host == LAUNCHER)
+        if line not in lines and (kept or away):
             lines.append(line)
     return _edit(old, own, "".join(lines))
 
@@ -131,6 +136,21 @@ def _lines_for(cluster: str, members: Sequence[Member], terms: Terms, restrict: 
     if terms.authority and terms.mode == "shared":
         return [shared_line(cluster, terms.authority, members, restrict)]
     return [authorized_line(cluster, group, restrict) for group in _by_key(members)]
+
+
+def edit_launcher(old: NodeFile, cluster: str, line: str) -> Edit | None:
+    """Plan the one ``line`` that lets the head in, behind clusterboot's others; ``None`` where it is there."""
+    own = list(_own_lines(old.content, cluster))
+    present = [(host, old.content[start:end].decode()) for start, end, host in own]
+    if [text for host, text in present if host == LAUNCHER] == [line]:
+        return None
+    others = (text.rstrip("\r\n") + "\n" for host, text in present if host != LAUNCHER)
+    return _edit(old, own, "".join((*others, line)))
+
+
+def lets_launcher_in(content: bytes, cluster: str) -> bool:
+    """Tell whether an ``authorized_keys`` has the head's line."""
+    return any(host == LAUNCHER for _, _, host in _own_lines(content, cluster))
 
 
 def edit_config(old: NodeFile, cluster: str, block: str | None = None) -> Edit | None:

@@ -151,15 +151,21 @@ def timed(failure: LoginFailure, target_ahead_s: float = 0.0, right_ahead_s: flo
 
 
 def section(
-    addresses: Sequence[str], identity: tuple[str, str] | None = None, *, crowded: bool = False
+    addresses: Sequence[str],
+    identity: tuple[str, str] | None = None,
+    *,
+    crowded: bool = False,
+    config: str | None = None,
 ) -> Section:
     """Write the script that tries a login to each address, several at once, strictly checked.
 
     Parameters: the addresses; ``identity`` names the cluster and a key file in its folder, with
     which alone the logins are made, whatever the node's configuration says; ``crowded`` says that
-    all nodes try at the same time.
+    all nodes try at the same time; ``config`` is a configuration, below the home, in place of the user's.
     """
     lines = [_CERTIFICATE, _TRY.format(timeout=_CONNECT_TIMEOUT_S)]
+    if config is not None:
+        lines.append(f'cb_config="$HOME/"{shlex.quote(config)}')
     if identity is not None:
         own = OWN_DIR.format(name=identity[0])
         lines.append(_WITH_IDENTITY.format(own=shlex.quote(own), line=shlex.quote(f"~/{own}/{identity[1]}")))

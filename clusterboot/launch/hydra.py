@@ -57,7 +57,7 @@ def intelmpi(spec: RunSpec) -> Command:
     elif spec.radix:
         argv += ["-branch-count", str(spec.radix)]
     # It looks there for an IPv4 address, and for nothing else.
-    if spec.interface and not over_ipv6:
+    if spec.interface and not over_ipv6 and not spec.apart:
         argv += ["-iface", spec.interface]
     argv += ["-genvlist", ",".join(sorted(env)), *spec.extra_args, *ranked_program(spec)]
     return Command(tuple(argv), env | _agent_args("I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS", spec))

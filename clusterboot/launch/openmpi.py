@@ -6,6 +6,8 @@ pieces, and the programs that run here print results on rank 0 alone.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from clusterboot.launch.environment import rank_env, ranked_program
 from clusterboot.launch.spec import Command, RunSpec, check
 
@@ -52,7 +54,7 @@ def _orte(spec: RunSpec) -> list[str]:
         args += ["--mca", "routed_radix", str(spec.radix)]
     if not spec.tree_spawn:
         args += ["--mca", "plm_rsh_no_tree_spawn", "1"]
-    if chosen := _chosen(spec):
+    if (chosen := _chosen(spec)) and not _outside(spec):
         args += ["--mca", "oob_tcp_if_include", chosen]
     return [*args, *_libraries(spec, "--mca", "plm_rsh_pass_libpath")]
 
@@ -65,8 +67,8 @@ def _prrte(spec: RunSpec) -> list[str]:
         args += ["--prtemca", "plm_ssh_no_tree_spawn", "1"]
     # 5.0.11 ignores a subnet here with a warning, crashes on a list whose first interface a node
     # lacks and on a list of names to leave out; one name that all nodes have works.
-    chosen = spec.interface or (str(spec.network) if spec.network else None)
-    if chosen:
+    chosen = (not spec.apart and spec.interface) or (str(spec.network) if spec.network else None)
+    if chosen and not _outside(spec):
         args += ["--prtemca", "prte_if_include", chosen]
     return [*args, *_libraries(spec, "--prtemca", "plm_ssh_pass_libpath")]
 
@@ -80,6 +82,16 @@ def _chosen(spec: RunSpec) -> str | None:
     if spec.network is None or spec.network.version == 4:
         return str(spec.network) if spec.network else None
     return ",".join(spec.interfaces) or None
+
+
+def _outside(spec: RunSpec) -> bool:
+    """Tell whether the launcher has no address in the ranks' subnet: its daemons find it by any other."""
+    return bool(
+        spec.apart
+        and spec.network
+        and spec.launch_address
+        and ip_address(spec.launch_address) not in spec.network
+    )
 
 
 def _libraries(spec: RunSpec, option: str, name: str) -> list[str]:

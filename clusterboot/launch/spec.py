@@ -31,6 +31,7 @@ class RunSpec:
     ``tcp_only`` keeps host-memory traffic on TCP where there is no RDMA.
     ``oversubscribed`` is true where a node has fewer cores or slots than ranks. ``radix`` and
     ``tree_spawn`` shape the launch tree as in :func:`clusterboot.launch.tree.launch_logins`.
+    ``apart`` is true where the launching machine has none of ``interfaces``: a head that is no node.
     ``agent`` is the ssh command, ``prefix`` the MPI's folder on the nodes where the launcher's
     own does not say it, ``extra_args`` goes to the launcher as it stands.
     """
@@ -54,6 +55,7 @@ class RunSpec:
     bind: Literal["none", "core"] = "none"
     radix: int | None = None
     tree_spawn: bool = True
+    apart: bool = False
     agent: tuple[str, ...] = SSH_AGENT
     prefix: str | None = None
     extra_args: tuple[str, ...] = ()

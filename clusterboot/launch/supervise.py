@@ -21,6 +21,7 @@ CLEAR_S = 10
 _LANES = 32
 _HURRY = ("-o", "ConnectTimeout=3", "-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2")
 _SWEEP = "sweep"
+STDIN = "stdin"
 
 How = Literal["exited", "deadline", "gone", "stopped", "not-started"]
 _END = re.compile(rf"({'|'.join(get_args(How))}) (\d+) (\d+) (\d+)\n".encode())
@@ -81,7 +82,8 @@ def render_supervisor(
     seconds; after ``silence_s`` seconds without a line on standard input the operator counts as
     gone, 0 for never; the run's other nodes then have ``clear_s`` seconds to be cleared from
     here: ``others`` are these as ssh is to dial them, ``agent`` is the ssh command; text files
-    for the run's folder by name, the hostfile above all.
+    for the run's folder by name, the hostfile above all; one called :data:`STDIN` is the launcher's
+    standard input, which every MPI gives to rank 0, wherever that runs.
     Returns: POSIX ``sh`` text. Errors: ``ValueError`` for a name that is not one.
     """
     if deadline_s < 1 or grace_s < 1:
@@ -108,6 +110,7 @@ def render_supervisor(
         "launch() {",
         *exports,
         f"set -- {' '.join(map(quote, command.argv))}",
+        *([f'exec <"$folder"/{STDIN}'] if STDIN in files else []),
         'exec ${setsid:+"$setsid"} "$@"',
         "}",
         *_sweep_others(others, agent),

@@ -32,7 +32,7 @@ from clusterboot.tasks.options import SHARED
     share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     min_busbw="GB/s that the plateau must reach",
     baseline="a result.json to compare with",
-    launch_from="the node to launch from (default the first good one)",
+    launch_from="the node to launch from, or head (default the first good one)",
     procs_per_node="ranks a node, in place of the hostfile's slots",
     repeat="run it so often, and judge the medians",
     no_progress="end a run that prints nothing for so many seconds (default 300)",

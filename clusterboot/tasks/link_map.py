@@ -37,7 +37,7 @@ _MODES = ("adaptive", "quick", "full")
     backend="auto, nccl or mpi (default auto: nccl for --by gpu where all nodes can, else mpi)",
     share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     resume="an earlier result.json: only what it lacks is measured",
-    launch_from="the node to launch from (default the first that reaches all others)",
+    launch_from="the node to launch from, or head (default the first that reaches all others)",
     format="csv, junit or prometheus on standard output, instead of the table",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
@@ -56,6 +56,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.bench.pairs_options import PairsOptions
     from clusterboot.errors import UsageError
+    from clusterboot.flows.launcher import launch_place
     from clusterboot.flows.link_map import link_map
     from clusterboot.flows.link_measure import LinkMapOptions
     from clusterboot.flows.pages import publish
@@ -72,17 +73,13 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     budget_s = number("--budget", budget)
     output = matrix_format(format)
     at = context(session, shared)
-    names = [host.name for host in at.cluster.hosts]
-    if launch_from and launch_from not in names:
-        raise UsageError(
-            f"--launch-from {launch_from}: no such host", remedy=f"name one of the cluster's, as {names[0]}"
-        )
+    start = launch_place(at.cluster, launch_from or None)
     options = LinkMapOptions(
         cast("MapMode", mode),
         PairsOptions(max_bytes=largest_bytes),
         budget_s,
         Path(resume) if resume else None,
-        launch_from or None,
+        start,
         cast("By", by),
         cast("BackendChoice", backend),
         share_gpu,

@@ -19,6 +19,7 @@ from clusterboot.diagnose.expectation import Expectation, baseline_from_json, ex
 from clusterboot.errors import UsageError
 from clusterboot.flows.backends import BackendChoice
 from clusterboot.flows.benchmarked import Benchmarked, Judged
+from clusterboot.flows.launcher import launch_place
 from clusterboot.flows.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
 from clusterboot.flows.pages import publish
 from clusterboot.report import bench as report
@@ -83,21 +84,14 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
     expectation = _expectation(number("--min-busbw", asked.min_busbw), asked.baseline)
     ranks_per_node = whole("--procs-per-node", asked.procs_per_node, 1)
     at = context(session, shared)
-    names = [host.name for host in at.cluster.hosts]
-    if (asked.launch_from or at.cluster.options.launch_from) == "head" and "head" not in names:
-        raise UsageError("a launch from the head is not supported", remedy=f"name a node, as {names[0]}")
-    if asked.launch_from and asked.launch_from not in names:
-        raise UsageError(
-            f"--launch-from {asked.launch_from}: no such host",
-            remedy=f"name one of the cluster's, as {names[0]}",
-        )
+    start = launch_place(at.cluster, asked.launch_from or None)
     if at.cluster.options.expected_busbw_gbps and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gbps, source="the cluster file")
     options = NcclTestOptions(
         bench,
         backend=cast(BackendChoice, asked.backend),
         expectation=expectation,
-        launch_from=asked.launch_from or None,
+        launch_from=start,
         ranks_per_node=ranks_per_node,
         end_bytes_on_gpus=None if asked.largest or asked.share_gpu else _GPU_END_BYTES,
         share_gpu=asked.share_gpu,

@@ -88,10 +88,13 @@ def test_a_bad_option_is_refused(operator: Operator, args: tuple[str, ...]) -> N
     refused(operator, *args)
 
 
-def test_a_launch_from_the_head_is_refused_before_anything_is_contacted(operator: Operator) -> None:
-    operator.write("cluster.yaml", GOOD + "  proxy_jump: gate\nclusterboot: {launch_from: head}\n")
-    assert "name a node, as n1" in refused(operator, "nccl-test")
-    assert "name a node, as n1" in refused(operator, "nccl-test", "--launch-from", "head")
+def test_a_launch_from_a_head_that_is_not_there_is_refused_before_anything_is_contacted(
+    operator: Operator,
+) -> None:
+    operator.write("cluster.yaml", GOOD)
+    for command in ("nccl-test", "link-map"):
+        said = refused(operator, command, "--launch-from", "head")
+        assert "there is no head; name a node, as n1" in said
 
 
 def test_json_says_the_error_too(operator: Operator) -> None:
