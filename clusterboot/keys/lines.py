@@ -139,7 +139,7 @@ def _lines_for(cluster: str, members: Sequence[Member], terms: Terms, restrict: 
 
 
 def edit_launcher(old: NodeFile, cluster: str, line: str) -> Edit | None:
-    """Plan the one ``line`` that lets the head in, behind clusterboot's others; ``None`` where it is there."""
+    """Plan the one ``line`` that lets the head in, behind the others; ``None`` where it is there."""
     own = list(_own_lines(old.content, cluster))
     present = [(host, old.content[start:end].decode()) for start, end, host in own]
     if [text for host, text in present if host == LAUNCHER] == [line]:
