@@ -17,10 +17,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/flows")]
 
-from benchmark_bed import Bed, Running
-from clusterboot import lab as labs
-from clusterboot.lab import network
-from operator_fixture import Operator
+from benchmark_bed import Bed, Running  # noqa: E402  # found where the line above says
+
+from clusterboot import lab as labs  # noqa: E402
+from clusterboot.lab import network  # noqa: E402
+from operator_fixture import Operator  # noqa: E402
 
 HOLD = 'set -- "$@" --stall 1'
 

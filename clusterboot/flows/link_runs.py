@@ -102,7 +102,7 @@ class LinkRun:
         spec = run_spec(self.visit, self.ready, nodes, (f"./{self.program}",), gpu=self.libraries is not None)
         require_programs(self.visit, self.ready, [spec.program[0]], rank_env(spec))
         if len(self.visit.good) == before:
-            prove(self.visit, self.ready.facts, self.ready.addresses, "launch", self.ready.start)
+            prove(self.visit, self.ready.machines, self.ready.addresses, "launch", self.ready.start)
         if len(self.visit.good) == before:
             require_ports(self.visit, self.ready)
 
