@@ -143,7 +143,8 @@ class LinkState:
         together = len(self.nodes) // 2
         if ratio < _SHARED_RATIO or together < 2:
             return None
-        return Crowd(alone, alone / ratio, together, max(1, int(together / ratio)))
+        # Half of what there would just be room for: where it is full, some get more of it than others.
+        return Crowd(alone, alone / ratio, together, max(1, int(together / ratio / 2)))
 
     def forget_crowded(self, crowd: Crowd) -> None:
         """Take out what was measured in a crowd, but for what is dead: it says nothing of single pairs."""

@@ -174,6 +174,33 @@ def test_a_network_that_is_not_on_all_nodes(site: Site) -> None:
     assert problems["n3"]["text"].startswith(f"it has no address in {fabric}, only ")
 
 
+# An adapter as sysfs has it, and no more memory for it than what sshd was started with.
+RDMA = """\
+mkdir /run/net && mount --bind /sys/class/net /run/net && mount -t tmpfs none /sys/class
+mkdir /sys/class/net && mount --bind /run/net /sys/class/net
+port=/sys/class/infiniband/mlx5_0/ports/1 && mkdir -p $port
+echo '4: ACTIVE' >$port/state && echo '400 Gb/sec (4X NDR)' >$port/rate && echo InfiniBand >$port/link_layer
+prlimit --pid "$(cat /run/sshd.pid)" --memlock=4194304:
+"""
+NO_RDMA = """\
+umount /sys/class/net /sys/class /run/net && rmdir /run/net
+sshd=$(cat /run/sshd.pid)
+prlimit --pid "$sshd" --memlock="$(prlimit --pid "$sshd" --memlock --noheadings --output HARD | tr -d ' '):"
+"""
+
+
+def test_too_little_memory_may_be_locked_for_rdma(site: Site) -> None:
+    with site.spoilt("n2", RDMA, NO_RDMA):
+        problems = site.refused(site.cluster("memlock"))
+    assert {host: (each["kind"], each["text"]) for host, each in problems.items()} == {
+        "n2": (
+            "mpi-launch",
+            "a non-interactive shell may lock only 4 MiB of memory, too little for RDMA",
+        )
+    }
+    assert "LimitMEMLOCK=infinity" in problems["n2"]["remedy"]
+
+
 def test_fewer_gpus_than_slots_and_a_benchmark_without_mpi(site: Site) -> None:
     nodes = [node.name for node in site.lab.nodes]
     for node in nodes:

@@ -141,7 +141,7 @@ def test_pairs_that_are_much_faster_alone_tell_of_a_shared_fabric() -> None:
     assert crowded(8, 1.1).see_crowd(Inference("ok")) is None
     state = crowded(8, 2.0)
     crowd = state.see_crowd(Inference("ok"))
-    assert crowd == Crowd(alone_gbps=2.0, together_gbps=1.0, pairs_together=4, pairs_at_once=2)
+    assert crowd == Crowd(alone_gbps=2.0, together_gbps=1.0, pairs_together=4, pairs_at_once=1)
     assert state.one_way_gbps[0, 1] == 1
     state.one_way_gbps[6, 7] = 0
     state.forget_crowded(crowd)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -130,6 +133,18 @@ def test_every_task_explains_itself(operator: Operator) -> None:
     for task in ("bootstrap", "facts", "nccl-test", "nccl-parse", "run", "teardown", "lab.up", "lab.down"):
         assert f"  {task} " in listed.stdout
         assert operator.run("--help", task).returncode == 0
+
+
+def test_a_reader_that_stops_reading_is_no_fault(operator: Operator) -> None:
+    for words in (("--help",), ("--list",), ("bootstrap", "--help")):
+        read, write = os.pipe()
+        os.close(read)
+        argv = [sys.executable, "-m", "clusterboot", *words]
+        done = subprocess.run(
+            argv, env=operator.environment(), stdout=write, stderr=subprocess.PIPE, text=True, check=False
+        )
+        os.close(write)
+        assert (done.returncode, done.stderr) == (0, ""), words
 
 
 def test_words_are_shown_as_they_are_and_none_is_taken_for_a_picture(operator: Operator) -> None:

@@ -85,7 +85,8 @@ static void follow_steps(struct pair *p)
     }
 }
 
-static double measure_latency_s(struct pair *p, double share_s)
+/* The usual time of the way there; *least_s is the shortest. */
+static double measure_latency_s(struct pair *p, double share_s, double *least_s)
 {
     double times[MOST_REPEATS];
     int n = 0;
@@ -95,13 +96,19 @@ static double measure_latency_s(struct pair *p, double share_s)
     double end = MPI_Wtime() + share_s;
     while (!p->dead && n < MOST_REPEATS && (n < LEAST_REPEATS || MPI_Wtime() < end))
         times[n++] = lead_step(p, STEP_PING, 0).there_s / 2;
-    return p->dead ? 0 : times_usual(times, n);
+    double usual_s = p->dead ? 0 : times_usual(times, n);
+    *least_s = p->dead ? 0 : times[0];
+    return usual_s;
 }
 
-/* Seconds less the way that a step or its answer takes alone; never less than half of them. */
-static double transfer_s(double seconds, double latency_s)
+#define MOST_OF_A_STEP 0.1
+
+/* Seconds less the way that a step or its answer takes alone. On a busy node that way is long now and
+ * then, and then not part of a transfer: no more than a little is taken off, lest a link seem too fast. */
+static double transfer_s(double seconds, double way_s)
 {
-    return seconds > 2 * latency_s ? seconds - latency_s : seconds / 2;
+    double most_s = MOST_OF_A_STEP * seconds;
+    return seconds - (way_s < most_s ? way_s : most_s);
 }
 
 #define LEAST_WHEN_LATE 2
@@ -126,7 +133,7 @@ static double usual_there_s(double *led, double *followed, int n)
 
 /* Let the message grow until it takes long enough, which warms up too, then repeat it.
  * Gives the size; the rates are 0 for a dead pair. */
-static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_options *o, double latency_s,
+static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_options *o, double way_s,
                            double gbps[2])
 {
     double there[MOST_REPEATS];
@@ -146,8 +153,8 @@ static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_o
     while (!p->dead && n < MOST_REPEATS && !times_settled(there, n) &&
            (n < least(end, share_s) || MPI_Wtime() < end)) {
         took = lead_step(p, op, bytes);
-        there[n] = transfer_s(took.there_s, latency_s);
-        back[n] = transfer_s(took.back_s, latency_s);
+        there[n] = transfer_s(took.there_s, way_s);
+        back[n] = transfer_s(took.back_s, way_s);
         followed[n++] = took.followed_s;
     }
     gbps[0] = gbps[1] = 0;
@@ -169,14 +176,15 @@ struct link_rates measure_pair_mpi(const struct pairs_options *o, int partner, i
         found.dead = p.dead;
         return found;
     }
-    double latency_s = measure_latency_s(&p, found.both_only ? 0 : o->budget_s * LATENCY_SHARE);
+    double way_s;
+    double latency_s = measure_latency_s(&p, found.both_only ? 0 : o->budget_s * LATENCY_SHARE, &way_s);
     if (!found.both_only) {
-        measure_rate(&p, STEP_OUT, o, latency_s, gbps);
+        measure_rate(&p, STEP_OUT, o, way_s, gbps);
         found.out_gbps = gbps[0];
-        measure_rate(&p, STEP_IN, o, latency_s, gbps);
+        measure_rate(&p, STEP_IN, o, way_s, gbps);
         found.in_gbps = gbps[0];
     }
-    found.bytes = (double)measure_rate(&p, STEP_BOTH, o, latency_s, gbps);
+    found.bytes = (double)measure_rate(&p, STEP_BOTH, o, way_s, gbps);
     found.both_out_gbps = gbps[0];
     found.both_in_gbps = gbps[1];
     found.latency_us = latency_s * 1e6;
