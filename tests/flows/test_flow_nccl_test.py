@@ -57,14 +57,14 @@ def test_a_lab_is_measured_at_the_rate_of_its_links(
     # The same rate again is as good as the baseline and the minimum; with one slow link neither.
     baseline = ("--baseline", str(folder / "result.json"))
     minimum = ("--min-busbw", f"{0.5 * RATE_BITS / 8 / 1e9}")
-    short = ("nccl-test", *cluster, "--collective", "sendrecv", "-b", "1M", "-e", "1M", "-n", "3", "-w", "1")
-    again = operator.document(*short, *baseline, *minimum)
+    short = ("nccl-test", *cluster, "--collective", "sendrecv", "-b", "1M", "-e", "1M")
+    again = operator.document(*short, "-n", "10", "-w", "3", *baseline, *minimum)
     assert again["verdict"] == "ok", again["reason"]
     labs.break_node(lab.name, "n5", "slow-nic")
-    slow = operator.document(*short, *baseline, expect=6)
+    slow = operator.document(*short, "-n", "2", "-w", "1", *baseline, expect=6)
     assert slow["verdict"] == "slow"
     assert "of the baseline's" in slow["reason"]
-    slow = operator.document(*short, *minimum, expect=6)
+    slow = operator.document(*short, "-n", "2", "-w", "1", *minimum, expect=6)
     assert slow["verdict"] == "slow"
     assert "(--min-busbw)" in slow["reason"]
 
