@@ -29,7 +29,7 @@ from clusterboot.bench.records import BenchTest
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.verdict import RunEnd, judge
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 NAMES = tuple(name for name, collective in COLLECTIVES.items() if collective.in_collbench)
 ENV = {

@@ -16,7 +16,7 @@ from clusterboot import lab as labs
 from clusterboot.lab import ipv6
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 SMALL = ("--backend", "mpi", "-b", "8", "-e", "64", "-n", "2", "-w", "0")
 

@@ -18,7 +18,7 @@ import pytest
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 COMMANDS = ("bootstrap", "rotate-keys", "teardown")
 # A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.

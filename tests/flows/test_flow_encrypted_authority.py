@@ -11,7 +11,7 @@ import pytest
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 PASSPHRASE = "correct horse canary staple"  # noqa: S105 - of a key that this test makes
 

@@ -17,7 +17,7 @@ import pytest
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 UNREACHABLE, FAILED, UNTRUSTED = "unreachable", "failed", "untrusted"
 

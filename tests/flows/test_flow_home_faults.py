@@ -14,7 +14,7 @@ from clusterboot import lab as labs
 from clusterboot.lab.home_faults import HOME_FAULTS
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 # A fault, or a few that make one together; what the node's row says: stage, cause, remedy.
 EXPECTED = {

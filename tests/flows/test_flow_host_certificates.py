@@ -9,7 +9,7 @@ from clusterboot import lab as labs
 from clusterboot.keys import authority
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 Seen = dict[str, tuple[object, ...]]
 

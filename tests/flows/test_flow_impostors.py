@@ -12,7 +12,7 @@ from clusterboot import lab as labs
 from clusterboot.lab.sshd import LOG
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

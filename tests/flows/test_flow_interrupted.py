@@ -10,7 +10,7 @@ import pytest
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 # The command line, which ends itself without a word as it comes to a stage.
 _KILLED = """

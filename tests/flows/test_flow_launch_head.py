@@ -10,7 +10,7 @@ import pytest
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 SWEEP = ("-b", "1K", "-e", "4K", "-f", "4", "-n", "2", "-w", "0")
 MODES = [

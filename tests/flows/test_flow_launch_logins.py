@@ -14,7 +14,7 @@ from clusterboot.launch.spec import RunSpec
 from clusterboot.launch.tree import launch_logins
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 CALLS = "dev/shm/ssh-calls"
 # What ssh is asked about itself is no login.

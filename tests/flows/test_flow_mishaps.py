@@ -13,7 +13,7 @@ from clusterboot import lab as labs
 from clusterboot.flows.runlog import LONGEST_LOG_BYTES
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 # One of somebody else's, with the same program's name and the same user.
 BYSTANDER = "nohup bash -c 'exec -a bench/collbench-bystander sleep 3600' >/dev/null 2>&1 & echo $!"

@@ -10,7 +10,7 @@ import launch_mpis
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 NODES = [f"n{number}" for number in range(1, 9)]
 SWEEP = ("-b", "4", "-e", "64K", "-f", "128", "-n", "2", "-w", "1", "--collective", "all_reduce")

@@ -12,7 +12,7 @@ from gpu_lab import cluster_with, give_gpus, take_gpus
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 SHORT = ("-b", "4K", "-e", "64K", "-f", "4", "-n", "2", "-w", "1")
 

@@ -8,7 +8,7 @@ import launch_mpis
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 NODES = ["n1", "n2", "n3"]
 # What Docker makes on every machine: a bridge that is up, with everywhere the same address.

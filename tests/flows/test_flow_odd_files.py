@@ -17,7 +17,7 @@ from clusterboot.lab.files import new_host_keys
 from odd_files import AUTHORIZED, CONFIG, KEY_OPTIONS, KNOWN_HOSTS, REFUSED, odd, seeded
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 NAMES = ("authorized_keys", "config", "known_hosts")
 COLLEAGUES = 3

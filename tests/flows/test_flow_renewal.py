@@ -13,7 +13,7 @@ from clusterboot.flows.context import Context
 from clusterboot.keys import authority
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 HOUR = 3600.0
 

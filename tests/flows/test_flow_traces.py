@@ -14,7 +14,7 @@ from clusterboot import lab as labs
 from lab_traces import Watch, at_terminal, commands, snapshot, texts
 from operator_fixture import Operator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 MODES = ("per-node", "ca", "shared")
 PASSPHRASE = "canary-passphrase-5f1c9e"  # noqa: S105

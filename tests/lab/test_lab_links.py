@@ -11,7 +11,7 @@ import pytest
 
 from clusterboot import lab as labs
 
-pytestmark = [pytest.mark.lab, pytest.mark.alone]
+pytestmark = [pytest.mark.lab, pytest.mark.alone, pytest.mark.long]
 
 RECEIVE = """
 import socket, sys, time
