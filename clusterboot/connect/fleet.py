@@ -27,6 +27,8 @@ K = TypeVar("K")
 _BEATS = 3
 # How long what still runs on nodes may take to be told to end, when the fleet is closed.
 _ABORT_S = 1.0
+# So long a gateway is asked whether it is still there, once a host behind it was lost.
+_GATEWAY_PATIENCE_S = 0.5
 
 # Shows all unknown keys at once and says whether the operator takes them.
 AskAcceptance = Callable[[Sequence[HostKeySeen]], bool]
@@ -175,7 +177,11 @@ class Fleet:
             gateway = self._gateways.get(host.via[:depth])
             if isinstance(gateway, ClusterbootError):
                 return gateway
-            if gateway is not None and not gateway.is_connected and not self.door.watchdog.out_of_time:
+            if gateway is None or self.door.watchdog.out_of_time:
+                continue
+            # Of a gateway that ended just now the end may come behind that of what ran through it.
+            lost = isinstance(error, UnreachableError) and not gateway.transport.stands(_GATEWAY_PATIENCE_S)
+            if lost or not gateway.is_connected:
                 return gateway_lost(gateway)
         # What is said of a gateway stays said of it, also where time ran out meanwhile.
         if error.stage != "gateway" or error.host not in {hop.hostname for hop in host.via}:

@@ -23,6 +23,8 @@ logging.getLogger("paramiko").propagate = False
 _MAX_GREETING_BYTES = 64 * 1024
 # sshd sends a Banner file of up to 1 MiB as one packet: auth2.c. A length beyond that is an attack.
 _MAX_PACKET_BYTES = 2 * 1024 * 1024
+# Who waits for an answer looks so often; the end of a connection is noticed at once.
+_LOOK_S = 0.005
 
 # RFC 4254, section 5.1.
 PROHIBITED = 1
@@ -185,6 +187,17 @@ class PinnedTransport(paramiko.Transport):
         message.add_boolean(True)
         with suppress(paramiko.SSHException, EOFError, OSError):
             self._send_user_message(message)  # type: ignore[attr-defined]
+
+    def stands(self, patience_s: float) -> bool:
+        """Ask the server for a sign of life, and wait for that or for the end of the connection.
+
+        Returns: false where the connection has ended; true also where nothing came in time.
+        """
+        self.ping()
+        end_s = time.monotonic() + patience_s
+        while self.is_active() and self.unanswered_s > 0 and time.monotonic() < end_s:
+            self.join(_LOOK_S)
+        return bool(self.is_active())
 
     @property
     def unanswered_s(self) -> float:
