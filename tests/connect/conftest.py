@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from connect_helpers import KeyFile, Sshd, Stub, Way, until_listening, write_key  # type: ignore[import-not-found]
 
 from clusterboot import lab as labs
+from clusterboot.connect.fleet import Fleet
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +121,39 @@ def broken(trio: labs.Lab) -> Iterator[labs.Lab]:
     yield trio
     for m in trio.machines:
         labs.mend(trio.name, m.name)
+
+
+@pytest.fixture
+def key(new_key: Callable[..., KeyFile]) -> KeyFile:
+    return new_key("login")
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Start an ssh-agent that has the given keys: gives its socket."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*keys: Any) -> str:
+        sock = str(tmp_path / f"agent{len(running)}")
+        running.append(subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL))
+        pause = threading.Event()
+        while not Path(sock).exists():
+            pause.wait(0.005)
+        for key in keys:
+            subprocess.run(
+                ["ssh-add", "-q", str(key.path)],
+                env={**os.environ, "SSH_AUTH_SOCK": sock},
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
+        return sock
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def fleet(way: Way, broken: labs.Lab) -> Fleet:
+    return way.fleet(files=(broken.folder / "known_hosts",))

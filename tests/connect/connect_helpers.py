@@ -8,8 +8,9 @@ import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import (
@@ -20,7 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from clusterboot import lab as labs
 from clusterboot.config.cluster import Host, Login, TrustOptions
+from clusterboot.config.loader import load
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.fleet import AskAcceptance, Fleet
 from clusterboot.connect.identity import IdentityStore
@@ -188,3 +191,40 @@ def until_listening(log: Path, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, log.read_text(errors="replace")
         pause.wait(0.005)
     raise AssertionError("sshd does not listen")
+
+
+# The shortest deadlines for what never comes.
+BRISK = replace(QUICK, connect_s=0.4, banner_s=0.3, exchange_s=0.3, auth_s=0.4, channel_s=0.4, command_s=0.4)
+
+
+def host_at(port: int, key: KeyFile, *via: Login, name: str = "n") -> Host:
+    return Host(name, Login("127.0.0.1", "u", port, (key.path,), identities_only=True), via)
+
+
+def hold(conn: socket.socket) -> None:
+    """Say nothing more until the other end goes."""
+    while conn.recv(65536):
+        pass
+
+
+def signed(key: Any, ca: Any, to: Path | None = None, validity: str = "-5m:+1h") -> Path:
+    argv = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        str(ca.path),
+        "-I",
+        "id",
+        "-n",
+        "root",
+        "-V",
+        validity,
+        f"{key.path}.pub",
+    ]
+    subprocess.run(argv, check=True, capture_output=True)
+    made = Path(f"{key.path}-cert.pub")
+    return made.rename(to) if to else made
+
+
+def hosts_of(lab: labs.Lab) -> tuple[Host, ...]:
+    return load(labs.cluster_file(lab.name)).hosts

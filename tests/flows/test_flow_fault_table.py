@@ -13,59 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from told_faults import BETWEEN, FAILED, HARMLESS, HEAD, TABLE, UNREACHABLE, Told
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
-
-UNREACHABLE, FAILED, UNTRUSTED = "unreachable", "failed", "untrusted"
-
-
-@dataclass(frozen=True)
-class Told:
-    """A fault of a node, and what bootstrap says of that node: status, stage, cause, remedy."""
-
-    fault: str
-    status: str
-    stage: str
-    cause: str
-    remedy: str
-
-
-TABLE = [
-    Told("port-closed", UNREACHABLE, "connect", r"cannot reach port 22: Connection refused", "sshd runs"),
-    Told("port-filtered", UNREACHABLE, "connect", r"no answer on port 22 within 10 s, seen from", "firewall"),
-    Told("powered-off", UNREACHABLE, "connect", r"no answer on port 22 within 10 s, seen from", "down"),
-    Told("frozen", UNREACHABLE, "banner", r"no SSH banner came within 10 s", "frozen"),
-    Told("half-banner", UNREACHABLE, "banner", r"only part of .* within 10 s: 'SSH-2.0-Op'", "frozen"),
-    Told("dribbling", UNREACHABLE, "banner", r"only part of an SSH banner came within 10 s: 'SS", "frozen"),
-    Told("banner-only", UNREACHABLE, "hostkey", r"did not finish the key exchange within 10 s", "firewall"),
-    Told("crowded", UNREACHABLE, "banner", r"hung up before its SSH banner: 'Exceeded", "MaxStartups"),
-    Told("no-sessions", UNREACHABLE, "channel", r"sshd refused a session: open failed", "MaxSessions"),
-    Told(
-        "key-refused",
-        UNREACHABLE,
-        "auth",
-        r"key refused for ubuntu \(offered \S+node_key SHA",
-        "AuthorizedKeys",
-    ),
-    Told("keys-elsewhere", UNREACHABLE, "auth", r"key refused for ubuntu", "AuthorizedKeysFile"),
-    Told("huge-banner", UNREACHABLE, "auth", r"hung up during the login as ubuntu", "Banner file"),
-    Told("nologin", FAILED, "channel", r"closed there by /etc/nologin: down for main", "remove that file"),
-    Told("nologin-shell", FAILED, "channel", r"ended before it ran anything \(exit status 1\)", "nologin"),
-    Told("force-command", FAILED, "channel", r"ended before .*this account runs one command", "ForceCommand"),
-    Told("exiting-shell", FAILED, "channel", r"ended before it ran anything \(exit status 7\)", "start-up"),
-    Told(
-        "changed-host-key",
-        UNTRUSTED,
-        "hostkey",
-        r"changed: got SHA256:.* at \S+known_hosts:\d",
-        "find out why",
-    ),
-    Told("disk-full", FAILED, "keys", r"No space left on device", "free disk space"),
-]
-HARMLESS = ["csh", "fish", "noisy-shell", "big-banner", "max-sessions", "few-tries"]
 
 
 @dataclass(frozen=True)
@@ -86,14 +39,6 @@ class Scene:
         """The nodes without a fault, and those whose fault does no harm."""
         bad = {self.where[told.fault] for told in TABLE} | {self.where[fault] for fault in BETWEEN}
         return [node.name for node in self.lab.nodes if node.name not in bad]
-
-
-# What stands between n1, where a launch would start, and the node; and what the proof says of it.
-BETWEEN = {
-    "one-way": ("filtered", r"no login from n1: its SSH port does not answer"),
-    "dead-pair": ("filtered", r"no login from n1: its SSH port does not answer"),
-    "keys-ignored": ("auth", r"no login from n1: it refuses the node's key"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -197,15 +142,6 @@ def test_what_hangs_once_logged_in_costs_itself_alone(scene: Scene) -> None:
     assert hosts[scene.where["frozen"]]["stage"] == "banner"
     assert "before the command's deadline" in hosts[scene.where["frozen"]]["cause"]
     assert {name: said["answers"][name]["stdout"] for name in said["answers"]} == {"n1": "n1\n", "n2": "n2\n"}
-
-
-HEAD = [
-    ("no-forwarding", "gateway", r"does not allow forwarding to port 22 of this", "AllowTcpForwarding yes"),
-    ("port-closed", "gateway", r"connect: cannot connect to port 22: Connection refused", "sshd runs"),
-    ("key-refused", "gateway", r"auth: key refused for ubuntu \(offered \S+head_key", "AuthorizedKeysFile"),
-    ("frozen", "gateway", r"banner: .*no SSH banner came before the command's deadline", "frozen"),
-    ("powered-off", "gateway", r"connect: .*no answer before the command's deadline", "firewall"),
-]
 
 
 @pytest.mark.parametrize(("fault", "stage", "cause", "remedy"), HEAD, ids=[row[0] for row in HEAD])
