@@ -97,7 +97,8 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         found = {name: answer.facts for name, answer in surveyed.items()}
         addresses = hostfiles.choose_addresses(visit.good, found, context.cluster.network)
         for excluded in addresses.excluded:
-            visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
+            error = PartialError(excluded.reason, stage="hostfile", remedy=excluded.remedy)
+            visit.ledger.fail(excluded.host, error)
         groups = remaining(visit, groups)
         members = members_of(context, visit, surveyed, addresses, groups)
         # Who turned out to be no member is of no home either.

@@ -17,6 +17,7 @@ from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
 from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import SSH_AGENT, RunSpec
+from clusterboot.report.folding import fold
 
 _DIALECTS = {
     "openmpi": hostfiles.render_openmpi,
@@ -85,9 +86,10 @@ def make_ready(
         return None
     addresses = hostfiles.choose_addresses(visit.good, facts, visit.cluster.network)
     for excluded in addresses.excluded:
-        remedy = "see ssh_config.network in the cluster file, and the node's interfaces"
-        error = UnfitError("mpi-launch", excluded.reason, stage="hostfile", remedy=remedy)
+        error = UnfitError("mpi-launch", excluded.reason, stage="hostfile", remedy=excluded.remedy)
         visit.ledger.fail(excluded.host, error)
+    for line in _namesakes(facts, addresses):
+        visit.events.note(line)
     mpi = agree_on_mpi(visit, facts)
     _require_family(mpi, addresses)
     if visit.launcher:
@@ -111,6 +113,18 @@ def make_ready(
         )
     start = launch_host(visit.good, facts, wanted)
     return Ready(facts, addresses, mpi, start)
+
+
+def _namesakes(facts: Mapping[str, NodeFacts], addresses: AddressPlan) -> list[str]:
+    """Say which nodes have one hostname: benchmarks name ranks by it, up to its first dot."""
+    called: dict[str, list[str]] = {}
+    for entry in addresses.addresses:
+        called.setdefault(facts[entry.host].hostname.partition(".")[0], []).append(entry.host)
+    return [
+        f"{fold(hosts)} each call themselves {hostname}: what a benchmark says of {hostname} may be of any"
+        for hostname, hosts in called.items()
+        if len(hosts) > 1
+    ]
 
 
 def _require_family(mpi: Mpi, addresses: AddressPlan) -> None:

@@ -60,7 +60,8 @@ def rotate(context: Context) -> Rotated:
         facts = {name: answer.facts for name, answer in surveyed.items()}
         addresses = hostfiles.choose_addresses(visit.good, facts, context.cluster.network)
         for excluded in addresses.excluded:
-            visit.ledger.fail(excluded.host, PartialError(excluded.reason, stage="hostfile"))
+            error = PartialError(excluded.reason, stage="hostfile", remedy=excluded.remedy)
+            visit.ledger.fail(excluded.host, error)
         groups = proven_homes(context, visit, surveyed)
         members = members_of(context, visit, surveyed, addresses, groups)
         groups = remaining(visit, groups)

@@ -13,6 +13,9 @@ from clusterboot.hostfiles.candidates import Candidate, Network, all_addresses, 
 from clusterboot.hostfiles.records import AddressPlan, Excluded, NodeAddress
 
 _REMEDY = "name the interconnect's subnet as ssh_config.network in the cluster file"
+_UNPLACED = "see ssh_config.network in the cluster file, and the node's interfaces"
+_TWO_NAMES = "keep one of the two in the cluster file"
+_TWO_HOLDERS = "give each machine an address of its own"
 
 
 @dataclass(frozen=True)
@@ -48,13 +51,13 @@ def choose_addresses(
     leaves the others as they are.
     Errors: ``UsageError`` at stage ``hostfile`` where several subnets could be meant, or none is shared.
     """
-    excluded: dict[str, str] = {}
+    excluded: dict[str, Excluded] = {}
     chosen: dict[str, Candidate] = {}
     free: list[str] = []
     for host in hosts:
         node = facts.get(host.name)
         if node is None:
-            excluded[host.name] = "nothing is known of it"
+            excluded[host.name] = Excluded(host.name, "nothing is known of it")
         elif host.internal_ip is not None:
             _take(host.name, _named(host.internal_ip, node), chosen, excluded)
         else:
@@ -66,7 +69,7 @@ def choose_addresses(
         lines.append(line)
         for name in free:
             _take(name, subnet.members.get(name) or _absent(network, facts[name]), chosen, excluded)
-    _exclude_doubles(chosen, excluded)
+    _exclude_doubles(chosen, excluded, facts)
     return AddressPlan(
         addresses=tuple(
             NodeAddress(host.name, str(chosen[host.name].ip), chosen[host.name].interface)
@@ -74,15 +77,17 @@ def choose_addresses(
             if host.name in chosen
         ),
         network=_common(chosen.values(), network),
-        excluded=tuple(Excluded(host.name, excluded[host.name]) for host in hosts if host.name in excluded),
+        excluded=tuple(excluded[host.name] for host in hosts if host.name in excluded),
         explanation="; ".join(lines),
     )
 
 
-def _take(host: str, found: Candidate | str, chosen: dict[str, Candidate], excluded: dict[str, str]) -> None:
+def _take(
+    host: str, found: Candidate | str, chosen: dict[str, Candidate], excluded: dict[str, Excluded]
+) -> None:
     """Keep an address, or the reason why there is none."""
     if isinstance(found, str):
-        excluded[host] = found
+        excluded[host] = Excluded(host, found, _UNPLACED)
     else:
         chosen[host] = found
 
@@ -183,16 +188,34 @@ def _fastest(subnets: list[_Subnet]) -> list[_Subnet]:
     return old if len(old) == 1 and same_links else subnets
 
 
-def _exclude_doubles(chosen: dict[str, Candidate], excluded: dict[str, str]) -> None:
-    """Exclude all hosts of an address that several have: ranks for one would land on another."""
+def _exclude_doubles(
+    chosen: dict[str, Candidate], excluded: dict[str, Excluded], facts: Mapping[str, NodeFacts]
+) -> None:
+    """Exclude all hosts whose address another one has as well: what is sent there may reach either.
+
+    It need not be the other's chosen one: what that node itself sends there never leaves it, and a
+    launch over the two waits for ever. On a loopback interface it is meant to be on many (LVS, anycast).
+    """
     holders: dict[str, list[str]] = {}
-    for name, candidate in chosen.items():
-        holders.setdefault(str(candidate.ip), []).append(name)
-    for ip, names in holders.items():
-        for name in names if len(names) > 1 else ():
-            others = ", ".join(other for other in names if other != name)
-            excluded[name] = f"its address {ip} is also that of {others}"
-            del chosen[name]
+    for name, node in facts.items():
+        lo = {interface.name for interface in node.interfaces if interface.kind == "loopback"}
+        for ip in {str(c.ip) for c in all_addresses(node) if c.up and c.interface not in lo}:
+            holders.setdefault(ip, []).append(name)
+    for name, candidate in tuple(chosen.items()):
+        others = [other for other in holders.get(str(candidate.ip), ()) if other != name]
+        if not others:
+            continue
+        if all(_same_machine(facts[name], facts[other]) for other in others):
+            reason, remedy = f"it is the same machine as {', '.join(others)}", _TWO_NAMES
+        else:
+            reason, remedy = f"its address {candidate.ip} is also that of {', '.join(others)}", _TWO_HOLDERS
+        excluded[name] = Excluded(name, reason, remedy)
+        del chosen[name]
+
+
+def _same_machine(one: NodeFacts, other: NodeFacts) -> bool:
+    """Tell whether two hosts are one; a clone has its original's machine-id, and a name of its own."""
+    return one.machine_id is not None and (one.machine_id, one.hostname) == (other.machine_id, other.hostname)
 
 
 def _common(chosen: Iterable[Candidate], network: Network | None) -> Network | None:

@@ -19,10 +19,11 @@ class NodeAddress:
 
 @dataclass(frozen=True)
 class Excluded:
-    """A host that stands in no hostfile, and why."""
+    """A host that stands in no hostfile, why, and what to do about it where that is known."""
 
     host: str
     reason: str
+    remedy: str | None = None
 
 
 @dataclass(frozen=True)

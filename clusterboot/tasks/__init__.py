@@ -44,7 +44,12 @@ class CommandLine(Program):
 
         Errors: ``invoke.Exit`` with code 2 where it is wrong.
         """
-        self.core.unparsed = with_results(self.core.unparsed)
+        words = with_results(self.core.unparsed)
+        # Invoke gives what wants a plain word the next one: run --help would run that on every node.
+        if words and words[0] in self.collection.task_names and not {"-h", "--help"}.isdisjoint(words):
+            self.args["help"].value = words[0]
+            words = []
+        self.core.unparsed = words
         try:
             super().parse_tasks()
         except ParseError as error:

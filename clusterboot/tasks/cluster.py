@@ -189,8 +189,10 @@ def run_task(session: Session, shell_command: str, shared: Options) -> Outcome:
     """Run one shell command on every node, equal answers folded together."""
     from clusterboot.flows.command import run_command
 
-    if not shell_command.strip():
-        raise UsageError("there is no command", remedy="write one in quotes: invoke run 'uptime -p'")
+    # What begins with a dash is an option that there is not, which invoke takes for the word that is wanted.
+    if not shell_command.strip() or shell_command.startswith("-"):
+        cause = f"{shell_command} is no command" if shell_command.strip() else "there is no command"
+        raise UsageError(cause, remedy="write one in quotes: invoke run 'uptime -p'")
     at = context(session, shared)
     if at.dry_run:
         names = [host.name for host in at.cluster.hosts]

@@ -9,9 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
+import launch_mpis
 from clusterboot import lab as labs
 from clusterboot.lab import ipv6
 from operator_fixture import Operator
@@ -91,6 +93,28 @@ def test_nodes_that_speak_ipv6_alone_are_bootstrapped_and_launched_on(
     ran = operator.document("nccl-test", *cluster, *SMALL)
     assert ran["tests"][0]["verdict"] == "ok"
     assert len(ran["tests"][0]["rows"]) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mpi", ["openmpi5", "intelmpi", "mpich5"])
+def test_nodes_that_speak_ipv6_alone_are_launched_on_by_each_mpi_that_can(
+    small_lab: labs.Lab, operator: Operator, only_ipv6: list[str], mpi: str
+) -> None:
+    known_hosts(operator, pins(small_lab, dict(zip(("n1", "n2", "n3"), only_ipv6, strict=True))))
+    hosts = ", ".join(f"'{address}'" for address in only_ipv6)
+    cluster = cluster_file(operator, small_lab, "six", f"[{hosts}]", str(small_lab.head_address))
+    path = Path(cluster[1])
+    path.write_text(path.read_text() + f"clusterboot: {{mpi: {{prefix: {launch_mpis.folders()[mpi]}}}}}\n")
+    operator.document("bootstrap", *cluster)
+
+    ran = operator.document("nccl-test", *cluster, *SMALL, expect=6 if mpi == "mpich5" else 0)
+
+    if mpi == "mpich5":
+        assert ran["verdict"] == "could-not-launch"
+        assert "launches over IPv4 alone" in json.dumps(ran)
+    else:
+        assert (ran["verdict"], ran["mpi"]["kind"]) == ("ok", mpi.rstrip("5"))
+        assert sorted(rank["host"] for rank in ran["tests"][0]["ranks"]) == sorted(only_ipv6)
 
 
 class Translator:

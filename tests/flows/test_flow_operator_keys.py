@@ -108,6 +108,12 @@ def test_an_agent_with_ten_keys_is_told_where_it_is_too_many_and_silent_where_a_
         kept = ("--hosts", "n[1-2]")
         hosts = said(operator, *named, *kept, expect=0, SSH_AUTH_SOCK=sock)["hosts"]
         assert [host["status"] for host in hosts] == ["ok", "ok"]
+        # Where a key is named that opens nothing, the agent's are not tried in its place.
+        wrong = cluster(operator, doors, keys[0])
+        (host,) = said(operator, *wrong, "--hosts", "n1", expect=4, SSH_AUTH_SOCK=sock)["hosts"]
+        assert re.match(r"key refused for ubuntu \(offered \S+/key0 SHA256:[^;]+\)$", host["cause"]), host[
+            "cause"
+        ]
         hosts = said(operator, *cluster(operator, doors), *kept, expect=4, SSH_AUTH_SOCK=sock)["hosts"]
 
     # n1 has OpenSSH's own limit of six, and its key would have been the eleventh.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -10,6 +11,9 @@ from clusterboot.config.cluster import Host, Login
 from clusterboot.errors import UsageError
 from clusterboot.facts.records import Address, Interface, NodeFacts, RdmaPort
 from clusterboot.hostfiles import Excluded, choose_addresses
+
+LOOK = "see ssh_config.network in the cluster file, and the node's interfaces"
+OWN = "give each machine an address of its own"
 
 
 def host(name: str, internal_ip: str | None = None) -> Host:
@@ -112,7 +116,8 @@ def test_one_node_with_its_fast_link_down_does_not_move_the_others() -> None:
         facts[name] = node(*facts[name].interfaces[1:], fast)
     plan = choose_addresses(hosts, facts)
     assert [address.host for address in plan.addresses] == ["n1", "n2", "n4"]
-    assert plan.excluded == (Excluded("n3", "ib0, which has its address 10.1.0.3 in 10.1.0.0/24, is down"),)
+    reason = "ib0, which has its address 10.1.0.3 in 10.1.0.0/24, is down"
+    assert plan.excluded == (Excluded("n3", reason, LOOK),)
     assert plan.explanation.endswith("which 3 of 4 nodes share")
 
 
@@ -140,7 +145,7 @@ def test_a_host_outside_the_named_network_is_excluded_and_the_others_are_not() -
     facts["n2"] = node(nic("eth0", "10.3.0.2/24"))
     plan = choose_addresses(hosts, facts, ip_network("10.1.0.0/24"))
     assert [address.host for address in plan.addresses] == ["n1", "n3"]
-    assert plan.excluded == (Excluded("n2", "it has no address in 10.1.0.0/24, only 10.3.0.2 on eth0"),)
+    assert plan.excluded == (Excluded("n2", "it has no address in 10.1.0.0/24, only 10.3.0.2 on eth0", LOOK),)
 
 
 def test_internal_ip_goes_first_and_must_be_on_the_node() -> None:
@@ -166,9 +171,39 @@ def test_an_address_that_two_nodes_have_excludes_both() -> None:
     plan = choose_addresses(hosts, facts)
     assert [address.host for address in plan.addresses] == ["n1", "n3"]
     assert plan.excluded == (
-        Excluded("n2", "its address 10.1.0.2 is also that of n4"),
-        Excluded("n4", "its address 10.1.0.2 is also that of n2"),
+        Excluded("n2", "its address 10.1.0.2 is also that of n4", OWN),
+        Excluded("n4", "its address 10.1.0.2 is also that of n2", OWN),
     )
+
+
+def test_an_address_that_another_node_has_besides_its_own_excludes_whose_it_is() -> None:
+    hosts, facts = cluster(3, "eth0 10.1.0.#/24")
+    facts["n2"] = node(nic("eth0", "10.1.0.2/24", "10.1.0.3/24"))
+    plan = choose_addresses(hosts, facts)
+    assert [address.host for address in plan.addresses] == ["n1", "n2"]
+    assert plan.excluded == (Excluded("n3", "its address 10.1.0.3 is also that of n2", OWN),)
+
+
+@pytest.mark.parametrize(("kind", "state"), [("loopback", "unknown"), ("physical", "down")])
+def test_an_address_that_is_not_on_a_link_of_the_other_is_no_double(kind: str, state: str) -> None:
+    hosts, facts = cluster(3, "eth0 10.1.0.#/24")
+    facts["n2"] = node(nic("eth0", "10.1.0.2/24"), nic("if1", "10.1.0.3/32", kind=kind, state=state))
+    assert choose_addresses(hosts, facts).excluded == ()
+
+
+def test_two_names_of_one_machine_are_told_from_two_machines_with_one_address() -> None:
+    hosts, facts = cluster(4, "eth0 10.1.0.#/24")
+    facts["n2"] = facts["n4"] = replace(facts["n2"], machine_id="feed")
+    told = {entry.host: (entry.reason, entry.remedy) for entry in choose_addresses(hosts, facts).excluded}
+    keep = "keep one of the two in the cluster file"
+    assert told == {
+        "n2": ("it is the same machine as n4", keep),
+        "n4": ("it is the same machine as n2", keep),
+    }
+    # A clone has its original's machine-id, and a name of its own.
+    facts["n4"] = replace(facts["n4"], hostname="other")
+    told = {entry.host: (entry.reason, entry.remedy) for entry in choose_addresses(hosts, facts).excluded}
+    assert told["n2"] == ("its address 10.1.0.2 is also that of n4", OWN)
 
 
 def test_a_subnet_in_which_all_have_the_same_address_is_none_between_them() -> None:

@@ -132,7 +132,16 @@ def test_every_task_explains_itself(operator: Operator) -> None:
     assert listed.returncode == 0
     for task in ("bootstrap", "facts", "nccl-test", "nccl-parse", "run", "teardown", "lab.up", "lab.down"):
         assert f"  {task} " in listed.stdout
-        assert operator.run("--help", task).returncode == 0
+        asked = operator.run("--help", task)
+        assert asked.returncode == 0
+        assert f"[--core-opts] {task} " in asked.stdout
+        # Also where a plain word is wanted there, which would be a command on every node.
+        for words in ((task, "--help"), (task, "--json", "-h")):
+            assert operator.run(*words).stdout == asked.stdout
+    for wrong in ("--hepl", "-n"):
+        done = operator.run("run", wrong)
+        assert done.returncode == 2
+        assert f"{wrong} is no command" in done.stderr
 
 
 def test_a_reader_that_stops_reading_is_no_fault(operator: Operator) -> None:
