@@ -83,9 +83,11 @@ def seeded(more: int) -> random.Random:
     return random.Random(SEED + more)  # noqa: S311  # chance for tests, not for keys
 
 
-def odd(rng: random.Random, words: Sequence[bytes], wanted: Sequence[bytes] = ()) -> bytes:
+def odd(
+    rng: random.Random, words: Sequence[bytes], wanted: Sequence[bytes] = (), *, long: bool = False
+) -> bytes:
     """Make a file of some of ``words``, with each of ``wanted`` as a line of its own somewhere among them."""
-    count = 10_000 if rng.random() < 0.01 else rng.randrange(12)
+    count = 10_000 if long or rng.random() < 0.01 else rng.randrange(12)
     short = [word for word in words if len(word) < 100 or count < 100]
     chosen = [rng.choice(short) for _ in range(count)]
     for line in wanted:

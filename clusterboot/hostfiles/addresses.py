@@ -14,6 +14,7 @@ from clusterboot.hostfiles.records import AddressPlan, Excluded, NodeAddress
 
 _REMEDY = "name the interconnect's subnet as ssh_config.network in the cluster file"
 _UNPLACED = "see ssh_config.network in the cluster file, and the node's interfaces"
+_MISNAMED = "correct the host's internal_ip in the cluster file, or look at that interface"
 _TWO_NAMES = "keep one of the two in the cluster file"
 _TWO_HOLDERS = "give each machine an address of its own"
 
@@ -59,7 +60,7 @@ def choose_addresses(
         if node is None:
             excluded[host.name] = Excluded(host.name, "nothing is known of it")
         elif host.internal_ip is not None:
-            _take(host.name, _named(host.internal_ip, node), chosen, excluded)
+            _take(host.name, _named(host.internal_ip, node), _MISNAMED, chosen, excluded)
         else:
             free.append(host.name)
     lines = ["internal_ip of each host"] if chosen else []
@@ -68,7 +69,8 @@ def choose_addresses(
         network = subnet.network
         lines.append(line)
         for name in free:
-            _take(name, subnet.members.get(name) or _absent(network, facts[name]), chosen, excluded)
+            found = subnet.members.get(name) or _absent(network, facts[name])
+            _take(name, found, _UNPLACED, chosen, excluded)
     _exclude_doubles(chosen, excluded, facts)
     return AddressPlan(
         addresses=tuple(
@@ -83,11 +85,15 @@ def choose_addresses(
 
 
 def _take(
-    host: str, found: Candidate | str, chosen: dict[str, Candidate], excluded: dict[str, Excluded]
+    host: str,
+    found: Candidate | str,
+    remedy: str,
+    chosen: dict[str, Candidate],
+    excluded: dict[str, Excluded],
 ) -> None:
-    """Keep an address, or the reason why there is none."""
+    """Keep an address, or the reason why there is none and what to do."""
     if isinstance(found, str):
-        excluded[host] = Excluded(host, found, _UNPLACED)
+        excluded[host] = Excluded(host, found, remedy)
     else:
         chosen[host] = found
 

@@ -160,7 +160,9 @@ def test_internal_ip_goes_first_and_must_be_on_the_node() -> None:
     assert plan.explanation == "internal_ip of each host"
     assert plan.excluded == (
         Excluded(
-            "n2", "its internal_ip 10.1.0.99 is on none of its interfaces, which have 192.168.0.2, 10.1.0.2"
+            "n2",
+            "its internal_ip 10.1.0.99 is on none of its interfaces, which have 192.168.0.2, 10.1.0.2",
+            "correct the host's internal_ip in the cluster file, or look at that interface",
         ),
     )
 

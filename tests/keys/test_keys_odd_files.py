@@ -80,7 +80,11 @@ def test_foreign_bytes_of_odd_files_are_intact_through_a_whole_life() -> None:
 def test_odd_files_go_through_the_real_script_and_come_back(make_home: Callable[..., Home]) -> None:
     rng = seeded(1)
     for number in range(12):
-        files = {"authorized_keys": odd(rng, AUTHORIZED), "config": odd(rng, _CONFIG)}
+        long = number == 11
+        files = {
+            "authorized_keys": odd(rng, AUTHORIZED, long=long),
+            "config": odd(rng, _CONFIG, long=long),
+        }
         home = make_home(f"home{number}", **files)
         before = home.contents()
         for generation in (1, 2):
