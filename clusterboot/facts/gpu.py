@@ -14,7 +14,7 @@ from clusterboot.facts.text import PRELUDE, blocks, integer
 SNIPPET = (
     PRELUDE
     + rf"""run() {{ if command -v timeout >/dev/null; then timeout 20 "$@"; else "$@"; fi; }}
-smi=$(command -v nvidia-smi)
+smi=; command -v nvidia-smi >/dev/null && smi=nvidia-smi
 for f in {" ".join(NVIDIA_SMI)}; do [ -z "$smi" ] && [ -x "$f" ] && smi=$f; done
 if [ -n "$smi" ]; then
   printf '@query\n'
@@ -29,7 +29,9 @@ if [ -n "$smi" ]; then
   fi
   exit 0
 fi
-rocm=$(command -v rocm-smi); amd=$(command -v amd-smi); any=
+rocm= amd= any=
+command -v rocm-smi >/dev/null && rocm=rocm-smi
+command -v amd-smi >/dev/null && amd=amd-smi
 for d in {" ".join(ROCM_BIN)}; do
   [ -z "$rocm" ] && [ -x "$d/rocm-smi" ] && rocm=$d/rocm-smi
   [ -z "$amd" ] && [ -x "$d/amd-smi" ] && amd=$d/amd-smi

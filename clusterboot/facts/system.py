@@ -10,14 +10,17 @@ from clusterboot.facts.records import Limits
 from clusterboot.facts.text import PRELUDE, clean, cpu_list, integer, known, pairs
 
 # /proc/self is the section's own subshell, so affinity and limits are those that every
-# command of a non-interactive login gets. dash has no `ulimit -l` that could be relied on.
+# command of a non-interactive login gets. dash has no `ulimit -l` that could be relied on. sshd sets
+# both names of the user (session.c), which saves a process where nothing changed one of them.
 SNIPPET = (
     PRELUDE
     + r"""show /proc/sys/kernel/hostname /etc/machine-id /var/lib/dbus/machine-id \
   /proc/sys/kernel/osrelease /proc/sys/kernel/arch /sys/devices/system/cpu/online \
   /sys/devices/system/node/has_cpu /sys/devices/system/node/online
 [ -r /proc/sys/kernel/arch ] || { printf 'uname:'; uname -snrm; }
-printf 'user:'; id -un || printf '%s\n' "${USER:-$LOGNAME}"
+if [ -n "$USER" ] && [ "$USER" = "$LOGNAME" ]; then printf 'user:%s\n' "$USER"
+else printf 'user:'; id -un || printf '%s\n' "${USER:-$LOGNAME}"
+fi
 for f in /etc/os-release /usr/lib/os-release; do
   [ -r "$f" ] || continue
   while IFS= read -r v; do

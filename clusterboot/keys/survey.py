@@ -25,11 +25,19 @@ _PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
 
 # The key in use is the one that the node's configuration names; its successor is numbered. Nodes
 # that share a home may all be here at once: the key is made aside, and ln(1), which never
-# replaces a file, lets exactly one of them put it in place.
-_KEY_NAMES = """k=$(sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' "$d/config" 2>/dev/null)
+# replaces a file, lets exactly one of them put it in place. Processes are what a survey costs:
+# what a shell can do by itself it does. It reads byte by byte, though, and the configuration of a
+# thousand nodes is long, with the key at its end.
+_KEY_NAMES = """k=
+[ ! -s "$d/config" ] || k=$(sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' "$d/config" 2>/dev/null)
 k=${k%%[!a-z0-9_-]*}
-[ -n "$k" ] || k=$(cd "$d" 2>/dev/null && ls | grep '^id_ed25519[-0-9]*$' | sort -t - -k 2n | tail -n 1)
-k=${k:-id_ed25519}
+if [ -z "$k" ]; then
+  k=id_ed25519 m=0
+  for f in "$d"/id_ed25519-*; do
+    f=${f##*/id_ed25519-}
+    case $f in ''|0*|*[!0-9]*|??????*) ;; *) [ "$f" -le $m ] || { m=$f; k=id_ed25519-$m; };; esac
+  done
+fi
 case $k in *-*) n=$((${k##*-} + 1));; *) n=2;; esac
 n=id_ed25519-$n
 """
@@ -43,7 +51,7 @@ if [ -L "$HOME/.ssh" ]; then
     *) cb_said="$HOME/.ssh is a link that leaves the home"; give_up;;
   esac
 fi
-cb_said=$(mkdir -p "$HOME/.ssh" "$d" 2>&1) || give_up
+[ -d "$d" ] || cb_said=$(mkdir -p "$HOME/.ssh" "$d" 2>&1) || give_up
 [ -z "$fresh" ] || cb_said=$(echo .ssh 2>&1 >>"$d/created") || give_up
 make_aside() {
   t=$(mktemp -d "$d/new.XXXXXX") || return 1
@@ -58,25 +66,31 @@ make_key() {
   if cb_said=$(make_aside "$1" 2>&1); then echo created; else [ -s "$d/$1" ] || give_up; fi
 }
 """
-_SHOW_KEYS = """show_key() {
+_SHOW_KEYS = """first_line() {
+  l=
+  IFS= read -r l <"$1" || [ -n "$l" ] && printf '%s\\n' "$l"
+}
+show_key() {
   [ -e "$d/$2" ] || return 0
   echo "$1 $2"
-  if [ -s "$d/$2.pub" ]; then cat "$d/$2.pub"; else ssh-keygen -y -f "$d/$2" </dev/null; fi
-  if [ -s "$d/$2-cert.pub" ]; then cat "$d/$2-cert.pub"; fi
+  if [ -s "$d/$2.pub" ]; then first_line "$d/$2.pub"; else ssh-keygen -y -f "$d/$2" </dev/null; fi
+  if [ -s "$d/$2-cert.pub" ]; then first_line "$d/$2-cert.pub"; fi
 }
 show_key current "$k"
 show_key next "$n"
-cd "$d" 2>/dev/null && ls | sed -n 's/^id_[a-z0-9.-]*$/file &/p'
+for f in "$d"/id_*; do
+  f=${f##*/}
+  case ${f#id_} in *[!a-z0-9.-]*) ;; *) echo "file $f";; esac
+done
 exit 0
 """
 
-# One cat(1) for all of them: processes are what a survey costs.
+# One cat(1) for all of them, in the section's own process.
 _SHOW_HOST_KEYS = """set --
 for f in /etc/ssh/ssh_host_*_key.pub; do
   [ ! -r "$f" ] || set -- "$@" "$f"
 done
-[ $# -eq 0 ] || cat "$@"
-exit 0
+[ $# -eq 0 ] || exec cat "$@"
 """
 
 # The first word says what is there; the content follows from the next line on, untouched. A
@@ -108,7 +122,7 @@ elif [ -f "$t" ] && [ ! -w "$t" ]; then
   esac
 fi
 echo "$w"
-if [ -f "$f" ]; then cat "$f"; fi
+[ ! -f "$f" ] || exec cat "$f"
 exit 0
 """
 
