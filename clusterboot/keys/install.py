@@ -14,7 +14,6 @@ from clusterboot.errors import PartialError
 from clusterboot.keys.records import OWN_DIR, Edit
 from clusterboot.printable import one_line
 
-_END = "clusterboot-end-of-text"
 _RESULT = re.compile(r"file (\S+) (changed|raced|failed)(?: (.*))?")
 _LOCK = re.compile(r"(?m)^lock failed (.*)$")
 # How long the lock is waited for, and after how long the same silent owner on another machine
@@ -66,8 +65,9 @@ def section(
     """
     own = OWN_DIR.format(name=cluster)
     lines = _opening(wait_s, silence_s)
+    folder = f'"$HOME/"{shlex.quote(own)}'
     lines += [
-        f'cb_said=$(mkdir -p "$HOME/"{shlex.quote(own)} 2>&1) || {{ echo "lock failed $cb_said"; exit 1; }}'
+        f'[ -d {folder} ] || cb_said=$(mkdir -p {folder} 2>&1) || {{ echo "lock failed $cb_said"; exit 1; }}'
     ]
     lines += ["cb_lock"]
     for edit in edits:
@@ -154,9 +154,8 @@ def _remove(edit: Edit) -> str:
 
 def _replace(edit: Edit) -> str:
     path = shlex.quote(edit.path)
-    if _END in edit.insert:
-        raise ValueError("the text to insert has the end mark in it")
-    parts = [f"cat <<'{_END}'\n{edit.insert}{_END}"] if edit.insert else []
+    # The shell's own printf, where a here-document would be a process, and two where it is long.
+    parts = [f"printf %s {shlex.quote(edit.insert)}"] if edit.insert else []
     parts += [f"cb_keep {path} {offset} {length}" for offset, length in edit.keep]
     made = hashlib.sha256(edit.new).hexdigest()
     return (

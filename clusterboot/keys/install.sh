@@ -233,9 +233,13 @@ cb_remove() {
 
 # cb_note FOLDER PATH: remember, before it is made, that PATH is made by clusterboot
 cb_note() {
-  grep -qxF "$2" "$1/created" 2>/dev/null && return 0
+  cb_made=
+  if [ -e "$1/created" ]; then
+    grep -qxF "$2" "$1/created" 2>/dev/null && return 0
+    cb_made=$1/created
+  fi
   # A shell's own echo cannot say that the disk is full; cat(1) can.
-  cb_said=$(echo "$2" | { touch "$1/created" && cat "$1/created" - >"$1/created.new"; } 2>&1) &&
+  cb_said=$(echo "$2" | { cat ${cb_made:+"$cb_made"} - >"$1/created.new"; } 2>&1) &&
     mv -f "$1/created.new" "$1/created" && return 0
   echo "file $2 failed $cb_said"
   exit 0
@@ -243,5 +247,9 @@ cb_note() {
 
 # cb_keep PATH OFFSET LENGTH: a range of the old file's bytes
 cb_keep() {
-  tail -c "+$(($2 + 1))" "$HOME/$1" | head -c "$3"
+  if [ "$2" -eq 0 ]; then
+    head -c "$3" "$HOME/$1"
+  else
+    tail -c "+$(($2 + 1))" "$HOME/$1" | head -c "$3"
+  fi
 }

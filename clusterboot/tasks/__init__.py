@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from typing import Any
 
@@ -34,6 +35,8 @@ namespace = Collection(
 
 gc.freeze()
 gc.enable()
+# At the end of a command nothing is worth looking for either: all of its memory goes at once.
+atexit.register(gc.freeze)
 
 
 class CommandLine(Program):
