@@ -29,7 +29,8 @@ _PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
 # what a shell can do by itself it does. It reads byte by byte, though, and the configuration of a
 # thousand nodes is long, with the key at its end.
 _KEY_NAMES = """k=
-[ ! -s "$d/config" ] || k=$(sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' "$d/config" 2>/dev/null)
+[ ! -s "$d/config" ] ||
+  k=$(sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' "$d/config" 2>/dev/null)
 k=${k%%[!a-z0-9_-]*}
 if [ -z "$k" ]; then
   k=id_ed25519 m=0
