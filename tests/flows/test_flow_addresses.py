@@ -114,7 +114,7 @@ def test_nodes_that_speak_ipv6_alone_are_launched_on_by_each_mpi_that_can(
         assert "launches over IPv4 alone" in json.dumps(ran)
     else:
         assert (ran["verdict"], ran["mpi"]["kind"]) == ("ok", mpi.rstrip("5"))
-        assert sorted(rank["host"] for rank in ran["tests"][0]["ranks"]) == sorted(only_ipv6)
+        assert sorted(rank["host"] for rank in ran["tests"][0]["ranks"]) == ["n1", "n2", "n3"]
 
 
 class Translator:
