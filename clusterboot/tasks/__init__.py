@@ -58,6 +58,18 @@ class CommandLine(Program):
         except ParseError as error:
             raise Exit(f"error: {error}", code=int(ExitCode.USAGE)) from None
 
+    def parse_cleanup(self) -> None:
+        """Show help or a list where one was asked for.
+
+        Errors: ``invoke.Exit`` with code 2 where it was asked for what is not there.
+        """
+        try:
+            super().parse_cleanup()
+        except (ParseError, Exit) as error:
+            if isinstance(error, Exit) and not error.message:
+                raise
+            raise Exit(f"error: {error}", code=int(ExitCode.USAGE)) from None
+
     def run(self, argv: Any = None, exit: bool = True) -> None:  # noqa: A002  # Program's own name
         """Run a command line; an interrupt before a task has begun is exit code 130 too."""
         try:

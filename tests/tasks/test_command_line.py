@@ -142,6 +142,11 @@ def test_every_task_explains_itself(operator: Operator) -> None:
         done = operator.run("run", wrong)
         assert done.returncode == 2
         assert f"{wrong} is no command" in done.stderr
+    for words in (("--help", "nosuch"), ("--list", "nosuch")):
+        done = operator.run(*words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: ")
+        assert "'nosuch'" in done.stderr
 
 
 def test_a_reader_that_stops_reading_is_no_fault(operator: Operator) -> None:
