@@ -1,4 +1,7 @@
-"""Where the time of a pass goes: py-spy's samples of one run, added up by what they are spent on."""
+"""Where the CPU time of a pass goes: py-spy's samples of one run, added up by what they are spent on.
+
+Only samples of a thread that holds the interpreter count: others wait, and cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,25 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+_START = "start: imports, cluster file, options"
 # The innermost frame that matches says what a sample is spent on; the first rule wins.
 RULES = (
     ("key exchange (paramiko kex_*, cryptography)", ("kex_", "_parse_kex", "_verify_key", "exchange")),
     ("authentication (signing, waiting for the answer)", ("auth_", "sign_ssh_data")),
     ("encrypting and reading packets (paramiko packet.py)", ("packet.py",)),
-    ("start: imports, cluster file, options", ("importlib", "<frozen", "loader.py", "model.py", "tasks/")),
+    (_START, ("loader.py", "model.py", "tasks/")),
     ("Fabric and Invoke objects", ("fabric/", "invoke/")),
     ("channels (paramiko channel.py, buffered_pipe.py)", ("channel.py", "buffered_pipe.py")),
     ("paramiko's transport thread", ("transport.py",)),
     ("clusterboot's own fan-out, pins, audit", ("clusterboot/",)),
+    ("threads: their start and their end", ("threading.py", "thread.py")),
 )
 
 
 def spent_on(stack: str) -> str:
     """Say what a folded stack was spent on."""
+    if "<frozen importlib" in stack:
+        return _START
     for frame in reversed(stack.split(";")):
         for what, marks in RULES:
             if any(mark in frame for mark in marks):
@@ -36,7 +43,7 @@ def profile(argv: list[str], py_spy: Path, folder: Path, env: dict[str, str]) ->
     Returns: what its CPU time went to, as shares of 1, the largest first.
     """
     with tempfile.NamedTemporaryFile(suffix=".folded") as out:
-        recorder = [str(py_spy), "record", "-r", "500", "-f", "raw", "-o", out.name, "--", *argv]
+        recorder = [str(py_spy), "record", "--gil", "-r", "1000", "-f", "raw", "-o", out.name, "--", *argv]
         subprocess.run(recorder, cwd=folder, env=env, check=True, capture_output=True)
         counts: Counter[str] = Counter()
         for line in Path(out.name).read_text(encoding="utf-8").splitlines():

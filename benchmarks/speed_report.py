@@ -53,7 +53,7 @@ def report(found: dict[str, Any]) -> str:
             "",
             *_spent(rows),
             "",
-            "## Where the time of a pass goes, from py-spy's samples",
+            "## Where a pass's own CPU time goes, by py-spy's samples of who holds the interpreter",
             "",
             *(f"- {share:.0%} {what}" for what, share in found["profile"][:5]),
             "",
