@@ -1,6 +1,7 @@
 """Where the CPU time of a pass goes: py-spy's samples of one run, added up by what they are spent on.
 
-Only samples of a thread that holds the interpreter count: others wait, and cost nothing.
+Only samples of a thread that holds the interpreter count: others wait, and cost nothing. They are few
+a second, since py-spy falls behind where there are hundreds of threads to look at.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def profile(argv: list[str], py_spy: Path, folder: Path, env: dict[str, str]) ->
     Returns: what its CPU time went to, as shares of 1, the largest first.
     """
     with tempfile.NamedTemporaryFile(suffix=".folded") as out:
-        recorder = [str(py_spy), "record", "--gil", "-r", "1000", "-f", "raw", "-o", out.name, "--", *argv]
+        recorder = [str(py_spy), "record", "--gil", "-r", "100", "-f", "raw", "-o", out.name, "--", *argv]
         subprocess.run(recorder, cwd=folder, env=env, check=True, capture_output=True)
         counts: Counter[str] = Counter()
         for line in Path(out.name).read_text(encoding="utf-8").splitlines():

@@ -122,20 +122,25 @@ def _spent(rows: list[Row]) -> Iterator[str]:
 
 
 def _floor(rows: list[Row], cpus: int) -> Iterator[str]:
-    """Say what no bootstrap can do without, in logins like those of OpenSSH's pass."""
+    """Say what the largest parts of it are spent on."""
     size = max(row["nodes"] for row in rows)
-    login_ms = _least(rows, size, _RAW)
     start_ms = size * min(_own_ms(row) for row in rows if _is(row, size, _OURS)) - size * min(
         _own_ms(row) for row in rows if _is(row, size, _STARTED)
     )
-    busy = [row["machine_s"] / row["wall_s"] / cpus for row in rows if row["machine_s"]]
-    yield f"The {cpus} CPUs were busy {min(busy):.0%} to {max(busy):.0%} of the time: CPU time is wall time."
-    yield f"A login costs {login_ms:.0f} ms of it, most of that in `sshd`, whoever logs in. A first bootstrap"
-    yield "makes three a node: the operator's, the proof's from the launching host, and the fresh one that"
-    yield "shows that a changed `authorized_keys` still lets the operator in. That is three times OpenSSH's"
-    yield "pass before anything is asked or written. An unchanged one makes two; `--verify none` leaves out"
-    yield f"the proof's. Python's start and end take {start_ms:.0f} ms of one CPU, once, before the first"
-    yield "packet and after the last: a large share of a pass over 64 nodes, little of one over 256."
+    busy = [
+        row["machine_s"] / row["wall_s"] / cpus
+        for row in rows
+        if row["nodes"] == size and row["name"].endswith(" bootstrap")
+    ]
+    yield f"In a bootstrap over {size} nodes the {cpus} CPUs are busy {min(busy):.0%} to {max(busy):.0%} of"
+    yield "the time: its wall time is CPU time. A login costs about what it costs OpenSSH's pass, most of"
+    yield "it in `sshd`, whoever logs in. A first bootstrap makes three a node: the operator's, the proof's"
+    yield "from the launching host, and the fresh one that shows that a changed `authorized_keys` still lets"
+    yield "the operator in. An unchanged one makes two; `--verify none` leaves out the proof's. What is not"
+    yield "logins is processes on the nodes: `ssh-keygen`, `ssh -V`, each MPI's version, and the copies,"
+    yield "digests and `sync`s of every file that is written. Python's start and end take"
+    yield f"{start_ms:.0f} ms of one CPU, once, before the first packet and after the last: a large share of"
+    yield "a pass over 64 nodes, little of one over 256."
 
 
 def _is(row: Row, size: int, name: str) -> bool:
