@@ -1,7 +1,8 @@
 """Where the CPU time of a pass goes: py-spy's samples of one run, added up by what they are spent on.
 
-Only samples of a thread that holds the interpreter count: others wait, and cost nothing. They are few
-a second, since py-spy falls behind where there are hundreds of threads to look at.
+Only samples of a thread that holds the interpreter count: others wait, and cost nothing. The process is
+not stopped for a sample: with a thread for each host that takes so long that py-spy falls behind, and
+counts what runs then many times over. A run gives few samples for that, so that several are added up.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+_RUNS = 10
 _START = "start: imports, cluster file, options"
 # The innermost frame that matches says what a sample is spent on; the first rule wins.
 RULES = (
@@ -39,17 +41,20 @@ def spent_on(stack: str) -> str:
 
 
 def profile(argv: list[str], py_spy: Path, folder: Path, env: dict[str, str]) -> list[tuple[str, float]]:
-    """Run a command under py-spy.
+    """Run a command under py-spy, several times.
 
     Returns: what its CPU time went to, as shares of 1, the largest first.
     """
+    counts: Counter[str] = Counter()
     with tempfile.NamedTemporaryFile(suffix=".folded") as out:
-        recorder = [str(py_spy), "record", "--gil", "-r", "100", "-f", "raw", "-o", out.name, "--", *argv]
-        subprocess.run(recorder, cwd=folder, env=env, check=True, capture_output=True)
-        counts: Counter[str] = Counter()
-        for line in Path(out.name).read_text(encoding="utf-8").splitlines():
-            stack, _, samples = line.rpartition(" ")
-            counts[spent_on(stack)] += int(samples)
+        options = ["--gil", "--nonblocking", "-r", "100", "-f", "raw", "-o", out.name]
+        for _ in range(_RUNS):
+            recorder = [str(py_spy), "record", *options, "--", *argv]
+            subprocess.run(recorder, cwd=folder, env=env, check=True, capture_output=True)
+            for line in Path(out.name).read_text(encoding="utf-8").splitlines():
+                stack, _, samples = line.rpartition(" ")
+                if stack:
+                    counts[spent_on(stack)] += int(samples)
     total = sum(counts.values()) or 1
     return [(what, count / total) for what, count in counts.most_common()]
 
