@@ -127,5 +127,5 @@ def _show(to: Console, result: LinkMapped, command: Callable[[str], str]) -> Non
         return
     to.print()
     show_matrix(to, "Link map", result.state.matrix, result.inference, command)
-    saved = f"Saved: {result.folder}/ (report.html shows it in a browser)"
+    saved = f"Saved: {result.folder}/ with report.html"
     show_summary(to, [f"Ran: {result.what}, from {result.launch_host}", saved], None)

@@ -206,5 +206,5 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
     if result.expectation.source:
         lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())
     if result.folder is not None:
-        lines.append(f"Saved: {result.folder}/ (report.html shows it in a browser)")
+        lines.append(f"Saved: {result.folder}/ with report.html")
     show_summary(to, lines, None)
