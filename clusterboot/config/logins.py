@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -49,23 +50,42 @@ class Context:
         except RuleError as error:
             self.problems.add(line, error.cause, error.remedy)
             return Path(text)
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "does not exist"
-            self.problems.add(line, f"{shown(path)} {what}", "correct the path")
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            self.problems.add(line, f"{shown(path)} does not exist", "correct the path")
+        except OSError as error:
+            self.problems.add(
+                line, f"{shown(path)}: {error.strerror}", "correct the path, or its permissions"
+            )
+        else:
+            self._check_readable(path, mode, line)
+        return path
+
+    def _check_readable(self, path: Path, mode: int, line: int) -> None:
+        if not stat.S_ISREG(mode):
+            self.problems.add(line, f"{shown(path)} is not a file", "correct the path")
         elif not os.access(path, os.R_OK):
             self.problems.add(line, f"{shown(path)} cannot be read", "check its permissions")
-        return path
 
     def default_keys(self) -> tuple[Path, ...]:
         """Give the operator's keys under OpenSSH's default names."""
         if self._default_keys is None:
             folder = self.operator.home / ".ssh"
-            self._default_keys = tuple(folder / name for name in _DEFAULT_KEYS if (folder / name).is_file())
+            self._default_keys = tuple(folder / name for name in _DEFAULT_KEYS if _is_file(folder / name))
         return self._default_keys
 
     def refuse(self, value: Value, error: RuleError) -> None:
         """Note that what an ssh_config line says cannot be used."""
         self.problems.add(value.line, error.cause, error.remedy, file=value.file)
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether a file is there; one behind a folder that is closed to the operator is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def make_login(
@@ -163,7 +183,7 @@ class _Paths:
     def existing(self, values: Iterable[Value]) -> tuple[Path, ...]:
         """Give the files that are there: ssh passes over the others in silence, and over ``none``."""
         texts = [self.expand(value) for value in values if value.text.lower() != "none"]
-        return tuple(Path(text) for text in texts if text and Path(text).is_file())
+        return tuple(Path(text) for text in texts if text and _is_file(Path(text)))
 
     def known_hosts(self, values: list[Value]) -> tuple[Path, ...]:
         """Give the files named; ``none`` is the empty file, as no name at all means the default ones."""

@@ -77,7 +77,8 @@ def find(explicit: str | None, *, cwd: Path, environ: Mapping[str, str], running
         except RuleError as error:
             raise UsageError(f"--cluster: {error.cause}", remedy=error.remedy) from None
     default = cwd / _DEFAULT
-    if default.exists():
+    # One that cannot be looked at is there: reading it says why not.
+    if os.path.lexists(default):
         return default
     fleets = sorted(cwd.glob(_DSTACK))
     if len(fleets) == 1:

@@ -160,7 +160,7 @@ class Reader:
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 raw = file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # a service's home may be /dev/null
             return ()
         except OSError as error:
             self._problems.add(None, f"cannot be read: {error.strerror}", "check its permissions", file=path)

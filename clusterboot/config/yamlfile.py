@@ -7,6 +7,7 @@ PyYAML keeps the last of two equal keys in silence.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def _stop(problems: Problems, line: int | None, cause: str, remedy: str) -> NoRe
 
 def _text(path: Path, problems: Problems) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             raw = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         _stop(problems, None, "there is no such file", "check the path given with --cluster")
@@ -150,6 +151,13 @@ def _text(path: Path, problems: Problems) -> str:
         line = text.count("\n", 0, odd.start()) + 1
         _stop(problems, line, f"control character U+{ord(odd[0]):04X}", "take the character out")
     return text
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for somebody to write into it, as a named pipe would have it."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _yaml_remedy(text: str, line: int | None) -> str:

@@ -76,7 +76,7 @@ class Session:
         :class:`PartialError` where the answer is no answer.
         """
         nonce = script.new_nonce()
-        text = script.render(sections, nonce, guarded=True).encode()
+        text = script.render(sections, nonce, guarded=True).encode("utf-8", "surrogateescape")
         stdout, stderr = Collector(script.first_word(nonce), script.last_word(nonce)), Collector()
         sent_at_s = time.time()
         if label is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
     # Read by itself: what is no command of a shell's is the command's own error, not the script's.
     asked = Section("command", f"eval {shlex.quote(command)}")
     # On record is what was run, and no password that somebody wrote into it.
-    label = f"run {scrub(command.encode()).decode()}"
+    label = f"run {scrub(os.fsencode(command)).decode('utf-8', 'replace')}"
     with context.visit() as visit:
 
         def ask(session: Session) -> Said:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clusterboot.errors import ClusterbootError
 from clusterboot.flows.context import Context
 
 
@@ -19,8 +20,14 @@ def alone(context: Context) -> Iterator[None]:
     if context.dry_run:
         yield
         return
-    context.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(context.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        context.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(context.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise ClusterbootError(
+            f"{context.state_dir} cannot be written: {problem.strerror}",
+            remedy="mend its permissions, or name another place with XDG_STATE_HOME",
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -58,6 +58,13 @@ class CommandLine(Program):
         except ParseError as error:
             raise Exit(f"error: {error}", code=int(ExitCode.USAGE)) from None
 
+    def create_config(self) -> None:
+        """Read invoke's own settings, where there are any that can be read; clusterboot needs none."""
+        try:
+            super().create_config()
+        except Exception:  # a home that is no folder, a file that is no YAML
+            self.config = self.config_class(lazy=True)
+
     def parse_cleanup(self) -> None:
         """Show help or a list where one was asked for.
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from clusterboot.errors import ExitCode, UsageError
 from clusterboot.report.cluster import show_summary
 from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import next_command, running_lab
+from clusterboot.tasks.options import here, next_command, running_lab
 
 
 @command(
@@ -58,6 +58,6 @@ def _log_of(session: Session, cluster: str) -> Path:
     from clusterboot.config.loader import load
     from clusterboot.config.places import find, state_dir
 
-    path = find(cluster or None, cwd=Path.cwd(), environ=os.environ, running_lab=running_lab())
+    path = find(cluster or None, cwd=here(), environ=os.environ, running_lab=running_lab())
     session.cluster = load(path).name
     return state_dir(session.cluster, os.environ) / "audit.jsonl"

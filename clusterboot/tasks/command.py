@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import IO, Any, cast
 
 from invoke.context import Context as InvokeContext
 from invoke.exceptions import Exit
@@ -21,8 +21,14 @@ from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult
 from clusterboot.report.document import document, render
 from clusterboot.report.terminal import Terminal
+from clusterboot.tasks.streams import Stream, standard
 
 Show = Callable[[Console], None]
+# What the operator's own disk says no with, wherever something is written to it.
+_ENVIRONMENT = frozenset(
+    {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+)
+_FEWEST_COLUMNS, _USUAL_COLUMNS = 20, 80
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,10 @@ class Session:
     def __init__(self, command: str, *, as_json: bool) -> None:
         self.command = command
         self.as_json = as_json
+        self.output, self.errors = standard()
         # What a host says is shown as it is: ":x:" is no sign that something failed.
-        self.results = Console(highlight=False, emoji=False)
-        self.messages = Console(stderr=True, highlight=False, emoji=False)
+        self.results = _console(self.output)
+        self.messages = _console(self.errors)
         self.terminal = Terminal(self.messages, None if as_json else self.results)
         self.started_s = time.time()
         self.cluster: str | None = None
@@ -67,10 +74,11 @@ class Session:
         if outcome.save is not None:
             self._save(outcome.save, text)
         if self.as_json:
-            sys.stdout.write(text)
+            self.output.write(text)
         elif outcome.show is not None:
             outcome.show(self.results)
-        sys.stdout.flush()
+        self.output.flush()
+        self.output.check()
 
     def _document(self, outcome: Outcome) -> str:
         return render(
@@ -105,7 +113,10 @@ class Session:
         code = error.exit_code if exit_code is None else exit_code
         self.say(error)
         told = {"host": error.host, "stage": error.stage, "cause": error.cause, "remedy": error.remedy}
-        self.finish(Outcome(code, more={"error": told}))
+        try:
+            self.finish(Outcome(code, more={"error": told}))
+        except ClusterbootError as lost:
+            self.say(lost)
         return code
 
 
@@ -169,20 +180,28 @@ def _carry_out(session: Session, body: Callable[..., Outcome], options: Mapping[
         return session.fail(error)
     except KeyboardInterrupt:
         return session.fail(_interrupted(), ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Nobody reads the output any more, as under head(1); that is no fault.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+    except OSError as problem:
+        if problem.errno not in _ENVIRONMENT:
+            return _fault(session, problem)
+        where = f"{problem.filename}: " if problem.filename else ""
+        cause = f"{where}{problem.strerror}"
+        return session.fail(ClusterbootError(cause, remedy="free space or mend its permissions"))
     except Exception as fault:
-        traceback.print_exc(file=sys.stderr)
-        return session.fail(
-            ClusterbootError(
-                f"a fault in clusterboot itself: {type(fault).__name__}",
-                remedy="report it with the lines above",
-            ),
-            ExitCode.FAULT,
-        )
+        return _fault(session, fault)
     return outcome.exit_code
+
+
+def _fault(session: Session, fault: Exception) -> ExitCode:
+    traceback.print_exc(file=session.errors)
+    cause = f"a fault in clusterboot itself: {type(fault).__name__}"
+    return session.fail(ClusterbootError(cause, remedy="report it with the lines above"), ExitCode.FAULT)
+
+
+def _console(stream: Stream) -> Console:
+    # Some programs say that their output is 0 columns wide: then Rich shows nothing.
+    said = os.environ.get("COLUMNS", "")
+    width = _USUAL_COLUMNS if said.isdecimal() and len(said) < 3 and int(said) < _FEWEST_COLUMNS else None
+    return Console(file=cast(IO[str], stream), highlight=False, emoji=False, width=width)
 
 
 def _interrupted() -> ClusterbootError:
@@ -194,4 +213,6 @@ def _option(name: str, default: Any) -> inspect.Parameter:
 
 
 def _default(name: str) -> Any:
+    if name in ("cluster", "hosts"):
+        return None  # told from an empty word
     return False if name in ("dry_run", "accept_new") else ""

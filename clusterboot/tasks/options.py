@@ -28,6 +28,9 @@ SHARED: Mapping[str, str] = {
 }
 
 
+_MOST_DIGITS = 18
+
+
 def context(session: Session, shared: Mapping[str, Any]) -> Context:
     """Read the cluster file that the options mean, and make what flows start from.
 
@@ -42,8 +45,12 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
     deadline_s = number("--deadline", shared["deadline"])
     named = shared["cluster"] or os.environ.get("CLUSTERBOOT_CLUSTER", "")
     lab_file = running_lab() if named in ("", "lab") else None
-    path = find(shared["cluster"] or None, cwd=Path.cwd(), environ=os.environ, running_lab=lab_file)
-    cluster = load(path, hosts=shared["hosts"] or None, exclude=shared["exclude"] or None)
+    for option in ("cluster", "hosts"):
+        # A script's variable that is empty does not mean every host of whatever cluster there is.
+        if shared[option] == "":
+            raise UsageError(f"--{option}: there is nothing in it", remedy="say which, or leave it out")
+    path = find(shared["cluster"], cwd=here(), environ=os.environ, running_lab=lab_file)
+    cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
     session.cluster = cluster.name
     for warning in cluster.warnings:
         session.warn(warning)
@@ -51,7 +58,7 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
     return Context(
         cluster,
         state_dir(cluster.name, os.environ),
-        Path.cwd(),
+        here(),
         events=session.terminal,
         accept_new=shared["accept_new"],
         dry_run=shared["dry_run"],
@@ -63,13 +70,21 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
     )
 
 
-def next_command(task: str, cluster: str = "") -> str:
+def next_command(task: str, cluster: str | None = None) -> str:
     """Write a command for the user to try, in the words of the one that is running.
 
     Parameters: the task with its arguments; what ``--cluster`` said.
     """
     program = "clusterboot" if Path(sys.argv[0]).name in ("clusterboot", "__main__.py") else "invoke"
     return f"{program} {task}" + (f" --cluster {shlex.quote(cluster)}" if cluster else "")
+
+
+def here() -> Path:
+    """Give the folder that the command runs in. Errors: :class:`UsageError` where that was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the folder this runs in is gone", remedy="change to another") from None
 
 
 def running_lab() -> Path | None:
@@ -89,7 +104,8 @@ def whole(option: str, text: str, lowest: int, highest: int | None = None) -> in
     """
     if not text:
         return None
-    if not text.isdecimal() or not lowest <= int(text) <= (highest or int(text)):
+    # Python refuses to read a number of thousands of digits.
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or not lowest <= int(text) <= (highest or int(text)):
         range_ = f"from {lowest} to {highest}" if highest else f"of at least {lowest}"
         raise UsageError(f"{option} {text}: not a whole number {range_}")
     return int(text)

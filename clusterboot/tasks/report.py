@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from clusterboot.tasks.command import Outcome, Session, command
+from clusterboot.tasks.options import here
 
 
 @command(
@@ -22,7 +22,7 @@ def report_task(session: Session, result: Sequence[str] | None = None, output: s
     from clusterboot.flows.pages import write_page
     from clusterboot.units import format_size
 
-    path, runs = write_page(result or (), output, Path.cwd())
+    path, runs = write_page(result or (), output, here())
     clusters = {run.cluster for run in runs}
     session.cluster = clusters.pop() if len(clusters) == 1 else None
     size_bytes = path.stat().st_size

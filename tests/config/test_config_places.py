@@ -69,3 +69,9 @@ def test_state_never_leads_elsewhere(name: str) -> None:
 def test_the_operator_s_home_may_be_absent() -> None:
     assert Operator.here({}).home.is_absolute()
     assert Operator.here({"HOME": "relative"}).home.is_absolute()
+
+
+def test_a_file_of_its_own_that_leads_nowhere_is_meant_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").symlink_to("moved-away.yaml")
+    lab = tmp_path / "lab.yaml"
+    assert find(None, cwd=tmp_path, environ={}, running_lab=lab) == tmp_path / "cluster.yaml"

@@ -79,6 +79,10 @@ def test_a_bad_cluster_file_names_line_and_remedy(
         ("nccl-test", "--launch-from", "n9"),
         ("bootstrap", "--hosts", "n9"),
         ("bootstrap", "--hosts", "n["),
+        ("teardown", "--hosts", ""),
+        ("teardown", "--cluster="),
+        ("bootstrap", "--fanout", "9" * 5000),
+        ("nccl-test", "-b", "9" * 500),
         ("nccl-parse", "nowhere.log"),
         ("run", " "),
         ("lab.up", "--nodes", "0"),
@@ -166,3 +170,14 @@ def test_words_are_shown_as_they_are_and_none_is_taken_for_a_picture(operator: O
     done = operator.run("facts", "--cluster", ":x:.yaml")
     assert done.returncode == 2
     assert ":x:.yaml:2: 'name' is a list, not text" in done.stderr
+
+
+def test_a_place_for_state_that_cannot_be_written_is_told_before_anything_is_contacted(
+    operator: Operator,
+) -> None:
+    operator.write("cluster.yaml", GOOD)
+    for command in ("bootstrap", "teardown", "facts"):
+        done = operator.run(command, XDG_STATE_HOME="/proc")
+        assert "Traceback" not in done.stderr
+        assert "/proc/clusterboot/mine" in error_of(done.stderr)
+        assert "cannot be written" in error_of(done.stderr)
