@@ -77,11 +77,6 @@ def test_only_its_room_speaks_a_library(path: Path) -> None:
         assert {name for name in of_connect if not name.startswith(PURE_OF_CONNECT)} == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
-
-
 def test_nothing_trusts_blindly() -> None:
     words = re.compile(
         r"AutoAddPolicy|StrictHostKeyChecking[ =]no|ssh-keyscan|yaml\.load\("
