@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from repetition import share
 
+from clusterboot.diagnose.matrix.document import matrix_to_json
 from clusterboot.diagnose.matrix.reading import read_matrix
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.diagnose.matrix.records import SAMPLE_RATES, Inference, PairMatrix, Samples
 from clusterboot.errors import UsageError
 
 MPIGRAPH = """START mpiGraph v1.0.0
@@ -277,3 +279,33 @@ def test_a_table_set_with_blanks_is_a_matrix(corner: str) -> None:
 def test_other_words_are_no_table(text: str) -> None:
     with pytest.raises(UsageError, match=r"^m: "):
         read_matrix(text.encode(), "m")
+
+
+def test_samples_are_written_and_read_back():
+    matrix = PairMatrix(("a", "b"), np.array([[np.nan, 9.0], [8.0, np.nan]]), samples=Samples.nothing(2))
+    assert matrix.samples is not None
+    values = {"count": 5, "bytes": 10**9, **dict(zip(SAMPLE_RATES.values(), (9, 7, 11, 8, 10), strict=True))}
+    for field, value in values.items():
+        getattr(matrix.samples, field)[0, 1] = value
+    document = matrix_to_json(matrix, Inference("ok"))
+    cell = {"n": 5, "median_gb_s": 9.0, "min_gb_s": 7.0, "max_gb_s": 11.0, "q1_gb_s": 8.0, "q3_gb_s": 10.0}
+    assert document["samples"] == [[None, {**cell, "bytes": 10**9}], [None, None]]
+    again = read_matrix(json.dumps(document).encode(), "x").samples
+    for each in fields(Samples):
+        np.testing.assert_array_equal(getattr(again, each.name), getattr(matrix.samples, each.name))
+
+
+@pytest.mark.parametrize(
+    ("samples", "cause"),
+    [
+        ([[None, 5], [None, None]], "samples.n"),
+        ([[None, {"n": "x"}], [None, None]], "samples.n"),
+        ([[None, {"n": 1, "min_gb_s": -1}], [None, None]], "samples.min_gb_s"),
+        ([[None]], "samples.n"),
+        ({}, "samples is not a list"),
+    ],
+)
+def test_samples_that_are_none_are_refused(samples, cause):
+    text = json.dumps({"nodes": ["a", "b"], "bandwidth_gbps": [[None, 1], [1, None]], "samples": samples})
+    with pytest.raises(UsageError, match=cause):
+        read_matrix(text.encode(), "x")

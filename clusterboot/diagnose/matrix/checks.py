@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.records import PairMatrix, Rates
+from clusterboot.diagnose.matrix.records import PairMatrix, Rates, Samples
 from clusterboot.errors import UsageError
 from clusterboot.printable import one_line, printable
 
@@ -28,6 +28,7 @@ class Rows:
     bandwidth_gbps: Sequence[Any]
     latency_us: Sequence[Any] | None = None
     one_way_gbps: Sequence[Any] | None = None
+    samples: Sequence[Any] | None = None
 
 
 def bad(path: str, cause: str) -> UsageError:
@@ -48,7 +49,8 @@ def matrix_of(path: str, rows: Rows) -> PairMatrix:
     one_way_gbps = None
     if rows.one_way_gbps is not None:
         one_way_gbps = _square(path, "one_way_gbps", rows.one_way_gbps, nodes)
-    return PairMatrix(nodes, bandwidth_gbps, latency_us, one_way_gbps)
+    samples = None if rows.samples is None else _samples(path, rows.samples, nodes)
+    return PairMatrix(nodes, bandwidth_gbps, latency_us, one_way_gbps, samples)
 
 
 def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:
@@ -82,6 +84,32 @@ def _square(path: str, what: str, rows: Sequence[Any], nodes: tuple[str, ...]) -
         )
     np.fill_diagonal(cells, np.nan)
     return cells
+
+
+def _samples(path: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Samples:
+    """Read an object of figures a cell; what one of them lacks is not known."""
+
+    def table(name: str) -> Rates:
+        return _square(path, f"samples.{name}", [_column(row, name) for row in rows], nodes)
+
+    return Samples(
+        np.nan_to_num(table("n")).astype(np.int64),
+        table("median_gb_s"),
+        table("min_gb_s"),
+        table("max_gb_s"),
+        table("q1_gb_s"),
+        table("q3_gb_s"),
+        np.nan_to_num(table("bytes")).astype(np.int64),
+    )
+
+
+def _column(row: Any, name: str) -> Any:
+    """Take one figure of each cell of a row; what is no object is made a text, which is refused."""
+    if not isinstance(row, list):
+        return row
+    return [
+        cell.get(name) if isinstance(cell, dict) else cell if cell is None else repr(cell) for cell in row
+    ]
 
 
 def _plain(row: Sequence[Any]) -> bool:

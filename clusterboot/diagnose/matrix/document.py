@@ -6,21 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix, Rates
+from clusterboot.diagnose.matrix.records import SAMPLE_RATES, Finding, Inference, PairMatrix, Rates, Samples
 
 
 def matrix_to_json(matrix: PairMatrix, inference: Inference) -> dict[str, Any]:
     """Give the part of a document that is a matrix's: nodes, cells, findings, verdict, notes.
 
     What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gbps`` where
-    ``bandwidth_gbps`` was measured with both directions at once.
+    ``bandwidth_gbps`` was measured with both directions at once, ``samples`` where they were kept.
     """
     one_way = {} if matrix.one_way_gbps is None else {"one_way_gbps": rows_to_json(matrix.one_way_gbps)}
+    samples = {} if matrix.samples is None else {"samples": _samples(matrix.samples)}
     return {
         "nodes": list(matrix.nodes),
         "bandwidth_gbps": rows_to_json(matrix.bandwidth_gbps),
         "latency_us": None if matrix.latency_us is None else rows_to_json(matrix.latency_us),
         **one_way,
+        **samples,
         "findings": [_finding(finding) for finding in inference.findings],
         "verdict": inference.verdict,
         "notes": list(inference.notes),
@@ -35,6 +37,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         **where,
         "direction": finding.direction,
         "severity": finding.severity,
+        "stability": finding.stability,
         "evidence": finding.evidence,
         "next_pairs": [list(pair) for pair in finding.next_pairs],
     }
@@ -46,3 +49,20 @@ def rows_to_json(cells: Rates) -> list[list[float | None]]:
     objects[np.isnan(cells)] = None
     rows: list[list[float | None]] = objects.tolist()
     return rows
+
+
+def _samples(samples: Samples) -> list[list[dict[str, Any] | None]]:
+    """Give each measured cell's samples as an object, ``None`` for the others."""
+    columns = {
+        "n": samples.count.tolist(),
+        **{name: rows_to_json(getattr(samples, field)) for name, field in SAMPLE_RATES.items()},
+        "bytes": samples.bytes.tolist(),
+    }
+    size = len(samples.count)
+    return [
+        [
+            {name: rows[one][other] for name, rows in columns.items()} if samples.count[one, other] else None
+            for other in range(size)
+        ]
+        for one in range(size)
+    ]

@@ -24,7 +24,7 @@ def read_json(text: str, path: str) -> Rows:
     for key in ("nodes", "bandwidth_gbps"):
         if not isinstance(document.get(key), list):
             raise bad(path, f"it has no list {key}")
-    for key in ("latency_us", "one_way_gbps"):
+    for key in ("latency_us", "one_way_gbps", "samples"):
         if document.get(key) is not None and not isinstance(document[key], list):
             raise bad(path, f"{key} is not a list of rows")
     return Rows(
@@ -32,6 +32,7 @@ def read_json(text: str, path: str) -> Rows:
         document["bandwidth_gbps"],
         document.get("latency_us"),
         document.get("one_way_gbps"),
+        document.get("samples"),
     )
 
 

@@ -16,7 +16,44 @@ Kind = Literal["node", "link", "group"]
 Where = Literal["across", "inside"]
 Direction = Literal["out", "in", "both"]
 MatrixVerdict = Literal["ok", "slow", "inconclusive"]
+Stability = Literal["steady", "swinging"]
 Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The single measurements that each cell of a matrix rests on, as figures a cell.
+
+    All are n x n, a row a sender and a column a receiver. ``count`` is how many samples there were
+    and ``bytes`` how much they moved, 0 where nothing was measured; the rates are in 10^9 bytes a
+    second, NaN there. ``q1_gbps`` and ``q3_gbps`` are the quartiles. Where a pair was visited
+    again in the same way, the samples of all visits count.
+    """
+
+    count: NDArray[np.int64]
+    median_gbps: Rates
+    min_gbps: Rates
+    max_gbps: Rates
+    q1_gbps: Rates
+    q3_gbps: Rates
+    bytes: NDArray[np.int64]
+
+    @classmethod
+    def nothing(cls, nodes: int) -> Samples:
+        """Begin with nothing measured."""
+        counts = np.zeros((2, nodes, nodes), dtype=np.int64)
+        rates = np.full((5, nodes, nodes), np.nan)
+        return cls(counts[0], rates[0], rates[1], rates[2], rates[3], rates[4], counts[1])
+
+
+# The rates of :class:`Samples`, in the order of its fields: their names in a document, and here.
+SAMPLE_RATES = {
+    "median_gb_s": "median_gbps",
+    "min_gb_s": "min_gbps",
+    "max_gb_s": "max_gbps",
+    "q1_gb_s": "q1_gbps",
+    "q3_gb_s": "q3_gbps",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +64,14 @@ class PairMatrix:
     not measured, 0 is measured and dead, the diagonal is NaN. ``latency_us`` has the same shape,
     and so has ``one_way_gbps``: where ``bandwidth_gbps`` was measured with both directions at
     once, it has what pairs give in one direction by itself, for those of which that is known.
+    ``samples`` tells of the measurements that ``bandwidth_gbps`` is the median of, where they are known.
     """
 
     nodes: tuple[str, ...]
     bandwidth_gbps: Rates
     latency_us: Rates | None = None
     one_way_gbps: Rates | None = None
+    samples: Samples | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +82,8 @@ class Finding:
     ``next_pairs`` is not empty, all candidates. ``direction`` is seen from the node, from the
     group, or from a link's first host to its second. ``severity`` is measured over expected, 0
     for dead, ``None`` for not measured. ``next_pairs`` are the fewest further pairs whose
-    results would make the finding certain.
+    results would make the finding certain. ``stability`` is ``swinging`` where single measurements
+    of the same pair, or of the same node, differ by more than the fleet's do.
     """
 
     kind: Kind
@@ -53,6 +93,7 @@ class Finding:
     evidence: str
     where: Where | None = None
     next_pairs: tuple[tuple[str, str], ...] = ()
+    stability: Stability = "steady"
 
 
 @dataclass(frozen=True)
