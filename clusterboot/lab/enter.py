@@ -25,7 +25,8 @@ def machine_of(lab: Lab, name: str) -> LabNode:
 def enter_argv(init: Process, argv: Sequence[str], user: str | None = None) -> list[str]:
     """Build the command that runs ``argv`` inside the machine of ``init``, as root or as its ``user``."""
     nsenter = [machine.tool("nsenter"), "--target", str(init.pid)]
-    spaces = ["--mount", "--uts", "--ipc", "--net", "--pid"]
+    # The root of the machine's process 1, whatever its mount namespace's may be.
+    spaces = ["--root", "--mount", "--uts", "--ipc", "--net", "--pid"]
     env = ["/usr/bin/env", "-i"]
     both = [f"PATH={_PATH}", "LANG=C.UTF-8"]
     if user is None:

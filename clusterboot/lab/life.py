@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import select
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,9 @@ def up(
     nodes one home (the head keeps its own); ``user`` is who logs in, ``ubuntu``, who may become root with
     the nodes' sudo where this machine has one, or ``root``. A lab that runs as asked for is left as it is
     (``already_running``); one of which a part is gone is started anew.
-    Errors: ``UsageError`` for a bad parameter, a machine that cannot run it, or a running lab with
-    other parameters; ``ClusterbootError`` where starting failed. Nothing is left of a failed start.
+    Errors: ``UsageError`` for a bad parameter, a machine that cannot run it or keep it apart from itself,
+    or a running lab with other parameters; ``ClusterbootError`` where starting failed. Nothing is left of a
+    failed start.
     """
     folder = store.folder(name)
     if not 1 <= nodes <= MAX_NODES:
@@ -52,6 +52,7 @@ def up(
         raise UsageError(f"a lab's machine has no user '{user}'", remedy=f"use {USER} or {ROOT}")
     rate_bps = _rate_bps(rate)
     machine.require()
+    machine.require_isolation()
     with machine.lock():
         found = store.load(name)
         if found and is_whole(found):
@@ -105,8 +106,8 @@ def find(name: str) -> Lab:
 
 def is_whole(lab: Lab) -> bool:
     """Say whether every machine of a lab, its switch and its link to the operator are there."""
-    link = Path("/sys/class/net", network.outside_link(lab))
-    return process.alive(lab.switch) and all(process.alive(m.init) for m in lab.machines) and link.exists()
+    link = machine.has_link(network.outside_link(lab))
+    return link and process.alive(lab.switch) and all(process.alive(m.init) for m in lab.machines)
 
 
 def _rate_bps(rate: str) -> int:
@@ -149,10 +150,9 @@ def _start(lab: Lab) -> Lab:
     no_ipv6 = Path("/proc/sys/net/ipv6/conf", network.outside_link(lab), "disable_ipv6")
     if no_ipv6.exists():
         no_ipv6.write_text("1", encoding="ascii")  # One connected route is all that this machine sees.
-    argv = [sys.executable, "-I", "-S", str(Path(__file__).with_name("spawn.py"))]
     # A session of its own: Ctrl-C comes to this process alone, which then ends that one in order.
     with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        machine.SPAWNER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as spawner:
         try:
             return _direct(lab, spawner)
@@ -242,17 +242,17 @@ def _erase(name: str) -> None:
     if lab:
         process.kill(m.init for m in lab.machines if m.init)
         process.kill([lab.switch] if lab.switch else [])
-        _unlink(Path("/sys/class/net", network.outside_link(lab)))
+        _unlink(network.outside_link(lab))
     store.delete(name)
 
 
-def _unlink(link: Path) -> None:
+def _unlink(link: str) -> None:
     """Remove the link to the head, unless it goes by itself just now, with the head's namespace."""
     try:
-        if link.exists():
-            _ip([f"link del {link.name}"])
+        if machine.has_link(link):
+            _ip([f"link del {link}"])
     except ClusterbootError:
-        if link.exists():
+        if machine.has_link(link):
             raise
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,6 @@ _TOOLS = {
     "ssh-keygen": "openssh-client",
     "ip": "iproute2",
     "tc": "iproute2",
-    "unshare": "util-linux",
     "nsenter": "util-linux",
     "sleep": "coreutils",
     "mpirun": "openmpi-bin",
@@ -32,6 +32,19 @@ _TOOLS = {
 
 # Root's tools are not on everybody's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+# The program that starts a lab's machines.
+SPAWNER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("spawn.py")))
+
+# A machine with all the mounts that one has, of folders that are everywhere.
+_PROBE = {
+    "hostname": "probe",
+    "sysctl": {},
+    "etc": [],
+    "ssh": "/proc",
+    "home": "/proc",
+    "home_at": "/home/probe",
+}
 
 _ENV_KEPT = ("CLUSTERBOOT_LAB_ROOT", "CLUSTERBOOT_CLUSTER", "PYTHONPATH", "VIRTUAL_ENV", "PATH")
 
@@ -65,9 +78,31 @@ def obstacle() -> str | None:
     missing = _missing_tools()
     if missing:
         return missing
-    probe = [tool("unshare"), "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "true"]
-    result = subprocess.run(probe, capture_output=True, text=True, check=False)
-    return None if result.returncode == 0 else f"namespaces cannot be made here: {result.stderr.strip()}"
+    return _why_not_isolated()
+
+
+def require_isolation() -> None:
+    """Make sure that a lab's machines can be kept apart from this machine: one is tried.
+
+    Errors: ``UsageError`` with the reason.
+    """
+    reason = _why_not_isolated()
+    if reason:
+        raise UsageError(
+            reason, remedy="a container needs --privileged for it; a chroot needs /proc, /sys and /dev"
+        )
+
+
+def _why_not_isolated() -> str | None:
+    """Make a machine of a lab with no network and nothing to do, which ends at once."""
+    order = {"hide": _PROBE["home_at"], "tools": {}, "machines": [_PROBE]}
+    text = json.dumps(order) + "\n"
+    result = subprocess.run(SPAWNER, input=text, capture_output=True, text=True, check=False)
+    try:
+        failed = json.loads(result.stdout)["failed"]
+    except ValueError:
+        failed = [" ".join(result.stderr.split()) or f"exit code {result.returncode}"]
+    return f"a lab's machines cannot be isolated here: {failed[0]}" if failed else None
 
 
 def _absent() -> dict[str, str]:
@@ -115,6 +150,15 @@ def lock() -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def has_link(name: str) -> bool:
+    """Say whether this machine has the network interface ``name``. /sys may be another machine's, or none."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
 
 
 def routes() -> list[IPv4Network]:

@@ -3,6 +3,9 @@
 It is one program for all machines, and forks them, because that is what makes a lab of
 256 nodes quick: a machine costs two forks and a dozen system calls, not thirty processes.
 
+It first leaves the root directory that it was started in for a copy of it (``_make_own_root``), of
+which each machine then gets its own.
+
 Its standard input has one line, the order (see ``_main``), and later the line ``go``. Its
 standard output has one JSON line with the pids of the inits once all namespaces are there,
 and one with what failed once all machines are up. Where either side goes away in between,
@@ -29,9 +32,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 # Source: linux/sched.h and linux/mount.h; Python has the first ones only from 3.12 on.
-_NEW_NAMESPACES = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000  # NS UTS IPC PID NET
+_NEW_MOUNTS = 0x00020000
+_NEW_NAMESPACES = _NEW_MOUNTS | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000  # UTS IPC PID NET
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
-_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 32, 4096, 16384, 1 << 18
+_MS_REMOUNT, _MS_BIND, _MS_MOVE, _MS_REC, _MS_PRIVATE = 32, 4096, 8192, 16384, 1 << 18
+_MNT_DETACH = 2
 
 # mount_setattr(2), Linux 5.12: the number is the same on all architectures but alpha.
 _SYS_MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 1
@@ -51,6 +56,11 @@ def _main() -> int:
     os.umask(0o022)
     os.chdir("/")
     order = json.loads(sys.stdin.readline())
+    try:
+        _make_own_root()
+    except OSError as error:
+        _answer({"pids": [], "failed": [str(error)]})
+        return 1
     count = len(order["machines"])
     go_read, go_write = os.pipe()
     report_read, report_write = os.pipe()
@@ -127,8 +137,6 @@ def _boot(number: int, machine: dict[str, Any], order: dict[str, Any], go: int, 
 
 def _make_mounts(machine: dict[str, Any], hide: str) -> None:
     """Give the machine its own view of the files: /usr is shared, whatever it writes is its own."""
-    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
-    _make_read_only()
     # Opened before anything is covered: a lab's folder may be below /tmp, /home or /root.
     sources = [os.open(path, os.O_PATH) for path in machine.get("etc", [])]
     ssh, home = (os.open(machine[key], os.O_PATH) if key in machine else -1 for key in ("ssh", "home"))
@@ -157,12 +165,39 @@ def _make_mounts(machine: dict[str, Any], hide: str) -> None:
         _mount("tmpfs", hide, "tmpfs", _MS_RDONLY, "mode=000")
 
 
+def _make_own_root() -> None:
+    """Go into a mount namespace that has this process's root directory as its own, to read only.
+
+    Who enters a mount namespace is put into that namespace's root directory: setns(2). In a chroot that
+    is not this process's, but the outer machine's. So the chroot's folder is bound, which makes a mount
+    of it, and that is made the root.
+    """
+    _call("unshare", _LIBC.unshare(_NEW_MOUNTS))
+    root = os.open("/", os.O_PATH)
+    own = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    # From inside a chroot the mount that it lies on has no name; from the namespace's root all are made
+    # private, without which the next one would appear on the outer machine, too.
+    _call("setns", _LIBC.setns(own, _NEW_MOUNTS))
+    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+    os.fchdir(root)
+    # On any folder that there is: it is the root a moment later.
+    _mount(".", "proc", None, _MS_BIND | _MS_REC)
+    os.chdir("proc")
+    if _LIBC.pivot_root(b".", b".") == 0:
+        _call("umount of the outer root", _LIBC.umount2(b".", _MNT_DETACH))
+    else:
+        # A machine that runs in its initial RAM file system cannot leave that: it is covered.
+        _mount(".", "/", None, _MS_MOVE)
+        os.chroot(".")
+    os.chdir("/")
+    _make_read_only()
+
+
 def _make_read_only() -> None:
     """Take from a machine, root in it included, every means to change the outer machine's files."""
     attributes = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
     arguments = (ctypes.c_int(-1), b"/", _AT_RECURSIVE, attributes, ctypes.c_size_t(len(attributes)))
-    if _LIBC.syscall(_SYS_MOUNT_SETATTR, *arguments) != 0:
-        _mount("none", "/", None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+    _call("mount_setattr (Linux 5.12)", _LIBC.syscall(_SYS_MOUNT_SETATTR, *arguments))
 
 
 def _bind(source: int, target: str) -> None:
