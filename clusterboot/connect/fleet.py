@@ -14,7 +14,7 @@ from clusterboot import interrupts
 from clusterboot.config.cluster import Host, Login
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.connection import PinnedConnection, gateway_lost, open_on_record
-from clusterboot.connect.retry import Throttle, TurnedAwayError, pauses_s
+from clusterboot.connect.retry import Throttle, TurnedAwayError, pause_s
 from clusterboot.connect.session import Session
 from clusterboot.connect.transport import Doorkeeper
 from clusterboot.connect.trust import UnknownHostKeyError
@@ -243,15 +243,16 @@ class Fleet:
         return gateway
 
     def _connect(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
-        pauses = pauses_s()
+        tries = 0
         while True:
+            tries += 1
             try:
                 with self._throttle.place():
                     connection = self._try(login, gateway)
-            except TurnedAwayError:
+            except TurnedAwayError as refusal:
                 self._throttle.turned_away()
-                pause_s = next(pauses, None)
-                if pause_s is None or not self.door.watchdog.rest(pause_s):
+                wait_s = pause_s(refusal, tries)
+                if wait_s is None or not self.door.watchdog.rest(wait_s):
                     raise
             else:
                 self._throttle.let_in()

@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from clusterboot.errors import UnreachableError
+from clusterboot.errors import Stage, UnreachableError
 
-# The first pause and those after it, in seconds; each is spread by half of itself either way.
-_PAUSES_S = (0.2, 0.4, 0.8, 1.6)
+#: The first pause and those after it, in seconds, where room comes back as soon as another login ends.
+SOON_S = (0.2, 0.4, 0.8, 1.6)
 
 
 class TurnedAwayError(UnreachableError):
-    """A server hung up before it heard who we are, or had no room: another try may be let in."""
+    """A server hung up before it heard who we are, or had no room: another try may be let in.
+
+    ``pauses_s`` are the pauses between the tries, in seconds.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        host: str | None = None,
+        stage: Stage | None = None,
+        remedy: str | None = None,
+        pauses_s: Sequence[float] = SOON_S,
+    ) -> None:
+        super().__init__(cause, host=host, stage=stage, remedy=remedy)
+        self.pauses_s = tuple(pauses_s)
 
 
-def pauses_s() -> Iterator[float]:
-    """Yield the pauses between tries, in seconds, so spread that many hosts do not come back as one."""
-    for pause_s in _PAUSES_S:
-        yield pause_s * random.uniform(0.5, 1.5)  # noqa: S311 - spread, not secrecy
+def pause_s(refusal: TurnedAwayError, tries: int) -> float | None:
+    """Give the pause before another try, in seconds, so spread that many hosts do not come back as one.
+
+    Parameters: how the last try ended; how many there were. Returns: ``None`` where there is to be no other.
+    """
+    if tries > len(refusal.pauses_s):
+        return None
+    # Spread by half of itself either way.
+    return refusal.pauses_s[tries - 1] * random.uniform(0.5, 1.5)  # noqa: S311 - spread, not secrecy
 
 
 class Throttle:

@@ -221,20 +221,21 @@ class Session:
 
     def _open_channel(self) -> paramiko.Channel:
         watchdog, timeout_s = self.connection.door.watchdog, self.connection.door.timeouts.channel_s
-        pauses, started_s = retry.pauses_s(), time.monotonic()
+        tries, started_s = 0, time.monotonic()
         try:
             with (
                 watchdog.limit(timeout_s, self.connection.close),
                 self.connection.asking_gateways(watchdog.allow_s(timeout_s)),
             ):
                 while True:
+                    tries += 1
                     try:
                         return self._try_channel(timeout_s)
-                    except retry.TurnedAwayError:
+                    except retry.TurnedAwayError as refusal:
                         if self._beside:
                             # What the other session does may take hours: no pause is long enough.
                             break
-                        pause_s = next(pauses, None)
+                        pause_s = retry.pause_s(refusal, tries)
                         # A refusal says more than a deadline: none is waited for in its place.
                         left_s = 0.8 * timeout_s - (time.monotonic() - started_s)
                         if pause_s is None or pause_s > left_s or not watchdog.rest(pause_s):

@@ -11,15 +11,13 @@ from paramiko.ssh_exception import BadAuthenticationType, PartialAuthentication
 
 from clusterboot.config.cluster import Login
 from clusterboot.connect.identity import AgentError, Identity, IdentityStore
+from clusterboot.connect.refusals import refusal_of
 from clusterboot.connect.retry import TurnedAwayError
 from clusterboot.connect.trust import TrustStore
 from clusterboot.connect.watchdog import DeadlineError, Watchdog
 from clusterboot.connect.wire import PinnedTransport
 from clusterboot.errors import UnreachableError
 from clusterboot.printable import one_line
-
-# What sshd says before it hangs up: drop_connection() in sshd.c, until OpenSSH 9.7 and from 9.8 on.
-_TURNED_AWAY = ("Exceeded MaxStartups", "Not allowed at this time")
 
 _MOST_NAMED = 4
 
@@ -145,7 +143,8 @@ def _handshake_failure(transport: PinnedTransport, login: Login) -> UnreachableE
             stage="hostkey",
             remedy="look at sshd's log and its KexAlgorithms, Ciphers and HostKeyAlgorithms there",
         )
-    if said and not said.startswith(_TURNED_AWAY) and not said.startswith("SSH-"):
+    refusal = refusal_of("" if said.startswith("SSH-") else said)
+    if refusal is None:
         return UnreachableError(
             f"what answers on port {login.port} is no SSH server: '{one_line(said, 80)}'",
             host=login.hostname,
@@ -153,10 +152,11 @@ def _handshake_failure(transport: PinnedTransport, login: Login) -> UnreachableE
             remedy="check the port",
         )
     return TurnedAwayError(
-        "the server hung up before its SSH banner" + (f": '{said}'" if said else ""),
+        refusal.cause + (f": '{said}'" if said else ""),
         host=login.hostname,
         stage="banner",
-        remedy="look at sshd's log there: MaxStartups, or penalties after failed logins (wait some minutes)",
+        remedy=refusal.remedy,
+        pauses_s=refusal.pauses_s,
     )
 
 
@@ -187,7 +187,8 @@ def _login_failure(
         words = one_line(transport.last_words)
         cause = f"the server hung up during the login as {login.user}" + (f": {words}" if words else "")
         remedy = (
-            f"look at sshd's log there (a Banner file of 256 KiB and more ends it); offered was {offered}"
+            "look at sshd's log there (RefuseConnection in sshd_config, or a Banner file of 256 KiB"
+            f" and more, ends it); offered was {offered}"
         )
     else:
         flaws = [flaw for identity in tried if (flaw := identity.flaw(login.user))]

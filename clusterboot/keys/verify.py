@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from clusterboot.connect.refusals import REFUSALS
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.keys.records import OWN_DIR
 from clusterboot.printable import one_line
@@ -22,25 +24,36 @@ _RESULT = re.compile(r"login (\S+) (\d+) ?(.*)")
 _TIME = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"
 _VALIDITY = re.compile(rf"certificate {_TIME} {_TIME} {_TIME}: (.*)")
 
+# -v, since only then ssh tells what a server sent in place of its banner. A server that has sent its banner
+# has a session process, whose end may be counted as an offence (PerSourcePenalties): no second try then.
 _TRY = """cb_try() {{
-  cb_said=$(ssh ${{cb_config:+-F "$cb_config"}} -n -o BatchMode=yes \
+  cb_said=$(ssh -v ${{cb_config:+-F "$cb_config"}} -n -o BatchMode=yes \
     -o StrictHostKeyChecking=yes -o ConnectTimeout={timeout} -o ConnectionAttempts=1 \
     -o ServerAliveInterval=5 -o ServerAliveCountMax=2 "$1" true 2>&1 </dev/null)
   cb_rc=$?
   # The rule, and without another process.
-  [ "$cb_rc$cb_said" != 0 ] || {{ printf 'login %s 0 \\n' "$1"; return; }}
-  case "$cb_rc$cb_again$cb_said" in
-    255kex_exchange_identification*|255"Connection closed"*|255"Connection reset"*)
-      # Turned away at a crowded door, before any authentication: that may be tried again.
-      cb_again=1
-      sleep 1
-      cb_try "$1"
-      return;;
+  [ "$cb_rc" != 0 ] || {{ printf 'login %s 0 \\n' "$1"; return; }}
+  cb_pause=
+  case "$cb_again$cb_rc$cb_said" in
+    255*"Remote protocol version"*) ;;
+    {pauses}
+    255*"Connection closed"*|255*"Connection reset"*) cb_pause=1;;
   esac
+  if [ -n "$cb_pause" ]; then
+    cb_again=1
+    sleep "$cb_pause"
+    cb_try "$1"
+    return
+  fi
+  cb_said=$(printf '%s\\n' "$cb_said" | sed 's/^debug1: \\(.*exchange_identification\\)/\\1/
+    /^debug[123]: /d; /^OpenSSH_/d; /^Authenticated to /d; /^Transferred: /d; /^Bytes per second: /d')
   case $cb_said in *"Permission denied"*) cb_said="$(cb_certificate "$1")$cb_said";; esac
   printf 'login %s %d %s\\n' "$1" "$cb_rc" "$(printf %s "$cb_said" | tr '\\n\\r' '  ' | tail -c 900)"
 }}
 """
+_PAUSES = "\n    ".join(
+    f'255*"{each.words}"*) cb_pause={math.ceil(each.pauses_s[-1])};;' for each in REFUSALS if each.words
+)
 
 # What ssh does not tell: from when until when the certificate that it offered holds, by this node's clock.
 _CERTIFICATE = """cb_certificate() {
@@ -69,6 +82,7 @@ _CAUSES = (
     (r"timed out|No route to host|Network is unreachable|not responding", "filtered"),
     (r"Could not resolve hostname|Name or service not known", "name"),
     (r"Bad configuration option|terminating, \d+ bad configuration", "config"),
+    *((re.escape(each.words), each.name) for each in REFUSALS if each.words),
     (r"Connection closed|Connection reset|kex_exchange_identification", "closed"),
 )
 _EXPLAINED = {
@@ -92,7 +106,11 @@ _EXPLAINED = {
         "set the clocks of both, and this machine's, and have chrony or ntpd keep them; then run bootstrap",
     ),
     "config": ("ssh refuses the user's configuration", "mend ~/.ssh/config on the node that connects"),
-    "closed": ("it closes the connection", "check MaxStartups and sshd's log there"),
+    **{each.name: (each.cause, each.remedy) for each in REFUSALS if each.words},
+    "closed": (
+        "it closes the connection",
+        "look at sshd's log there: RefuseConnection in sshd_config, a hosts.deny entry, or no memory",
+    ),
     "other": ("the login failed", "try it by hand with ssh -v"),
 }
 
@@ -163,7 +181,7 @@ def section(
     which alone the logins are made, whatever the node's configuration says; ``crowded`` says that
     all nodes try at the same time; ``config`` is a configuration, below the home, in place of the user's.
     """
-    lines = [_CERTIFICATE, _TRY.format(timeout=_CONNECT_TIMEOUT_S)]
+    lines = [_CERTIFICATE, _TRY.format(timeout=_CONNECT_TIMEOUT_S, pauses=_PAUSES)]
     if config is not None:
         lines.append(f'cb_config="$HOME/"{shlex.quote(config)}')
     if identity is not None:

@@ -23,6 +23,7 @@ from connect_helpers import (  # type: ignore[import-not-found]
 )
 
 from clusterboot.config.cluster import Host, Login
+from clusterboot.connect.refusals import refusal_of
 from clusterboot.errors import UnreachableError
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
@@ -98,25 +99,30 @@ def test_a_handshake_that_goes_wrong_is_told(
     assert server.connections == 1
 
 
+# What OpenSSH sends in place of its banner, exactly; how often it is tried; what is said in the end.
 AWAY = [
     (
-        "MaxStartups",
+        "MaxStartups until 9.7",
         b"Exceeded MaxStartups\r\n",
-        "banner",
-        "hung up before its SSH banner: 'Exceeded MaxStartups'",
+        ("banner", "the server has too many logins in progress: 'Exceeded MaxStartups'", "--fanout"),
+        5,
     ),
     (
-        "penalty",
+        "any reason since 9.8",
         b"Not allowed at this time\r\n",
-        "banner",
-        "hung up before its SSH banner: 'Not allowed at this time'",
+        (
+            "banner",
+            "the server accepts no connection from this source address for now: 'Not allowed at this time'",
+            "after 'penalty: …' wait until it ends",
+        ),
+        3,
     ),
-    ("no word", b"", "banner", "hung up before its SSH banner"),
-    ("after its banner", BANNER, "hostkey", "hung up during the key exchange"),
+    ("no word", b"", ("banner", "the server hung up before its SSH banner", "hosts.deny"), 5),
+    ("after its banner", BANNER, ("hostkey", "the server hung up during the key exchange", "log"), 5),
 ]
 
 
-@pytest.mark.parametrize(("words", "stage", "cause"), [t[1:] for t in AWAY], ids=[t[0] for t in AWAY])
+@pytest.mark.parametrize(("words", "told", "tries"), [t[1:] for t in AWAY], ids=[t[0] for t in AWAY])
 def test_being_turned_away_is_tried_again_a_few_times(
     *,
     way: Way,
@@ -124,16 +130,26 @@ def test_being_turned_away_is_tried_again_a_few_times(
     key: KeyFile,
     monkeypatch: pytest.MonkeyPatch,
     words: bytes,
-    stage: str,
-    cause: str,
+    told: tuple[str, str, str],
+    tries: int,
 ) -> None:
-    monkeypatch.setattr("clusterboot.connect.retry._PAUSES_S", (0.01,) * 4)
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.01)
     server = stub(sends(words, then=hang_up))
 
     error = error_of(way.fleet().each([host_at(server.port, key)], echo)["n"])
 
-    assert (error.stage, error.cause) == (stage, f"the server {cause}")
-    assert server.connections == 5
+    assert (error.stage, error.cause) == told[:2]
+    assert told[2] in (error.remedy or "")
+    assert server.connections == tries
+
+
+def test_a_penalty_is_not_tried_again_in_a_hurry() -> None:
+    """OpenSSH enforces none that is shorter than 15 s: PerSourcePenalties min in sshd_config(5)."""
+    soon, later = refusal_of("Exceeded MaxStartups"), refusal_of("Not allowed at this time")
+    assert soon
+    assert later
+    assert len(later.pauses_s) < len(soon.pauses_s)
+    assert min(later.pauses_s) >= 1
 
 
 def test_a_port_that_nobody_listens_on_is_told_at_once_and_once(way: Way, key: KeyFile) -> None:

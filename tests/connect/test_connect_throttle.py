@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from clusterboot.connect.retry import Throttle, pauses_s
+from clusterboot.connect.retry import Throttle, TurnedAwayError, pause_s
 
 
 def test_a_throttle_gives_way_and_recovers() -> None:
@@ -44,8 +44,10 @@ def test_a_throttle_lets_no_more_in_than_its_width() -> None:
     assert most[0] <= 2
 
 
-def test_pauses_grow_and_are_spread() -> None:
-    many = [tuple(pauses_s()) for _ in range(50)]
+def test_pauses_grow_and_are_spread_until_there_is_none() -> None:
+    busy = TurnedAwayError("busy", pauses_s=(0.2, 1.6))
+    many = [(pause_s(busy, 1) or 0, pause_s(busy, 2) or 0) for _ in range(50)]
 
     assert len(set(many)) == 50
-    assert all(one[0] < 0.31 and one[-1] > 0.79 for one in many)
+    assert all(one < 0.31 and two > 0.79 for one, two in many)
+    assert pause_s(busy, 3) is None

@@ -16,6 +16,7 @@ import pytest
 from told_faults import BETWEEN, FAILED, HARMLESS, HEAD, TABLE, UNREACHABLE, Told
 
 from clusterboot import lab as labs
+from clusterboot.connect.refusals import refusal_of
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
@@ -110,7 +111,10 @@ def test_turned_away_is_tried_again_and_refused_is_not(scene: Scene) -> None:
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     logins = [entry["host"] for entry in entries if entry["event"] == "connect"]
 
-    assert logins.count(scene.where["crowded"]) == 5
+    crowded = scene.where["crowded"]
+    refusal = refusal_of(scene.hosts[crowded]["cause"].rpartition(": ")[2].strip("'"))
+    assert refusal
+    assert logins.count(crowded) == 1 + len(refusal.pauses_s)
     for fault in (
         "key-refused",
         "keys-elsewhere",

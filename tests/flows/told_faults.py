@@ -26,7 +26,7 @@ TABLE = [
     Told("half-banner", UNREACHABLE, "banner", r"only part of .* within 10 s: 'SSH-2.0-Op'", "frozen"),
     Told("dribbling", UNREACHABLE, "banner", r"only part of an SSH banner came within 10 s: 'SS", "frozen"),
     Told("banner-only", UNREACHABLE, "hostkey", r"did not finish the key exchange within 10 s", "firewall"),
-    Told("crowded", UNREACHABLE, "banner", r"hung up before its SSH banner: 'Exceeded", "MaxStartups"),
+    Told("crowded", UNREACHABLE, "banner", r"the server (has too many|accepts no)", "MaxStartups"),
     Told("no-sessions", UNREACHABLE, "channel", r"sshd refused a session: open failed", "MaxSessions"),
     Told(
         "key-refused",
