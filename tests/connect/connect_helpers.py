@@ -184,13 +184,18 @@ class Sshd:
 
 
 def until_listening(log: Path, process: subprocess.Popen[bytes]) -> None:
+    until_logged(log, "Server listening", lambda: process.poll() is None)
+
+
+def until_logged(log: Path, words: str, goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Wait for sshd to write something into its log, for as long as it ``goes_on``."""
     pause = threading.Event()
     for _ in range(2000):
-        if "Server listening" in log.read_text(errors="replace"):
+        if words in log.read_text(errors="replace"):
             return
-        assert process.poll() is None, log.read_text(errors="replace")
+        assert goes_on(), log.read_text(errors="replace")
         pause.wait(0.005)
-    raise AssertionError("sshd does not listen")
+    raise AssertionError(f"sshd does not say {words}: {log.read_text(errors='replace')}")
 
 
 # The shortest deadlines for what never comes.
