@@ -23,38 +23,55 @@ find_python() {
   die "Python 3.10 or newer is needed; install it, or name it with PYTHON=/path/to/python3"
 }
 
-# Debian's packages that the lab and the virtual environment need, those that are missing.
+# missing_packages NEED…: the packages of script/packages for these needs that are missing, one a line.
 missing_packages() {
-  local missing=()
-  [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
-  command -v ssh-keygen >/dev/null || missing+=(openssh-client)
-  command -v mpirun >/dev/null || missing+=(openmpi-bin)
-  command -v mpicc >/dev/null || missing+=(libopenmpi-dev)
-  command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-  { command -v ip && command -v tc; } >/dev/null || missing+=(iproute2)
-  # Debian's Python comes without what "python3 -m venv" unpacks.
-  "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-  printf '%s ' "${missing[@]}"
+  local need what package _
+  while read -r need what package _; do
+    case " $* " in
+      *" $need "*) is_there "$what" || printf '%s\n' "$package" ;;
+    esac
+  done <script/packages | sort -u
 }
 
-# install_packages [PACKAGE…]: what is missing of the lab's needs, and these besides.
+# is_there WHAT: a program, a file (a whole path), or a Python module (python:NAME).
+is_there() {
+  case $1 in
+    /*) [ -e "$1" ] ;;
+    python:*) "$PYTHON" -c "import ${1#python:}" 2>/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+# install_packages NEED…: what is missing for these needs, see script/packages.
 install_packages() {
-  local missing sudo=()
-  missing="$(missing_packages)$*"
-  [ -n "${missing// /}" ] || return 0
-  command -v apt-get >/dev/null || die "these are missing: $missing; install them with your package manager"
+  local missing sudo=() package packages=()
+  missing=$(missing_packages "$@")
+  [ -n "$missing" ] || return 0
+  command -v apt-get >/dev/null || die "these are missing: ${missing//$'\n'/ }; install them with your package manager"
   if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || die "these packages are missing: $missing; install them as root"
+    command -v sudo >/dev/null || die "these packages are missing: ${missing//$'\n'/ }; install them as root"
     sudo=(sudo)
   fi
-  say "installing $missing"
-  case " $missing" in
-    *" openssh-server "*) say "note: Debian's openssh-server also starts this machine's own sshd" ;;
+  say "installing ${missing//$'\n'/ }"
+  case $missing in
+    *openssh-server*) say "note: Debian's openssh-server also starts this machine's own sshd" ;;
   esac
-  # shellcheck disable=SC2086  # a list of words
-  { "${sudo[@]}" apt-get update -q &&
-    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing; } >&2 ||
-    die "apt-get could not install: $missing"
+  "${sudo[@]}" apt-get update -q >&2 || die "apt-get could not read what packages there are"
+  for package in $missing; do packages+=("$(known_package "$package")"); done
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2 ||
+    die "apt-get could not install: ${packages[*]}"
+}
+
+# known_package NAME|NAME…: the first of these that apt-get knows, or else the first.
+known_package() {
+  local name
+  for name in ${1//|/ }; do
+    if [ -n "$(apt-cache madison "$name" 2>/dev/null)" ]; then
+      printf '%s' "$name"
+      return
+    fi
+  done
+  printf '%s' "${1%%|*}"
 }
 
 # make_venv FOLDER PYTHON LOCK [LOCK…]: a virtual environment with exactly what the first lock

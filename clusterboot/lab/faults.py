@@ -165,7 +165,7 @@ def _unfilter_port(lab: Lab, fault: Fault) -> None:
 
 def _filter_rule(lab: Lab, fault: Fault, verb: str) -> None:
     # sshd's answers find no route, so that its clients hear nothing: a firewall that drops, without one.
-    rule = f"rule {verb} pref 100 ipproto tcp sport 22 blackhole"
+    rule = f"rule {verb} pref 100 {network.TCP} sport 22 blackhole"
     in_network(init_of(machine_of(lab, fault.node)), ["ip", "-batch", "-"], [rule])
 
 

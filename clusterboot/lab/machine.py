@@ -18,8 +18,8 @@ from typing import NoReturn
 
 from ..errors import ClusterbootError, UsageError
 
-# A tool, and the package that Debian and Ubuntu have it in.
-_TOOLS = {
+# A tool, and the package that Debian and Ubuntu have it in: as in script/packages.
+TOOLS = {
     "sshd": "openssh-server",
     "ssh-keygen": "openssh-client",
     "ip": "iproute2",
@@ -28,6 +28,7 @@ _TOOLS = {
     "sleep": "coreutils",
     "mpirun": "openmpi-bin",
     "mpicc": "libopenmpi-dev",
+    "chattr": "e2fsprogs",
 }
 
 # Root's tools are not on everybody's PATH.
@@ -106,7 +107,7 @@ def _why_not_isolated() -> str | None:
 
 
 def _absent() -> dict[str, str]:
-    return {name: package for name, package in _TOOLS.items() if shutil.which(name, path=_PATH) is None}
+    return {name: package for name, package in TOOLS.items() if shutil.which(name, path=_PATH) is None}
 
 
 def _missing_tools() -> str | None:

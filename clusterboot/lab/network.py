@@ -17,6 +17,9 @@ from .records import Fault, Lab, LabNode, cluster_network, outside_network
 # A slow link has this fraction of its rate.
 SLOW = 10
 
+# TCP in ip's rules: by its number, since its name needs /etc/protocols, which a small machine lacks.
+TCP = "ipproto 6"
+
 _INDEXES = range(64)
 
 

@@ -29,7 +29,7 @@ def _route(lab: Lab, lines: Sequence[str]) -> None:
 def _silence_rule(lab: Lab, fault: Fault, verb: str) -> str:
     node, other = _ends(lab, fault)
     port = network.port_name(node)
-    return f"rule {verb} pref {_FIRST} iif {port} to {other.address}/32 ipproto tcp dport 22 blackhole"
+    return f"rule {verb} pref {_FIRST} iif {port} to {other.address}/32 {network.TCP} dport 22 blackhole"
 
 
 def _silence(lab: Lab, fault: Fault) -> Fault:
@@ -47,7 +47,7 @@ def _detour_rules(lab: Lab, fault: Fault, verb: str) -> list[str]:
     return [
         # Who comes from the head is not misled: what the operator sees of the node stays right.
         f"rule {verb} pref {_FIRST} from {lab.head.address}/32 to {node.address}/32 lookup main",
-        f"rule {verb} pref {_THEN} to {node.address}/32 ipproto tcp dport 22 lookup {table}",
+        f"rule {verb} pref {_THEN} to {node.address}/32 {network.TCP} dport 22 lookup {table}",
     ]
 
 

@@ -10,7 +10,7 @@ Source: ip-rule(8), veth(4).
 from __future__ import annotations
 
 from .enter import machine_of
-from .network import SLOW, mac, port_name, tbf
+from .network import SLOW, TCP, mac, port_name, tbf
 from .records import SWITCH, Fault, Lab
 
 # The order in which rules are asked, before those of the main table at 32766 (ip-rule(8)).
@@ -92,5 +92,5 @@ def high_port_lines(lab: Lab, fault: Fault, verb: str) -> list[str]:
     A login, whose one end is port 22, goes on.
     """
     address = machine_of(lab, fault.node).address
-    ports = "ipproto tcp sport 32768-60999 dport 32768-60999"
+    ports = f"{TCP} sport 32768-60999 dport 32768-60999"
     return [f"rule {verb} pref {_FIREWALL} {way} {address}/32 {ports} blackhole" for way in ("from", "to")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,11 +15,7 @@ from clusterboot.errors import UsageError
 from clusterboot.facts import ClockSample, parse, sections
 from clusterboot.facts.records import NodeFacts
 
-SHELLS = [["/bin/sh"]] + [
-    [path, *more]
-    for name, more in (("dash", []), ("bash", ["--posix"]), ("bash", []), ("busybox", ["sh"]))
-    if (path := shutil.which(name))
-]
+SHELLS = [["/bin/sh"], ["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/bash"], ["/bin/busybox", "sh"]]
 
 
 def ask(shell: list[str], tests_dir: str | None = None, prefix: str | None = None, **env: str) -> NodeFacts:
