@@ -11,6 +11,7 @@ from typing import Literal
 KeyMode = Literal["per-node", "ca", "shared"]
 VerifyMode = Literal["launch", "full", "none"]
 KexOrder = Literal["curve25519", "openssh"]
+ResultsAccess = Literal["owner", "group", "all"]
 MpiKind = Literal["openmpi", "mpich", "intelmpi", "mvapich"]
 
 
@@ -96,7 +97,8 @@ class Options:
 
     ``kex_algorithms`` is the key exchange that nodes ask each other for first: curve25519, where
     OpenSSH's own default is a dear one, or always in OpenSSH's own order. ``keys`` is ``None``
-    where the file leaves the mode open; ``certificate_hours`` is how long certificates live.
+    where the file leaves the mode open; ``certificate_hours`` is how long certificates live;
+    ``results_access`` says who may read results: the operator, his group, or everybody.
     """
 
     keys: KeyMode | None = None
@@ -109,6 +111,7 @@ class Options:
     mpi: MpiOptions = field(default_factory=MpiOptions)
     nccl: NcclOptions = field(default_factory=NcclOptions)
     kex_algorithms: KexOrder = "curve25519"
+    results_access: ResultsAccess = "group"
     expected_busbw_gbps: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from clusterboot.config.cluster import KexOrder, KeyMode, MpiKind, VerifyMode
+from clusterboot.config.cluster import KexOrder, KeyMode, MpiKind, ResultsAccess, VerifyMode
 from clusterboot.config.folding import expand
 from clusterboot.config.names import (
     check_cluster_name,
@@ -252,6 +252,7 @@ class OptionsBlock(Block):
     launch_from: HostName | None = None
     fanout: Annotated[int, Field(ge=1, le=1024)] | None = None
     kex_algorithms: KexOrder | None = None
+    results_access: ResultsAccess | None = None
     trust: TrustBlock | None = None
     mpi: MpiBlock | None = None
     nccl: NcclBlock | None = None

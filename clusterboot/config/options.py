@@ -21,6 +21,7 @@ def make_options(context: Context, block: OptionsBlock) -> Options:
         key: value
         for key in (
             *("keys", "certificate_hours", "verify", "slots", "launch_from", "fanout", "kex_algorithms"),
+            "results_access",
         )
         if (value := getattr(block, key)) is not None
     }

@@ -9,28 +9,32 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from clusterboot import files
 from clusterboot.config.cluster import Login
 from clusterboot.errors import ClusterbootError, UsageError
 
 _FIRST = "0" * 64
-# Beside the log: how long it was, and its last line's hash, when a command last ended.
+# Beside the log: how long it is, and its last line's hash, as of the last line written.
 _MARK = ".mark"
+# What an entry says that a command wrote when it found the log not as the mark has it.
+_FLAW = "flaw"
 
 
 class AuditLog:
     """An append-only file of what was done, when, where, as whom and with what outcome.
 
     Each line carries the SHA-256 of the line before, so that a line that was edited or
-    taken out shows; a mark beside the file shows where lines are missing at its end. Several
-    commands may write at once.
+    taken out shows; a mark beside the file, brought up to date with each line, shows where lines are
+    missing at its end. A log that is not as its mark has it gets an entry that says so, for good.
+    Several commands may write at once.
 
     Parameters: the file; its folder is made if need be.
     Errors: :class:`ClusterbootError` where it cannot be written: then nothing may be done.
@@ -41,10 +45,15 @@ class AuditLog:
         self._lock = threading.Lock()
         self._operator = _operator()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            files.make_private_folder(path.parent)
+            self._file = files.open_to_append(path, mode=0o600)
+            try:
+                self._mark = self._open_mark()
+            except BaseException:
+                os.close(self._file)
+                raise
         except OSError as problem:
-            raise self._unwritable(problem.errno) from None
+            raise self._unwritable(problem.strerror) from None
 
     def ready(self) -> None:
         """Make sure that a line can be written, before something is done that has to be recorded.
@@ -54,11 +63,11 @@ class AuditLog:
         try:
             room = os.fstatvfs(self._file)
         except OSError as problem:
-            raise self._unwritable(problem.errno) from None
+            raise self._unwritable(problem.strerror) from None
         if room.f_flag & os.ST_RDONLY:
-            raise self._unwritable(errno.EROFS)
+            raise self._unwritable(os.strerror(errno.EROFS))
         if room.f_blocks and not (room.f_bfree if os.geteuid() == 0 else room.f_bavail):
-            raise self._unwritable(errno.ENOSPC)
+            raise self._unwritable(os.strerror(errno.ENOSPC))
 
     def connection(
         self, login: Login, via: str | None, key: str | None, outcome: str, duration_s: float
@@ -88,13 +97,8 @@ class AuditLog:
         )
 
     def close(self) -> None:
-        """Mark how far the log has come, and close it."""
-        with suppress(OSError), self._alone():
-            size = os.fstat(self._file).st_size
-            mark = self._path.with_name(self._path.name + _MARK)
-            fresh = mark.with_name(mark.name + ".new")
-            fresh.write_text(f"{size} {_last_hash(self._file, size)}\n", encoding="ascii")
-            fresh.replace(mark)
+        """Close it."""
+        os.close(self._mark)
         os.close(self._file)
 
     def __enter__(self) -> AuditLog:
@@ -114,25 +118,50 @@ class AuditLog:
             finally:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
+    def _open_mark(self) -> int:
+        """Open the mark; where there is none, or the log is not as it says, that is put on record."""
+        path = self._path.with_name(self._path.name + _MARK)
+        with self._alone():
+            size = os.fstat(self._file).st_size
+            # The whole prefix need not be read: the chain says whether lines before its last one changed.
+            cause = _mark_flaw(path, size, lambda length: _last_hash(self._file, length))
+            if not path.exists():
+                files.replace(path, _mark_text(0, _FIRST), mode=0o600)
+            mark = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if cause is not None:
+                    self._append(mark, {"event": _FLAW, "cause": cause})
+            except BaseException:
+                os.close(mark)
+                raise
+        return mark
+
     def _write(self, **fields: Any) -> None:
-        when = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         try:
             with self._alone():
-                size = os.fstat(self._file).st_size
-                entry = {"when": when, "operator": self._operator, **fields}
-                line = json.dumps({**entry, "previous": _last_hash(self._file, size)}).encode() + b"\n"
-                if size and os.pread(self._file, 1, size - 1) != b"\n":
-                    # What a crash or a full disk left of a line stays, on a line of its own.
-                    line = b"\n" + line
-                written = os.write(self._file, line)
+                whole = self._append(self._mark, fields)
         except OSError as problem:
-            raise self._unwritable(problem.errno) from None
-        if written != len(line):
-            raise self._unwritable(errno.ENOSPC)
+            raise self._unwritable(problem.strerror) from None
+        if not whole:
+            raise self._unwritable(os.strerror(errno.ENOSPC))
 
-    def _unwritable(self, number: int | None) -> ClusterbootError:
+    def _append(self, mark: int, fields: dict[str, Any]) -> bool:
+        """Write one line and bring the mark up to date; say whether all of the line was taken."""
+        when = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        size = os.fstat(self._file).st_size
+        entry = {"when": when, "operator": self._operator, **fields}
+        line = json.dumps({**entry, "previous": _last_hash(self._file, size)}).encode() + b"\n"
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            # What a crash or a full disk left of a line stays, on a line of its own.
+            line = b"\n" + line
+        if os.write(self._file, line) != len(line):
+            return False
+        os.pwrite(mark, _mark_text(size + len(line), _hash_of_last(line)), 0)
+        return True
+
+    def _unwritable(self, cause: str | None) -> ClusterbootError:
         return ClusterbootError(
-            f"the audit log {self._path} cannot be written: {os.strerror(number or errno.EIO)}",
+            f"the audit log {self._path} cannot be written: {cause or os.strerror(errno.EIO)}",
             remedy="nothing is done without a record; free space or mend its permissions",
         )
 
@@ -154,14 +183,21 @@ class Verdict:
     flaws: tuple[Flaw, ...]
 
 
-def verify(path: Path) -> Verdict:
+def verify(path: Path, expected_hash: str | None = None) -> Verdict:
     """Check an audit log from its first line to its last.
 
+    Parameters: the log; ``expected_hash`` is the last line's hash as it was noted elsewhere, at some time.
     Returns: where lines were edited, taken out, put elsewhere, or cut off.
     Errors: :class:`UsageError` where it cannot be read.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            # No command writes between the log's reading and its mark's.
+            fcntl.flock(file, fcntl.LOCK_SH)
+            data = file.read()
+            mark = _mark_flaw(
+                path.with_name(path.name + _MARK), len(data), lambda size: _hash_of_last(data[:size])
+            )
     except OSError as problem:
         raise UsageError(
             f"the audit log {path} cannot be read: {problem.strerror}",
@@ -169,44 +205,59 @@ def verify(path: Path) -> Verdict:
         ) from None
     flaws: list[Flaw] = []
     previous, entries, number = _FIRST, 0, 0
+    found = expected_hash is None
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n") if data else [], 1):
-        said = _previous(line)
-        if said is None:
+        entry = _entry(line)
+        if entry is None:
             flaws.append(Flaw(number, "is no entry: cut off by a crash or a full disk, or edited"))
-        elif said != previous:
+        elif entry["previous"] != previous:
             flaws.append(
                 Flaw(number, "does not follow the line before: one of them was edited, moved or taken out")
             )
-        entries += said is not None
+        if entry is not None and entry.get("event") == _FLAW:
+            flaws.append(Flaw(number, f"was written by a command that found this: {entry.get('cause')}"))
+        entries += entry is not None
         previous = hashlib.sha256(line).hexdigest()
-    flaws += _check_mark(path, data, number + 1)
+        found = found or previous == expected_hash
+    if mark is not None:
+        flaws.append(Flaw(number + 1, f"should follow, or another one should: {mark}"))
+    if not found:
+        flaws.append(
+            Flaw(number + 1, "or an earlier one should have the expected hash: the log was rewritten or cut")
+        )
     return Verdict(entries, previous, tuple(flaws))
 
 
-def _check_mark(path: Path, data: bytes, after_line: int) -> Iterator[Flaw]:
+def _mark_text(size: int, last_hash: str) -> bytes:
+    # Of one length, so that one write replaces it whole.
+    return f"{size:<20d} {last_hash}\n".encode()
+
+
+def _mark_flaw(path: Path, size: int, last_hash: Callable[[int], str]) -> str | None:
+    """Say how a log is not as the mark beside it has it; ``None`` where it is.
+
+    Parameters: the mark; the log's size in bytes; what gives the hash of the last line of its first bytes.
+    """
     try:
-        size, last = path.with_name(path.name + _MARK).read_text(encoding="ascii").split()
-        marked = data[: int(size)]
+        marked, last = path.read_text(encoding="ascii").split()
+        marked_size = int(marked)
     except FileNotFoundError:
-        return
+        return "the mark beside the log is missing" if size else None
     except (OSError, ValueError):
-        yield Flaw(after_line, "has a mark beside it that cannot be read")
-        return
-    if len(data) < int(size):
-        yield Flaw(after_line, "is missing, or what came after it: the log is shorter than it was")
-    elif _hash_of_last(marked) != last:
-        yield Flaw(
-            after_line, "and the lines before it are not those that the mark beside the log was made for"
-        )
+        return "the mark beside the log cannot be read"
+    if size < marked_size:
+        return f"the log is shorter than it was, {size} bytes and not {marked_size}: its end was cut off"
+    if last_hash(marked_size) != last:
+        return "the log's lines are not those that the mark beside it was made for"
+    return None
 
 
-def _previous(line: bytes) -> str | None:
+def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
     except ValueError:
         return None
-    said = entry.get("previous") if isinstance(entry, dict) else None
-    return said if isinstance(said, str) else None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("previous"), str) else None
 
 
 def _last_hash(file: int, size: int) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusterboot import files
 from clusterboot.config.cluster import Login, TrustOptions
 from clusterboot.connect import certificate, knownhosts
 from clusterboot.connect.knownhosts import PinLine, fingerprint
@@ -236,8 +237,8 @@ def _exchange_types(key_type: str) -> tuple[str, ...]:
 
 
 def _append(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.open("ab+") as file:
+    files.make_private_folder(path.parent)
+    with os.fdopen(files.open_to_append(path, mode=0o600), "ab+") as file:
         size = file.seek(0, os.SEEK_END)
         # A line that a crash left unfinished must not swallow this one.
         whole = size == 0 or os.pread(file.fileno(), 1, size - 1) == b"\n"

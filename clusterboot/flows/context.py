@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from clusterboot import interrupts
+from clusterboot import files, interrupts
 from clusterboot.config.cluster import Cluster
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.fleet import Fleet
@@ -17,6 +17,7 @@ from clusterboot.connect.identity import IdentityStore
 from clusterboot.connect.transport import Doorkeeper, Timeouts
 from clusterboot.connect.trust import TrustStore
 from clusterboot.connect.watchdog import Watchdog
+from clusterboot.errors import UsageError
 from clusterboot.flows.events import Events, Silence
 from clusterboot.flows.visit import Ledger, Visit
 
@@ -54,12 +55,37 @@ class Context:
         """Where this cluster's hostfiles are."""
         return self.out_dir / "hostfiles" / self.cluster.name
 
+    @property
+    def result_dir(self) -> Path:
+        """Where this cluster's results are, one folder a run."""
+        return self.out_dir / "results" / self.cluster.name
+
+    def require_own_folders(self) -> None:
+        """Make the folder for state, and see that nobody else can write where this command will.
+
+        Errors: :class:`UsageError` for a folder that somebody else owns or can write.
+        """
+        try:
+            files.make_private_folder(self.state_dir)
+        except files.UnsafePathError as problem:
+            raise _not_own(self.state_dir, problem.strerror) from None
+        except OSError as problem:
+            raise UsageError(
+                f"{self.state_dir} cannot be written: {problem.strerror}",
+                remedy="mend its permissions, or name another place with XDG_STATE_HOME",
+            ) from None
+        for folder in (self.hostfile_dir, self.result_dir):
+            for each in (folder.parent, folder):
+                if (cause := files.obstacle(each)) is not None:
+                    raise _not_own(each, cause)
+
     @contextmanager
     def visit(self) -> Iterator[Visit]:
         """Open the way to the cluster; it is closed, with everything on it, at the end of the block.
 
         Errors: :class:`ClusterbootError` where the audit log cannot be written.
         """
+        self.require_own_folders()
         watchdog = Watchdog(self.deadline_s)
         identities = IdentityStore(self.ask_passphrase, watchdog.allow_s)
         for login in dict.fromkeys(login for host in self.cluster.hosts for login in (host.login, *host.via)):
@@ -80,3 +106,10 @@ class Context:
                 yield Visit(self.cluster, self.events, fleet, Ledger.of(self.cluster.hosts), self.state_dir)
         for accepted in trust.accepted:
             self.events.note(f"pinned {accepted.name} {accepted.key_type} {accepted.fingerprint}")
+
+
+def _not_own(folder: Path, cause: str | None) -> UsageError:
+    return UsageError(
+        f"{folder} is not written to: {cause}",
+        remedy="take it over with chown and chmod go-w, or remove it if it is nobody's you know",
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clusterboot import files
 from clusterboot.launch.names import token
 
 
@@ -50,7 +51,7 @@ def recorded(state_dir: Path, run_id: str, hosts: Iterable[str]) -> Iterator[Run
     The lock on it is the kernel's, which lets go of it however this process ends.
     """
     folder = state_dir / "runs"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    files.make_private_folder(folder)
     path = folder / token(run_id, "a run")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
-from clusterboot import keys
+from clusterboot import files, keys
 from clusterboot.config.cluster import Cluster, Host
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError, HostResult, PartialError, UsageError, ValidationError
@@ -94,8 +94,7 @@ def prepare_head(
     assert visit.launcher is not None  # noqa: S101  # the caller has seen to it
     visit.ledger.results[HEAD] = HostResult(HEAD)
     if not dry_run:
-        visit.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (visit.state_dir / _MARK).touch()
+        files.replace(visit.state_dir / _MARK, b"", mode=0o600)
     answer = visit.stage(
         "head", [visit.launcher], lambda session: ask(visit.cluster, session, make_key=not dry_run)
     )

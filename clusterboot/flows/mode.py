@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from clusterboot import files
 from clusterboot.config.cluster import KeyMode
 from clusterboot.flows.context import Context
 from clusterboot.flows.members import modes_found
@@ -76,9 +76,7 @@ def remember(state_dir: Path, mode: KeyMode) -> None:
     """Write down the mode that the cluster is being put in, before it is."""
     if recall(state_dir) == mode:
         return
-    beside = state_dir / f".{_FILE}.{os.getpid()}"
-    beside.write_text(f"{mode}\n", encoding="ascii")
-    beside.replace(state_dir / _FILE)
+    files.replace(state_dir / _FILE, f"{mode}\n".encode(), mode=0o600)
 
 
 def forget(state_dir: Path) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clusterboot import files
 from clusterboot.errors import ClusterbootError
 from clusterboot.flows.context import Context
 
@@ -21,13 +22,10 @@ def alone(context: Context) -> Iterator[None]:
         yield
         return
     try:
-        context.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(context.state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        files.make_private_folder(context.state_dir)
+        descriptor = files.open_to_append(context.state_dir / "lock", mode=0o600)
     except OSError as problem:
-        raise ClusterbootError(
-            f"{context.state_dir} cannot be written: {problem.strerror}",
-            remedy="mend its permissions, or name another place with XDG_STATE_HOME",
-        ) from None
+        raise _unwritable(context, problem) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -35,8 +33,18 @@ def alone(context: Context) -> Iterator[None]:
             holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
             context.events.note(f"waiting for process {holder or '?'}, which changes this cluster too")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
+        except OSError as problem:
+            raise _unwritable(context, problem) from None
         yield
     finally:
         os.close(descriptor)
+
+
+def _unwritable(context: Context, problem: OSError) -> ClusterbootError:
+    return ClusterbootError(
+        f"{context.state_dir} cannot be written: {problem.strerror}",
+        remedy="free space there or mend its permissions, or name another place with XDG_STATE_HOME",
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from clusterboot import files
 from clusterboot.errors import ClusterbootError, UsageError
 from clusterboot.flows.history import earlier
-from clusterboot.flows.results import replace_file, save
+from clusterboot.flows.results import save
 from clusterboot.report.page import MARK, Past, page
 from clusterboot.report.saved import SavedRun, read_runs
 
@@ -26,7 +27,7 @@ def publish(folder: Path, text: str) -> None:
     path = folder / _PAGE
     made = page(read_runs(text.encode(), str(folder / _RESULT)), earlier(folder))
     try:
-        replace_file(path, made)
+        files.replace(path, made.encode())
     except OSError as problem:
         cause = f"{path} could not be written: {problem.strerror or 'unknown'}"
         raise ClusterbootError(cause, remedy="free space, then run report") from None
@@ -53,7 +54,7 @@ def write_page(results: Sequence[str], output: str, here: Path) -> tuple[Path, t
     _must_be_ours(target)
     past = earlier(paths[0].resolve().parent) if one else Past()
     try:
-        replace_file(target, page(runs, past))
+        files.replace(target, page(runs, past).encode())
     except OSError as problem:
         raise UsageError(f"{target} cannot be written: {problem.strerror}", remedy="give --output") from None
     return target, runs

@@ -5,8 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from clusterboot import files
 from clusterboot.errors import ClusterbootError
 from clusterboot.flows.context import Context
+
+# Who may read results: the operator alone, his group, or everybody.
+_MODES = {"owner": 0o700, "group": 0o750, "all": 0o755}
 
 
 def result_folder(context: Context, command: str) -> Path:
@@ -15,15 +19,17 @@ def result_folder(context: Context, command: str) -> Path:
     Errors: :class:`ClusterbootError` where it cannot be made: then nothing is launched.
     """
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(context.started_s))
-    base = context.out_dir / "results" / context.cluster.name
+    base = context.result_dir
+    mode = _MODES[context.cluster.options.results_access]
     try:
-        base.mkdir(parents=True, exist_ok=True)
+        files.make_folder(base, mode=mode)
         for number in range(1, 1000):
             folder = base / (f"{stamp}-{command}" + (f"-{number}" if number > 1 else ""))
             try:
-                folder.mkdir()
+                folder.mkdir(mode=mode)
             except FileExistsError:
                 continue
+            folder.chmod(mode)
             return folder
         cause = "a thousand runs began in this second"
     except OSError as problem:
@@ -39,14 +45,7 @@ def save(folder: Path, text: str) -> None:
     Errors: :class:`ClusterbootError` where the disk does not take it.
     """
     try:
-        replace_file(folder / "result.json", text)
+        files.replace(folder / "result.json", text.encode())
     except OSError as problem:
         cause = f"the result could not be saved in {folder}: {problem.strerror or 'unknown'}"
         raise ClusterbootError(cause, remedy="free space or mend its permissions") from None
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a file beside its place, then put it there."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

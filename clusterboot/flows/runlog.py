@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from clusterboot import files
 from clusterboot.bench.scrub import scrub
 from clusterboot.errors import ClusterbootError
 
@@ -85,9 +87,7 @@ class LineLog:
         # A key that spans lines is only seen in the whole.
         content = self.path.read_bytes() if self.path.exists() else b""
         if (clean := scrub(content)) != content:
-            beside = self.path.with_suffix(".new")
-            beside.write_bytes(clean)
-            beside.replace(self.path)
+            files.replace(self.path, clean)
 
     def _write(self, lines: list[bytes], stream: str) -> None:
         text = scrub(b"".join(lines))
@@ -97,7 +97,7 @@ class LineLog:
             self.flooded = True
             return
         try:
-            with self.path.open("ab") as file:
+            with os.fdopen(files.open_to_append(self.path), "ab") as file:
                 file.write(text)
         except OSError as problem:
             raise ClusterbootError(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from clusterboot.errors import PartialError, UsageError
+from clusterboot.files import make_folder, replace
 
 
 def changes(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
@@ -29,11 +28,11 @@ def write(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
     """
     changed = changes(folder, files)
     try:
-        for name in changed:
-            folder.mkdir(parents=True, exist_ok=True)
-            _replace(folder / name, files[name].encode())
         if changed:
-            _flush(folder)
+            make_folder(folder, mode=0o755)
+        for name in changed:
+            # Nothing in these files is secret, and mpirun may run as another user.
+            replace(folder / name, files[name].encode(), mode=0o644)
     except OSError as error:
         raise _failed(f"{folder} cannot be written: {error.strerror}") from error
     return changed
@@ -51,32 +50,6 @@ def _current(path: Path) -> bytes | None:
         return path.read_bytes() if path.is_file() and not path.is_symlink() else None
     except OSError as error:
         raise _failed(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    beside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fchmod(
-                stream.fileno(), 0o644
-            )  # nothing in these files is secret, and mpirun may run as another user
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _flush(folder: Path) -> None:
-    """Make the renames survive a crash of the machine."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _failed(cause: str) -> PartialError:

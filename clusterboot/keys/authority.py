@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.hazmat.primitives.serialization import ssh as sshformat
 
+from clusterboot import files
 from clusterboot.errors import UsageError
 from clusterboot.keys.lines import principal
 
@@ -118,14 +119,8 @@ def save(path: Path, authority: Authority) -> None:
     passphrase = authority.passphrase
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     text = authority.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, encryption)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    files.make_private_folder(path.parent)
+    files.replace(path, text, mode=0o600)
 
 
 def user_certificate(

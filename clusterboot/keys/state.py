@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from clusterboot import files
 from clusterboot.errors import ClusterbootError
 from clusterboot.keys.records import Member
 
@@ -36,10 +37,8 @@ def save(state_dir: Path, members: Iterable[Member]) -> None:
     path = state_dir / _FILE
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_suffix(".new")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    files.make_private_folder(state_dir)
+    files.replace(path, text.encode(), mode=0o600)
 
 
 def forget(state_dir: Path, names: Iterable[str]) -> None:

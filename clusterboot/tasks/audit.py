@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -19,17 +20,25 @@ from clusterboot.tasks.options import here, next_command, running_lab
     cluster="the cluster file; the word lab means the running lab",
     log="an audit log's path, in place of the cluster's own",
     verify="check that no line of it was edited, taken out or moved",
+    expect="with --verify: the last line's SHA-256 as it was noted elsewhere, at some time",
 )
-def audit(session: Session, cluster: str = "", log: str = "", verify: bool = False) -> Outcome:
+def audit(
+    session: Session, cluster: str = "", log: str = "", verify: bool = False, expect: str = ""
+) -> Outcome:
     """Show where the audit log of a cluster is, and check it.
 
-    Lines that were edited, moved or taken out show by themselves. That lines are missing at the
-    end shows by the mark that each command leaves beside the log when it ends: so what a command that
-    is at work, or that was killed, wrote since then can be cut off unseen, and so can anything by
-    somebody who forges the mark too. Against that, note the last line's hash elsewhere.
+    Lines that were edited, moved or taken out show by themselves, and lines that are missing at the
+    end by the mark beside the log. Who can write to this machine's files can make a new log and a new
+    mark: what shows that is the last line's hash, kept on another machine and given as --expect.
     """
     from clusterboot.connect.audit import verify as check
 
+    expected = expect.strip().lower()
+    if expected and (not verify or not re.fullmatch(r"[0-9a-f]{64}", expected)):
+        raise UsageError(
+            f"--expect {expect!r} is no SHA-256 to verify" if verify else "--expect needs --verify",
+            remedy="give the hash that an earlier audit --verify printed",
+        )
     path = Path(log) if log else _log_of(session, cluster)
     if not verify:
         if not path.exists():
@@ -39,7 +48,7 @@ def audit(session: Session, cluster: str = "", log: str = "", verify: bool = Fal
             more={"log": path},
             show=lambda to: show_summary(to, [where], next_command("audit --verify", cluster)),
         )
-    verdict = check(path)
+    verdict = check(path, expected or None)
     flaws = [{"line": flaw.line, "cause": flaw.cause} for flaw in verdict.flaws]
 
     def show(to: Console) -> None:
@@ -47,6 +56,7 @@ def audit(session: Session, cluster: str = "", log: str = "", verify: bool = Fal
             to.print(Text(f"line {flaw.line} {flaw.cause}", style="red"), soft_wrap=True)
         state = f"{len(verdict.flaws)} flaws" if verdict.flaws else "whole"
         lines = [f"{path}: {verdict.entries} entries, {state}", f"Last line's SHA-256: {verdict.last_hash}"]
+        lines.append("Keep it on another machine; later: audit --verify --expect THAT-HASH")
         show_summary(to, lines, None)
 
     code = ExitCode.VALIDATION if verdict.flaws else ExitCode.OK

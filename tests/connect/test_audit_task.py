@@ -70,3 +70,13 @@ def test_where_nothing_was_done_yet_that_is_said(run: Any) -> None:
 
     assert code == 2
     assert "cannot be read" in err
+
+
+def test_an_expected_hash_is_checked_and_must_be_one(log: Path, run: Any) -> None:
+    _, out, _ = run("--verify", "--log", str(log), "--json")
+    noted = json.loads(out)["last_hash"]
+
+    assert run("--verify", "--log", str(log), "--expect", noted)[0] == 0
+    assert run("--verify", "--log", str(log), "--expect", "0" * 64)[0] == 6
+    assert run("--verify", "--log", str(log), "--expect", "abc")[0] == 2
+    assert run("--log", str(log), "--expect", noted)[0] == 2

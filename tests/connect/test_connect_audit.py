@@ -145,8 +145,8 @@ def test_without_a_log_nothing_may_be_done(tmp_path: Path) -> None:
         AuditLog(tmp_path / "file" / "audit.jsonl")
     with pytest.raises(ClusterbootError, match="cannot be written"):
         AuditLog(tmp_path)
-    with AuditLog(Path("/dev/full")) as log, pytest.raises(ClusterbootError, match="No space left"):
-        log.command(LOGIN, "n1", "x", 0, 0.1)
+    with pytest.raises(ClusterbootError, match="no regular file"):
+        AuditLog(Path("/dev/full"))
 
 
 @pytest.mark.lab
@@ -185,3 +185,44 @@ def test_an_empty_log_is_whole(path: Path) -> None:
 
     assert verify(path).entries == 0
     assert verify(path).flaws == ()
+
+
+def test_a_missing_mark_is_told_and_stays_told(path: Path) -> None:
+    write(path)
+    path.with_name(path.name + ".mark").unlink()
+
+    assert "mark beside the log is missing" in verify(path).flaws[0].cause
+    write(path)
+    assert [flaw.line for flaw in verify(path).flaws] == [6]
+
+
+def test_an_emptied_log_is_told_and_stays_told(path: Path) -> None:
+    write(path)
+    path.write_bytes(b"")
+
+    assert "shorter than it was" in verify(path).flaws[0].cause
+    write(path)
+    assert "shorter than it was" in verify(path).flaws[0].cause
+
+
+def test_what_a_killed_command_wrote_cannot_be_cut_unseen(path: Path) -> None:
+    log = AuditLog(path)
+    for number in range(3):
+        log.command(LOGIN, "gpu1", f"command {number}", 0, 0.1)
+    # It is not closed: that is what kill -9 leaves.
+    path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:2]))
+
+    assert verify(path).flaws
+
+
+def test_a_hash_noted_elsewhere_shows_a_log_that_was_made_anew(path: Path) -> None:
+    write(path)
+    noted = verify(path).last_hash
+    write(path)
+    assert verify(path, noted).flaws == ()
+
+    for name in (path.name, path.name + ".mark"):
+        path.with_name(name).unlink()
+    write(path)
+    assert verify(path).flaws == ()
+    assert "expected hash" in verify(path, noted).flaws[0].cause

@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # Imports point up this list only; rooms on one line are one floor.
 FLOORS = [
-    ("errors", "units", "printable", "interrupts"),
+    ("errors", "units", "printable", "interrupts", "files"),
     ("config",),
     ("connect",),
     ("facts",),
