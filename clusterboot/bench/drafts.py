@@ -42,6 +42,14 @@ class Draft:
         )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where in a log a line stands: the test that is open there, and whether it has begun."""
+
+    draft: Draft | None
+    begun: bool
+
+
 def distinct(problems: list[Problem]) -> tuple[Problem, ...]:
     """Keep the first of each kind on each host: all ranks of a job tell the same story."""
     kept: dict[tuple[str, str | None], Problem] = {}
@@ -103,7 +111,7 @@ def _overlaps(group: list[Draft]) -> bool:
 
 def _repeats(ranks: list[Rank]) -> bool:
     """Tell whether one test lists one rank number in two processes."""
-    numbers: dict[int, set[tuple[str, int | None]]] = {}
+    numbers: dict[int, set[tuple[str | None, int | None]]] = {}
     for rank in ranks:
         numbers.setdefault(rank.rank, set()).add((rank.host, rank.pid))
     return any(len(processes) > 1 for processes in numbers.values())

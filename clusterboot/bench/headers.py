@@ -9,7 +9,7 @@ from clusterboot.bench.records import Rank, Sweep
 
 _RANK = re.compile(
     r"\bRank\s+(?P<rank>\d+)(?:\s+Group\s+(?P<group>\d+))?(?:\s+Pid\s+(?P<pid>\d+))?"
-    r"\s+on\s+(?P<host>\S+)\s+device\s+(?P<device>\d+)\s+\[(?P<bus>[^\]]*)\]\s*(?P<name>.*)"
+    r"\s+on\s+(?:(?!device\s)(?P<host>\S+)\s+)?device\s+(?P<device>\d+)\s+\[(?P<bus>[^\]]*)\]\s*(?P<name>.*)"
 )
 _SWEEP = re.compile(
     r"\bnThreads? +\d+ +nGpus +\d+ +minBytes +(?P<begin>\d+) +maxBytes +(?P<end>\d+)"
@@ -19,11 +19,11 @@ _SETTING = re.compile(r"([a-z ]+): (\d+)")
 _OUT_OF_BOUNDS = re.compile(r"\bOut of bounds values\s*:\s*(\d+)\s+(OK|FAILED)\b")
 _AVERAGE = re.compile(r"\bAvg bus bandwidth\s*:\s*(\S+)")
 _REDUCING = re.compile(r"\bReducing maxBytes to (\d+) due to memory limitation")
-_STARTING = re.compile(r"\bCollective test starting:\s*(\S+)")
+_STARTING = re.compile(r"^[\s#]*Collective test starting:\s*(\S+)")
 _CONCLUDED = re.compile(r"\bCollective test concluded:\s*(\S+)")
-_VERSION = re.compile(r"(?<![\w/-])nccl-tests version (\S+)")
+_VERSION = re.compile(r"^[\s#]*nccl-tests version (\S+)")
 # rccl-tests has its line below the sweep's up to 2.13, above it since 2.17.
-_RCCL = re.compile(r"(?<![\w/-])rccl-tests(?:: Version| version) (\S+)")
+_RCCL = re.compile(r"^[\s#]*rccl-tests(?:: Version| version) (\S+)")
 _COLLBENCH = re.compile(r"\bclusterboot collbench (\S+?):(?: ([^;]{1,80});)?")
 _SHARED = re.compile(r"# Shared GPUs: up to (\d{1,6}) ranks on one\b")
 

@@ -74,17 +74,18 @@ def decode(data: bytes | str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def segments(number: int, text: str, *, ended: bool = True) -> Iterator[Line]:
+def segments(number: int, text: str, *, ended: bool = True, labelled: bool = True) -> Iterator[Line]:
     """Part one line of a log into what each process wrote of it, cleaned.
 
     Open MPI tags the beginning of each chunk: a tag in mid-line begins another process's
-    piece, and the line's end belongs to the last one only.
+    piece, and the line's end belongs to the last one only. ``labelled`` is false where a number at
+    a line's beginning is no rank's label: see :func:`split`.
     """
     if text.startswith('{"log":'):
         text = _of_json_log(text)
     plain = _plain(text[:_LONGEST].rstrip("\r\n"))
     if "<std" not in plain:
-        yield _labelled(number, plain, ended)
+        yield _labelled(number, plain, ended, labelled)
         return
     plain, _ = strip_prefix(plain)
     first = _MPI_TAG.match(plain)
@@ -94,7 +95,7 @@ def segments(number: int, text: str, *, ended: bool = True) -> Iterator[Line]:
         return
     tags = list(_MPI_TAG.finditer(plain))
     if not tags:
-        yield _labelled(number, plain, ended)
+        yield _labelled(number, plain, ended, labelled)
         return
     before = plain[: tags[0].start()]
     if not _TIME_ONLY.fullmatch(before):
@@ -116,15 +117,25 @@ def split(data: bytes | str) -> Iterator[Line]:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     pieces = text.split("\n")
+    labelled = _are_labelled(pieces)
     unended = pieces.pop()
     for number, piece in enumerate(pieces, 1):
         if " NCCL INFO " in piece and "<std" not in piece and _LIBRARY_LINE.match(piece):
             yield Line(number, piece)
         else:
-            yield from segments(number, piece)
+            yield from segments(number, piece, labelled=labelled)
     if unended:
-        for line in segments(len(pieces) + 1, unended, ended=False):
+        for line in segments(len(pieces) + 1, unended, ended=False, labelled=labelled):
             yield line._replace(cut=True)
+
+
+def _are_labelled(pieces: list[str]) -> bool:
+    """Tell whether most lines of a log begin with a rank's label: of some, it is a word of theirs.
+
+    A message that is wrapped before ``22: Connection refused`` or ``[0] misc/socket.cc`` has no label.
+    """
+    lines = [text for piece in pieces[:_SAMPLE] if (text := strip_prefix(_plain(piece[:80]))[0].strip())]
+    return sum(_LABEL.match(line) is not None for line in lines) * 2 > len(lines)
 
 
 def _of_json_log(text: str) -> str:
@@ -143,25 +154,14 @@ def _plain(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">") if "&" in text else text
 
 
-def _labelled(number: int, plain: str, ended: bool) -> Line:
+def _labelled(number: int, plain: str, ended: bool, labelled: bool) -> Line:
     text, host = strip_prefix(plain)
-    label = _LABEL.match(text) if text[:1] in " [0123456789" else None
-    if label is None or not _is_label(label, text):
+    label = _LABEL.match(text) if labelled and text[:1] in " [0123456789" else None
+    if label is None:
         return Line(number, text, None, ended, host)
     rank = int(label["label"] or label["bracket"])
     text, inner = strip_prefix(text[label.end() :])
     if _ROW_LIKE.match(text):
-        text = text.replace(f"[{rank}]", " ")
+        # No cell has a bracket or ends in a colon; the label may be glued to the cell before it.
+        text = re.sub(rf"\[{rank}\]|{re.escape(label[0].strip())}(?=\s)", " ", text)
     return Line(number, text, rank, ended, host or inner)
-
-
-def _is_label(label: re.Match[str], text: str) -> bool:
-    """Tell a rank's label from a number that a line happens to begin with."""
-    rest = text[label.end() :]
-    # A piece of a row begins with the two spaces between columns.
-    return (
-        label["bracket"] is not None
-        or rest[:2] == "  "
-        or not rest[:1].isdigit()
-        or bool(_ROW_LIKE.match(rest))
-    )

@@ -13,8 +13,8 @@ from typing import Any
 
 from clusterboot.bench.collectives import of_program
 from clusterboot.bench.json_text import load_json
-from clusterboot.bench.patterns import MIN_BANDWIDTH_REMEDY
 from clusterboot.bench.records import BenchTest, Layout, ParsedLog, Placement, Problem, Rank, Row, Sweep
+from clusterboot.bench.texts.benchmarks import MIN_BANDWIDTH_REMEDY
 
 _HALVES = ("out_of_place", "in_place")
 # What every such document begins with; any other JSON is no benchmark's.

@@ -8,12 +8,15 @@ from dataclasses import replace
 
 from clusterboot.bench import headers
 from clusterboot.bench.collectives import mentions, of_program
-from clusterboot.bench.drafts import Draft, distinct, distinct_warnings, without_single_rank_jobs
+from clusterboot.bench.drafts import Draft, Place, distinct, distinct_warnings, without_single_rank_jobs
 from clusterboot.bench.lines import Line, decode, split
+from clusterboot.bench.messages import Found, MessageReader
+from clusterboot.bench.nccl_warnings import WARNING, Process, is_harmless, process_of, rank_said
 from clusterboot.bench.own_json import read_own_json
-from clusterboot.bench.problems import Found, HostFinder, Process, rank_said, scan, warning
+from clusterboot.bench.pattern import Pattern
 from clusterboot.bench.records import BenchTest, ParsedLog, Problem, Row, Tool
 from clusterboot.bench.rows import RowReader, is_library_chatter
+from clusterboot.bench.table import read_columns
 
 # printf's %g gives six digits at most: fewer at the very end of a log may be a number cut short.
 _ALL_DIGITS = 6
@@ -25,15 +28,15 @@ class _LogReader:
         self.drafts: list[Draft] = []
         self.outside: list[Problem] = []
         self.outside_warnings: list[Problem] = []
-        self.weak: list[Problem] = []
+        self.weak: list[tuple[Problem, Pattern]] = []
         self.prelude: set[str] = set()
         self.everywhere: set[str] = set()
         self.began = False
+        self.column_header = 0
         self.hosts: set[str] = set()
         self.ranks: dict[Process, int] = {}
-        self.finder = HostFinder()
+        self.messages = MessageReader()
         self.warned: set[tuple[int, Process]] = set()
-        self.found: tuple[list[Problem], int] | None = None
 
     @property
     def current(self) -> Draft | None:
@@ -52,12 +55,14 @@ class _LogReader:
         if "_perf" in text:
             self._mention(text)
         draft = self.current
+        if known and read_columns(text) is not None:
+            self.column_header = line.number
         if rows or (known and headers.rank(text)):
-            draft = self._open()
+            draft = self._open(rows)
         if draft is not None and (rows or known):
             self._fill(draft, line, rows)
-        self._note_problem(line, draft)
-        if draft is not None and known:
+        self._note(line, draft, alone=bool(rows) or text.lstrip().startswith("#"))
+        if draft is not None and known and not draft.test.concluded:
             self._conclude(draft, line)
 
     def _library(self, text: str) -> None:
@@ -91,18 +96,32 @@ class _LogReader:
         self.drafts.append(Draft(BenchTest(collective=collective)))
         return self.drafts[-1]
 
-    def _open(self) -> Draft:
+    def _open(self, rows: tuple[Row, ...]) -> Draft:
         """Give the test that a row or rank belongs to, also where its first lines are lost."""
         draft = self.current
-        return self._new() if draft is None or draft.test.concluded else draft
+        return self._new() if draft is None or draft.test.concluded or self._anew(draft, rows) else draft
+
+    def _anew(self, draft: Draft, rows: tuple[Row, ...]) -> bool:
+        """Tell whether a row begins another table: below its own column header, from the first size again."""
+        if not rows or not draft.rows or rows[0].line is None or draft.rows[-1].line is None:
+            return False
+        between = draft.rows[-1].line < self.column_header < rows[0].line
+        return between and rows[0].size_bytes <= draft.rows[0].size_bytes and not self._goes_on(draft)
+
+    def _goes_on(self, draft: Draft) -> bool:
+        """Tell whether the open test's own parameters promise more rows."""
+        return draft.test.sweep is not None and draft.rows[-1].size_bytes * 2 < draft.test.sweep.end_bytes
 
     def _fill(self, draft: Draft, line: Line, rows: tuple[Row, ...]) -> None:
         draft.rows += rows
+        if draft.test.concluded:
+            return
         if rank := headers.rank(line.text):
             # A name at the very end of a log may be cut short.
             draft.ranks.append(replace(rank, name=None) if line.cut else rank)
-            self.hosts.add(rank.host)
-            if rank.pid is not None:
+            if rank.host is not None:
+                self.hosts.add(rank.host)
+            if rank.host is not None and rank.pid is not None:
                 self.ranks[Process(rank.host, rank.pid, rank.device)] = rank.rank
         if self.reader.columns and not draft.test.concluded:
             draft.test = _with_layout(draft.test, self.reader)
@@ -113,57 +132,37 @@ class _LogReader:
         if (sharing := headers.ranks_on_a_gpu(line.text)) is not None:
             draft.set(ranks_on_a_gpu=sharing)
 
-    def _note_problem(self, line: Line, draft: Draft | None) -> None:
-        if (warned := warning(line.text, line.number)) is not None:
-            self._note_warning(*warned, draft)
-            return
-        host = self.finder.look(line.text, line.number)
-        if host and self.found:
-            problems, at = self.found
-            problems[at] = replace(problems[at], host=self._known(host))
-        own = _host_of(line.rank, self.drafts) or line.host
-        found = scan(line.text, line.number, own, line.rank)
-        if found is not None:
-            self._place(found, draft, line.number)
+    def _note(self, line: Line, draft: Draft | None, *, alone: bool) -> None:
+        known = draft is not None and not draft.test.concluded
+        place = Place(draft if known else None, begun=draft is not None and draft.begun and known)
+        for found in self.messages.feed(line, place, alone=alone):
+            self._keep(found)
 
-    def _note_warning(self, problem: Problem, process: Process, draft: Draft | None) -> None:
-        self.began = True
-        if (len(self.drafts), process) in self.warned:
-            return
-        self.warned.add((len(self.drafts), process))
-        host = self._known(process.host)
-        rank = self.ranks.get(replace(process, host=host))
-        problem = replace(problem, host=host, rank=rank)
-        open_draft = draft is not None and not draft.test.concluded
-        (draft.warnings if draft is not None and open_draft else self.outside_warnings).append(problem)
-
-    def _place(self, found: Found, draft: Draft | None, line: int) -> None:
+    def _keep(self, found: Found) -> None:
         """Keep a problem where it belongs: with the test that it stands in, or outside all."""
-        problem, pattern = found.problem, found.pattern
-        inside = draft is not None and draft.begun and not draft.test.concluded
-        self.began = self.began or pattern.running
-        if pattern.in_midrun and inside:
+        problem, pattern, place = found.problem, found.pattern, found.place
+        if pattern is WARNING:
+            self._keep_warning(found, place)
+            return
+        if pattern.in_midrun and place.begun:
             problem = replace(problem, kind=pattern.in_midrun)
-        if problem.host:
-            problem = replace(problem, host=self._known(problem.host))
-        open_draft = draft is not None and not draft.test.concluded
-        to = (
-            self.weak
-            if pattern.weak
-            else draft.problems
-            if draft is not None and open_draft
-            else self.outside
-        )
-        to.append(problem)
-        self.found = None
-        if problem.host is None:
-            self._look_for_host(to, line)
+        host = problem.host or _host_of(problem.rank, self.drafts)
+        problem = replace(problem, host=self._known(host) if host else None)
+        if pattern.strength != "sure":
+            self.weak.append((problem, pattern))
+            return
+        self.began = self.began or pattern.running
+        (place.draft.problems if place.draft else self.outside).append(problem)
 
-    def _look_for_host(self, problems: list[Problem], line: int) -> None:
-        """Have the last problem's host found in the lines around it."""
-        self.found = (problems, len(problems) - 1)
-        if (host := self.finder.expect(line)) is not None:
-            problems[-1] = replace(problems[-1], host=self._known(host))
+    def _keep_warning(self, found: Found, place: Place) -> None:
+        self.began = True
+        process = process_of(found.match)
+        if is_harmless(found.words) or (id(place.draft), process) in self.warned:
+            return
+        self.warned.add((id(place.draft), process))
+        host = self._known(process.host)
+        problem = replace(found.problem, host=host, rank=self.ranks.get(replace(process, host=host)))
+        (place.draft.warnings if place.draft else self.outside_warnings).append(problem)
 
     def _known(self, host: str) -> str:
         """Take off a host's name what is glued to its front: the end of a row that was broken off."""
@@ -190,16 +189,34 @@ class _LogReader:
     def finish(self) -> ParsedLog:
         self.reader.drop_unended()
         self._close_rows()
+        for found in self.messages.finish():
+            self._keep(found)
+        for kept in (self.outside, self.outside_warnings):
+            kept.sort(key=_line_of)
+        for draft in self.drafts:
+            draft.problems.sort(key=_line_of)
+            draft.warnings.sort(key=_line_of)
         drafts = without_single_rank_jobs(self.drafts)
         if len(drafts) == 1 and drafts[0].test.collective is None and len(self.everywhere) == 1:
             drafts[0].set(collective=next(iter(self.everywhere)))
         explained = any(draft.problems or draft.test.out_of_bounds for draft in drafts)
         if not self.outside and not explained:
-            unfinished = bool(drafts) and not drafts[-1].test.concluded
-            (drafts[-1].problems if unfinished else self.outside).extend(self.weak)
+            self._explain_by_what_is_left(drafts)
         tests = tuple(draft.finish() for draft in drafts)
         began = self.began or any(draft.begun for draft in drafts)
         return ParsedLog(tests, distinct(self.outside), distinct_warnings(self.outside_warnings), began)
+
+    def _explain_by_what_is_left(self, drafts: list[Draft]) -> None:
+        """Let the strongest of the texts count that prove nothing beside others."""
+        unfinished = bool(drafts) and not drafts[-1].test.concluded
+        strengths = ("weak", "faint") if unfinished or not drafts else ("weak",)
+        for strength in strengths:
+            left = [(problem, pattern) for problem, pattern in self.weak if pattern.strength == strength]
+            if left:
+                self.began = self.began or any(pattern.running for _, pattern in left)
+                told = sorted((problem for problem, _ in left), key=_line_of)
+                (drafts[-1].problems if unfinished else self.outside).extend(told)
+                return
 
 
 def parse_log(data: bytes | str) -> ParsedLog:
@@ -230,6 +247,10 @@ def _read_first_lines(draft: Draft, line: Line) -> None:
         collective=(of_program(name) if name else None) or draft.test.collective,
         sweep=headers.sweep(text) or draft.test.sweep,
     )
+
+
+def _line_of(problem: Problem) -> int:
+    return problem.line or 0
 
 
 def _says_again(draft: Draft, text: str) -> bool:

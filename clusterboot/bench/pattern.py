@@ -1,44 +1,93 @@
-"""One kind of line that tells of a failure, and the words in which tables of them are written."""
+"""One message that tells of a failure, and the language in which tables of them are written."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from clusterboot.bench.records import ProblemKind
+from clusterboot.bench.where import HOST, NAME, over_lines
 
-# A host's name or address, as a pattern's group.
-HOST = r"(?P<host>[A-Za-z0-9][A-Za-z0-9._-]*)"
-KILLED = "look at that host's kernel log and memory at that time"
+Strength = Literal["sure", "weak", "faint"]
+
+# Anything within one paragraph, over line breaks; no more than a banner of OpenSSH's is long.
+_GAP = r"(?:[^\n\f]|\n(?![\n\f])){0,1200}?"
+_TAG = rf"\[{NAME}:\d+[\d:\s]*\]"
+_MACROS = {
+    "{host}": HOST,
+    "{name}": NAME,
+    "{rank}": r"(?P<rank>\d+)",
+    # Open MPI's and UCX's lines begin with who says it: `[host:pid]`, `[host:pid:0:tid]`.
+    "{speaker}": f"(?:{_TAG}{_GAP.replace('1200', '150')})?",
+    "{tag}": _TAG,
+    "{daemon}": over_lines("(?:ORTE|PRTE|PRRTE|Open RTE|Open MPI|PMIx)"),
+    "{starter}": r"(?:mpirun|mpiexec|mpiexec\.hydra|orterun|prterun|prun|prte|srun)",
+    "{program}": r"(?:\b(?:orted|prted|mpirun|mpiexec|prterun|srun)|hydra_\w+_proxy|\b\w+_perf\w*"
+    r"|\bcollbench[\w.-]*)",
+    "{some}": _GAP.replace("1200", "200"),
+    "…": _GAP,
+}
+# What is not the same in every text of a pattern, with the letters that it is a word with.
+_SIGN = re.compile(r"\\\W")
+_GROUP = re.compile(r"[A-Za-z]*\([^()]*\)[?*+]?[A-Za-z]*")
+_NO_WORD = re.compile(
+    r"[A-Za-z]*(?:\[\^?\]?[^\]]*\]|\\[wS])(?:[?*+]|\{[\d,]+\})?[A-Za-z]*|\\[A-Za-z][?*+]?|[A-Za-z]+[?*]"
+)
+WORD = re.compile(r"[A-Za-z]{3,}")
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """One kind of line.
+    """One message.
 
-    ``hint`` is a word that every such line has: looked for first, because it is fast. ``weak``
-    ones count only where nothing else explains the end. ``running`` ones prove that a rank had
-    got as far as the benchmark. ``in_midrun`` is the kind where a test had begun by then.
+    ``hint`` is a word that it always has, looked for first. ``strength`` is ``sure`` for what ends
+    a run, ``weak`` for what counts only where nothing else explains the end, ``faint`` for what also
+    stands beside good tables and counts only where no test was concluded. ``running`` ones prove that a
+    rank had got as far as the benchmark. ``in_midrun`` is the kind where a test had begun by then.
     """
 
     kind: ProblemKind
     hint: str
     regex: re.Pattern[str]
     remedy: str
-    weak: bool = False
+    strength: Strength = "sure"
     running: bool = False
     in_midrun: ProblemKind | None = None
 
 
-def pattern(
+def texts(
     kind: ProblemKind,
-    hint: str,
-    regex: str,
     remedy: str,
-    *,
-    weak: bool = False,
+    *words: str,
+    strength: Strength = "sure",
     running: bool = False,
     in_midrun: ProblemKind | None = None,
-) -> Pattern:
-    """Write one line of a table; the parameters are those of :class:`Pattern`, the regex as text."""
-    return Pattern(kind, hint, re.compile(regex), remedy, weak, running, in_midrun)
+) -> tuple[Pattern, ...]:
+    """Write the messages of one kind that have one remedy.
+
+    Each is a regular expression of few characteristic words: a blank is any one blank or line break,
+    ``…`` anything within the same paragraph and ``{some}`` a little of it, ``^`` and ``$`` a line's ends;
+    what stands in braces is a macro, see above. Every one has a word of three letters outside of groups.
+    """
+    return tuple(
+        Pattern(kind, _hint(each), _compiled(each), remedy, strength, running, in_midrun) for each in words
+    )
+
+
+def _compiled(words: str) -> re.Pattern[str]:
+    text = over_lines(words)
+    for macro, meaning in _MACROS.items():
+        text = text.replace(macro, meaning)
+    return re.compile(text, re.MULTILINE)
+
+
+def _hint(words: str) -> str:
+    """Give the longest word that every text of a pattern has."""
+    for macro in _MACROS:
+        words = words.replace(macro, " ")
+    words = _SIGN.sub(" ", words)
+    before = ""
+    while before != words:
+        before, words = words, _GROUP.sub(" ", words)
+    return max((match[0] for match in WORD.finditer(_NO_WORD.sub(" ", words))), key=len)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
-_ZONE = r"(?:Z| ?[+-]\d\d:?\d\d| [A-Z]{3,4})?"
+_ZONE = r"(?:Z| ?[+-]\d\d:?\d\d| (?:UTC|GMT|[A-Z]{2,4}T)\b)?"
 # Each can stand alone or before another: `kubectl logs --prefix --timestamps`, `ts`, journalctl.
 _ALWAYS = re.compile(
     "|".join(
@@ -26,7 +26,7 @@ _ALWAYS = re.compile(
 )
 # pdsh, clush, kubetail, stern: a name and a colon, before something that this project knows.
 _NAMED = re.compile(
-    r"(?P<host>[A-Za-z][A-Za-z0-9_.-]*(?:\[[^\]\s]*\])?):[ \t]"
+    r"(?!(?:error|warning|fatal|note|info)\b)(?P<host>[A-Za-z][A-Za-z0-9_.-]*(?:\[[^\]\s]*\])?):[ \t]"
     r"(?=\s*\#|\s*\d+\s+\d+\s+[a-z][a-z0-9_]*\s|\s*nThread\s|[\w.-]+:\d+:\d+\s\[|[\w.-]+:\s+(?:Test|Invalid)\s"
     r"|(?:\s+(?:N/A|-?[\d.]+(?:e[+-]?\d+)?))+\s*$|/[\w./-]+:\s|(?:ba|da|z)?sh:\s|[\w./-]+:\serror\swhile|mpirun|srun:|slurmstepd"
     r"|\s*Out of bounds|\s*Avg bus|\s*size\s+count|\s*[\w./@-]+:\sPermission\sdenied)"
@@ -48,7 +48,8 @@ def strip_prefix(text: str) -> tuple[str, str | None]:
         match = _ALWAYS.match(text) if _may_begin(text) else None
         if match is None and ": " in text[:80]:
             match = _NAMED.match(text)
-        if match is None:
+        if match is None or (match.end() == len(text) and not match[0].endswith(" ")):
+            # A line of nothing but a time is part of a message that was wrapped there.
             break
         named = match.groupdict().get("host")
         if named and not _POD.search(named):

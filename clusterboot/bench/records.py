@@ -34,7 +34,7 @@ class Rank:
     """One rank as the benchmark's own list of devices has it; ``None`` where it says nothing."""
 
     rank: int
-    host: str
+    host: str | None
     device: int | None = None
     group: int | None = None
     pid: int | None = None
@@ -102,6 +102,7 @@ class Problem:
 
     ``line`` counts from 1; ``None`` where nothing is there to point at. ``host`` and ``rank``
     are whose words they are, or whom they are about; ``None`` where the log does not say.
+    ``ends_a_run`` is false for a warning that explains a failure and proves none.
     """
 
     kind: ProblemKind
@@ -110,6 +111,7 @@ class Problem:
     host: str | None = None
     line: int | None = None
     rank: int | None = None
+    ends_a_run: bool = True
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ class RowReader:
         """Take in a line that is no row; give the rows that it closes, ``None`` where it closes nothing."""
         text = line.text
         if rank := headers.rank(text):
-            self._hosts.add(rank.host)
+            self._hosts.update([rank.host] if rank.host else [])
         elif columns := read_columns(text):
             closed = self.abandon()
             self.columns = columns

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 from clusterboot.bench.options import BenchOptions
-from clusterboot.bench.problems import is_fatal, is_harmless
 from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Problem, ProblemKind, Verdict
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
 from clusterboot.diagnose.completeness import what_is_missing
@@ -118,11 +117,11 @@ def _with_warnings(
     fatal counts.
     """
     if any(problem.kind in _LIBRARYS_OWN for problem in problems):
-        joined = (*problems, *(warned for warned in warnings if not is_harmless(warned)))
+        joined = (*problems, *warnings)
         return tuple(sorted(joined, key=lambda problem: problem.line or 0))
     if over or problems:
         return problems
-    return tuple(warned for warned in warnings if is_fatal(warned))
+    return tuple(warned for warned in warnings if warned.ends_a_run)
 
 
 def _ended_from_outside(ended: RunEnd, lack: str | None) -> Judgement:
@@ -205,7 +204,7 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
     unchecked = all(
         place.wrong is None and place.error is None for row in test.rows for place in row.placements
     )
-    warned = tuple(f"{each.host}: {each.text}" for each in test.warnings[:3] if not is_harmless(each))
+    warned = tuple(f"{each.host}: {each.text}" for each in test.warnings[:3])
     notes = (
         *found.notes,
         *warned,

@@ -51,7 +51,7 @@ fail_ompi_executable: could-not-launch; ; missing-executable gpu002 2
 fail_ompi_timeout: hung; 2.13 16 2; timeout - 27
 fail_orted_library: could-not-launch; ; missing-library - 1, mpi-launch - 3
 fail_pbs_walltime: hung; 2.13 16 2; timeout - 26
-fail_prrte_executable: could-not-launch; ; missing-executable gpu002 3
+fail_prrte_executable: could-not-launch; ; missing-executable gpu002 2
 fail_prrte_slots: could-not-launch; ; no-slots - 2
 fail_rccl_too_few_gpus: inconclusive; ; usage mi300-1 1
 fail_run_as_root: could-not-launch; ; mpi-launch - 2
@@ -100,6 +100,34 @@ timestamps_2176: ok; 2.13 16 4;
 version_and_memory_lines: ok; 2.13 16 4;
 warning_then_cut_off: inconclusive; 2.13 16 2; truncated - -
 warnings_beside_a_good_table: ok; 2.13 16 4;
+fail_harmless_warning_first: failed; 2.13 16 7; nccl-error gpu002 32, nccl-error gpu002 33
+fail_host_key_names_host: could-not-launch; ; ssh gpu002 12
+fail_hostfile_parse: could-not-launch; ; mpi-launch - 2
+fail_imex_before_nccl: failed; ; nccl-error gpu001 2, nccl-error gpu001 3
+fail_intel_mpi_fabric: could-not-launch; ; mpi-launch - 1
+fail_lost_daemon_ipv6: could-not-launch; ; killed 2001:db8::7 2
+fail_mpi_runtime_init: could-not-launch; ; mpi-launch - 2
+fail_nvml_before_nccl: failed; ; nccl-error gpu002 1, nccl-error gpu002 2
+fail_ofi_mtl_abort: could-not-launch; ; mpi-launch gpu002 1
+fail_pals_cxi: could-not-launch; ; mpi-launch x1000c0s1b0n0 1
+fail_pals_pmi_port: could-not-launch; ; mpi-launch x1000c0s0b0n0 1
+fail_prrte_error_log: could-not-launch; ; mpi-launch gpu001 1
+fail_prterun_daemon_lost_at_spawn: could-not-launch; ; mpi-launch gpu002 2
+fail_prterun_executable: could-not-launch; ; missing-executable gpu002 2
+fail_prterun_exited_improperly: failed; ; killed gpu002 2
+fail_prterun_nonzero_exit: failed; ; killed - 2
+fail_prterun_signal: failed; 2.13 16 7; killed gpu002 32
+fail_redacted_host: failed; ; killed compute-b 2
+fail_slurm_pmix_dmodex: could-not-launch; ; mpi-launch gpu001 1
+fail_slurm_pmix_timeout: could-not-launch; ; mpi-launch gpu001 1
+fail_socket_wrong_type: failed; ; nccl-error gpu002 1
+fail_ssh_ipv6: could-not-launch; ; ssh 2001:db8::7 1
+fail_ssh_ipv6_zone: could-not-launch; ; ssh fe80::5054:ff:fe12:3456%eth0 1
+fail_ucx_alone: could-not-launch; ; mpi-launch gpu002 1
+fail_unknown_framed_message: could-not-launch; ; mpi-launch gpu002 2
+prose_after_the_footer: ok; 2.13 16 9;
+rank_lines_without_host: ok; 2.13 16 9;
+two_tables_without_first_lines: inconclusive; 2.13 0 9, 2.13 0 9; truncated - -, truncated - -
 """
 EXPECTED = dict(
     line.replace("{pod}", "nccl-tests-worker-3").replace("{domain}", ".nccl-tests.default.svc").split(": ", 1)

@@ -1,0 +1,89 @@
+"""What the transports below MPI say when they cannot work: UCX, libfabric, PSM, TCP.
+
+Sources: UCX's ``src/ucs/debug/log.c`` (form of its lines); Open MPI's ``help-mtl-*.txt``,
+``help-mpi-btl-*.txt``, ``help-mpi-pml-ob1.txt`` and ``btl_tcp_endpoint.c``; libfabric's ``fi_log``.
+Their warnings that stand before good tables, as of OpenFabrics device initialisation, are left
+alone.
+"""
+
+from clusterboot.bench.pattern import texts
+
+_ADAPTER = (
+    "look at that host's network adapters (ibstat, fi_info, ucx_info -d), or choose others with "
+    "UCX_NET_DEVICES"
+)
+_FABRIC = (
+    "check with fi_info that each node has the provider, or choose another (FI_PROVIDER, I_MPI_OFI_PROVIDER)"
+)
+_MEMLOCK = (
+    "raise the memlock limit (ulimit -l unlimited) for logins and for slurmd, or free the adapter's resources"
+)
+_TCP = "choose the network with btl_tcp_if_include, and see whether a firewall lies between these nodes"
+_CUDA = "check the host's GPUs and driver with nvidia-smi and its kernel log for Xid"
+
+TRANSPORTS = (
+    *texts(
+        "mpi-launch",
+        _FABRIC,
+        "{speaker}OFI MTL is aborting",
+        "OFI MTL was not able to find endpoint information for a remote",
+        r"failed an OFI Libfabric library call",
+        "failed to register your buffer. This error is fatal",
+        "OFI provider …does not have enough free bits",
+        "Scalable Endpoint feature is (?:enabled by the user but|required)",
+        "exceed the number of available OFI contexts",
+        "Initialization of PSM2? library failed",
+        "PSM2? was unable to open an endpoint",
+        "Error obtaining unique transport key from",
+        "(?:shm|dapl|tmi|ofa|ofi|tcp|shm:\\w+) fabric is not available and fallback fabric is not enabled",
+        "MPI startup\\(\\): …(?:could not|cannot|can't|failed|is not available|not found)",
+    ),
+    *texts(
+        "killed",
+        "look at both hosts' network adapters, cables and switch ports: ibstat, perfquery, ethtool -S",
+        "InfiniBand retry count between two MPI processes has been exceeded",
+        '"receiver not ready" retry count on a',
+        "RDMA CM returned (?:that the device|an event error)",
+    ),
+    *texts(
+        "mpi-launch",
+        _MEMLOCK,
+        "process failed to create a queue pair",
+    ),
+    *texts(
+        "mpi-launch",
+        "give these nodes one adapter type and one receive queue setting",
+        "receive queue configuration for the OpenFabrics devices on two nodes are incompatible",
+        "two different OpenFabrics transport types in the same",
+    ),
+    *texts(
+        "killed",
+        _TCP,
+        "MPI communication peer process has unexpectedly disconnected",
+        in_midrun="killed",
+    ),
+    *texts(
+        "mpi-launch",
+        _TCP,
+        "failed to TCP connect to a peer MPI process",
+        "failed to handshake with a connecting peer MPI process",
+        "{speaker}connect\\(\\) to \\S+ (?:port \\d+ )?failed: ",
+        "MPI processes are unable to reach each other",
+        "one MPI process is unreachable from another",
+        in_midrun="killed",
+        strength="faint",
+    ),
+    *texts(
+        "cuda-error",
+        _CUDA,
+        "The call to cu\\w+(?:\\(\\S*\\))? failed\\. This (?:is a unrecoverable error|is highly unusual)",
+    ),
+    *texts(
+        "mpi-launch",
+        _ADAPTER,
+        r"{speaker}\bUCX (?:ERROR|FATAL) ",
+        r"libfabric:\d+:\S+ …(?:failed|error|abort)",
+        in_midrun="nccl-error",
+        strength="faint",
+    ),
+)
