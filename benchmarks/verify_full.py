@@ -23,7 +23,7 @@ from pathlib import Path
 
 from clusterboot import lab as labs
 from clusterboot.config.loader import load
-from clusterboot.errors import HostResult
+from clusterboot.errors import Status
 from clusterboot.flows.bootstrap import bootstrap
 from clusterboot.flows.context import Context
 from clusterboot.flows.events import Silence
@@ -47,11 +47,11 @@ class Stopwatch(Silence):
         self._begun_s = 0.0
         self.took_s = 0.0
 
-    def stage(self, title: str, hosts: int) -> None:  # noqa: ARG002
+    def stage(self, title: str, count: int) -> None:  # noqa: ARG002
         """Begin, where it is that stage."""
-        self._running, self._begun_s = title.endswith(" logins"), time.monotonic()
+        self._running, self._begun_s = title.startswith("logins "), time.monotonic()
 
-    def host(self, result: HostResult) -> None:  # noqa: ARG002
+    def done(self, status: Status, count: int = 1) -> None:  # noqa: ARG002
         """Take the time so far."""
         if self._running:
             self.took_s = time.monotonic() - self._begun_s

@@ -56,7 +56,7 @@ class Cost:
     """What a launch is expected to take: ``bytes_most`` is a limit, ``time_s`` an estimate in seconds.
 
     A measurement is one series of timed transfers between two nodes: one way, the other way, or
-    both ways at once.
+    both ways at once. ``pairs`` counts each pair once, however often it is measured.
     """
 
     rounds: int
@@ -71,7 +71,7 @@ def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gbps: float |
 
     Parameters: the rounds; the options; the links' nominal rate in 10^9 bytes a second, where known.
     """
-    pairs = sum(len(each.pairs) for each in rounds)
+    pairs = len({(min(pair), max(pair)) for each in rounds for pair in each.pairs})
     measurements = sum(len(each.pairs) * (1 if each.both_only else _STEPS) for each in rounds)
     # Both at once are two ways that bytes take.
     ways = sum(len(each.pairs) * (2 if each.both_only else _STEPS + 1) for each in rounds)

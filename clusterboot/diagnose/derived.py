@@ -70,7 +70,11 @@ def expected(
     """
     each = [derive(nodes, name, ranks, memory=memory, interfaces=interfaces) for name in collectives]
     minima = {one.collective: one.minimum_gbps for one in each if one.minimum_gbps is not None}
-    words = [f"{one.collective}: {one.derivation}" for one in each]
+    alike: dict[str, list[str]] = {}
+    for one in each:
+        alike.setdefault(one.derivation, []).append(one.collective)
+    # What holds for all of them is said once.
+    words = [f"{', '.join(names)}: {why}" if len(alike) > 1 else why for why, names in alike.items()]
     if minima and algorithm.upper() not in ("RING", ""):
         words.append(f"a ring is reckoned with; {algorithm} may read higher")
     return Expectation(
@@ -165,7 +169,7 @@ def _between(
     for name, node in nodes.items():
         adapters = _adapters(node, memory, interfaces.get(name))
         if adapters is None:
-            return f"{name}: the rate of its network is not known"
+            return f"the rate of {name}'s network is not known"
         rates.append(adapters)
     rate, count, share = min(rates, key=lambda each: each[0] * each[1])
     whole = rate * count

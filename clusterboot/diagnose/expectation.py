@@ -61,6 +61,13 @@ class Expectation:
         return self.min_busbw_gbps.get(collective or "")
 
 
+def not_judged(expectation: Expectation) -> str:
+    """Say that a bandwidth was held against nothing, why, and what would judge it."""
+    why = "" if expectation.min_busbw_gbps is not None else expectation.derivation
+    why = why or "no minimum and no earlier result applies to this run"
+    return f"bandwidth not judged: {why}; give --min-busbw or --baseline"
+
+
 def expected_to_json(expectation: Expectation, collectives: Sequence[str | None]) -> list[dict[str, object]]:
     """Give what each collective was held against, for a result: nothing for those without a figure.
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from clusterboot.bench.records import BenchTest, LogReport, Placement, PlacementName, Problem, Row, Verdict
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
-from clusterboot.diagnose.expectation import Expectation
+from clusterboot.diagnose.expectation import Expectation, not_judged
 from clusterboot.diagnose.verdict import Judgement, LogJudgement
 
 # Good clusters repeat their plateau to a few percent; with more than this between best and
@@ -132,8 +132,6 @@ def _by_medians(
         # A complete table with a problem is below a minimum that was set in the benchmark itself.
         reasons.insert(0, problems[0].text)
     notes = (*notes, *(note for each in shortfalls for note in each.notes))
-    if expectation.derivation:
-        notes = (*notes, f"expected: {expectation.derivation}")
     wide = [spread for spread in found if spread.wide]
     if reasons and wide:
         return Judgement("inconclusive", f"{wide[0]}: too wide to call it slow", problems, (*reasons, *notes))
@@ -142,7 +140,7 @@ def _by_medians(
     if any(not each.comparable for each in shortfalls):
         return Judgement("inconclusive", "the baseline does not fit this run", problems, notes)
     compared = any(each.compared for each in shortfalls)
-    remarks = () if compared else ("nothing was there to compare the bandwidth with",)
+    remarks = () if compared else (not_judged(expectation),)
     return Judgement(
         "ok", f"{len(reports)} runs, all rows and footers are there, no wrong value", (), (*notes, *remarks)
     )

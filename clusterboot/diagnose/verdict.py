@@ -9,7 +9,7 @@ from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Problem, ProblemKind, Verdict
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
 from clusterboot.diagnose.completeness import what_is_missing
-from clusterboot.diagnose.expectation import Expectation
+from clusterboot.diagnose.expectation import Expectation, not_judged
 from clusterboot.diagnose.runend import ENDED, RunEnd
 
 # Where tests differ, the first of these that occurs is the whole log's.
@@ -28,7 +28,6 @@ _ENDS_A_RUN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "killed", "m
 _LIBRARYS_OWN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "timeout")
 # Of several problems of one test: a scheduler that stops a run also kills its ranks.
 _DECIDES_FIRST: tuple[Verdict, ...] = ("inconclusive", "hung", "failed", "could-not-launch")
-_NOTHING_TO_COMPARE = "nothing was there to compare the bandwidth with"
 NO_MEASURE = "ranks shared a GPU: no measure of bandwidth"
 _TRUNCATED_REMEDY = "run it again and keep the whole output"
 
@@ -192,9 +191,8 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
     if test.shares_gpus:
         return Judgement("ok", f"all rows and the footer are there, no wrong value; {NO_MEASURE}")
     found = shortfall(test, expectation)
-    derived = (f"expected: {expectation.derivation}",) if expectation.derivation else ()
     if found.reasons:
-        return Judgement("slow", found.reasons[0], (), (*found.reasons[1:], *found.notes, *derived))
+        return Judgement("slow", found.reasons[0], (), (*found.reasons[1:], *found.notes))
     if not found.comparable:
         return Judgement("inconclusive", found.notes[0], (), found.notes)
     best = max((plateau.busbw_gbps for plateau in plateaus(test)), default=None)
@@ -209,8 +207,7 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
         *found.notes,
         *warned,
         *_average_note(test),
-        *derived,
-        *(() if found.compared else (_NOTHING_TO_COMPARE,)),
+        *(() if found.compared else (not_judged(expectation),)),
         *(("the data were not checked",) if unchecked else ()),
     )
     return Judgement("ok", reason, (), notes)

@@ -225,7 +225,7 @@ def _distribute(
         return persistently(attempt)
 
     writers = [host for host in visit.good if host.name in waiting]
-    changed = visit.stage("keys", writers, install)
+    changed = visit.stage("keys installed", writers, install)
     for writer, plan in waiting.items():
         for name in plan.hosts:
             if changed.get(writer):

@@ -28,7 +28,7 @@ def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
             outputs = second.run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
         return parse_reaped(outputs["reap"])
 
-    return visit.stage("cleaning up", hosts, end)
+    return visit.stage("old runs ended", hosts, end)
 
 
 def clear(visit: Visit, record: RunRecord) -> None:

@@ -51,7 +51,7 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
             output = result.answer.sections["command"]
             return Said(output.exit_code, output.stdout, result.stderr)
 
-        answers = visit.stage("command", context.cluster.hosts, ask)
+        answers = visit.stage("command run", context.cluster.hosts, ask)
         for name, said in answers.items():
             if said.exit_code:
                 visit.ledger.fail(name, _ended(said.exit_code))

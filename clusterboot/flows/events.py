@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from clusterboot.errors import HostKeySeen, HostResult
+from clusterboot.errors import HostKeySeen, Status
 
 if TYPE_CHECKING:
     from clusterboot.bench.records import Row
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 class Events(Protocol):
     """A listener. Every call comes from the flow's own thread."""
 
-    def stage(self, title: str, hosts: int) -> None:
-        """Tell that a stage begins on so many hosts; the one before has ended."""
+    def stage(self, title: str, count: int) -> None:
+        """Tell that a stage begins on so many hosts, or with so many logins; the one before has ended."""
 
-    def host(self, result: HostResult) -> None:
-        """Tell what became of one host in the running stage."""
+    def done(self, status: Status, count: int = 1) -> None:
+        """Tell what became of one of them, or of several alike."""
 
     def note(self, line: str) -> None:
         """Say something that a person should read, in one line."""
@@ -36,10 +36,10 @@ class Events(Protocol):
 class Silence:
     """The listener that says nothing, and takes no unknown key."""
 
-    def stage(self, title: str, hosts: int) -> None:
+    def stage(self, title: str, count: int) -> None:
         """Pass."""
 
-    def host(self, result: HostResult) -> None:
+    def done(self, status: Status, count: int = 1) -> None:
         """Pass."""
 
     def note(self, line: str) -> None:

@@ -68,7 +68,7 @@ def require_programs(visit: Visit, ready: Ready, programs: Sequence[str], env: M
     def ask(session: Session) -> Fitness:
         return parse_fitness(session.run([section], "launch").answer.sections["fitness"])
 
-    answers = visit.stage("programs", visit.good, ask)
+    answers = visit.stage("programs checked", visit.good, ask)
     node = ready.node(visit)
     usual = answers[node].mpi_libraries if node in answers else ()
     for name, found in answers.items():
@@ -116,7 +116,7 @@ def require_ports(visit: Visit, ready: Ready) -> None:
         return ports.parse_ports(outputs["ports"], session.name)
 
     asked = [host for host in visit.machines if host.name in targets]
-    answers = visit.stage("high ports", asked, ask)
+    answers = visit.stage("ports between nodes", asked, ask)
     blocked = [each for found in answers.values() for each in found]
     for name, found in ports.blame(blocked).items():
         others = [each.source if each.target == name else each.target for each in found]

@@ -107,7 +107,7 @@ def _calm(run: LinkRun, plan: LinkPlan, limit_s: float | None) -> RunEnd | None:
         slots = ranks_of(run.visit, run.ready)
         if not rounds or late or not run.state.is_restless or len(slots) != len(run.state.nodes):
             break
-        run.context.events.note("equal pairs differ by much: all are measured once more")
+        run.context.events.note("measurements are noisy; repeating all pairs")
         end, done = run.launch(LinkPlan(rounds, plan.options), slots)
         if end.how == "interrupted" or not done:
             break
@@ -159,8 +159,8 @@ def _also(
     late = limit_s is not None and time.monotonic() + cost(chosen, plan.options).time_s > limit_s
     if not chosen or late:
         return None
-    why = "to see it twice" if chosen[0].taking == "again" else "to settle what is open"
-    pairs = [f"{slots[a].host}-{slots[b].host}" for each in chosen for a, b in each.pairs]
+    why = "repeating" if chosen[0].taking == "again" else "narrowing down"
+    pairs = [f"{slots[a].host} with {slots[b].host}" for each in chosen for a, b in each.pairs]
     more = f" and {len(pairs) - _LISTED} more" if len(pairs) > _LISTED else ""
     run.context.events.note(f"{why}: {', '.join(pairs[:_LISTED])}{more}")
     end, done = run.launch(LinkPlan(chosen, plan.options), slots)
@@ -231,6 +231,6 @@ def _at(state: LinkState, slots: Sequence[Slot]) -> list[int]:
 def in_words(price: Cost) -> str:
     """Say what a launch will cost, in one line."""
     return (
-        f"this takes {price.rounds} rounds with {price.measurements} measurements of {price.pairs} pairs, "
-        f"at most {format_size(price.bytes_most)}, about {price.time_s:.0f} s"
+        f"{price.measurements} measurements of {price.pairs} pairs in {price.rounds} rounds: "
+        f"about {price.time_s:.0f} s, at most {format_size(price.bytes_most)}"
     )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from clusterboot.bench.headers import ranks_on_a_gpu
@@ -165,8 +166,9 @@ class _Follower:
         count = len(self._plan.rounds)
         if number % max(1, count // _TOLD_ROUNDS) and number + 1 != count:
             return
-        rates = sorted(row.both_gbps if row.busbw_gbps is None else row.busbw_gbps for row in self._rows)
-        middle = f", {rates[len(rates) // 2]:.3g} GB/s in the middle" if rates else ""
-        dead = sum(rate == 0 for rate in rates) // 2
+        rates = [row.both_gbps if row.busbw_gbps is None else row.busbw_gbps for row in self._rows]
+        middle = f", median {median(rates):.3g} GB/s" if rates else ""
+        pairs, dead = len(rates) // 2, sum(rate == 0 for rate in rates) // 2
         told = f", {dead} dead" if dead else ""
-        self._run.context.events.note(f"round {number + 1} of {count}: {len(rates) // 2} pairs{middle}{told}")
+        paired = f"{pairs} pair" if pairs == 1 else f"{pairs} pairs"
+        self._run.context.events.note(f"round {number + 1} of {count}: {paired}{middle}{told}")

@@ -51,7 +51,7 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
         copied = session.run([copy], "launch", _COPY_TIMEOUT_S).answer.sections
         return parse_spread(copied[copy.name], tuple(others))
 
-    outcomes = visit.stage("benchmark", [host for host in visit.good if host.name == start], make)
+    outcomes = visit.stage("benchmark compiled", [host for host in visit.good if host.name == start], make)
     if start not in outcomes:
         failed = visit.ledger.results[start]
         raise ValidationError(failed.cause or "", host=start, stage="launch", remedy=failed.remedy)

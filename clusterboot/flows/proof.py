@@ -15,6 +15,7 @@ from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.keys import LoginFailure, LoginFinding
 from clusterboot.launch.tree import Login, launch_logins
+from clusterboot.report.folding import fold
 
 # A node that cannot reach any other is no place to launch from; so many are tried.
 _LAUNCH_HOSTS_TRIED = 3
@@ -172,8 +173,8 @@ def try_logins(
         return keys.parse_verify(result.answer.sections, session.name, mine)
 
     hosts = [host for host in visit.machines if host.name in targets]
-    count = sum(len(mine) for mine in targets.values())
-    outcomes = visit.stage(f"{count} logins", hosts, attempt)
+    counts = {source: len(mine) for source, mine in targets.items()}
+    outcomes = visit.stage(f"logins from {fold(counts)}", hosts, attempt, parts=counts, failed=len)
     return tuple(failure for found in outcomes.values() for failure in found)
 
 

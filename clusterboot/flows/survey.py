@@ -33,7 +33,7 @@ def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str
     def one(session: Session) -> Surveyed:
         return ask(visit.cluster, session, make_key=make_key, make_next=make_next)
 
-    return visit.stage("nodes", visit.good, one)
+    return visit.stage("nodes inspected", visit.good, one)
 
 
 def ask(cluster: Cluster, session: Session, *, make_key: bool, make_next: bool = False) -> Surveyed:

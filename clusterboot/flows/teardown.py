@@ -44,7 +44,7 @@ def teardown(context: Context) -> TornDown:
     """
     cluster = context.cluster
     with alone(context), context.visit() as visit:
-        found = visit.stage("what is there", cluster.hosts, partial(_look, cluster.name))
+        found = visit.stage("nodes inspected", cluster.hosts, partial(_look, cluster.name))
         groups: dict[str, list[str]] = {}
         for name, left in found.items():
             groups.setdefault(left.home or name, []).append(name)
@@ -70,7 +70,7 @@ def teardown(context: Context) -> TornDown:
         # Before the nodes' lines go, by which another operator's machine would know of it.
         removed = take_back_head(visit) if head_launched else ()
         writers = [host for host in visit.good if host.name in plans]
-        changed = visit.stage("taking back", writers, take_back)
+        changed = visit.stage("files restored", writers, take_back)
         changed |= {HEAD: removed} if removed else {}
         for group in groups.values():
             if group[0] in changed:

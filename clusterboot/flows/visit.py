@@ -112,19 +112,36 @@ class Visit:
         known: tuple[Host, ...] = (*self.cluster.hosts, *((self.launcher,) if self.launcher else ()))
         return next(host for host in known if host.name == name)
 
-    def stage(self, title: str, hosts: Iterable[Host], work: Callable[[Session], T]) -> dict[str, T]:
+    def stage(
+        self,
+        title: str,
+        hosts: Iterable[Host],
+        work: Callable[[Session], T],
+        *,
+        parts: Mapping[str, int] | None = None,
+        failed: Callable[[T], int] = lambda _outcome: 0,
+    ) -> dict[str, T]:
         """Do one stage on ``hosts`` at once, telling its progress and keeping the ledger.
 
+        Parameters: what the stage is called, and does on each host; where a host does several things
+        that are counted, ``parts`` says how many by the host's name, and ``failed`` how many of them
+        an outcome says failed.
         Returns: what ``work`` came to on the hosts where it succeeded, by name.
         """
         hosts = tuple(hosts)
-        self.events.stage(title, len(hosts))
+        parts = parts or {}
+        self.events.stage(title, sum(parts.get(host.name, 1) for host in hosts))
 
         def tell(host: Host, outcome: T | ClusterbootError) -> None:
+            count = parts.get(host.name, 1)
             if isinstance(outcome, ClusterbootError):
-                self.events.host(HostResult.from_error(host.name, outcome))
-            else:
-                self.events.host(HostResult(host.name))
+                self.events.done(outcome.status, count)
+                return
+            lost = failed(outcome)
+            if lost < count:
+                self.events.done("ok", count - lost)
+            if lost:
+                self.events.done("failed", lost)
 
         return self.ledger.enter(self.fleet.each(hosts, work, tell))
 

@@ -73,8 +73,12 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 def show_verdict(to: Console, report: LogReport, judgement: LogJudgement) -> None:
     """Print a log's verdict with its reason, then each test's, each problem, and the remarks."""
-    say(to, _verdict(report.verdict, judgement.overall.reason))
-    if len(report.tests) > 1:
+    several = len(report.tests) > 1
+    each_ok = several and all(judged.verdict == "ok" for judged in judgement.tests)
+    # What holds for each of several is said of each, not of the first alone.
+    whole = f"{len(report.tests)} tests" if each_ok and report.verdict == "ok" else judgement.overall.reason
+    say(to, _verdict(report.verdict, whole))
+    if several:
         for test, judged in zip(report.tests, judgement.tests, strict=True):
             to.print(
                 _verdict(judged.verdict, f"{test.collective or 'a test'}: {judged.reason}", "  "),
@@ -93,4 +97,4 @@ def show_verdict(to: Console, report: LogReport, judgement: LogJudgement) -> Non
 
 def _verdict(verdict: Verdict, reason: str, indent: str = "") -> Text:
     style = {"ok": "bold green", "inconclusive": "bold yellow"}.get(verdict, "bold red")
-    return Text.assemble(indent, (verdict, style), f" {one_line(reason, 300)}")
+    return Text.assemble(indent, (verdict, style), f": {one_line(reason, 300)}")

@@ -22,6 +22,7 @@ from clusterboot.report.say import say
 _MOST_CELLS = 32
 _NAME = 10
 _LEGEND = "X dead, . not measured"
+_DIRECTIONS = {"out": "sending", "in": "receiving", "both": "both directions"}
 # The usual fastest pair: a single one above it moves no colour.
 _FULL_QUANTILE = 0.98
 _VERDICTS = {"ok": "bold green", "inconclusive": "bold yellow", "slow": "bold red"}
@@ -48,7 +49,7 @@ def show_matrix(
         told = "nothing can be concluded"
     verdict = (inference.verdict, _VERDICTS[inference.verdict])
     say(to, Text(one_line(title, 300), style="bold"))
-    say(to, Text.assemble(verdict, f" {len(matrix.nodes)} nodes: {told}"))
+    say(to, Text.assemble(verdict, f": {told} among {len(matrix.nodes)} nodes"))
     for finding in inference.findings:
         say(to, _finding(finding))
     for note in inference.notes:
@@ -81,7 +82,7 @@ def heat_map(matrix: PairMatrix) -> list[Text]:
         lines.append(
             Text(f"a cell is the slowest of the pairs of {step} nodes with {step} others", style="dim")
         )
-    lines.append(Text(f"row sends, column receives; tenths of {full:.3g} GB/s, {_LEGEND}", style="dim"))
+    lines.append(Text(f"row sends, column receives; 0-9 tenths of {full:.3g} GB/s, {_LEGEND}", style="dim"))
     return lines
 
 
@@ -105,20 +106,21 @@ def _finding(finding: Finding) -> Text:
     if finding.kind == "link":
         sign = {"out": " -> ", "in": " <- ", "both": " <-> "}[finding.direction]
         hosts = sign.join(finding.hosts)
-    severity = "not measured" if finding.severity is None else _percent(finding.severity)
+    # How slow it is stands in the evidence, except where nothing came through.
+    dead = "dead; " if finding.severity == 0 else ""
     style = "yellow" if finding.next_pairs or finding.severity is None else "red"
     line = Text.assemble(
-        "  ", (what, style), " ", (one_line(hosts, 200), "bold"), f" {finding.direction}: {severity}; "
+        "  ",
+        (what, style),
+        " ",
+        (one_line(hosts, 200), "bold"),
+        f", {_DIRECTIONS[finding.direction]}: {dead}",
     )
     line.append(one_line(finding.evidence, 400))
     if finding.next_pairs:
-        pairs = ", ".join("-".join(pair) for pair in finding.next_pairs)
-        line.append(f"; not certain, measure {one_line(pairs, 200)}", style="dim")
+        pairs = ", ".join(" with ".join(pair) for pair in finding.next_pairs)
+        line.append(f"; not certain: measure {one_line(pairs, 200)}", style="dim")
     return line
-
-
-def _percent(severity: float) -> str:
-    return "dead" if severity == 0 else f"{severity:.0%} of the expected"
 
 
 def _folded(cells: Cells, step: int) -> Cells:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from clusterboot.config.cluster import MpiOptions
 from clusterboot.facts import differences
 from clusterboot.facts.records import NodeFacts
 from clusterboot.printable import printable
@@ -33,6 +34,42 @@ def show_nodes(console: Console, facts: Mapping[str, NodeFacts]) -> None:
         usual = printable(difference.usual)
         say(console, Text(f"* {difference.fact}: {told} (others {usual})", style="yellow"))
     show_clocks(console, facts)
+
+
+# Open MPI and its compiler, which builds clusterboot's benchmark, by the beginning of a system's name.
+_MPI_PACKAGES = (
+    (("Debian", "Ubuntu"), "apt-get install openmpi-bin libopenmpi-dev"),
+    (
+        ("Red Hat", "Rocky", "AlmaLinux", "CentOS", "Oracle Linux", "Fedora", "Amazon Linux"),
+        "dnf install openmpi openmpi-devel",
+    ),
+    (("SLES", "SUSE", "openSUSE"), "zypper install openmpi4 openmpi4-devel"),
+)
+
+
+def mpi_to_install(facts: Mapping[str, NodeFacts], options: MpiOptions) -> str | None:
+    """Say what to do before anything can be launched where nodes have no MPI.
+
+    Parameters: the facts of the usable nodes by name; which MPI the cluster file asks for.
+    Returns: ``None`` where each node has an MPI.
+    """
+    lacking = [name for name, node in facts.items() if not node.mpi]
+    if not lacking:
+        return None
+    where = fold(lacking)
+    problem = next((facts[name].mpi_problem for name in lacking if facts[name].mpi_problem), None)
+    if problem:
+        return f"correct clusterboot.mpi.module for {where} ({printable(problem)})"
+    if options.prefix:
+        return f"install the MPI of clusterboot.mpi.prefix, {options.prefix}, on {where}, or correct it"
+    first = {name: node.mpi[0] for name, node in facts.items() if node.mpi}
+    having = by_value({name: f"{mpi.kind} {mpi.version}" for name, mpi in first.items()})
+    if having:
+        return f"install {having[0][0]} on {where}, as on {fold(having[0][1])}"
+    system = facts[lacking[0]].os
+    command = next((each for names, each in _MPI_PACKAGES if system.startswith(names)), None)
+    how = f" ({command})" if command else " (Open MPI, MPICH or Intel MPI, the same on each)"
+    return f"install an MPI on {where}{how}, or name its folder as clusterboot.mpi.prefix in the cluster file"
 
 
 def _cell(value: str, *, odd: bool) -> Text:

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot import interrupts
-from clusterboot.errors import HostKeySeen, HostResult
+from clusterboot.errors import HostKeySeen, Status
+from clusterboot.report.say import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -32,24 +33,24 @@ class Terminal:
         self._results = results
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._title, self._hosts = "", 0
+        self._title, self._count = "", 0
         self._counts: Counter[str] = Counter()
         self._collective: str | None = None
 
-    def stage(self, title: str, hosts: int) -> None:
-        """Begin a line for a stage on so many hosts."""
+    def stage(self, title: str, count: int) -> None:
+        """Begin a line for a stage on so many hosts, or with so many logins."""
         self.finish()
-        self._title, self._hosts, self._counts = title, hosts, Counter()
-        if self._console.is_terminal and hosts:
+        self._title, self._count, self._counts = title, count, Counter()
+        if self._console.is_terminal and count:
             self._progress = _progress(self._console)
             self._progress.start()
-            self._task = self._progress.add_task(title, total=hosts, states="")
+            self._task = self._progress.add_task(title, total=count, states="")
 
-    def host(self, result: HostResult) -> None:
-        """Count one host's outcome in the running stage."""
-        self._counts[result.status] += 1
+    def done(self, status: Status, count: int = 1) -> None:
+        """Count what became of one host or login in the running stage, or of several alike."""
+        self._counts[status] += count
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, advance=1, states=_states(self._counts))
+            self._progress.update(self._task, advance=count, states=_states(self._counts))
 
     def finish(self) -> None:
         """End the running stage's line, if there is one."""
@@ -58,20 +59,21 @@ class Terminal:
             self._progress = None
         elif self._title:
             mark = "[green]✓[/] " if self._console.is_terminal else ""
-            self._console.print(f"{mark}{self._title}: {_plain_states(self._counts)}", highlight=False)
+            told = _plain_states(self._counts, self._count)
+            self._console.print(f"{mark}{self._title}: {told}", highlight=False, soft_wrap=True)
         self._title = ""
 
     def note(self, line: str) -> None:
         """Print one line for a person."""
         self.finish()
-        self._console.print(Text(line))
+        say(self._console, Text(line))
 
     def bench(self, what: str) -> None:
         """Say what runs, before its first row."""
         self.finish()
         self._collective = None
         if self._results is not None:
-            self._results.print(Text(what, style="bold"))
+            say(self._results, Text(what, style="bold"))
 
     def row(self, collective: str, row: Row) -> None:
         """Print a benchmark row; a new collective gets a head of its own."""
@@ -90,21 +92,21 @@ class Terminal:
         """Show all unknown host keys in one table and ask once whether they are taken."""
         from rich.table import Table
 
-        title, hosts = self._title, self._hosts
+        title, count = self._title, self._count
         self._drop_line()
         table = Table("host", "key", box=None, pad_edge=False)
         # A fingerprint that is cut short cannot be compared.
         table.add_column("fingerprint", no_wrap=True, min_width=max(len(key.fingerprint) for key in unknown))
         for key in unknown:
             table.add_row(key.host, key.key_type.removeprefix("ssh-"), key.fingerprint)
-        self._console.print("Nothing vouches for these host keys yet:")
+        self._console.print("Unknown host keys:")
         self._console.print(table)
         with interrupts.at_once():
             answer = self._console.input(
                 "Compared with the machines' own, are they right? Pin them all? \\[y/N] "
             )
         if title:
-            self.stage(title, hosts)
+            self.stage(title, count)
         return answer.strip().lower() in ("y", "yes")
 
     def _drop_line(self) -> None:
@@ -121,7 +123,7 @@ def _progress(console: Console) -> Progress:
 
     return Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
-        TextColumn("{task.description:<18}"),
+        TextColumn("{task.description:<26}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TextColumn("{task.fields[states]}"),
@@ -133,5 +135,9 @@ def _states(counts: Counter[str]) -> str:
     return " ".join(f"[{_STYLES[state]}]{count} {state}[/]" for state, count in counts.items())
 
 
-def _plain_states(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing to do"
+def _plain_states(counts: Counter[str], total: int) -> str:
+    """Say it without a bar: ``8 of 8 ok``, or ``6 of 8 ok, 1 failed, 1 unreachable``."""
+    if not counts:
+        return "nothing to do"
+    failed = [f"{count} {state}" for state, count in counts.items() if state != "ok"]
+    return ", ".join([f"{counts['ok']} of {total} ok", *failed])

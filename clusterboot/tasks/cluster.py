@@ -156,10 +156,18 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
     changed = [host.name for host in result.hosts if host.changed]
     lines.append(f"Keys: changed on {fold(changed)}" if changed else "Keys: all in place, nothing changed")
     if result.launch_host:
-        lines.append(f"Logins: proven from {result.launch_host}")
+        lines.append(f"Logins: checked from {result.launch_host}, where mpirun will start")
     lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
-    good = any(host.status == "ok" for host in result.hosts)
-    report.show_summary(to, lines, then if good else None)
+    report.show_summary(to, lines, _next_step(at, result, then))
+
+
+def _next_step(at: Context, result: Bootstrapped, then: str) -> str | None:
+    """Say what comes before ``then`` where the usable nodes lack an MPI; ``None`` where none is usable."""
+    from clusterboot.report.nodes import mpi_to_install
+
+    good = {host.name: result.facts[host.name] for host in result.hosts if host.status == "ok"}
+    first = mpi_to_install(good, at.cluster.options.mpi)
+    return (f"{first}; then {then}" if first else then) if good else None
 
 
 def _relative(at: Context) -> str:

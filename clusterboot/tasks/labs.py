@@ -43,7 +43,7 @@ def up(  # noqa: PLR0917 - each is an option of the command line
     def show(to: Console) -> None:
         word = "already runs" if made.already_running else "is up"
         which = "lab" if made.name == "lab" else str(path)
-        line = f"Lab {made.name} {word}: {len(made.nodes)} nodes behind a head, {rate} links"
+        line = f"Lab '{made.name}' {word}: {len(made.nodes)} nodes behind a head, {rate} links"
         show_summary(to, [line, f"Cluster file: {path}"], next_command("bootstrap", which))
 
     more = {"cluster_file": str(path), "nodes": len(made.nodes), "already_running": made.already_running}
@@ -99,7 +99,7 @@ def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Ou
         return Outcome(show=_show_faults, more={"faults": list(lab.FAULTS)})
     lab.break_node(name, node, fault)
     mending = next_command(f"lab.mend {node}" + ("" if name == "lab" else f" --name {name}"))
-    return Outcome(show=lambda to: show_summary(to, [f"{node}: {fault}"], mending))
+    return Outcome(show=lambda to: show_summary(to, [f"{node}: fault {fault} made"], mending))
 
 
 def _show_faults(to: Console) -> None:
@@ -118,5 +118,5 @@ def mend(session: Session, node: str, name: str = "lab") -> Outcome:
     if not node:
         raise UsageError("name the node to mend")
     undone = lab.mend(name, node)
-    told = ", ".join(f"{fault.text} undone" for fault in undone) if undone else "nothing to mend"
+    told = ", ".join(f"fault {fault.text} removed" for fault in undone) if undone else "it has no fault"
     return Outcome(show=lambda to: to.print(Text(f"{node}: {told}")))

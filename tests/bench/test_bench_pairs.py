@@ -96,6 +96,8 @@ def test_time_and_bytes_follow_from_rounds_and_pairs() -> None:
     assert price.bytes_most == (4 + 4 + 2) * 200 * 1000
     slow = cost((PairsRound(((0, 1),)),), PairsOptions(pair_s=1, max_bytes=10**6), rate_gbps=0.01)
     assert slow.bytes_most < 25_000_000
+    again = cost([*rounds, PairsRound(((1, 0),))], PairsOptions())
+    assert (again.pairs, again.measurements) == (3, 3 + 3 + 1 + 3)
     many = [*rounds, *[PairsRound(((0, 1),))] * 10]
     assert cost(many, PairsOptions(pair_s=fitting_pair_s(many, 60))).time_s == pytest.approx(60)
 

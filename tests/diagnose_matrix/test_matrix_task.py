@@ -130,8 +130,8 @@ def test_a_person_reads_the_finding_before_the_map(capsys):
     code, out, _ = run(capsys, str(FIXTURES / "node-both.json"), as_json=False)
     lines = out.splitlines()
     assert code == 6
-    assert "slow 16 nodes: 1 finding" in lines[1]
-    assert "node n3 both: 30% of the expected" in lines[2]
+    assert lines[1] == "slow: 1 finding among 16 nodes"
+    assert lines[2].startswith("  node n3, both directions: n3 sends and receives ")
     assert lines[-1].startswith("Next: ")
     assert lines[-1].endswith(" nccl-test --exclude n3")
     assert max(map(len, lines[3:])) <= 80
@@ -156,8 +156,8 @@ def test_an_open_finding_says_what_to_measure():
         ),
     )
     told = plain(matrix)
-    assert "node a or b both" in told
-    assert "not certain, measure a-c, b-d" in told
+    assert "node a or b, both directions: " in told
+    assert "not certain: measure a with c, b with d" in told
     assert "Next: invoke link-map --hosts a,b,c,d" in told
 
 

@@ -19,12 +19,12 @@ from clusterboot.flows.visit import Visit
 
 left, whole = int(sys.argv.pop(1)), Visit.stage
 
-def stage(self, title, hosts, work):
+def stage(self, title, hosts, work, **counts):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-    return whole(self, title, hosts, work)
+    return whole(self, title, hosts, work, **counts)
 
 Visit.stage = stage
 from clusterboot.tasks import main

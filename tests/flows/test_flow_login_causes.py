@@ -38,7 +38,7 @@ class Saboteur(Silence):
         self._act = act
 
     def stage(self, title: str, hosts: int) -> None:
-        if title.endswith(" logins"):
+        if title.startswith("logins "):
             self._act()
 
 

@@ -44,7 +44,7 @@ def test_findings_come_first_then_the_map_then_what_to_run() -> None:
     show_matrix(to, "Link map", pairs, infer(pairs), "clusterboot {} --cluster lab".format)
     assert isinstance(to.file, io.StringIO)
     text = to.file.getvalue()
-    assert text.index("slow 12 nodes") < text.index("node gpu04") < text.index("   1 gpu01")
+    assert text.index(" among 12 nodes") < text.index("node gpu04") < text.index("   1 gpu01")
     # A shell must take the folded names as one word, not as a pattern.
     last = text.splitlines()[-1]
     assert shlex.split(last)[1:] == [

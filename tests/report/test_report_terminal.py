@@ -52,12 +52,27 @@ def test_only_a_yes_is_a_yes(monkeypatch: pytest.MonkeyPatch, answer: str, taken
 def test_without_a_terminal_a_stage_is_one_plain_line() -> None:
     to = console()
     listener = Terminal(to, None)
-    listener.stage("nodes", 3)
-    for name, status in (("n1", "ok"), ("n2", "unreachable"), ("n3", "ok")):
-        listener.host(HostResult(name, status))  # type: ignore[arg-type]
-    listener.stage("keys", 0)
+    listener.stage("nodes inspected", 3)
+    listener.done("ok")
+    listener.done("unreachable")
+    listener.done("ok")
+    listener.stage("keys installed", 0)
+    listener.stage("logins from n1", 2)
+    listener.done("failed", 2)
     listener.finish()
-    assert text_of(to) == "nodes: 2 ok, 1 unreachable\nkeys: nothing to do\n"
+    assert text_of(to) == (
+        "nodes inspected: 2 of 3 ok, 1 unreachable\n"
+        "keys installed: nothing to do\n"
+        "logins from n1: 0 of 2 ok, 2 failed\n"
+    )
+
+
+def test_what_runs_is_one_line_in_a_pipe() -> None:
+    to = console()
+    listener = Terminal(to, to)
+    listener.note("a note " * 20)
+    listener.bench("a benchmark " * 20)
+    assert len(text_of(to).splitlines()) == 2
 
 
 def test_one_failure_of_many_hosts_is_one_line_that_grep_finds_whole() -> None:

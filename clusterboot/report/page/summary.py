@@ -166,7 +166,7 @@ def _finding(run: SavedRun, found: Finding) -> Html:
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
     more = f" and {len(pairs) - 12} more" if len(pairs) > 12 else ""
-    return ", ".join(f"{a}-{b}" for a, b in pairs[:12]) + more
+    return ", ".join(f"{a} with {b}" for a, b in pairs[:12]) + more
 
 
 def _meter(severity: float | None) -> Html | None:
