@@ -23,7 +23,19 @@ Start = Callable[..., "subprocess.Popen[str]"]
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "script" / "fresh"
 PROGRAMS = ("bash", "cat", "ln", "ls", "mkdir", "mount", "readlink", "sh", "sleep", "umount")
-FOLDERS = ("dev", "etc/apt/apt.conf.d", "mnt", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/sbin")
+FOLDERS = (
+    "dev",
+    "etc/apt/apt.conf.d",
+    "etc/dpkg/dpkg.cfg.d",
+    "mnt",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "usr/bin",
+    "usr/sbin",
+)
 
 
 def program(path: Path, text: str) -> None:
