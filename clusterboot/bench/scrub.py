@@ -6,7 +6,11 @@ trace ``-x NAME=value``, shells with ``set -x`` every assignment.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any, overload
 
@@ -20,14 +24,26 @@ _NAMES_END = (
     r"|CONNECTION_?STRING|DSN|WEBHOOK(?:_?URL)?|PIN_?CODE)"
 )
 _SUFFIX = r"(?:_(?:FILE|PATH|DIR|ID|BASE64|B64|JSON|VALUE|\d+))?"
-_NAME = rf"(?:[A-Za-z0-9]+[_.-])*(?:[A-Za-z0-9]*){_NAMES_END}{_SUFFIX}"
+# Too short to be sought at the end of a longer word: DB_PWD is one, a "hwpw" is not.
+_SHORT_NAMES = r"(?:PWD?|PSWD|JWT|OTP|PSK|CREDS?)"
+_NAME = rf"(?:[A-Za-z0-9]+[_.-])*(?:[A-Za-z0-9]*{_NAMES_END}|{_SHORT_NAMES}){_SUFFIX}"
 _IS_SECRET_NAME = re.compile(rf"{_NAME}\Z", re.IGNORECASE)
 _KEEPS = re.compile(r"(?:_FILE|_PATH|_DIR|SSH_AUTH_SOCK|XAUTHORITY)\Z", re.IGNORECASE)
+# The shell's own, in every environment: a folder is no secret. Source: sh(1).
+_SHELLS_FOLDERS = ("PWD", "OLDPWD")
+# What configures a library: long, of letters and digits, and needed to understand a log.
+_LIBRARIES = re.compile(
+    r"(?:NCCL|RCCL|UCX|OMPI|PMIX|PRTE|FI|I_MPI|MPICH|HYDRA|OMP|CUDA|NVIDIA|LD|SLURM)_", re.IGNORECASE
+)
+_LEAST_SECRET, _LEAST_DIGITS, _LEAST_RANDOM = 4, 8, 16
+# As long as this a value is sought within words as well.
+_LEAST_UNBOUNDED = 8
+_PLAIN_VALUES = frozenset({"true", "false", "none", "null", "auto", "default", "yes", "enabled", "disabled"})
 
 # Every pattern stays within one line, and a key block's rows are looked at one by one: no row is swallowed.
 _ASSIGNED = re.compile(
     rf"""(?<![A-Za-z0-9_.-])(?P<name>{_NAME})(?P<mid>["']?\s?[=:]\s?)"""
-    r"""(?P<value>"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|(?:[^\s"',;\\]|\\[^n\n])+)""",
+    r"""(?P<value>"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|(?:[^\s"',;\\\0]|\\[^n\n])+)""",
     re.IGNORECASE,
 )
 _KEY_BEGINS = re.compile(r"-----BEGIN (?P<what>(?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?)-----")
@@ -52,7 +68,24 @@ _TOKENS = re.compile(
 )
 # One of these, in any case, stands in every line that anything above could change.
 _HINTS = (
-    *("pass", "secret", "token", "credential", "key", "auth", "bearer", "cookie", "sas", "connection", "dsn"),
+    *(
+        "pass",
+        "pw",
+        "pswd",
+        "jwt",
+        "otp",
+        "psk",
+        "secret",
+        "token",
+        "cred",
+        "key",
+        "auth",
+        "bearer",
+        "cookie",
+        "sas",
+        "connection",
+        "dsn",
+    ),
     *(
         "webhook",
         "pin",
@@ -89,6 +122,86 @@ def scrub(text: str | bytes) -> str | bytes:
     if "PRIVATE KEY" in text:
         text = _without_keys(text)
     return "\n".join(_line(line) if _may_hold(line.lower()) else line for line in text.split("\n"))
+
+
+@dataclass(frozen=True)
+class Scrubber:
+    """Removes secrets, those that a cluster file's ``env`` exports to the ranks also by their value."""
+
+    values: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> Scrubber:
+        """Take the values that are secrets: by their variable's name, or since they look random."""
+        return cls(tuple(sorted(_secret_values(env.items()), key=len, reverse=True)))
+
+    @overload
+    def __call__(self, text: str) -> str: ...
+    @overload
+    def __call__(self, text: bytes) -> bytes: ...
+    def __call__(self, text: str | bytes) -> str | bytes:
+        """Do what :func:`scrub` does, and replace the known values; the number of lines stays the same."""
+        if isinstance(text, bytes):
+            return self(text.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        return self._without_values(scrub(text))
+
+    def knows(self, text: str) -> bool:
+        """Tell whether one of the known values stands in a text."""
+        return self._pattern is not None and self._pattern.search(text) is not None
+
+    def in_document(self, value: Any) -> Any:
+        """Give a copy of a parsed JSON document without the known values; the names of members stay."""
+        if isinstance(value, str):
+            return self._without_values(value)
+        if isinstance(value, dict):
+            return {key: self.in_document(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.in_document(item) for item in value]
+        return value
+
+    def _without_values(self, text: str) -> str:
+        return text if self._pattern is None else self._pattern.sub(REMOVED, text)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str] | None:
+        if not self.values:
+            return None
+        forms = (form for value in self.values for form in dict.fromkeys((value, json.dumps(value)[1:-1])))
+        return re.compile("|".join(map(_sought, forms)))
+
+
+NO_SECRETS = Scrubber()
+
+
+def _secret_values(env: Iterable[tuple[str, str]]) -> set[str]:
+    found = set()
+    for name, value in env:
+        if value.lower() in _PLAIN_VALUES or (value.isdecimal() and len(value) < _LEAST_DIGITS):
+            continue
+        if is_secret_name(name) and not _is_folder(name, value):
+            if len(value) >= _LEAST_SECRET:
+                found.add(value)
+        elif _looks_random(value) and not _LIBRARIES.match(name):
+            found.add(value)
+    return found
+
+
+def _looks_random(value: str) -> bool:
+    return (
+        len(value) >= _LEAST_RANDOM
+        and re.fullmatch(r"[A-Za-z0-9+_=.~-]+", value) is not None
+        and any(map(str.isdigit, value))
+        and any(map(str.isalpha, value))
+    )
+
+
+def _sought(value: str) -> str:
+    escaped = re.escape(value)
+    return escaped if len(value) >= _LEAST_UNBOUNDED else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
+
+
+def _is_folder(name: str, value: str) -> bool:
+    return name.upper() in _SHELLS_FOLDERS and value.startswith("/")
 
 
 def scrub_json(value: Any) -> Any:
@@ -129,7 +242,11 @@ def _line(line: str) -> str:
 
 def _assigned(match: re.Match[str]) -> str:
     value = match["value"]
-    if not is_secret_name(match["name"]) or REMOVED in value:
+    if (
+        not is_secret_name(match["name"])
+        or REMOVED in value
+        or _is_folder(match["name"], value.lstrip("\"'"))
+    ):
         return match[0]
     quote = value[0] if value[0] in "\"'" else ""
     return f"{match['name']}{match['mid']}{quote}{REMOVED}{quote}"

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clusterboot.bench.scrub import scrub
 from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ExitCode, HostResult, PartialError
@@ -43,7 +42,7 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
     # Read by itself: what is no command of a shell's is the command's own error, not the script's.
     asked = Section("command", f"eval {shlex.quote(command)}")
     # On record is what was run, and no password that somebody wrote into it.
-    label = f"run {scrub(os.fsencode(command)).decode('utf-8', 'replace')}"
+    label = f"run {context.scrubber(os.fsencode(command)).decode('utf-8', 'replace')}"
     with context.visit() as visit:
 
         def ask(session: Session) -> Said:

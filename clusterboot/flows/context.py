@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from clusterboot import files, interrupts
+from clusterboot.bench.scrub import Scrubber
 from clusterboot.config.cluster import Cluster
 from clusterboot.connect.audit import AuditLog
 from clusterboot.connect.fleet import Fleet
@@ -54,6 +55,11 @@ class Context:
     def hostfile_dir(self) -> Path:
         """Where this cluster's hostfiles are."""
         return self.out_dir / "hostfiles" / self.cluster.name
+
+    @property
+    def scrubber(self) -> Scrubber:
+        """What takes secrets out of all that is kept or printed, the values of the file's ``env`` too."""
+        return Scrubber.of(self.cluster.env)
 
     @property
     def result_dir(self) -> Path:

@@ -89,7 +89,12 @@ class LinkRun:
         )
         state.launches += 1
         follower = _Follower(self, plan, [state.nodes.index(slot.host) for slot in slots])
-        end = execute(self.visit, self.ready.start, launch, LineLog(self.folder / "run.log", follower.take))
+        end = execute(
+            self.visit,
+            self.ready.start,
+            launch,
+            LineLog(self.folder / "run.log", follower.take, self.context.scrubber),
+        )
         return end, follower.rounds
 
     def put_out_unfit(self, slots: Sequence[Slot]) -> None:
@@ -109,7 +114,7 @@ class LinkRun:
 
     def save(self) -> None:
         """Write what is known so far, as a result that an interrupted run leaves behind."""
-        save(self.folder, render(self._document()))
+        save(self.folder, render(self._document(), self.context.scrubber))
 
     def _document(self) -> Mapping[str, Any]:
         context = self.context

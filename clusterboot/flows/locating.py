@@ -48,7 +48,7 @@ def locate_wrong_data(
         nonlocal stopped
         if stopped:
             return False
-        part = LineLog(log.path, lambda _: None)
+        part = LineLog(log.path, lambda _: None, log.scrubber)
         before = len(log.content)
         end = trial([by_host[host] for host in hosts], small, part)
         stopped = end.how != "exited"

@@ -164,6 +164,7 @@ def _measure(
         log = LineLog(
             folder / (f"run-{number}.log" if number > 1 else "run.log"),
             _live(context.events, options.bench.collectives),
+            context.scrubber,
         )
         end = _run_all(visit, plan, _programs(plan, options.bench, program), log, options)
         runs.append(judge_log(log, expectation, end, options.bench, slots=plan.slots, start=plan.ready.start))
@@ -175,7 +176,7 @@ def _measure(
             part = replace(plan, slots=tuple(slots))
             return _run_all(visit, part, _programs(part, bench, program), log, options)
 
-        log = LineLog(folder / "locate.log", lambda _: None)
+        log = LineLog(folder / "locate.log", lambda _: None, context.scrubber)
         runs[-1] = locate_wrong_data(visit, runs[-1], plan.slots, options.bench, log=log, trial=trial)
     return conclude(
         visit,

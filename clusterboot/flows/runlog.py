@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clusterboot import files
-from clusterboot.bench.scrub import scrub
+from clusterboot.bench.scrub import NO_SECRETS, Scrubber
 from clusterboot.errors import ClusterbootError
 
 _LONGEST_LINE_BYTES = 64 * 1024
@@ -23,12 +23,14 @@ _READ_OF_FLOOD_BYTES = 128 * 1024
 class LineLog:
     """A log file of whole lines from two streams, each as soon as it is complete, without secrets.
 
+    ``scrubber`` takes the secrets out, of the file and of the lines that ``on_line`` gets.
     ``flooded`` is true once more came than a log may have; what comes then is dropped, as it is
     after :meth:`cut`.
     """
 
-    def __init__(self, path: Path, on_line: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, on_line: Callable[[str], None], scrubber: Scrubber = NO_SECRETS) -> None:
         self.path = path
+        self.scrubber = scrubber
         self.flooded = False
         self._on_line = on_line
         self._pending = {"stdout": bytearray(), "stderr": bytearray()}
@@ -86,11 +88,11 @@ class LineLog:
             self._pending[stream] = bytearray()
         # A key that spans lines is only seen in the whole.
         content = self.path.read_bytes() if self.path.exists() else b""
-        if (clean := scrub(content)) != content:
+        if (clean := self.scrubber(content)) != content:
             files.replace(self.path, clean)
 
     def _write(self, lines: list[bytes], stream: str) -> None:
-        text = scrub(b"".join(lines))
+        text = self.scrubber(b"".join(lines))
         self._bytes += len(text)
         self._lines += len(lines)
         if self._bytes > LONGEST_LOG_BYTES or self._lines > LONGEST_LOG_LINES:
@@ -106,5 +108,5 @@ class LineLog:
                 remedy="free space there, then run it again",
             ) from None
         if stream == "stdout":
-            for line in lines:
-                self._on_line(line.decode("utf-8", "replace"))
+            for line in text.split(b"\n")[:-1]:
+                self._on_line(line.decode("utf-8", "replace") + "\n")

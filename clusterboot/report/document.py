@@ -7,10 +7,13 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.printable import printable
+
+if TYPE_CHECKING:
+    from clusterboot.bench.scrub import Scrubber
 
 SCHEMA = "clusterboot/1"
 
@@ -42,12 +45,14 @@ def document(
     }
 
 
-def render(document: Mapping[str, Any]) -> str:
+def render(document: Mapping[str, Any], scrubber: Scrubber | None = None) -> str:
     """Write a document as JSON text: strict JSON, free of characters that steer a terminal.
 
     A row of numbers is one line: a matrix of a thousand nodes stays small, and is written at once.
+    What ``scrubber`` knows as secret stands nowhere in it.
     """
-    return "".join((*_written(document, "\n"), "\n"))
+    text = "".join((*_written(document, "\n"), "\n"))
+    return render(scrubber.in_document(json.loads(text))) if scrubber and scrubber.knows(text) else text
 
 
 def _written(value: Any, newline: str) -> Iterator[str]:

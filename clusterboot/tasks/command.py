@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from invoke.context import Context as InvokeContext
 from invoke.exceptions import Exit
@@ -22,6 +22,9 @@ from clusterboot.errors import ClusterbootError, ExitCode, HostResult
 from clusterboot.report.document import document, render
 from clusterboot.report.terminal import Terminal
 from clusterboot.tasks.streams import Stream, standard
+
+if TYPE_CHECKING:
+    from clusterboot.bench.scrub import Scrubber
 
 Show = Callable[[Console], None]
 # What the operator's own disk says no with, wherever something is written to it.
@@ -58,6 +61,7 @@ class Session:
         self.terminal = Terminal(self.messages, None if as_json else self.results)
         self.started_s = time.time()
         self.cluster: str | None = None
+        self.scrubber: Scrubber | None = None
 
     def leave_output_to_format(self) -> None:
         """Keep rows off standard output, which gets another format in the end."""
@@ -90,7 +94,8 @@ class Session:
                 exit_code=outcome.exit_code,
                 hosts=outcome.hosts,
                 more=outcome.more,
-            )
+            ),
+            self.scrubber,
         )
 
     def _save(self, save: Callable[[str], Any], text: str) -> None:

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from clusterboot.bench.document import bench_test_to_json
 from clusterboot.bench.options import BenchOptions
-from clusterboot.bench.scrub import scrub
 from clusterboot.diagnose.expectation import Expectation, baseline_from_json, expected_to_json
 from clusterboot.errors import UsageError
 from clusterboot.flows.backends import BackendChoice
@@ -112,7 +111,7 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         output([result.report])
         if output and result.report
         else lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
-        save=(lambda text: publish(folder, scrub(text))) if folder else None,
+        save=(lambda text: publish(folder, at.scrubber(text))) if folder else None,
     )
 
 

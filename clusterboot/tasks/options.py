@@ -37,6 +37,7 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
     Parameters: the command's session; the values of :data:`SHARED`.
     Errors: :class:`UsageError` for an option or a file; nothing is contacted.
     """
+    from clusterboot.bench.scrub import Scrubber
     from clusterboot.config.loader import load
     from clusterboot.config.places import find, state_dir
     from clusterboot.flows.context import Context
@@ -52,6 +53,7 @@ def context(session: Session, shared: Mapping[str, Any]) -> Context:
     path = find(shared["cluster"], cwd=here(), environ=os.environ, running_lab=lab_file)
     cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
     session.cluster = cluster.name
+    session.scrubber = Scrubber.of(cluster.env)
     for warning in cluster.warnings:
         session.warn(warning)
     interactive = sys.stdin.isatty() and sys.stderr.isatty()

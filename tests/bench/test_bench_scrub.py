@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from repetition import share
 
 from clusterboot.bench.parser import parse_log
-from clusterboot.bench.scrub import REMOVED, scrub, scrub_json
+from clusterboot.bench.scrub import REMOVED, Scrubber, scrub, scrub_json
 
 FIXTURES = Path(__file__).parent / "fixtures"
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----"
@@ -30,6 +30,11 @@ BODY = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n
         ("git clone https://ghp_aaaaaaaaaaaaaaaaaaaaaaaa@github.com/x", "ghp_"),
         ("found AKIAABCDEFGHIJKLMNOP in it", "AKIA"),
         ("password: hunter2", "hunter2"),
+        ("DB_PWD=hunter2", "hunter2"),
+        ("PW=hunter2 make", "hunter2"),
+        ("export JWT=abc.def", "abc.def"),
+        ("WIFI_PSK=abcd1234", "abcd1234"),
+        ("A=1\0API_TOKEN=hunter2\0B=2", "hunter2"),
         (KEY.format(BODY), "b3BlbnNz"),
         (KEY.format(BODY).replace("\n", "\\n"), "b3BlbnNz"),
         (KEY.format(BODY)[:90], "b3BlbnNz"),
@@ -47,6 +52,8 @@ def test_a_secret_is_gone_and_its_name_stays(text: str, secret: str) -> None:
     "text",
     [
         "TOKENIZERS_PARALLELISM=false",
+        "PWD=/root\0OLDPWD=/tmp",
+        "HWPW=1 TOPWD=2",
         "SSH_AUTH_SOCK=/tmp/ssh-x/agent",
         "MY_SECRET_FILE=/run/secrets/x",
         "gpu001: Permission denied (publickey,password).",
@@ -97,3 +104,35 @@ def test_any_bytes_come_back_with_as_many_lines(data: bytes) -> None:
 
 def test_many_unfinished_keys_cost_no_more_than_their_length() -> None:
     assert scrub("-----BEGIN RSA PRIVATE KEY-----\n" * 3000).count("BEGIN") == 3000
+
+
+ENV = {
+    "API_TOKEN": "canary-5eC2e7",
+    "LICENSE": "A1b2C3d4E5f6G7h8I9",
+    "DB_PWD": "root",
+    "NCCL_IB_HCA": "mlx5_0,mlx5_1,mlx5_2",
+    "NCCL_DEBUG": "INFO",
+    "USE_AUTH": "true",
+    "PIN_CODE": "1024",
+}
+
+
+def test_values_of_the_environment_go_wherever_they_stand() -> None:
+    clean = Scrubber.of(ENV)(b"argv canary-5eC2e7\0X=A1b2C3d4E5f6G7h8I9\0 user root, chroot\n")
+
+    assert clean == f"argv {REMOVED}\0X={REMOVED}\0 user {REMOVED}, chroot\n".encode()
+
+
+def test_what_configures_a_library_and_what_is_common_stays() -> None:
+    text = "mlx5_0,mlx5_1,mlx5_2 INFO true 1024 float"
+    assert Scrubber.of(ENV)(text) == text
+
+
+def test_a_document_keeps_its_names_and_its_figures() -> None:
+    document = {"root": -1, "text": "as root: canary-5eC2e7", "of": ["root", 1024]}
+
+    assert Scrubber.of(ENV).in_document(document) == {
+        "root": -1,
+        "text": f"as {REMOVED}: {REMOVED}",
+        "of": [REMOVED, 1024],
+    }

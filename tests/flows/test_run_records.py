@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clusterboot import files
 from clusterboot.errors import ClusterbootError
 from clusterboot.flows import runlog
 from clusterboot.flows.journal import abandoned, recorded
@@ -53,7 +54,7 @@ def test_a_full_disk_is_told(log: LineLog, monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(files, "open_to_append", full)
     with pytest.raises(ClusterbootError, match="No space left"):
         log.feed("stdout", b"row\n")
 
