@@ -33,12 +33,13 @@ missing_packages() {
   done <script/packages | sort -u
 }
 
-# is_there WHAT: a program, a file (a whole path), or a Python module (python:NAME).
+# is_there WHAT: a file (a whole path), a Python module (python:NAME), or any of some programs (a|b).
 is_there() {
+  local name
   case $1 in
     /*) [ -e "$1" ] ;;
     python:*) "$PYTHON" -c "import ${1#python:}" 2>/dev/null ;;
-    *) command -v "$1" >/dev/null ;;
+    *) for name in ${1//|/ }; do command -v "$name" >/dev/null && return; done ;;
   esac
 }
 

@@ -13,6 +13,7 @@ import pytest
 from clusterboot import lab as labs
 from clusterboot.errors import UsageError
 from clusterboot.lab import machine
+from clusterboot.lab.enter import enter_argv
 
 pytestmark = pytest.mark.lab
 
@@ -90,7 +91,7 @@ def test_processes_of_one_machine_are_not_in_another(lab: labs.Lab) -> None:
     init = lab.nodes[0].init
     assert init
     with subprocess.Popen(
-        ["nsenter", "--mount", "--pid", f"--target={init.pid}", "sh", "-c", "echo $$; exec sleep 61.25"],
+        enter_argv(init, ["sh", "-c", "echo $$; exec sleep 61.25"]),
         stdout=subprocess.PIPE,
         text=True,
     ) as marked:

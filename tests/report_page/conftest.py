@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, sync_playwright
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The system's Chromium without a window, one for all tests of the session."""
-    program = shutil.which("chromium")
-    assert program, "the page's tests need Chromium: install the package chromium"
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert program, "the page's tests need Chromium, see script/packages"
     # Chromium refuses its sandbox to root; its shared memory is small in containers.
     flags = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as driver:
