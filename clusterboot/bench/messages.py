@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from clusterboot.bench.drafts import Place
 from clusterboot.bench.lines import Line
 from clusterboot.bench.nccl_warnings import WARNING, is_fatal, remedy_for
-from clusterboot.bench.pattern import WORD, Pattern
+from clusterboot.bench.pattern import SPEAKER, WORD, Pattern
 from clusterboot.bench.records import Problem
 from clusterboot.bench.texts import PATTERNS
 from clusterboot.bench.texts.open_mpi import FRAMED
@@ -28,6 +28,7 @@ _FRAME = "\f"
 # No message is longer, and none names its host farther from its first words.
 _REACH = 1500
 _WINDOW = 16000
+_SPOKEN = 200
 _LONGEST_TEXT = 400
 _GOES_ON = re.compile(
     over_lines("job will continue|[Ww]ill continue attempting|(?:is|only) a warning|warning only")
@@ -118,7 +119,7 @@ class MessageReader:
             if match.start() >= end:
                 break
             following = matches[at + 1][0].start() if at + 1 < len(matches) else len(text)
-            if not _only_warns(text, match):
+            if not _only_warns(text, match, following):
                 yield _found(window, text, match, pattern, following)
             window.done = match.end()
         window.done = max(window.done, min(end, len(text)))
@@ -131,21 +132,23 @@ def _distinct(text: str, start: int) -> list[tuple[re.Match[str], Pattern]]:
         key=lambda hinted: hinted[0],
     )
     taken: list[tuple[re.Match[str], Pattern]] = []
-    for _, pattern in hits:
+    free = bytearray(b"\1") * (len(text) + 1)
+    framed = [FRAMED] if text.count(_FRAME) > 1 else []
+    for pattern in [*(pattern for _, pattern in hits), *framed]:
         for match in pattern.regex.finditer(text, start):
-            if not any(match.start() < other.end() and other.start() < match.end() for other, _ in taken):
+            span = slice(match.start(), match.end())
+            if 0 not in free[span]:
+                free[span] = bytes(match.end() - match.start())
                 taken.append((match, pattern))
-    if text.count(_FRAME) > 1:
-        for match in FRAMED.regex.finditer(text, start):
-            if not any(match.start() < other.end() and other.start() < match.end() for other, _ in taken):
-                taken.append((match, FRAMED))
     return sorted(taken, key=lambda each: each[0].start())
 
 
-def _only_warns(text: str, match: re.Match[str]) -> bool:
+def _only_warns(text: str, match: re.Match[str], following: int) -> bool:
     """Tell whether a message says of itself that the run goes on."""
-    end = re.compile(r"\f|\Z" if _is_framed(text, match.start()) else r"\n\n|\f|\Z").search(text, match.end())
-    return _GOES_ON.search(text, match.start(), end.start() if end else len(text)) is not None
+    break_ = _FRAME if _is_framed(text, match.start()) else "\n\n"
+    stop = min(following, match.end() + _REACH)
+    end = text.find(break_, match.end(), stop)
+    return _GOES_ON.search(text, match.start(), max(end if end >= 0 else stop, match.end())) is not None
 
 
 def _is_framed(text: str, at: int) -> bool:
@@ -162,6 +165,9 @@ def _found(window: _Window, text: str, match: re.Match[str], pattern: Pattern, f
     stop = text.find(_FRAME, start, end + _REACH)
     stop = min(following, end + _REACH if stop < 0 else stop)
     named = host_of(match)
+    if pattern.spoken:
+        paragraph = text[max(0, start - _SPOKEN) : start].rpartition("\n\n")[2].rpartition(_FRAME)[2]
+        named = next((host_of(tag) for tag in reversed([*SPEAKER.finditer(paragraph)])), None)
     named = (
         named or host_in(text[start : max(stop, end)]) or host_before(text[max(0, start - _REACH) : start])
     )

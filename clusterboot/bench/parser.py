@@ -14,6 +14,7 @@ from clusterboot.bench.messages import Found, MessageReader
 from clusterboot.bench.nccl_warnings import WARNING, Process, is_harmless, process_of, rank_said
 from clusterboot.bench.own_json import read_own_json
 from clusterboot.bench.pattern import Pattern
+from clusterboot.bench.rccl_json import read_rccl_json
 from clusterboot.bench.records import BenchTest, ParsedLog, Problem, Row, Tool
 from clusterboot.bench.rows import RowReader, is_library_chatter
 from clusterboot.bench.table import read_columns
@@ -222,12 +223,13 @@ class _LogReader:
 def parse_log(data: bytes | str) -> ParsedLog:
     """Read a log of nccl-tests, rccl-tests or collbench, whatever its version, launcher and damage.
 
-    Parameters: the file as it is: what was printed, or the JSON of nccl-tests' ``-J``.
+    Parameters: the file as it is: what was printed, the JSON of nccl-tests' ``-J`` or of rccl-tests'
+    ``-Z json``.
     Returns: every test with every row that is whole; nothing is guessed. A log that is no
     such log gives no tests.
     """
     text = decode(data)
-    if (own := read_own_json(text)) is not None:
+    if (own := read_own_json(text) or read_rccl_json(text)) is not None:
         return own
     reader = _LogReader()
     for line in split(text):

@@ -13,13 +13,12 @@ Strength = Literal["sure", "weak", "faint"]
 
 # Anything within one paragraph, over line breaks; no more than a banner of OpenSSH's is long.
 _GAP = r"(?:[^\n\f]|\n(?![\n\f])){0,1200}?"
+# Open MPI's and UCX's lines begin with who says it: `[host:pid]`, `[host:pid:0:tid]`.
 _TAG = rf"\[{NAME}:\d+[\d:\s]*\]"
 _MACROS = {
     "{host}": HOST,
     "{name}": NAME,
     "{rank}": r"(?P<rank>\d+)",
-    # Open MPI's and UCX's lines begin with who says it: `[host:pid]`, `[host:pid:0:tid]`.
-    "{speaker}": f"(?:{_TAG}{_GAP.replace('1200', '150')})?",
     "{tag}": _TAG,
     "{daemon}": over_lines("(?:ORTE|PRTE|PRRTE|Open RTE|Open MPI|PMIx)"),
     "{starter}": r"(?:mpirun|mpiexec|mpiexec\.hydra|orterun|prterun|prun|prte|srun)",
@@ -34,6 +33,8 @@ _GROUP = re.compile(r"[A-Za-z]*\([^()]*\)[?*+]?[A-Za-z]*")
 _NO_WORD = re.compile(
     r"[A-Za-z]*(?:\[\^?\]?[^\]]*\]|\\[wS])(?:[?*+]|\{[\d,]+\})?[A-Za-z]*|\\[A-Za-z][?*+]?|[A-Za-z]+[?*]"
 )
+_SPEAKER = "{speaker}"
+SPEAKER = re.compile(_TAG)
 WORD = re.compile(r"[A-Za-z]{3,}")
 
 
@@ -45,6 +46,7 @@ class Pattern:
     a run, ``weak`` for what counts only where nothing else explains the end, ``faint`` for what also
     stands beside good tables and counts only where no test was concluded. ``running`` ones prove that a
     rank had got as far as the benchmark. ``in_midrun`` is the kind where a test had begun by then.
+    ``spoken`` ones have their host in the tag at the beginning of the line.
     """
 
     kind: ProblemKind
@@ -54,6 +56,7 @@ class Pattern:
     strength: Strength = "sure"
     running: bool = False
     in_midrun: ProblemKind | None = None
+    spoken: bool = False
 
 
 def texts(
@@ -68,10 +71,21 @@ def texts(
 
     Each is a regular expression of few characteristic words: a blank is any one blank or line break,
     ``…`` anything within the same paragraph and ``{some}`` a little of it, ``^`` and ``$`` a line's ends;
-    what stands in braces is a macro, see above. Every one has a word of three letters outside of groups.
+    what stands in braces is a macro, see above; ``{speaker}`` in front means that a tag before it names
+    the host. Every one has a word of three letters outside of groups.
     """
     return tuple(
-        Pattern(kind, _hint(each), _compiled(each), remedy, strength, running, in_midrun) for each in words
+        Pattern(
+            kind,
+            _hint(each.removeprefix(_SPEAKER)),
+            _compiled(each.removeprefix(_SPEAKER)),
+            remedy,
+            strength,
+            running,
+            in_midrun,
+            each.startswith(_SPEAKER),
+        )
+        for each in words
     )
 
 

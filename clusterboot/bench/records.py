@@ -62,7 +62,7 @@ class Row:
     """One size of one test; a placement is ``None`` where the table has no such columns."""
 
     size_bytes: int
-    count: int
+    count: int | None
     dtype: str
     redop: str | None
     root: int | None

@@ -203,7 +203,7 @@ def count_fits(row: Row) -> bool:
 
     False for a size that lost its first digits to another process's line.
     """
-    least = row.count * DTYPE_BYTES[row.dtype]
+    least = (row.count or 0) * DTYPE_BYTES[row.dtype]
     return row.size_bytes % least == 0 if least else row.size_bytes == 0
 
 
