@@ -31,7 +31,9 @@ _WINDOW = 16000
 _SPOKEN = 200
 _LONGEST_TEXT = 400
 _GOES_ON = re.compile(
-    over_lines("job will continue|[Ww]ill continue attempting|(?:is|only) a warning|warning only")
+    over_lines(
+        "(?:job|[Ww]e|[Oo]peration|program) will continue|ill continue attempting|ly a warning|warning only"
+    )
 )
 _SENTENCE = re.compile(r"[.!](?=\s|$)|:(?=\n\n)|\n\n|\f")
 

@@ -13,6 +13,8 @@ PATTERNS = (
     *programs.KILLS,
     *transports.TRANSPORTS,
     *open_mpi.STARTS,
+    *open_mpi.REMARKS,
+    *open_mpi.GENERAL,
     *(
         pattern
         for program in (open_mpi, hydra, schedulers, programs, benchmarks)

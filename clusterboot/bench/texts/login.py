@@ -19,12 +19,16 @@ LOGIN = (
         r"Permission denied \((?:publickey|password|gssapi|keyboard|host)",
         r"(?:from {host} port…)?Too many authentication failures",
         "UNPROTECTED PRIVATE KEY FILE",
-        "(?:kex|ssh)_exchange_identification: ",
+        r"Bad owner or permissions on \S*ssh\S*",
+        r"Received disconnect from {host} port \d+",
+        r"Unable to negotiate with {host} port \d+",
+        "Connection timed out during banner exchange",
     ),
+    *texts("ssh", _LOGIN, "(?:kex|ssh)_exchange_identification: ", strength="weak"),
     *texts(
         "ssh",
         _KEY,
-        "Host key for {host} has changed and you have requested",
+        r"Host key for {host}(?::\d+)? has changed and you have requested",
         r"host key is known for {host}(?::\d+)? and you have requested strict",
     ),
     # These name no host: the line between them does.

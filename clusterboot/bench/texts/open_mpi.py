@@ -143,7 +143,6 @@ STARTS = (
         "pattern that doesn't match the required syntax",
         "Both (?:a prefix|TCP interface include and exclude lists|static and dynamic port ranges)",
         "MCA framework parameters can only take a single negation",
-        "An invalid value was supplied for an (?:MCA|enum) variable",
         "requested stdin target is out of range",
         "may be a typo in the (?:option|command line)",
     ),
@@ -171,13 +170,12 @@ STARTS = (
         "on the list of prohibited locations",
         "unable to obtain the username in order to create a path",
         "restriction for Unix's socket's path-length",
-        "unable to (?:setup a rendezvous point|create the rendezvous file|create a shared memory "
-        "backing file)",
     ),
     *texts(
         "mpi-launch",
         _ROUTE,
         "{daemon} does not know how to route",
+        "process or daemon was unable to complete a TCP connection",
         "unable to establish a communication connection to the",
         "No network interfaces were found for out-of-band",
         "specified network is not parseable",
@@ -232,11 +230,8 @@ STARTS = (
         "PMIx_Init failed for the following reason",
         "An internal error has occurred (?:in|during the startup of) {daemon}",
         "Open RTE was unable to initialize properly",
-        "unable to find any usable plugins for the",
-        "No components were able to be opened in the",
         "PMIx server's listener thread failed to start",
         "PMIx server was unable to (?:store|setup)",
-        "A library call unexpectedly failed",
         r"The call to pmix_init_server\(\) failed",
         "said that they could be used for a new communicator",
         "does not match the ID registered by the host runtime",
@@ -248,6 +243,42 @@ STARTS = (
         "{some}in file",
         strength="faint",
     ),
+)
+
+# These stand beside good tables as well.
+REMARKS = (
+    *texts(
+        "mpi-launch", _OPTIONS, "An invalid value was supplied for an (?:MCA|enum) variable", strength="faint"
+    ),
+    *texts(
+        "mpi-launch",
+        _FOLDER,
+        "unable to (?:setup a rendezvous point|create (?:the rendezvous|a shared memory backing) file)",
+        strength="faint",
+    ),
+    *texts(
+        "mpi-launch",
+        _INSTALLATION,
+        "unable to find any usable plugins for the",
+        "No components were able to be opened in the",
+        "A library call unexpectedly failed",
+        strength="faint",
+    ),
+)
+
+_READ = "read the whole text between the rules; mpirun --help and the nodes' logs say more"
+# What all of these texts have in common, for those that are written later.
+GENERAL = texts(
+    "mpi-launch",
+    _READ,
+    "^{starter} was unable to ",
+    "^{daemon} was unable to ",
+    "^{daemon} failed to ",
+    "job will now abort",
+    "This is an? (?:fatal|unrecoverable|terminal) error",
+    "(?:job|application) cannot be (?:executed|launched)",
+    "No processes were launched",
+    strength="faint",
 )
 
 _SAID_NO_MORE = "the program said no more than that; run it alone on that node"
@@ -287,6 +318,6 @@ FRAMED = Pattern(
         r"[Dd]eactivating|Setting[ \n]back|OpenFabrics|not[ \n]freed|terminated[ \n]normally|\(BYSLOT\)))"
         r"(?P<said>[^\f]{20,2000})\f"
     ),
-    "read the whole text between the rules; mpirun --help and the nodes' logs say more",
+    _READ,
     "faint",
 )

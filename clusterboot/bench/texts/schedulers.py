@@ -31,6 +31,7 @@ SCHEDULERS = (
     *texts(
         "no-slots",
         _SLOTS,
+        "srun: error: Unable to {some}(?:More processors requested|Requested node configuration)",
         "More processors requested than permitted",
         "Requested node configuration is not available",
         "Only allocated \\d+ nodes asked for \\d+",
@@ -69,6 +70,7 @@ SCHEDULERS = (
         "mpi-launch",
         "ask for what the partition has: sinfo, scontrol show partition, sacctmgr show assoc",
         "srun: error: Unable to (?:create step|confirm allocation|allocate)",
+        "srun: fatal: ",
         "Job submit/allocate failed",
         "Batch job submission failed",
         "srun: error: (?:Invalid node list|No nodes in allocation|Requested nodelist|Hostlist is empty)",
@@ -84,7 +86,7 @@ SCHEDULERS = (
     *texts(
         "mpi-launch",
         _PMIX,
-        r"slurmstepd: error: mpi/pmix\w*: \w+: {name} \[\d+\]: pmixp_\S+ (?!Failed to remove|Error handler)",
+        r"slurmstepd: error: mpi/pmix\w*: \w+: {name} \[\d+\]: \S+:\d+: (?!Failed to remove|Error handler)",
         r"slurmstepd: error: {name} \[\d+\] pmixp_\S+ …mpi/pmix: ERROR: (?!Failed to remove|Error handler)",
         r"slurmstepd: error: (?:\S+ )?(?:Failed mpi_g_slurmstepd_prefork|mpi/pmix)",
         strength="faint",
@@ -111,7 +113,7 @@ CONSEQUENCES = (
     *texts(
         "killed",
         KILLED,
-        r"slurmstepd: error: \*\*\* \w+ \S+ ON \S+ CANCELLED AT",
+        r"slurmstepd: error: \*\*\* \w+ \S+ ON \S+ (?:CANCELLED AT|FAILED)",
         "srun: Force Terminated job",
         strength="weak",
     ),
