@@ -17,8 +17,8 @@ import numpy as np
 from inference_report import draw, table
 from inference_speed import speed
 from methods import METHODS, Probe
-from scenarios import SCENARIOS
-from simulator import SHAPES, Fabric, Shape, at_once, fabric, named, simulate
+from scenarios import CONDITIONS, SCENARIOS
+from simulator import SHAPES, Cluster, Conditions, Fabric, Shape, fabric, named, not_measured, simulate
 
 from clusterboot.diagnose.matrix.infer import infer
 
@@ -108,9 +108,10 @@ def _score(method: str, case: Case, trials: int) -> Score:
         generator = np.random.default_rng([case.nodes, trial, int(case.noise * 1000), kind])
         sound = fabric(case.shape, case.nodes, generator)
         faults = SCENARIOS[case.scenario][1](sound, generator)
-        matrix = simulate(sound, faults, generator, noise=case.noise, missing=case.missing)
-        both = at_once(sound, faults, generator, noise=case.noise)
-        probe = Probe(matrix, generator, both)
+        conditions = Conditions(case.noise, **CONDITIONS.get(case.scenario, {}))
+        cluster = Cluster(sound, faults, generator, conditions)
+        left_out = not_measured(case.nodes, faults, case.missing, generator)
+        probe = Probe(cluster, generator, left_out)
         told, truth = METHODS[method](probe), named(faults, probe.nodes)
         exact += told == truth
         right += {each[:2] for each in told} == {each[:2] for each in truth}

@@ -1,10 +1,11 @@
 """The ways of finding a bad node that people use today, each reduced to its rule.
 
-A method sees a fabric only through :class:`Probe`, which counts what it measures. A measurement is
-one series of timed transfers between two nodes: one way, the other way, or both ways at once. A
-whole tournament makes these three of every pair. A run over a group gives what its slowest pair
-gives, and counts as one measurement a member. A method returns what it names, in the form of
-:func:`simulator.named`. Gates are shares of a median, as the tools' defaults are.
+A method sees a cluster only through :class:`Probe`, which counts what it measures. A measurement is
+one series of timed transfers between two nodes: one way, the other way, or both ways at once; it
+gives 3 to 9 samples, of which the other methods see the median. A whole tournament makes these three
+of every pair. A run over a group gives what its slowest pair gives, and counts as one measurement a
+member. A method returns what it names, in the form of :func:`simulator.named`. Gates are shares of a
+median, as the tools' defaults are.
 """
 
 from __future__ import annotations
@@ -12,41 +13,65 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from simulator import Named, Rates, named_by
+from simulator import MOST_SAMPLES, Cluster, Indices, Named, Rates, figures, named_by
 
 from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.diagnose.matrix.records import Flags, PairMatrix, Samples
 from clusterboot.diagnose.matrix.schedule import Round, adaptive_rounds, next_round, rounds, second_looks
 
 _GATE = 0.8
 _RANDOM_ROUNDS = 15
+_SAMPLE_BYTES = 1 << 20
+# A visit, and what lies between two of them.
+_VISIT_S = 0.4
 
 
 class Probe:
-    """A fabric that can be measured, and what that has cost."""
+    """A cluster that can be measured, and what that has cost."""
 
-    def __init__(self, full: PairMatrix, generator: np.random.Generator, both: Rates | None = None) -> None:
-        self.nodes = full.nodes
+    def __init__(
+        self, cluster: Cluster, generator: np.random.Generator, left_out: Flags | None = None
+    ) -> None:
+        size = len(cluster.nodes)
+        self.nodes = cluster.nodes
         self.generator = generator
         self.measurements = 0
         self.runs = 0
-        self._full = full.bandwidth_gbps
-        self._both = full.bandwidth_gbps if both is None else both
-        self.seen: Rates = np.full(self._full.shape, np.nan)
-        self.seen_both: Rates = self.seen.copy()
+        self._cluster = cluster
+        self._left_out = np.zeros((size, size), dtype=bool) if left_out is None else left_out
+        self._now_s = float(generator.uniform(0, 60))
+        self._one_way, self._both = _Series(size), _Series(size)
+
+    @property
+    def seen(self) -> Rates:
+        """What single directions gave so far."""
+        return self._one_way.medians
+
+    def tournament(self) -> None:
+        """Measure all pairs in full, round by round."""
+        size = len(self.nodes)
+        started_s = np.zeros((size, size))
+        for number, each in enumerate(rounds(size)):
+            for one, other in each:
+                started_s[one, other] = started_s[other, one] = number * 3 * _VISIT_S
+        ones, others = np.nonzero(~np.eye(size, dtype=bool) & ~self._left_out)
+        start_s = self._now_s + started_s[ones, others] + np.where(ones < others, 0.0, _VISIT_S)
+        self._one_way.take(ones, others, self._cluster.visit(ones, others, start_s, both=False))
+        self._pass(len(rounds(size)), 3 * size * (size - 1) // 2, 3 * _VISIT_S)
 
     def round(self, pairs: Round) -> None:
         """Measure pairs side by side: each direction by itself, and both at once."""
-        self.runs += 1
-        self.measurements += 3 * len(pairs)
-        _copy(pairs, self._full, self.seen)
-        _copy(pairs, self._both, self.seen_both)
+        ones, others = self._ends(pairs)
+        for senders, receivers in ((ones, others), (others, ones)):
+            self._one_way.take(senders, receivers, self._visit(senders, receivers, both=False))
+            self._now_s += _VISIT_S
+        self._visit_both(ones, others)
+        self._pass(1, 3 * len(pairs), _VISIT_S)
 
     def sweep(self, pairs: Round) -> None:
         """Measure pairs side by side, with both directions at once only."""
-        self.runs += 1
-        self.measurements += len(pairs)
-        _copy(pairs, self._both, self.seen_both)
+        self._visit_both(*self._ends(pairs))
+        self._pass(1, len(pairs), _VISIT_S)
 
     def pair(self, one: int, other: int) -> float:
         """Measure one pair alone, and give the slower direction."""
@@ -55,33 +80,79 @@ class Probe:
 
     def group(self, members: Sequence[int]) -> float:
         """Run a collective over a group: it goes at the pace of its slowest pair."""
-        self.runs += 1
-        self.measurements += len(members)
-        cells = self._full[np.ix_(members, members)]
-        return float(np.nanmin(cells)) if np.isfinite(cells).any() else 0.0
+        ones, others = (side.ravel() for side in np.meshgrid(members, members))
+        apart = (ones != others) & ~self._left_out[ones, others]
+        _, rates = figures(self._visit(ones[apart], others[apart], both=False))
+        self._pass(1, len(members), _VISIT_S)
+        return float(rates[0].min()) if rates[0].size else 0.0
 
     def matrix(self) -> PairMatrix:
-        """Give what was measured so far."""
-        return PairMatrix(self.nodes, self.seen.copy())
+        """Give what was measured so far in single directions."""
+        return PairMatrix(self.nodes, self.seen.copy(), samples=self._one_way.samples())
 
     def swept(self) -> PairMatrix:
         """Give what was measured so far with both directions at once, and beside it the single ones."""
-        return PairMatrix(self.nodes, self.seen_both.copy(), one_way_gbps=self.seen.copy())
+        both = self._both
+        return PairMatrix(
+            self.nodes, both.medians.copy(), one_way_gbps=self.seen.copy(), samples=both.samples()
+        )
+
+    def _pass(self, runs: int, measurements: int, time_s: float) -> None:
+        self.runs += runs
+        self.measurements += measurements
+        self._now_s += runs * time_s
+
+    def _ends(self, pairs: Round) -> tuple[Indices, Indices]:
+        ends = np.array([pair for pair in pairs if not self._left_out[pair]], dtype=np.intp).reshape(-1, 2)
+        return ends[:, 0], ends[:, 1]
+
+    def _visit(self, senders: Indices, receivers: Indices, *, both: bool) -> Rates:
+        return self._cluster.visit(senders, receivers, self._now_s, both=both)
+
+    def _visit_both(self, ones: Indices, others: Indices) -> None:
+        for senders, receivers in ((ones, others), (others, ones)):
+            self._both.take(senders, receivers, self._visit(senders, receivers, both=True))
 
 
-def _copy(pairs: Round, source: Rates, to: Rates) -> None:
-    for one, other in pairs:
-        to[one, other] = source[one, other]
-        to[other, one] = source[other, one]
+class _Series:
+    """The samples of all visits of one kind, and the figures of each cell's."""
+
+    def __init__(self, nodes: int) -> None:
+        self._visits = np.zeros((nodes, nodes), dtype=np.intp)
+        self._samples: Rates = np.full((nodes, nodes, MOST_SAMPLES), np.nan)
+        self._count = np.zeros((nodes, nodes), dtype=np.int64)
+        self._rates = np.full((5, nodes, nodes), np.nan)
+
+    @property
+    def medians(self) -> Rates:
+        """Each cell's median, NaN for not measured."""
+        medians: Rates = self._rates[0]
+        return medians
+
+    def take(self, senders: Indices, receivers: Indices, samples: Rates) -> None:
+        """Add the samples of visits; those of a cell that was visited before count on."""
+        cells = (senders, receivers)
+        before = self._visits[cells]
+        missing = (int(before.max(initial=0)) + 1) * MOST_SAMPLES - self._samples.shape[2]
+        if missing > 0:
+            self._samples = np.pad(self._samples, ((0, 0), (0, 0), (0, missing)), constant_values=np.nan)
+        place = before[:, None] * MOST_SAMPLES + np.arange(MOST_SAMPLES)
+        self._samples[senders[:, None], receivers[:, None], place] = samples
+        self._visits[cells] += 1
+        self._count[cells], self._rates[:, senders, receivers] = figures(self._samples[cells])
+
+    def samples(self) -> Samples:
+        """Give the figures as a matrix has them."""
+        return Samples(self._count.copy(), *self._rates.copy(), bytes=self._count * _SAMPLE_BYTES)
 
 
 Method = Callable[[Probe], Named]
 
 
 def ours_full(probe: Probe) -> Named:
-    """Measure the whole tournament, then infer."""
-    _tournament(probe)
-    return named_by(infer(probe.matrix()).findings)
+    """Measure the whole tournament, then infer; whoever is blamed is looked at once more."""
+    probe.tournament()
+    return _looked_at(probe, probe.matrix, 2 * 3 * _pairs(probe), settle=False)
 
 
 def ours_adaptive(probe: Probe) -> Named:
@@ -89,18 +160,22 @@ def ours_adaptive(probe: Probe) -> Named:
 
     From 64 nodes on it stops at half of a tournament's measurements, whatever is open then.
     """
-    size = len(probe.nodes)
-    most = 3 * size * (size - 1) // 2 // (2 if size >= 64 else 1)
-    quick, others = adaptive_rounds(size)
+    quick, others = adaptive_rounds(len(probe.nodes))
     for each in quick:
         probe.round(each)
     for each in others:
         probe.sweep(each)
+    most = 3 * _pairs(probe) // (2 if len(probe.nodes) >= 64 else 1)
+    return _looked_at(probe, probe.swept, most, settle=True)
+
+
+def _looked_at(probe: Probe, matrix_of: Callable[[], PairMatrix], most: int, *, settle: bool) -> Named:
+    """Look once more at what is blamed, and at what is left open, up to so many measurements in all."""
     looked: set[tuple[int, int]] = set()
     while True:
-        matrix = probe.swept()
+        matrix = matrix_of()
         inference = infer(matrix)
-        looks = second_looks(matrix, inference) or next_round(matrix, inference)
+        looks = second_looks(matrix, inference) or (next_round(matrix, inference) if settle else ())
         more = tuple(pair for pair in looks if pair not in looked)
         if not more or probe.measurements + 3 * len(more) > most:
             return named_by(inference.findings)
@@ -108,22 +183,26 @@ def ours_adaptive(probe: Probe) -> Named:
         looked |= set(more)
 
 
+def _pairs(probe: Probe) -> int:
+    return len(probe.nodes) * (len(probe.nodes) - 1) // 2
+
+
 def fixed_gate(probe: Probe) -> Named:
     """Measure all; a pair below 80% of the median is bad, a node with half of its pairs bad too."""
-    _tournament(probe)
+    probe.tournament()
     slow = _slower(probe)
     return _nodes_then_links(probe, slow, slow.mean(axis=1) >= 0.5)
 
 
 def every_slow_pair(probe: Probe) -> Named:
     """Measure all, a launch a pair; name each pair below the gate (SuperBench's round robin)."""
-    _tournament(probe)
+    probe.tournament()
     return _nodes_then_links(probe, _slower(probe), np.zeros(len(probe.nodes), dtype=bool))
 
 
 def best_relative(probe: Probe) -> Named:
     """Measure all; retest the nodes whose median is below 80% of the best, halving them (ClusterKit)."""
-    _tournament(probe)
+    probe.tournament()
     medians = np.nanmedian(_slower_rates(probe), axis=1)
     suspects = medians < _GATE * medians.max()
     left = [int(node) for node in np.flatnonzero(suspects)]
@@ -185,11 +264,6 @@ METHODS: dict[str, Method] = {
     "disjoint pairs, then suspect x good": suspects_with_good,
     "binary halving": halving,
 }
-
-
-def _tournament(probe: Probe) -> None:
-    for each in rounds(len(probe.nodes)):
-        probe.round(each)
 
 
 def _slower_rates(probe: Probe) -> Rates:

@@ -10,9 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from methods import METHODS, Probe
 from repetition import share
-from scenarios import SCENARIOS
-from simulator import SHAPES, Fabric, Fault, fabric, named, named_by, simulate
+from scenarios import CONDITIONS, SCENARIOS
+from simulator import (
+    SHAPES,
+    Cluster,
+    Conditions,
+    Fabric,
+    Fault,
+    Shape,
+    fabric,
+    named,
+    named_by,
+    simulate,
+)
 
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.records import Finding, PairMatrix
@@ -46,15 +58,26 @@ def core(findings: tuple[Finding, ...]) -> set[tuple[object, ...]]:
     }
 
 
+# A pair that comes and goes more slowly than it is visited may never be seen, one figure that lies high
+# hides a slow direction, and a fabric with racks is not told from a quarter of bad cables.
+UNSEEN = {"flapping pair, slow", "slow pair, some figures lie high", "25% bad cables"}
+SEEN = [name for name in SCENARIOS if name not in UNSEEN]
+
+
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", SEEN)
 def test_each_fault_is_named_in_each_fabric(name: str, shape: str):
     for nodes in (16, 33):
-        generator = np.random.default_rng([nodes, 3])
-        sound = fabric(shape, nodes, generator)
-        faults = SCENARIOS[name][1](sound, generator)
-        matrix = simulate(sound, faults, generator, noise=0.02)
-        assert named_by(infer(matrix).findings) == named(faults, matrix.nodes)
+        probe, faults = measurable(name, shape, nodes, seed=3)
+        assert METHODS["clusterboot, full"](probe) == named(faults, probe.nodes)
+
+
+def measurable(name: str, shape: Shape, nodes: int, seed: int) -> tuple[Probe, tuple[Fault, ...]]:
+    generator = np.random.default_rng([nodes, seed])
+    sound = fabric(shape, nodes, generator)
+    faults = SCENARIOS[name][1](sound, generator)
+    conditions = Conditions(0.02, **CONDITIONS.get(name, {}))
+    return Probe(Cluster(sound, faults, generator, conditions), generator), faults
 
 
 @pytest.mark.parametrize("shape", SHAPES)

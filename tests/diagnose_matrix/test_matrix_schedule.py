@@ -10,9 +10,21 @@ import numpy as np
 import pytest
 from methods import METHODS, Probe
 from scenarios import SCENARIOS
-from simulator import Fabric, Fault, at_once, fabric, named, simulate
+from simulator import (
+    MOST_SAMPLES,
+    Cluster,
+    Conditions,
+    Fabric,
+    Fault,
+    at_once,
+    fabric,
+    measured,
+    named,
+    simulate,
+    with_faults,
+)
 
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.diagnose.matrix.records import PairMatrix, Rates
 from clusterboot.diagnose.matrix.schedule import adaptive_rounds, next_round, quick_rounds, rounds
 
 
@@ -90,10 +102,20 @@ def test_where_nothing_can_be_trusted_the_next_round_is_of_new_pairs():
 def test_adaptive_names_the_fault_with_less_than_half_of_the_measurements(faults: tuple[Fault, ...]):
     generator = np.random.default_rng(0)
     sound = Fabric(np.full((64, 64), 12.0), ())
-    matrix = simulate(sound, faults, generator, noise=0.03)
-    probe = Probe(matrix, generator, at_once(sound, faults, generator, noise=0.03))
-    assert METHODS["clusterboot, adaptive"](probe) == named(faults, matrix.nodes)
+    probe = Probe(Cluster(sound, faults, generator, Conditions(0.03)), generator)
+    assert METHODS["clusterboot, adaptive"](probe) == named(faults, probe.nodes)
     assert probe.measurements < 3 * 64 * 63 / 2 / 2
+
+
+class Still(Cluster):
+    """A cluster in which every visit to a pair gives the same figure."""
+
+    def __init__(self, one_way: Rates, both: Rates) -> None:
+        self.nodes = tuple(f"n{index + 1}" for index in range(len(one_way)))
+        self._rates = {False: one_way, True: both}
+
+    def visit(self, senders, receivers, start_s, *, both):
+        return np.repeat(self._rates[both][senders, receivers][:, None], MOST_SAMPLES, axis=1)
 
 
 @pytest.mark.parametrize("trial", [1, 12, 14])
@@ -104,5 +126,6 @@ def test_adaptive_keeps_a_slow_group_whole_where_single_directions_gain_over_bot
     sound = fabric("rails", 64, generator)
     faults = SCENARIOS["slow group"][1](sound, generator)
     matrix = simulate(sound, faults, generator, noise=0.03)
-    probe = Probe(matrix, generator, at_once(sound, faults, generator, noise=0.03))
+    both = measured(at_once(sound, with_faults(sound, faults), generator), 0.03, generator)
+    probe = Probe(Still(matrix.bandwidth_gbps, both), generator)
     assert METHODS["clusterboot, adaptive"](probe) == named(faults, matrix.nodes)

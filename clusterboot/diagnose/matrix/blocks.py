@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from clusterboot.diagnose.matrix.records import Flags, Indices, Rates, row_middles
 
-# Two nodes of one block have at least this share of their fast partners in common.
-_IN_COMMON = 0.5
+# Two nodes of one block have at least this share of their fast partners in common. Where a few pairs
+# that were measured too high join two blocks, more of it parts them again.
+_IN_COMMON = (0.5, 0.6, 0.75)
 # A partition is believed when pairs inside are fast, and pairs across are not.
-_FAST_INSIDE = 0.8
-_FAST_ACROSS = 0.05
+_FAST_INSIDE = 0.65
+_FAST_INSIDE_EACH = 0.6
+_FAST_ACROSS = 0.15
 # Below this share of measured pairs, two nodes have met too few others to be compared.
 _ENOUGH_PAIRS = 0.4
 # A slow node of a block gains as much by being with it as the block's others do, within this
@@ -27,18 +29,34 @@ def find_blocks(fast: Flags, seen: Flags) -> Indices | None:
     Returns: a label a node, or ``None`` where the fast pairs make no such sets, or too few
     pairs were measured to tell. A node that is fast with nobody has a label of its own.
     """
-    nodes = seen.shape[0]
-    if np.count_nonzero(seen) < _ENOUGH_PAIRS * nodes * (nodes - 1):
+    if not enough_pairs(seen):
         return None
-    labels = components((fast | ~seen) & (_likeness(fast, seen) >= _IN_COMMON))
-    inside = seen & (labels[:, None] == labels[None, :])
-    across = seen & ~inside & (~alone(labels)[:, None] & ~alone(labels)[None, :])
+    likeness = _likeness(fast, seen)
+    parts = (components((fast | ~seen) & (likeness >= share)) for share in _IN_COMMON)
+    return next((labels for labels in parts if _is_partition(labels, fast, seen)), None)
+
+
+def _is_partition(labels: Indices, fast: Flags, seen: Flags) -> bool:
+    """Tell whether pairs are fast inside the sets, each of them, and not across."""
+    own = labels[:, None] == labels[None, :]
+    lone = alone(labels)
+    inside = seen & own
+    across = seen & ~own & ~lone[:, None] & ~lone[None, :]
     if not inside.any() or np.count_nonzero(fast & inside) < _FAST_INSIDE * np.count_nonzero(inside):
-        return None
+        return False
     if np.count_nonzero(fast & across) > _FAST_ACROSS * np.count_nonzero(across):
-        return None
+        return False
+    met, fine = (np.bincount(labels, weights=cells.sum(axis=1)) for cells in (inside, fast & inside))
+    if np.any(fine[met > 0] <= _FAST_INSIDE_EACH * met[met > 0]):
+        return False
     # One fast pair alone, or a few among many nodes, are no structure.
-    return labels if 2 * np.count_nonzero(~alone(labels)) >= nodes else None
+    return 2 * int(np.count_nonzero(~lone)) >= len(labels)
+
+
+def enough_pairs(seen: Flags) -> bool:
+    """Tell whether so many pairs were measured that nodes can be compared by their partners."""
+    nodes = seen.shape[0]
+    return bool(np.count_nonzero(seen) >= _ENOUGH_PAIRS * nodes * (nodes - 1))
 
 
 def alone(labels: Indices) -> Flags:

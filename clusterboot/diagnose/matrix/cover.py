@@ -38,6 +38,11 @@ def few_are_to_blame(slow: Flags, seen: Flags) -> bool:
     return size * 2 < nodes and _slow_among_themselves(cover, slow, seen)
 
 
+def few_nodes(count: int, nodes: int) -> bool:
+    """Tell whether so many nodes are few enough for their slow pairs to be a fault."""
+    return count < nodes * _GROUP_SHARE
+
+
 def many_share(level: Flags, seen: Flags) -> bool:
     """Tell whether a level of speed belongs to the fabric: to many nodes, or most pairs.
 

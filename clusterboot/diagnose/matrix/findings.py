@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from clusterboot.diagnose.matrix.links import SlowPair
 from clusterboot.diagnose.matrix.picture import DEAD, Picture
-from clusterboot.diagnose.matrix.records import Direction, Finding, Flags, Pair
+from clusterboot.diagnose.matrix.records import Cells, Direction, Finding, Flags, Pair
 from clusterboot.diagnose.matrix.sets import SlowSet
+from clusterboot.diagnose.matrix.swings import Swings
 from clusterboot.diagnose.matrix.units import Unit
-from clusterboot.diagnose.matrix.words import arrow, measured, names, verbs
+from clusterboot.diagnose.matrix.words import arrow, measured, names, rate, verbs
 
 
 def node_finding(picture: Picture, unit: Unit, missing: Sequence[Pair]) -> Finding:
@@ -90,7 +92,7 @@ def link_finding(
 ) -> Finding:
     """Tell of a slow pair: a bad link, or one of its ends where the good ends are not known."""
     one, other = pair.ends
-    cells = _between(picture, [one], [other]) & cells_of(picture, [one], pair.direction)
+    cells = link_cells(pair.ends, pair.direction)
     told = f"{arrow(picture.matrix, one, other, pair.direction)} gives {measured(picture, cells)}"
     if not next_pairs:
         evidence = f"{told}; {_both_fine(picture)}"
@@ -107,6 +109,71 @@ def link_finding(
         evidence,
         next_pairs=_named(picture, next_pairs),
     )
+
+
+def swinging_node(picture: Picture, swings: Swings, node: int, direction: Direction) -> Finding:
+    """Tell of a node whose measurements swing, whatever their medians are."""
+    cells = cells_of(picture, [node], direction)
+    told = f"{names(picture.matrix, [node])}: its measurements {swing_of(picture, swings, cells)}"
+    return Finding(
+        "node", _hosts(picture, [node]), direction, _mean_share(picture, cells), told, stability="swinging"
+    )
+
+
+def swinging_link(
+    picture: Picture, swings: Swings, pair: Pair, direction: Direction, next_pairs: Sequence[Pair]
+) -> Finding:
+    """Tell of a pair whose measurements swing.
+
+    Parameters: ``next_pairs`` are pairs of its ends whose further visits would tell whether it is an end.
+    """
+    cells = link_cells(pair, direction)
+    told = f"{arrow(picture.matrix, *pair, direction)}: its measurements {swing_of(picture, swings, cells)}"
+    if next_pairs:
+        told += "; whether it is the link or one of its ends, further visits to other pairs would tell"
+    return Finding(
+        "link",
+        _hosts(picture, pair),
+        direction,
+        _mean_share(picture, cells),
+        told,
+        next_pairs=_named(picture, next_pairs),
+        stability="swinging",
+    )
+
+
+def as_swinging(picture: Picture, swings: Swings, finding: Finding, cells: Cells) -> Finding:
+    """Add to a finding that the measurements swing, too."""
+    told = f"{finding.evidence}; its measurements {swing_of(picture, swings, cells)}"
+    return replace(finding, stability="swinging", evidence=told)
+
+
+def swing_of(picture: Picture, swings: Swings, cells: Cells) -> str:
+    """Say between which rates samples swing, and how far the others' do."""
+    samples = picture.matrix.samples
+    known = ~np.isnan(swings.range_[cells])
+    if samples is None or not known.any():
+        return "swing"
+    usual = picture.usual[cells][known]
+    levels, times = np.unique(usual, return_counts=True)
+    level = float(levels[np.argmax(times)])
+    low = float(np.min(samples.min_gbps[cells][known][usual == level]))
+    high = float(np.max(samples.max_gbps[cells][known][usual == level]))
+    others = 1 - math.exp(-swings.usual)
+    return (
+        f"swing between {rate(low)} and {rate(max(low, min(high, math.exp(level))))}; "
+        f"those of the others stay within {others:.0%}"
+    )
+
+
+def _mean_share(picture: Picture, cells: Cells) -> float:
+    """Give the mean rate of cells over what is expected, 1 at most: a median does not tell of swings."""
+    samples = picture.matrix.samples
+    figures = [picture.matrix.bandwidth_gbps]
+    if samples is not None:
+        figures = [samples.min_gbps, samples.q1_gbps, samples.median_gbps, samples.q3_gbps, samples.max_gbps]
+    shares = [np.minimum(figure[cells] / np.exp(picture.usual[cells]), 1.0) for figure in figures]
+    return round(float(np.nanmean(shares)), 4)
 
 
 def unmeasured_finding(picture: Picture, node: int, next_pairs: Sequence[Pair]) -> Finding:
@@ -139,6 +206,13 @@ def _hosts(picture: Picture, members: Iterable[int]) -> tuple[str, ...]:
 
 def _named(picture: Picture, pairs: Iterable[Pair]) -> tuple[tuple[str, str], ...]:
     return tuple((picture.matrix.nodes[one], picture.matrix.nodes[other]) for one, other in pairs)
+
+
+def link_cells(ends: Pair, direction: Direction) -> tuple[list[int], list[int]]:
+    """Choose the cells of a link: of many links, masks of a large matrix would take long."""
+    one, other = ends
+    senders = {"out": [one], "in": [other], "both": [one, other]}[direction]
+    return senders, [other if sender == one else one for sender in senders]
 
 
 def cells_of(picture: Picture, members: Sequence[int], direction: Direction) -> Flags:

@@ -17,20 +17,32 @@ from clusterboot.diagnose.matrix.ambiguity import (
     unsettled,
 )
 from clusterboot.diagnose.matrix.findings import (
+    as_swinging,
     cells_of,
     group_finding,
     hidden_finding,
+    link_cells,
     link_finding,
     node_finding,
     set_finding,
+    swinging_link,
+    swinging_node,
     unmeasured_finding,
 )
 from clusterboot.diagnose.matrix.links import SlowPair, find_links, too_many
 from clusterboot.diagnose.matrix.picture import DEAD, Picture, draw, only_dead
-from clusterboot.diagnose.matrix.records import Finding, Flags, Inference, MatrixVerdict, PairMatrix
-from clusterboot.diagnose.matrix.remarks import half_is_slow, remarks
+from clusterboot.diagnose.matrix.records import Cells, Finding, Flags, Inference, MatrixVerdict, PairMatrix
+from clusterboot.diagnose.matrix.remarks import half_is_slow, heavy_tails, remarks
 from clusterboot.diagnose.matrix.sets import find_sets
 from clusterboot.diagnose.matrix.suspects import Suspects, dead_nodes, explained, find_suspects
+from clusterboot.diagnose.matrix.swings import (
+    Swings,
+    both_ways,
+    find_swings,
+    further_visits,
+    is_chance,
+    swinging_links,
+)
 from clusterboot.diagnose.matrix.units import Unit, find_units, hidden_units
 
 _KINDS = ("group", "node", "link")
@@ -55,23 +67,70 @@ def infer(matrix: PairMatrix) -> Inference:
         verdict = _verdict((*dead, *missing))
         verdict = "inconclusive" if verdict == "ok" else verdict
         return Inference(verdict, _ordered((*dead, *missing)), (_UNDECIDED, *notes))
-    findings = _ordered((*found, *missing))
+    findings = _ordered((*found[0], *missing))
+    notes = (*notes, *found[1])
     verdict = _verdict(findings)
     if verdict == "ok" and picture.noise.is_too_much:
         return Inference("inconclusive", findings, (f"{_NOISE} {picture.noise.spread:.0%}", *notes))
     return Inference(verdict, findings, notes)
 
 
-def _explain(picture: Picture) -> tuple[Finding, ...] | None:
-    """Find the faults of a picture; ``None`` where they are too many to be any."""
+def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | None:
+    """Find the faults of a picture, and say what is noise; ``None`` where they are too many to be any."""
     suspects = find_suspects(picture.residuals, picture.noise)
     if half_is_slow(picture) or 2 * np.count_nonzero(suspects.any) >= len(picture.matrix.nodes):
         return None
-    covered, told = _units(picture, suspects)
-    links = find_links(picture.residuals, covered, picture.noise)
-    pairs = [*told, *_links(picture, links, suspects)]
-    alone = sum(finding.kind == "link" for finding in pairs)
-    return None if too_many(alone, picture.seen) else tuple(pairs)
+    covered, told, units = _units(picture, suspects)
+    in_group = np.zeros(len(picture.matrix.nodes), dtype=bool)
+    for unit in units:
+        in_group[list(unit.members)] |= len(unit.members) > 1
+    swings = find_swings(picture, covered, in_group)
+    told = [_swinging_too(picture, swings, finding) for finding in told]
+    swinging = _swinging_nodes(picture, swings, told)
+    told = [*(finding for finding in told if finding.hosts not in swinging), *swinging.values()]
+    for node, direction in swings.nodes.items():
+        covered |= cells_of(picture, [node], direction)
+    found = find_links(picture.residuals, covered, picture.noise)
+    links = tuple(both_ways(link, swings, picture) for link in found if not is_chance(link, swings, picture))
+    slow = np.zeros_like(picture.seen)
+    for link in links:
+        slow[link.ends] = True
+        slow[link.ends[::-1]] |= link.direction == "both"
+    if too_many(slow, ~np.isnan(picture.residuals) & ~covered):
+        return None
+    told += [_swinging_too(picture, swings, finding) for finding in _links(picture, links, suspects)]
+    known = frozenset(link.ends for link in links)
+    for pair, way in swinging_links(swings, picture, known):
+        told.append(swinging_link(picture, swings, pair, way, further_visits(picture, pair)))
+        covered[link_cells(pair, way)] = True
+    return tuple(told), heavy_tails(picture, swings, covered | slow)
+
+
+def _swinging_too(picture: Picture, swings: Swings, finding: Finding) -> Finding:
+    """Say of a slow node, link or group whether its measurements swing as well."""
+    if not swings.odd:
+        return finding
+    at = [picture.matrix.nodes.index(host) for host in finding.hosts]
+    cells: Cells = cells_of(picture, at, finding.direction)
+    if finding.kind == "link":
+        cells = link_cells((at[0], at[1]), finding.direction)
+    return as_swinging(picture, swings, finding, cells) if swings.are_in(cells) else finding
+
+
+def _swinging_nodes(picture: Picture, swings: Swings, told: list[Finding]) -> dict[tuple[str, ...], Finding]:
+    """Tell of the nodes that swing; what is told of a node already is widened to the other direction."""
+    slow = {finding.hosts: finding for finding in told if finding.kind == "node"}
+    found: dict[tuple[str, ...], Finding] = {}
+    for node, direction in swings.nodes.items():
+        hosts = (picture.matrix.nodes[node],)
+        if hosts not in slow:
+            found[hosts] = swinging_node(picture, swings, node, direction)
+        elif direction != slow[hosts].direction and node in swings.now_and_then:
+            found[hosts] = swinging_node(picture, swings, node, "both")
+        elif slow[hosts].stability == "steady":
+            cells = cells_of(picture, [node], slow[hosts].direction)
+            found[hosts] = as_swinging(picture, swings, slow[hosts], cells)
+    return found
 
 
 def _explain_dead(picture: Picture) -> tuple[Finding, ...]:
@@ -80,12 +139,12 @@ def _explain_dead(picture: Picture) -> tuple[Finding, ...]:
     if not (dead.residuals == DEAD).any():
         return ()
     suspects = dead_nodes(dead.residuals, DEAD)
-    covered, told = _units(dead, suspects)
+    covered, told, _ = _units(dead, suspects)
     return (*told, *_links(dead, find_links(dead.residuals, covered, dead.noise), suspects))
 
 
-def _units(picture: Picture, suspects: Suspects) -> tuple[Flags, list[Finding]]:
-    """Tell of the suspect nodes and groups, and give the cells that they answer for."""
+def _units(picture: Picture, suspects: Suspects) -> tuple[Flags, list[Finding], tuple[Unit, ...]]:
+    """Tell of the suspect nodes and groups; give the cells that they answer for first."""
     units = find_units(picture.residuals, suspects, picture.noise)
     covered = np.zeros(picture.seen.shape, dtype=bool)
     for unit in units:
@@ -95,7 +154,7 @@ def _units(picture: Picture, suspects: Suspects) -> tuple[Flags, list[Finding]]:
         for hidden in hidden_units(unit, picture.residuals, picture.noise):
             told.append(hidden_finding(picture, hidden, unit))
             covered |= cells_of(picture, hidden.members, hidden.direction)
-    return covered, told
+    return covered, told, units
 
 
 def _nodes(picture: Picture, units: tuple[Unit, ...], suspects: Suspects) -> list[Finding]:
@@ -111,7 +170,7 @@ def _nodes(picture: Picture, units: tuple[Unit, ...], suspects: Suspects) -> lis
 
 
 def _links(picture: Picture, links: tuple[SlowPair, ...], suspects: Suspects) -> list[Finding]:
-    sets = find_sets(links, picture.seen)
+    sets = find_sets(links, picture.seen, picture.noise)
     in_sets = {pair for each in sets for pair in each.pairs}
     proof = proof_of(picture, suspects)
     doubtful = unsettled(links, picture.seen)

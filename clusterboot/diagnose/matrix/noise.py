@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 
@@ -24,11 +23,15 @@ _NODE_SPREADS = 6.0 * 1.25
 # more where the spread itself comes from few values.
 _MARGIN = 2.0
 _MARGIN_OF_FEW = 12.0
-# The tail is looked at where this share of the cells, but at least so many, lie beyond: more than
-# the few bad links that there can be.
-_TAIL = 0.025
-_TAIL_CELLS = 4
-_MOST_TAIL = 2.0
+# A value is apart from all smaller ones where the gap to the next is so many times the mean excess
+# of their own tail: with exponential tails that happens by chance once in exp(7), a thousand times.
+_GAP = 7.0
+# The tail is the worst values, as many as the root of all but at least so many; what is normal is
+# looked for in the smaller half, beyond which nobody can say what it is.
+_TAIL_VALUES = 5
+_NORMAL_SHARE = 0.5
+# Of the spread.
+_LEAST_TAIL = 0.2
 _ENOUGH_CELLS = 12
 _FASTEST = math.log(1000)
 # Measurements that differ so much, and in no order that is known, prove nothing.
@@ -40,14 +43,16 @@ class Noise:
     """How far measurements differ by chance.
 
     ``spread`` is that of one measurement as a share of its value, ``cells`` how many there are;
-    ``pair_spread`` that of the mean of a pair's directions, where it is known; ``tail`` how much
-    farther out the worst tenths of a percent lie than those of a Gaussian.
+    ``pair_spread`` that of the mean of a pair's directions, where it is known. ``cell_edge`` and
+    ``pair_edge`` are the losses up to which single directions and pairs follow one another without a
+    gap: the tail of the noise, whatever its form.
     """
 
     spread: float
     cells: int
     pair_spread: float = 0.0
-    tail: float = 1.0
+    cell_edge: float = 0.0
+    pair_edge: float = 0.0
 
     def node_drop(self, partners: int) -> float:
         """Give how far (logarithm, below 0) a median over so many partners must be to count."""
@@ -57,13 +62,13 @@ class Noise:
     @property
     def cell_loss(self) -> float:
         """The share that a single measurement must lose to count."""
-        return min(_MOST_CELL_LOSS, max(_CELL_LOSS, self._extreme * self.spread))
+        return min(_MOST_CELL_LOSS, max(_CELL_LOSS, self._extreme * self.spread, self.cell_edge))
 
     @property
     def pair_loss(self) -> float:
         """The share that both directions of a pair must lose, on the mean, to count."""
         chance = self._extreme * max(self.pair_spread, self.spread / math.sqrt(2))
-        return min(_MOST_PAIR_LOSS, max(_PAIR_LOSS, chance))
+        return min(_MOST_PAIR_LOSS, max(_PAIR_LOSS, chance, self.pair_edge))
 
     @property
     def is_too_much(self) -> bool:
@@ -73,7 +78,7 @@ class Noise:
     @property
     def _extreme(self) -> float:
         cells = max(2, self.cells)
-        return (math.sqrt(2 * math.log(cells)) + _MARGIN + _MARGIN_OF_FEW / cells) * self.tail
+        return math.sqrt(2 * math.log(cells)) + _MARGIN + _MARGIN_OF_FEW / cells
 
     def fitted(self, lost: Rates) -> Noise:
         """Fit the noise to what is left to be explained.
@@ -84,11 +89,39 @@ class Noise:
         values = lost[~np.isnan(lost)]
         if values.size < _ENOUGH_CELLS or not self.spread:
             return self
-        share = max(_TAIL, _TAIL_CELLS / values.size)
-        usual = NormalDist().inv_cdf(1 - share) * self.spread
-        tail = float(np.quantile(values, 1 - share)) / usual
         means = ((lost + lost.T) / 2)[np.triu_indices_from(lost, 1)]
-        return replace(self, pair_spread=scale(means[~np.isnan(means)]), tail=min(_MOST_TAIL, max(1.0, tail)))
+        means = means[~np.isnan(means)]
+        least = _LEAST_TAIL * self.spread
+        return replace(
+            self, pair_spread=scale(means), cell_edge=edge(values, least), pair_edge=edge(means, least)
+        )
+
+
+def edge(values: Rates, least: float) -> float:
+    """Give the value above which values are apart from all the others.
+
+    From the middle outward, values belong together as long as the next one is not farther from
+    the last than so many times the mean excess of the tail that they have so far. A heavy tail thins out
+    by and by and so has no such gap, while a fault is beyond one, however many faults there are: as
+    long as they are less than half, the search starts among normal values.
+
+    Parameters: ``least`` is the smallest mean excess that is believed, for values that agree by chance.
+    Returns: the end of what belongs together and that far beyond it; the largest value and
+    that far where there is no gap, or too few values to see one.
+    Source: a forward search, as against masking in robust statistics (Atkinson, Riani); the
+    mean excess is the scale of a generalised Pareto tail (Pickands, Balkema, de Haan).
+    """
+    start = int(values.size * _NORMAL_SHARE)
+    if values.size < 2 * _TAIL_VALUES:
+        return 0.0
+    ordered = np.sort(values)
+    ends = np.arange(max(start, _TAIL_VALUES), values.size + 1)  # so many belong together
+    first = ends - np.maximum(np.sqrt(ends).astype(np.intp), _TAIL_VALUES)
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    excess = (sums[ends] - sums[first]) / (ends - first) - ordered[first]
+    reach = ordered[ends - 1] + _GAP * np.maximum(excess, least)
+    apart = np.flatnonzero(ordered[ends[:-1]] > reach[:-1])
+    return float(reach[apart[0] if apart.size else -1])
 
 
 def noise_of(residuals: Rates, usual: Flags) -> Noise:

@@ -30,6 +30,7 @@ class Picture:
     ``rates`` is what each cell gives, in 10^9 bytes a second, and ``expected`` the logarithm of
     what it should; ``residuals`` are the logarithms of measured over expected, :data:`DEAD` for
     dead, NaN for not measured; ``seen`` are the pairs that were measured in either direction.
+    ``usual`` is the logarithm of what ``matrix.bandwidth_gbps``, and each of its samples, should be.
     """
 
     matrix: PairMatrix
@@ -39,6 +40,7 @@ class Picture:
     seen: Flags
     tiers: tuple[Tier, ...]
     noise: Noise
+    usual: Rates
 
 
 def draw(matrix: PairMatrix) -> Picture:
@@ -52,8 +54,9 @@ def draw(matrix: PairMatrix) -> Picture:
         structure = find_structure(logs)
         residuals = _residuals(logs, structure)
         noise = noise_of(residuals, structure.usual)
+    expected = structure.expected
     picture = Picture(
-        matrix, matrix.bandwidth_gbps, structure.expected, residuals, seen, structure.tiers, noise
+        matrix, matrix.bandwidth_gbps, expected, residuals, seen, structure.tiers, noise, expected
     )
     return picture if matrix.one_way_gbps is None else with_one_way(picture, matrix.one_way_gbps)
 

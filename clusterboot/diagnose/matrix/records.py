@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Rates: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 Indices: TypeAlias = NDArray[np.intp]
+# Cells of a matrix: a mask, or the rows and the columns of a few.
+Cells: TypeAlias = Flags | tuple[list[int], list[int]]
 
 Kind = Literal["node", "link", "group"]
 Where = Literal["across", "inside"]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
 
 from clusterboot.diagnose.matrix.levels import coverage
 from clusterboot.diagnose.matrix.picture import Picture
+from clusterboot.diagnose.matrix.records import Flags
+from clusterboot.diagnose.matrix.swings import Swings
 from clusterboot.diagnose.matrix.words import rate
 
 # Tiers that are nearer to each other than this (logarithm) may be chance.
 _FAR_APART = 0.3
+# Of Gaussian noise one value in fifteen thousand is as far out; heavy tails have this share there.
+_FAR_SPREADS = 4
+_TAIL_SHARE = 0.02
+_ALL_ALIKE = "with most nodes alike: noise of the fabric, blamed on no one"
 _FEW_PARTNERS = 3
 _SPARSE = 0.4
 
@@ -31,6 +38,40 @@ def remarks(picture: Picture) -> tuple[str, ...]:
             "a bad link between two others would not show"
         )
     return (*found, *_tiers(picture))
+
+
+def heavy_tails(picture: Picture, swings: Swings, blamed: Flags) -> tuple[str, ...]:
+    """Say where measurements of all pairs alike are far off now and then: that is no fault of one of them.
+
+    Parameters: ``blamed`` are the cells that findings answer for.
+    """
+    residuals = np.where(blamed, np.nan, picture.residuals)
+    known = ~np.isnan(residuals)
+    odd = np.where(blamed, 0, swings.low) > 0
+    few_samples = _are_everyones(odd, known)
+    if few_samples:
+        share = np.count_nonzero(odd) / np.count_nonzero(known)
+        return (f"single measurements stall now and then, in {share:.0%} of the directions, {_ALL_ALIKE}",)
+    with np.errstate(invalid="ignore"):
+        far = known & (np.abs(residuals) > _FAR_SPREADS * picture.noise.spread)
+    if not _are_everyones(far, known):
+        return ()
+    worst = 1 - math.exp(float(np.min(residuals[known])))
+    return (
+        f"{_count(far)} of {_count(known)} directions are far from the usual, by {worst:.0%} at most, "
+        f"{_ALL_ALIKE}",
+    )
+
+
+def _are_everyones(odd: Flags, known: Flags) -> bool:
+    """Tell whether odd cells are many, and those of no node in particular."""
+    touched = (odd | odd.T).any(axis=1)
+    is_many = _count(odd) >= _TAIL_SHARE * max(1, _count(known))
+    return bool(is_many and 2 * np.count_nonzero(touched) > touched.size)
+
+
+def _count(cells: Flags) -> int:
+    return int(np.count_nonzero(cells))
 
 
 def half_is_slow(picture: Picture) -> bool:

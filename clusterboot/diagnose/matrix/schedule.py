@@ -24,6 +24,7 @@ _QUICK_SHARE = 8
 _ADAPTIVE_PARTNERS = 4
 _ADAPTIVE_SHARE = 16
 _LOOKS_A_GROUP = 3
+_LOOKS_A_SWING = 6
 # A pair to compare with is as fast as its tier, within this (logarithm).
 _NEAR = 0.1
 _LONELY = 0.7
@@ -67,16 +68,19 @@ def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
     """Choose the pairs to measure once more, each direction by itself, before somebody is blamed.
 
     Returns: slow links, with a few pairs beside them of the same tier, where little is known of what
-    single directions give there; a few pairs of each group of which they are not known; nothing
-    for what is dead, which no noise looks like.
+    single directions give there; a few pairs of each group of which they are not known; of a link that
+    swings, other pairs of its ends, one of which may come and go; of a node that does, pairs
+    whose single directions are not known; nothing for what is dead, which no noise looks like.
     """
     at = {name: index for index, name in enumerate(matrix.nodes)}
     one_way = matrix.bandwidth_gbps if matrix.one_way_gbps is None else matrix.one_way_gbps
     looks: list[Pair] = []
     for finding in inference.findings:
+        hosts = [at[host] for host in finding.hosts]
+        if finding.stability == "swinging":
+            looks += _of_swinging(hosts, matrix, one_way)
         if not finding.severity or finding.next_pairs:
             continue
-        hosts = [at[host] for host in finding.hosts]
         if finding.kind == "link":
             looks += [(min(hosts), max(hosts)), *_of_tier((hosts[0], hosts[1]), matrix)]
         elif finding.kind == "group":
@@ -108,6 +112,22 @@ def _of_tier(pair: Pair, matrix: PairMatrix) -> list[Pair]:
         return []
     fine = np.triu(tier & (np.abs(both.residuals) < _NEAR) & np.isnan(matrix.one_way_gbps), 1)
     return list(_disjoint([(one, other) for one, other in np.argwhere(fine).tolist()]))[:ENOUGH_RATIOS]
+
+
+def _of_swinging(hosts: Sequence[int], matrix: PairMatrix, one_way: Rates) -> list[Pair]:
+    """Choose the pairs whose further visits tell who comes and goes, and in which direction.
+
+    Returns: a link first, then other pairs of its ends; a node's pairs with unknown directions.
+    """
+    looks: list[Pair] = [] if len(hosts) == 1 else [(min(hosts), max(hosts))]
+    for node in hosts:
+        seen = ~np.isnan(matrix.bandwidth_gbps[node]) & ~np.isnan(matrix.bandwidth_gbps[:, node])
+        unknown = seen & np.isnan(one_way[node])
+        others = np.flatnonzero(unknown if len(hosts) == 1 else seen)
+        others = others[~np.isin(others, hosts)]
+        chosen = others[:: max(1, len(others) // _LOOKS_A_SWING)][:_LOOKS_A_SWING]
+        looks += [(min(node, int(other)), max(node, int(other))) for other in chosen]
+    return looks
 
 
 def _of_group(members: Sequence[int], inside: bool, one_way: Rates) -> list[Pair]:

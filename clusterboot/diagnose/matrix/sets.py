@@ -9,12 +9,16 @@ import numpy as np
 
 from clusterboot.diagnose.matrix.blocks import components
 from clusterboot.diagnose.matrix.links import SlowPair
+from clusterboot.diagnose.matrix.noise import Noise
 from clusterboot.diagnose.matrix.records import Direction, Flags, Where
 
 # So much of what was measured inside a set, or across two, must be slow.
-_DENSE = 0.7
+_DENSE = 0.8
 # Of fewer of its pairs nothing can be said of a set.
 _MEASURED = 0.5
+# What has one cause loses alike: no drop is farther from the middle than this share of it, and chance.
+_ALIKE = 0.1
+_CHANCE_SPREADS = 4
 _LEAST_INSIDE = 3
 _LEAST_SIDE = 2
 
@@ -31,13 +35,20 @@ class SlowSet:
     pairs: tuple[SlowPair, ...]
 
 
-def find_sets(links: tuple[SlowPair, ...], seen: Flags) -> tuple[SlowSet, ...]:
-    """Find the sets that explain many slow pairs at once.
+def find_sets(links: tuple[SlowPair, ...], seen: Flags, noise: Noise) -> tuple[SlowSet, ...]:
+    """Find the sets that explain many slow pairs at once, which then are as slow as each other.
 
     Parameters: the slow pairs that no node explains; the pairs that were measured.
     """
-    found = (_set_of(pairs, seen) for pairs in _connected(links, seen.shape[0]))
+    parts = _connected(links, seen.shape[0])
+    found = (_set_of(pairs, seen) for pairs in parts if _are_alike(pairs, noise))
     return tuple(each for each in found if each is not None)
+
+
+def _are_alike(pairs: list[SlowPair], noise: Noise) -> bool:
+    drops = np.array([pair.drop for pair in pairs])
+    middle = float(np.median(drops))
+    return bool(np.all(np.abs(drops - middle) <= _ALIKE * abs(middle) + _CHANCE_SPREADS * noise.spread))
 
 
 def _connected(links: tuple[SlowPair, ...], nodes: int) -> list[list[SlowPair]]:

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clusterboot.diagnose.matrix.blocks import alone, find_blocks, place
-from clusterboot.diagnose.matrix.cover import few_are_to_blame, many_share
+from clusterboot.diagnose.matrix.blocks import alone, enough_pairs, find_blocks, place
+from clusterboot.diagnose.matrix.cover import few_are_to_blame, few_nodes, many_share
 from clusterboot.diagnose.matrix.levels import best_of_both, find_levels
 from clusterboot.diagnose.matrix.records import Flags, Indices, Rates
+
+# A level with more of all pairs than this is a tier of the fabric.
+_WIDE = 1 / 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +74,59 @@ def _natural_boundaries(logs: Rates, pairs: Rates, seen: Flags) -> tuple[list[fl
     if np.isneginf(pairs).any() and finite.size:
         bounds.append(float(finite.min()) - 1.0)
     natural: list[float] = []
+    highest = np.zeros_like(seen)
     for index, bound in enumerate(bounds):
-        if few_are_to_blame(seen & (pairs < bound), seen):
-            return natural, bound
+        slow = seen & (pairs < bound)
         above = bounds[index - 1] if index else math.inf
-        if many_share(seen & (pairs >= bound) & (pairs < above), seen):
+        below = bounds[index + 1] if index + 1 < len(bounds) else -math.inf
+        next_level = slow & (pairs >= below)
+        if few_are_to_blame(slow, seen) or (
+            not _is_wide(next_level, seen) and _are_scattered(slow, highest, seen)
+        ):
+            return natural, bound
+        level = seen & (pairs >= bound) & (pairs < above)
+        fast = seen & (pairs >= bound)
+        if many_share(level, seen) and not _lie_high(fast, highest, seen):
             natural.append(bound)
+            highest |= _tier(fast, highest, seen, pairs)[0]
     return natural, -math.inf
+
+
+def _are_scattered(slow: Flags, highest: Flags, seen: Flags) -> bool:
+    """Tell slow pairs that are many faults from a tier: they are the minority, and part no sets.
+
+    The pairs of a tier lie between sets that are fast inside; bad cables lie anywhere, so that all
+    nodes, or nearly all, stay one set.
+
+    Parameters: ``highest`` are the cells of the tiers above.
+    """
+    if not _is_minority(slow, seen):
+        return False
+    labels = _sets(seen & ~slow, highest, seen)
+    if labels is None:
+        return True
+    lone = alone(labels)
+    return np.unique(labels[~lone]).size == 1 and few_nodes(int(np.count_nonzero(lone)), len(labels))
+
+
+def _is_wide(level: Flags, seen: Flags) -> bool:
+    """Tell whether so many pairs are equally fast as many faults are not, each with a cause of its own."""
+    return bool(np.count_nonzero(level) > _WIDE * np.count_nonzero(seen))
+
+
+def _lie_high(fast: Flags, highest: Flags, seen: Flags) -> bool:
+    """Tell fast pairs that were measured too high from a tier: they are the minority, and make no sets."""
+    return _is_minority(fast, seen) and _sets(fast, highest, seen) is None
+
+
+def _sets(fast: Flags, highest: Flags, seen: Flags) -> Indices | None:
+    """Find the sets that fast pairs make; rails cross the nodes, and show once those are left out."""
+    labels = find_blocks(fast, seen)
+    return find_blocks(fast & ~highest, seen & ~highest) if labels is None else labels
+
+
+def _is_minority(pairs: Flags, seen: Flags) -> bool:
+    return enough_pairs(seen) and bool(2 * np.count_nonzero(pairs) < np.count_nonzero(seen))
 
 
 def _classes(
@@ -88,21 +137,22 @@ def _classes(
     open_ = np.ones(pairs.shape, dtype=bool)
     sets: list[tuple[tuple[int, ...], ...]] = []
     for index, bound in enumerate(natural):
-        fast = seen & (pairs >= bound)
-        labels = find_blocks(fast, seen)
-        if labels is None:
-            # Rails cross the nodes: their sets show once the faster pairs are left out.
-            labels = find_blocks(fast & open_, seen & open_)
-        if labels is None:
-            same = fast
-            sets.append(())
-        else:
-            labels = place(labels, pairs)
-            same = labels[:, None] == labels[None, :]
-            sets.append(_members(labels))
+        same, blocks = _tier(seen & (pairs >= bound), ~open_, seen, pairs)
+        sets.append(blocks)
         classes[same & open_] = index
         open_ &= ~same
     return classes, sets
+
+
+def _tier(
+    fast: Flags, highest: Flags, seen: Flags, pairs: Rates
+) -> tuple[Flags, tuple[tuple[int, ...], ...]]:
+    """Give the cells of a tier: inside its blocks, or the fast ones where they make none; and the blocks."""
+    labels = _sets(fast, highest, seen)
+    if labels is None:
+        return fast, ()
+    labels = place(labels, pairs)
+    return labels[:, None] == labels[None, :], _members(labels)
 
 
 def _members(labels: Indices) -> tuple[tuple[int, ...], ...]:

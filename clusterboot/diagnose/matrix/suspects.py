@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.noise import Noise
 from clusterboot.diagnose.matrix.records import Flags, Indices, Rates, row_middles
 
 _ROUNDS = 8
+
+
+class Limits(Protocol):
+    """What is too far to be chance."""
+
+    def node_drop(self, partners: int) -> float:
+        """Give how far (logarithm, below 0) a median over so many partners must be to count."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +38,7 @@ class Suspects:
         return self.out | self.in_
 
 
-def find_suspects(residuals: Rates, noise: Noise) -> Suspects:
+def find_suspects(residuals: Rates, noise: Limits) -> Suspects:
     """Find the nodes that are slow with most of those partners that are no suspects themselves.
 
     Leaving other suspects out of a node's record is what clears a good node that met
@@ -68,14 +76,14 @@ def middle(values: Rates) -> float:
     return float(np.sort(known)[known.size // 2]) if known.size else float("nan")
 
 
-def _slow_rows(residuals: Rates, noise: Noise) -> tuple[Rates, Flags]:
+def _slow_rows(residuals: Rates, noise: Limits) -> tuple[Rates, Flags]:
     counts = np.count_nonzero(~np.isnan(residuals), axis=1)
     limits = np.array([noise.node_drop(int(count)) for count in counts])
     middles = row_middles(residuals)
     return middles, (counts >= 2) & (middles < limits)
 
 
-def _again(rows: Rates, suspects: Flags, others: Flags, drops: Rates, noise: Noise) -> tuple[Flags, Rates]:
+def _again(rows: Rates, suspects: Flags, others: Flags, drops: Rates, noise: Limits) -> tuple[Flags, Rates]:
     """Judge the suspect rows by the columns that are not suspect; none left keeps the suspicion."""
     still, drops = suspects.copy(), drops.copy()
     for node in np.flatnonzero(suspects):
@@ -87,7 +95,7 @@ def _again(rows: Rates, suspects: Flags, others: Flags, drops: Rates, noise: Noi
     return still, drops
 
 
-def _hidden(rows: Rates, suspects: Flags, others: Flags, noise: Noise) -> Flags:
+def _hidden(rows: Rates, suspects: Flags, others: Flags, noise: Limits) -> Flags:
     """Find the rows that only look good because they met other suspects, with which they are fast.
 
     That is how the members of a group that is slow across look before all have met.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from clusterboot.diagnose.matrix.picture import DEAD, Picture
-from clusterboot.diagnose.matrix.records import Direction, Flags, PairMatrix
+from clusterboot.diagnose.matrix.records import Cells, Direction, PairMatrix, Rates
 
 _LISTED = 4
 _FASTEST = math.log(1000)
@@ -26,17 +26,24 @@ def rate(gbps: float) -> str:
     return f"{gbps:.3g} GB/s"
 
 
-def measured(picture: Picture, cells: Flags) -> str:
+def measured(picture: Picture, cells: Cells) -> str:
     """Say what cells give and what they should: ``1.2 GB/s, 10% of the expected 12 GB/s``."""
-    known = cells & ~np.isnan(picture.residuals)
+    residuals = picture.residuals[cells]
+    known = ~np.isnan(residuals)
     if not known.any():
         return "not measured"
-    residual = min(float(np.median(picture.residuals[known])), _FASTEST)
-    alive = np.isfinite(picture.expected[known]).any()
+    expected = picture.expected[cells][known]
+    residual = min(_middle(residuals[known]), _FASTEST)
     if residual <= DEAD / 2:
-        return f"nothing, where {rate(_expected(picture, known))} is expected" if alive else "nothing"
-    value = float(np.median(picture.rates[known]))
-    return f"{rate(value)}, {np.exp(residual):.0%} of the expected {rate(_expected(picture, known))}"
+        alive = np.isfinite(expected).any()
+        return f"nothing, where {rate(math.exp(_middle(expected)))} is expected" if alive else "nothing"
+    value = _middle(picture.rates[cells][known])
+    return f"{rate(value)}, {math.exp(residual):.0%} of the expected {rate(math.exp(_middle(expected)))}"
+
+
+def _middle(values: Rates) -> float:
+    """Give the median; of a link's two cells, of which there may be many, without a sort."""
+    return float(np.median(values)) if values.size > 2 else float(values.sum()) / values.size
 
 
 def verbs(direction: Direction) -> str:
@@ -48,7 +55,3 @@ def arrow(matrix: PairMatrix, one: int, other: int, direction: Direction) -> str
     """Write a link with its direction."""
     sign = {"out": "->", "in": "<-", "both": "<->"}[direction]
     return f"{matrix.nodes[one]} {sign} {matrix.nodes[other]}"
-
-
-def _expected(picture: Picture, known: Flags) -> float:
-    return float(np.exp(np.median(picture.expected[known])))
