@@ -53,12 +53,12 @@ install_packages() {
     command -v sudo >/dev/null || die "these packages are missing: ${missing//$'\n'/ }; install them as root"
     sudo=(sudo)
   fi
-  say "installing ${missing//$'\n'/ }"
+  "${sudo[@]}" apt-get update -q >&2 || die "apt-get could not read what packages there are"
+  for package in $missing; do packages+=("$(known_package "$package")"); done
+  say "installing ${packages[*]}"
   case $missing in
     *openssh-server*) say "note: Debian's openssh-server also starts this machine's own sshd" ;;
   esac
-  "${sudo[@]}" apt-get update -q >&2 || die "apt-get could not read what packages there are"
-  for package in $missing; do packages+=("$(known_package "$package")"); done
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2 ||
     die "apt-get could not install: ${packages[*]}"
 }
