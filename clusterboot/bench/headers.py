@@ -12,14 +12,14 @@ _RANK = re.compile(
     r"\s+on\s+(?:(?!device\s)(?P<host>\S+)\s+)?device\s+(?P<device>\d+)\s+\[(?P<bus>[^\]]*)\]\s*(?P<name>.*)"
 )
 _SWEEP = re.compile(
-    r"\bnThreads? +\d+ +nGpus +\d+ +minBytes +(?P<begin>\d+) +maxBytes +(?P<end>\d+)"
+    r"^[^A-Za-z]*nThreads? +\d+ +nGpus +\d+ +minBytes +(?P<begin>\d+) +maxBytes +(?P<end>\d+)"
     r" +step: *(?P<step>\d+)\((?P<unit>factor|bytes)\)(?P<rest>.*)"
 )
 _SETTING = re.compile(r"([a-z ]+): (\d+)")
 _OUT_OF_BOUNDS = re.compile(r"\bOut of bounds values\s*:\s*(\d+)\s+(OK|FAILED)\b")
 _AVERAGE = re.compile(r"\bAvg bus bandwidth\s*:\s*(\S+)")
 _REDUCING = re.compile(r"\bReducing maxBytes to (\d+) due to memory limitation")
-_STARTING = re.compile(r"^[\s#]*Collective test starting:\s*(\S+)")
+_STARTING = re.compile(r"^[\s#]*Collective test starting:\s*(\S+)\s*$")
 _CONCLUDED = re.compile(r"\bCollective test concluded:\s*(\S+)")
 _VERSION = re.compile(r"^[\s#]*nccl-tests version (\S+)")
 # rccl-tests has its line below the sweep's up to 2.13, above it since 2.17.

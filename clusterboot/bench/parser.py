@@ -13,7 +13,6 @@ from clusterboot.bench.lines import Line, decode, split
 from clusterboot.bench.messages import Found, MessageReader
 from clusterboot.bench.nccl_warnings import WARNING, Process, is_harmless, process_of, rank_said
 from clusterboot.bench.own_json import read_own_json
-from clusterboot.bench.pattern import Pattern
 from clusterboot.bench.rccl_json import read_rccl_json
 from clusterboot.bench.records import BenchTest, ParsedLog, Problem, Row, Tool
 from clusterboot.bench.rows import RowReader, is_library_chatter
@@ -29,7 +28,7 @@ class _LogReader:
         self.drafts: list[Draft] = []
         self.outside: list[Problem] = []
         self.outside_warnings: list[Problem] = []
-        self.weak: list[tuple[Problem, Pattern]] = []
+        self.weak: list[Found] = []
         self.prelude: set[str] = set()
         self.everywhere: set[str] = set()
         self.began = False
@@ -150,7 +149,7 @@ class _LogReader:
         host = problem.host or _host_of(problem.rank, self.drafts)
         problem = replace(problem, host=self._known(host) if host else None)
         if pattern.strength != "sure":
-            self.weak.append((problem, pattern))
+            self.weak.append(replace(found, problem=problem))
             return
         self.began = self.began or pattern.running
         (place.draft.problems if place.draft else self.outside).append(problem)
@@ -210,14 +209,18 @@ class _LogReader:
     def _explain_by_what_is_left(self, drafts: list[Draft]) -> None:
         """Let the strongest of the texts count that prove nothing beside others."""
         unfinished = bool(drafts) and not drafts[-1].test.concluded
-        strengths = ("weak", "faint") if unfinished or not drafts else ("weak",)
-        for strength in strengths:
-            left = [(problem, pattern) for problem, pattern in self.weak if pattern.strength == strength]
-            if left:
-                self.began = self.began or any(pattern.running for _, pattern in left)
-                told = sorted((problem for problem, _ in left), key=_line_of)
-                (drafts[-1].problems if unfinished else self.outside).extend(told)
-                return
+        last = drafts[-1].rows[-1].line or 0 if unfinished and drafts[-1].rows else 0
+        # What the runtime remarks does not end a run that then goes on to print rows.
+        faint = [
+            found
+            for found in self.weak
+            if found.pattern.strength == "faint" and _line_of(found.problem) > last
+        ]
+        left = [found for found in self.weak if found.pattern.strength == "weak"]
+        left = left or (faint if unfinished or not drafts else [])
+        self.began = self.began or any(found.pattern.running for found in left)
+        told = sorted((found.problem for found in left), key=_line_of)
+        (drafts[-1].problems if unfinished else self.outside).extend(told)
 
 
 def parse_log(data: bytes | str) -> ParsedLog:

@@ -92,6 +92,7 @@ own_json_wrong: wrong-data; 2.13 16 4; wrong-data - -
 per_iteration_with_timestamps: ok; 2.19 16 4;
 rccl_213_hash_line: ok; 2.13 8 4;
 rccl_217_version_line: ok; 2.13 8 4;
+remarks_of_the_runtime_then_cut_off: inconclusive; 2.13 16 9; truncated - -
 rccl_json: ok; 2.13 0 4;
 rccl_json_a_line_each: inconclusive; 2.13 0 3; truncated - -
 rccl_json_killed: inconclusive; 2.13 0 2; truncated - -
