@@ -68,8 +68,9 @@ def test_what_is_missing_is_installed_once_and_by_its_name_here(bin_with: Path) 
         KNOWN="busybox iproute2 chromium-browser",
     )
     assert done.returncode == 0, done.stderr
-    *_, update, install = done.stderr.splitlines()
+    *_, update, said, install = done.stderr.splitlines()
     assert "apt-get update" in update
+    assert said == "==> installing busybox chromium-browser iproute2"
     assert install.endswith("--no-install-recommends busybox chromium-browser iproute2")
 
 
