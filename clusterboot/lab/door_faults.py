@@ -2,49 +2,34 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import replace
-from pathlib import Path
-
-from ..errors import ClusterbootError
-from . import login_faults, machine, process, sshd
+from . import background, login_faults, sshd
 from .enter import machine_of
 from .kinds import FaultKind
-from .records import Fault, Lab, LabNode, Process
+from .records import Fault, Lab
 
 
 def _take_door(lab: Lab, fault: Fault) -> Fault:
     node = machine_of(lab, fault.node)
     sshd.close(node)
-    return replace(fault, held=(_start(node, fault.kind),))
+    background.start(sshd.init_of(node), "door", [fault.kind], fault.node)
+    return fault
 
 
 def _give_door_back(lab: Lab, fault: Fault) -> None:
-    process.kill(fault.held)
-    sshd.start(machine_of(lab, fault.node))
+    node = machine_of(lab, fault.node)
+    background.stop(sshd.init_of(node), "door", fault.kind)
+    sshd.start(node)
 
 
 def _crowd_door(lab: Lab, fault: Fault) -> Fault:
     login_faults.configure(lab, fault)
-    return replace(fault, held=(_start(machine_of(lab, fault.node), fault.kind),))
+    background.start(sshd.init_of(machine_of(lab, fault.node)), "door", [fault.kind], fault.node)
+    return fault
 
 
 def _clear_door(lab: Lab, fault: Fault) -> None:
-    process.kill(fault.held)
+    background.stop(sshd.init_of(machine_of(lab, fault.node)), "door", fault.kind)
     login_faults.configure(lab, fault)
-
-
-def _start(node: LabNode, kind: str) -> Process:
-    """Start the program at the door. Its process ends with its machine, whose namespace it is in."""
-    init = sshd.init_of(node)
-    # Not among the machine's files: Python's own library may be out of sight there.
-    enter = [machine.tool("nsenter"), "--target", str(init.pid), "--net", "--pid", "--"]
-    program = str(Path(__file__).with_name("door.py"))
-    said = machine.run([*enter, sys.executable, "-I", "-S", program, kind], host=node.name).stdout
-    for found, _ in process.inside(init):
-        if process.inner_pid(found) == int(said):
-            return found
-    raise ClusterbootError("the program at its port 22 ended early", host=node.name)
 
 
 DOOR_FAULTS = {

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import ClusterbootError
-from . import life, machine, network, process, sshd, store, uplinks
+from . import background, life, machine, network, process, sshd, store, uplinks
 from .door_faults import DOOR_FAULTS
 from .enter import in_network, machine_of
 from .home_faults import HOME_FAULTS
 from .ipv6 import IPV6_FAULTS
 from .kinds import FaultKind
+from .link_faults import LINK_FAULTS
 from .login_faults import LOGIN_FAULTS
 from .path_faults import PATH_FAULTS
 from .records import HEAD, SWITCH, Fault, Lab, LabNode, Process
@@ -104,21 +105,6 @@ def _let_high_through(lab: Lab, fault: Fault) -> None:
     in_network(_switch(lab), ["ip", "-batch", "-"], uplinks.high_port_lines(lab, fault, "del"))
 
 
-def _reshape(lab: Lab, fault: Fault) -> Fault:
-    """Make the links of the fault's machines as the lab's list of faults has them."""
-    for node in _ends(lab, fault):
-        out_of, into = network.out_shape(lab, node), network.in_shape(lab, node)
-        in_network(init_of(node), ["tc", "-batch", "-"], ["qdisc del dev eth0 root", *out_of])
-        if lab.switch:
-            drop = f"qdisc del dev {network.port_name(node)} root"
-            in_network(lab.switch, ["tc", "-batch", "-"], [drop, *into])
-    return fault
-
-
-def _reshape_back(lab: Lab, fault: Fault) -> None:
-    _reshape(lab, fault)
-
-
 def _cut_pair(lab: Lab, fault: Fault) -> Fault:
     _route_pair(lab, fault, "replace")
     return fault
@@ -195,6 +181,20 @@ def _thaw(_lab: Lab, fault: Fault) -> None:
         process.send(found, signal.SIGCONT)
 
 
+def _starve(lab: Lab, fault: Fault) -> Fault:
+    init = init_of(machine_of(lab, fault.node))
+    background.start(init, "starve", [f"/proc/{init.pid}/root/proc"], fault.node)
+    return fault
+
+
+def _feed(lab: Lab, fault: Fault) -> None:
+    init = init_of(machine_of(lab, fault.node))
+    background.stop(init, "starve")
+    for found, command in process.inside(init):
+        if command not in sshd.COMMANDS:
+            process.send(found, signal.SIGCONT)
+
+
 def _power_off(lab: Lab, fault: Fault) -> Fault:
     # The link first: nobody is told that the connections ended.
     node = machine_of(lab, fault.node)
@@ -235,16 +235,13 @@ FAULTS: Mapping[str, FaultKind] = {
     "shared-switch": FaultKind("all nodes together have the rate of one", _share, _unshare, on_switch=True),
     "shared-uplink": FaultKind("a group's uplink has the rate of one node", _share, _unshare, grouped=True),
     "slow-group": FaultKind("a group's uplink has a tenth of a node's rate", _share, _unshare, grouped=True),
-    "slow-in": FaultKind("receives at a tenth of the rate", _reshape, _reshape_back),
-    "slow-nic": FaultKind("sends and receives at a tenth of the rate", _reshape, _reshape_back),
-    "slow-out": FaultKind("sends at a tenth of the rate", _reshape, _reshape_back),
-    "slow-pair": FaultKind("a tenth of the rate between the two", _reshape, _reshape_back, paired=True),
-    "slow-to": FaultKind("a tenth of the rate to the other, not back", _reshape, _reshape_back, paired=True),
     "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
+    "starved": FaultKind("its processes, but sshd, get a tenth of the time", _starve, _feed),
     "swapped": FaultKind("the two have each other's address", _swap, _swap_back, paired=True),
     **DOOR_FAULTS,
     **HOME_FAULTS,
     **IPV6_FAULTS,
+    **LINK_FAULTS,
     **PATH_FAULTS,
     **LOGIN_FAULTS,
 }

@@ -26,6 +26,7 @@ TOOLS = {
     "tc": "iproute2",
     "nsenter": "util-linux",
     "sleep": "coreutils",
+    "nft": "nftables",
     "mpirun": "openmpi-bin",
     "mpicc": "libopenmpi-dev",
     "chattr": "e2fsprogs",

@@ -14,8 +14,14 @@ from ipaddress import IPv4Network
 
 from .records import Fault, Lab, LabNode, cluster_network, outside_network
 
-# A slow link has this fraction of its rate.
+# A slow link has this fraction of its rate, and a flapping one this while it is down.
 SLOW = 10
+FLAP = 15
+# How long a bursty link that has rested goes at its rate before it falls to a slow one's.
+_BUCKET_S = 0.2
+
+# The handles of what is stacked over a link's shape.
+_FLAPPING, _BURSTY = "f0:", "b0:"
 
 # TCP in ip's rules: by its number, since its name needs /etc/protocols, which a small machine lacks.
 TCP = "ipproto 6"
@@ -107,10 +113,12 @@ def out_shape(lab: Lab, node: LabNode) -> list[str]:
     """Shape what a machine without any shape sends, with the faults that ``lab`` has."""
     rate_bps = _rate(lab.rate_bps, lab.faults, node.name, ("slow-nic", "slow-out"))
     slow_to = [lab_node for lab_node in lab.machines if _is_slow(lab.faults, node.name, lab_node.name)]
+    over, parent = _stack(lab, node, "eth0")
     if not slow_to:
-        return [f"qdisc add dev eth0 root {tbf(rate_bps)}"]
+        return [*over, f"qdisc add dev eth0 {parent} {tbf(rate_bps)}"]
     lines = [
-        "qdisc add dev eth0 root handle 1: htb default 1",
+        *over,
+        f"qdisc add dev eth0 {parent} handle 1: htb default 1",
         f"class add dev eth0 parent 1: classid 1:1 {_htb(rate_bps)}",
     ]
     for number, other in enumerate(slow_to, 2):
@@ -125,7 +133,48 @@ def out_shape(lab: Lab, node: LabNode) -> list[str]:
 def in_shape(lab: Lab, node: LabNode) -> list[str]:
     """Shape what a machine receives, at the switch's port without any shape."""
     rate_bps = _rate(lab.rate_bps, lab.faults, node.name, ("slow-nic", "slow-in"))
-    return [f"qdisc add dev {port_name(node)} root {tbf(rate_bps)}"]
+    over, parent = _stack(lab, node, port_name(node))
+    return [*over, f"qdisc add dev {port_name(node)} {parent} {tbf(rate_bps)}"]
+
+
+def flap_lines(lab: Lab, device: str) -> tuple[str, str]:
+    """Give what takes a flapping link's device down to a fraction of its rate, and up to it again."""
+    down, up = (
+        f"qdisc change dev {device} root handle {_FLAPPING} {tbf(rate_bps)}"
+        for rate_bps in (lab.rate_bps // FLAP, lab.rate_bps)
+    )
+    return down, up
+
+
+def _stack(lab: Lab, node: LabNode, device: str) -> tuple[list[str], str]:
+    """Put further shapers over a device's own, each inside the one before, and say where its own comes.
+
+    A packet passes all of them, so that the slowest counts. What flaps is the outermost one, which can
+    be changed whatever is below it.
+    """
+    kinds = {fault.kind for fault in lab.faults if fault.node == node.name}
+    lines, parent = [], "root"
+    for kind, handle, words in (
+        ("flapping", _FLAPPING, tbf(lab.rate_bps)),
+        ("bursty", _BURSTY, _bucket(lab.rate_bps)),
+    ):
+        if kind in kinds:
+            lines.append(f"qdisc add dev {device} {parent} handle {handle} {words}")
+            parent = f"parent {handle}1"
+    return lines, parent
+
+
+def _bucket(rate_bps: int) -> str:
+    """Shape as a token bucket does that its owner has had to share: fast after a rest, and then slow.
+
+    Source: tc-tbf(8), ``peakrate`` and ``mtu`` (which is the bucket that the peak rate has of its own).
+    """
+    bucket_bytes = round(rate_bps / 8 * _BUCKET_S)
+    limit_bytes = _burst_bytes(rate_bps) + _queue_bytes(rate_bps)
+    return (
+        f"tbf rate {rate_bps // SLOW}bit burst {bucket_bytes}b limit {limit_bytes}b"
+        f" peakrate {rate_bps}bit mtu {_burst_bytes(rate_bps)}b"
+    )
 
 
 def _rate(rate_bps: int, faults: Iterable[Fault], node: str, slowing: tuple[str, ...]) -> int:
@@ -151,9 +200,13 @@ def _burst_bytes(rate_bps: int) -> int:
 
 def tbf(rate_bps: int) -> str:
     """Give the words that shape a link to a rate."""
-    # A queue of 20 ms: deep enough for TCP to fill the link, short enough that it is not all latency.
     burst_bytes = _burst_bytes(rate_bps)
-    return f"tbf rate {rate_bps}bit burst {burst_bytes}b limit {burst_bytes + max(150_000, rate_bps // 400)}b"
+    return f"tbf rate {rate_bps}bit burst {burst_bytes}b limit {burst_bytes + _queue_bytes(rate_bps)}b"
+
+
+def _queue_bytes(rate_bps: int) -> int:
+    # 20 ms: deep enough for TCP to fill the link, short enough that it is not all latency.
+    return max(150_000, rate_bps // 400)
 
 
 def _htb(rate_bps: int) -> str:

@@ -41,13 +41,15 @@ class Fault:
     """A fault that was made and not yet mended.
 
     ``other`` is the second node of a pair, or the further ones of a group with commas between;
-    ``held`` the processes that undoing it has to free.
+    ``held`` the processes that undoing it has to free or to end; ``amount`` how much of it there is,
+    in its kind's unit, where that was said.
     """
 
     node: str
     kind: str
     other: str | None = None
     held: tuple[Process, ...] = ()
+    amount: float | None = None
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -56,8 +58,9 @@ class Fault:
 
     @property
     def text(self) -> str:
-        """The fault as ``break_node`` takes it: ``frozen``, ``slow-pair:n3``."""
-        return f"{self.kind}:{self.other}" if self.other else self.kind
+        """The fault as ``break_node`` takes it: ``frozen``, ``slow-pair:n3``, ``lossy:0.1``."""
+        amount = None if self.amount is None else f"{self.amount:g}"
+        return ":".join(filter(None, (self.kind, self.other, amount)))
 
 
 @dataclass(frozen=True)

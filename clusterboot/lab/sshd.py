@@ -9,7 +9,8 @@ from . import machine, process
 from .enter import run_inside
 from .records import LabNode, Process
 
-_COMMANDS = ("sshd", "sshd-session", "sshd-auth")
+#: The names of sshd's processes, in its several versions.
+COMMANDS = ("sshd", "sshd-session", "sshd-auth")
 
 #: Where sshd writes what it does, inside each machine: there is no syslog.
 LOG = "/run/sshd.log"
@@ -36,7 +37,7 @@ def init_of(node: LabNode) -> Process:
 
 def processes(node: LabNode) -> list[Process]:
     """List the machine's sshd processes: the one that listens, and those of its sessions."""
-    return [found for found, command in process.inside(init_of(node)) if command in _COMMANDS]
+    return [found for found, command in process.inside(init_of(node)) if command in COMMANDS]
 
 
 def listener(node: LabNode) -> Process | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ..errors import UsageError
 from .enter import machine_of
-from .kinds import FaultKind
+from .kinds import Amount, FaultKind
 from .records import MAX_NODES, SWITCH, Fault, Lab
 
 
@@ -21,12 +21,14 @@ def parse_fault(faults: Mapping[str, FaultKind], lab: Lab, node: str, text: str)
     if kind not in faults:
         raise UsageError(f"there is no fault '{kind}'", remedy=f"use one of {', '.join(sorted(faults))}")
     known = faults[kind]
-    if bool(known.form) != bool(colon):
+    optional = known.amount is not None and known.amount.default is not None
+    if bool(known.form) != bool(colon) and not optional:
         raise UsageError(f"'{text}' is not how this fault is written", remedy=f"write {kind}{known.form}")
     if known.on_switch != (node == SWITCH):
         whose = f"use {SWITCH}" if known.on_switch else "name a node"
         raise UsageError(f"the fault '{kind}' is not one of {node}", host=node, remedy=whose)
-    others = _expanded(other) if known.grouped else (other,) if colon else ()
+    amount = _amount(known.amount, other) if known.amount and colon else None
+    others = _expanded(other) if known.grouped else (other,) if known.paired else ()
     nodes = (node, *others)
     if not known.on_switch:
         for name in nodes:
@@ -34,9 +36,19 @@ def parse_fault(faults: Mapping[str, FaultKind], lab: Lab, node: str, text: str)
     if len(set(nodes)) < len(nodes):
         what = "a group is of nodes that differ" if known.grouped else "a pair is two nodes"
         raise UsageError(what, host=node, remedy="name other nodes after the colon")
-    wanted = Fault(node, kind, ",".join(others) or None)
+    wanted = Fault(node, kind, ",".join(others) or None, amount=amount)
     _refuse_twice(faults, lab, wanted)
     return wanted
+
+
+def _amount(known: Amount, text: str) -> float:
+    value = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text) else -1.0
+    if not known.least <= value <= known.most:
+        raise UsageError(
+            f"'{text}' is not a {known.name}",
+            remedy=f"use a number from {known.least:g} to {known.most:g}",
+        )
+    return value
 
 
 def _refuse_twice(faults: Mapping[str, FaultKind], lab: Lab, wanted: Fault) -> None:

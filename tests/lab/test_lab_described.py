@@ -32,7 +32,11 @@ def test_a_thousand_nodes_have_their_own_addresses_in_one_network() -> None:
 
 def test_state_survives_its_file() -> None:
     lab = a_lab(
-        faults=(labs.Fault("n1", "frozen", held=(labs.Process(7, 8),)), labs.Fault("n1", "slow-pair", "n2"))
+        faults=(
+            labs.Fault("n1", "frozen", held=(labs.Process(7, 8),)),
+            labs.Fault("n1", "slow-pair", "n2"),
+            labs.Fault("n1", "lossy", amount=0.1),
+        )
     )
 
     assert records.from_json(records.to_json(lab)) == lab
@@ -98,6 +102,25 @@ def test_shapes_follow_from_the_faults() -> None:
         " htb rate 100000000bit ceil 100000000bit burst 32000b cburst 32000b quantum 15000",
         f"filter add dev eth0 parent 1: protocol ip u32 match ip dst {n2.address}/32 flowid 1:2",
     ]
+
+
+def test_what_flaps_and_what_is_bursty_is_stacked_over_the_other_shapes() -> None:
+    faults = tuple(labs.Fault("n1", kind) for kind in ("bursty", "slow-in", "flapping"))
+    lab = a_lab(faults=faults)
+
+    assert network.in_shape(lab, lab.nodes[0]) == [
+        "qdisc add dev to-n1 root handle f0: tbf rate 1000000000bit burst 250000b limit 2750000b",
+        "qdisc add dev to-n1 parent f0:1 handle b0: tbf rate 100000000bit burst 25000000b limit 2750000b"
+        " peakrate 1000000000bit mtu 250000b",
+        "qdisc add dev to-n1 parent b0:1 tbf rate 100000000bit burst 32000b limit 282000b",
+    ]
+    assert network.in_shape(lab, lab.nodes[1]) == [
+        "qdisc add dev to-n2 root tbf rate 1000000000bit burst 250000b limit 2750000b"
+    ]
+    assert network.flap_lines(lab, "eth0") == (
+        "qdisc change dev eth0 root handle f0: tbf rate 66666666bit burst 32000b limit 198666b",
+        "qdisc change dev eth0 root handle f0: tbf rate 1000000000bit burst 250000b limit 2750000b",
+    )
 
 
 def test_a_group_behind_an_uplink_is_described_and_taken_back() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +64,10 @@ def reach(lab: labs.Lab, sender: str, target: str) -> str:
         ("dead-to:n1", "silent connect", "banner"),
         ("slow-group:n3", "banner", "banner"),
         ("slow-nic", "banner", "banner"),
+        ("lossy-in:0.1", "banner", "banner"),
+        ("flapping", "banner", "banner"),
+        ("bursty", "banner", "banner"),
+        ("starved", "banner", "banner"),
         ("home-read-only", "banner", "banner"),
     ],
 )
@@ -165,6 +173,13 @@ def test_a_pair_is_mended_from_either_end(broken: labs.Lab) -> None:
         ("n1", "slow-group:n[2-9]", "n4"),
         ("n1", "slow-group:n[2-x]", "no node"),
         ("n1", "shared-switch", "use switch"),
+        ("n1", "lossy", "lossy:PERCENT"),
+        ("n1", "lossy:", "from 0.001 to 99"),
+        ("n1", "lossy-in:100", "from 0.001 to 99"),
+        ("n1", "lossy-out:-1", "from 0.001 to 99"),
+        ("n1", "lossy:nan", "not a PERCENT"),
+        ("n1", "flapping:0", "from 0.05 to 60"),
+        ("n1", "bursty:2", "write bursty"),
         ("switch", "frozen", "name a node"),
     ],
 )
@@ -202,3 +217,150 @@ def test_a_frozen_sshd_records_what_it_holds(broken: labs.Lab) -> None:
 
     assert len(made.held) == 1
     assert all(process.alive(found) for found in made.held)
+
+
+COUNT = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+    receiver.bind(("", 7001))
+    print("ready", flush=True)
+    input()
+    receiver.settimeout(0.2)
+    got = 0
+    try:
+        while receiver.recv(100):
+            got += 1
+    except TimeoutError:
+        print(got)
+"""
+SEND = """
+import socket, sys, time
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+    for _ in range(1000):
+        sender.sendto(b"x", (sys.argv[1], 7001))
+"""
+
+
+def arrived(lab: labs.Lab, sender: str, receiver: str) -> int:
+    """Send a thousand small datagrams, and count those that arrive."""
+    target = next(m for m in lab.machines if m.name == receiver)
+
+    def inside(name: str, code: str, *args: str) -> list[str]:
+        init = next(m.init for m in lab.machines if m.name == name)
+        assert init
+        return ["nsenter", f"--net=/proc/{init.pid}/ns/net", sys.executable, "-c", code, *args]
+
+    with subprocess.Popen(
+        inside(receiver, COUNT), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as counting:
+        assert counting.stdout
+        assert counting.stdout.readline() == "ready\n"
+        subprocess.run(inside(sender, SEND, target.address), check=True)
+        said, _ = counting.communicate("sent\n")
+    return int(said)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kept_in", "kept_out"),
+    [("lossy:40", 0.6, 0.6), ("lossy-in:25", 0.75, 1), ("lossy-out:12.5", 1, 0.875)],
+)
+def test_a_lossy_link_loses_the_share_it_says(
+    broken: labs.Lab, fault: str, kept_in: float, kept_out: float
+) -> None:
+    labs.break_node(broken.name, "n2", fault)
+    into, out_of = arrived(broken, "n1", "n2"), arrived(broken, "n2", "n1")
+    other = arrived(broken, "n1", "n3")
+    labs.mend(broken.name, "n2")
+
+    # More than five standard deviations of a thousand draws either way.
+    assert into / 1000 == pytest.approx(kept_in, abs=0.08 if kept_in < 1 else 0)
+    assert out_of / 1000 == pytest.approx(kept_out, abs=0.08 if kept_out < 1 else 0)
+    assert other == arrived(broken, "n1", "n2") == arrived(broken, "n2", "n1") == 1000
+
+
+def shapes(lab: labs.Lab, node: str) -> list[str]:
+    """Give what shapes a node's link, out of it and into it, but for the numbers that the kernel chooses."""
+    init = next(m.init for m in lab.machines if m.name == node)
+    assert init
+    assert lab.switch
+    devices = [(init, "eth0"), (lab.switch, f"to-{node}")]
+    return [
+        re.sub(
+            r"tbf 8[0-9a-f]{3}:",
+            "tbf",
+            subprocess.check_output(
+                ["nsenter", f"--net=/proc/{where.pid}/ns/net", "tc", "qdisc", "show", "dev", device],
+                text=True,
+            ),
+        )
+        for where, device in devices
+    ]
+
+
+def test_a_flapping_link_goes_down_and_up_both_ways_whatever_else_it_has(broken: labs.Lab) -> None:
+    whole = shapes(broken, "n1")
+    labs.break_node(broken.name, "n1", "flapping:0.05")
+    labs.break_node(broken.name, "n1", "slow-pair:n2")
+    labs.break_node(broken.name, "n1", "bursty")
+    wanted = {f"f0: root refcnt 3 rate {rate}" for rate in ("1Gbit", "66666Kbit")}
+    seen: list[set[str]] = [set(), set()]
+
+    while not all(seen_of >= wanted for seen_of in seen):
+        for seen_of, text in zip(seen, shapes(broken, "n1"), strict=True):
+            seen_of.update(re.findall(r"f0: root refcnt 3 rate \S+it", text))
+            assert "tbf b0: parent f0:1" in text
+    assert "htb 1: parent b0:1" in shapes(broken, "n1")[0]
+
+    assert [f.text for f in labs.mend(broken.name, "n1")] == ["bursty", "slow-pair:n2", "flapping:0.05"]
+    assert shapes(broken, "n1") == whole
+    assert broken.switch
+    assert process.inside(broken.switch) == []
+
+
+def test_a_starved_node_has_a_part_of_the_time_until_mended(broken: labs.Lab) -> None:
+    labs.break_node(broken.name, "n2", "frozen")
+    labs.break_node(broken.name, "n2", "starved")
+    start = time.monotonic()
+    spin = "timeout 1 sh -c 'while :; do :; done'; times"
+    said = labs.node_exec(broken.name, "n2", ["sh", "-c", spin], "ubuntu").stdout
+    wall_s = time.monotonic() - start
+    minutes, seconds = re.findall(r"(\d+)m([\d.]+)s", said)[2]
+
+    assert int(minutes) * 60 + float(seconds) < 0.5 * wall_s
+    assert states(broken, "n2", "sshd") == {"T"}
+    labs.mend(broken.name, "n2")
+    assert reach(broken, "n1", "n2") == "banner"
+
+
+@pytest.mark.parametrize("when", ["stopped", "killed"])
+def test_what_was_starved_goes_on_once_mended_even_if_the_starving_was_killed(
+    broken: labs.Lab, when: str
+) -> None:
+    init = next(m.init for m in broken.machines if m.name == "n3")
+    assert init
+    with subprocess.Popen(
+        ["nsenter", f"--target={init.pid}", "--mount", "--net", "--pid", "sh", "-c", "sleep 1000; :"]
+    ) as victim:
+        labs.break_node(broken.name, "n3", "starved")
+        while states(broken, "n3", "sleep") != {"T"}:
+            pass
+        if when == "killed":
+            process.kill(found for found, command in process.inside(init) if command.startswith("python"))
+        labs.mend(broken.name, "n3")
+        left = process.inside(init)
+        assert states(broken, "n3", "sleep") == {"S"}
+        process.kill(found for found, command in left if command == "sleep")
+        assert victim.wait() == 0
+    assert {command for _, command in left} == {"sshd", "sh", "sleep"}
+
+
+def states(lab: labs.Lab, node: str, command: str) -> set[str]:
+    """Give the states of a node's processes of one name, as proc_pid_stat(5) has them."""
+    init = next(m.init for m in lab.machines if m.name == node)
+    assert init
+    return {
+        Path(f"/proc/{found.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        for found, name in process.inside(init)
+        if name == command
+    }

@@ -39,7 +39,11 @@ def test_nothing_is_left_behind(make_lab: MakeLab, lab_root: str) -> None:
     before = traces(lab_root)
     lab = make_lab(nodes=3)
     assert lab.switch
-    inside = [found for m in lab.machines if m.init for found, _ in process.inside(m.init)]
+    for fault in ("flapping", "lossy:1", "bursty", "starved"):
+        labs.break_node(lab.name, "n2", fault)
+    inside = [found for found, _ in process.inside(lab.switch)]
+    assert len(inside) == 3
+    inside += [found for m in lab.machines if m.init for found, _ in process.inside(m.init)]
     inits = [m.init for m in lab.machines]
     link = life.network.outside_link(lab)
     assert len(inside) >= 4

@@ -98,6 +98,16 @@ def test_slow_links_are_slow_where_they_should_be(
     assert all(ratio > 0.5 for ratio in mended.values())
 
 
+def test_a_bursty_link_is_fast_for_a_little_and_slow_for_much(slow_lab: labs.Lab) -> None:
+    labs.break_node(slow_lab.name, "n1", "bursty")
+    little = best_bps(slow_lab, "n1", "n2", 100_000)
+    much = throughput_bps(slow_lab, "n2", "n1", 3_000_000)
+    labs.mend(slow_lab.name, "n1")
+
+    assert little > 0.5 * 50e6
+    assert much < 0.4 * 50e6
+
+
 def test_what_is_shared_is_fast_for_one_and_slow_for_several(slow_lab: labs.Lab) -> None:
     for node, fault in (("n1", "shared-uplink:n2"), ("switch", "shared-switch")):
         labs.break_node(slow_lab.name, node, fault)

@@ -1,0 +1,47 @@
+"""Small programs of a lab that go on in the background inside one of its machines.
+
+A program is a module of this folder with ``prepare``, which ``background_program`` runs in the machine's
+network and process namespaces: so it ends with the machine. It is found again by its command line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ClusterbootError
+from . import machine, process
+from .records import Process
+
+# With nothing but the standard library, whatever the user's own settings.
+_FLAGS = ("-I", "-S")
+_RUNNER = str(Path(__file__).with_name("background_program.py"))
+
+
+def start(init: Process, program: str, args: Sequence[str], host: str | None = None) -> Process:
+    """Start a program inside the machine of ``init``, and wait until it is ready.
+
+    Parameters: ``program`` is the name of a module of this folder; ``args`` are its own.
+    Errors: ``ClusterbootError`` where it does not get ready.
+    """
+    enter = [machine.tool("nsenter"), "--target", str(init.pid), "--net", "--pid", "--"]
+    said = machine.run([*enter, sys.executable, *_FLAGS, _RUNNER, program, *args], host=host).stdout
+    for found, _ in process.inside(init):
+        if process.inner_pid(found) == int(said):
+            return found
+    raise ClusterbootError(f"the lab's program '{program}' ended early", host=host)
+
+
+def stop(init: Process, program: str, *first: str) -> None:
+    """End what :func:`start` started there, as recorded or not: with these first arguments, if any."""
+    wanted = [*_FLAGS, _RUNNER, program, *first]
+
+    def is_it(pid: int) -> bool:
+        try:
+            words = Path("/proc", str(pid), "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            return False
+        return words[1 : 1 + len(wanted)] == wanted
+
+    process.kill(found for found, _ in process.inside(init) if is_it(found.pid))
