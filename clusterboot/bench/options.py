@@ -19,8 +19,9 @@ class BenchOptions:
     """A sweep over message sizes, in nccl-tests' terms.
 
     ``factor`` 1 adds ``step_bytes`` instead of multiplying. ``check`` is the number of data
-    checks a size, 0 for none. ``cap_s`` is collbench's own: iterations are reduced so that
-    a size takes about that many seconds at most; ``None`` for no cap. ``dtype`` is nccl-tests' name
+    checks a size, 0 for none. ``cap_s`` is collbench's own: it
+    chooses the iterations, until the rate is steady, and a size takes about that many seconds
+    at most; ``None`` for exactly ``iterations``. ``dtype`` is nccl-tests' name
     of a type, ``None`` for its default, float.
     Errors: ``UsageError`` for values that no benchmark could run.
     """

@@ -60,9 +60,11 @@ def build_stand_ins(folder: Path) -> StandIns:
 
 
 def runner(binary: Path) -> Run:
-    def run(ranks: int, words: str | Sequence[str], **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        ranks: int, words: str | Sequence[str], launcher: Sequence[str] = MPIRUN, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         options = words.split() if isinstance(words, str) else words
-        command = [*MPIRUN, "-n", str(ranks), str(binary), *options]
+        command = [*launcher, "-n", str(ranks), str(binary), *options]
         return subprocess.run(
             command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False
         )

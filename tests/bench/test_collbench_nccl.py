@@ -117,6 +117,19 @@ def test_ranks_share_a_gpu_when_asked_and_the_output_says_that_it_measures_nothi
     assert "no measure of bandwidth" in judged.overall.reason
 
 
+@pytest.mark.parametrize("words", ["", "-a 0", "-a 1", "-a 2", "-T 0.5"])
+def test_a_rank_whose_part_is_over_early_makes_nothing_faster(bench: Bench, words: str) -> None:
+    """Its stream's events come long before the data is at the others; what counts is when all have it."""
+    line_gbps = 0.05
+    env = {"FAKE_NCCL_MBPS": str(line_gbps * 1000), "FAKE_NCCL_EARLY": f"{os.uname().nodename}:0"}
+    names = "broadcast,sendrecv,all_reduce"
+    done = bench.nccl(2, f"-t {names} -b 1M -e 1M -n 1 -w 0 {words}", **env)
+    for test in read_tests(done):
+        for place in test.rows[0].placements:
+            assert place.busbw_gbps is not None
+            assert 0 < place.busbw_gbps <= line_gbps * 1.01, test.collective
+
+
 def test_a_gpu_that_has_no_room_for_the_largest_size_reduces_it(bench: Bench) -> None:
     (test,) = read_tests(bench.nccl(2, "-b 1M -e 64M -f 2 -n 1 -w 0", FAKE_GPU_BYTES=str(8 << 20)))
     assert test.reduced_to_bytes is not None

@@ -132,6 +132,42 @@ def test_a_bad_option_ends_every_rank_with_one_line_that_says_why(
     assert judge(parse_log(done.stdout + done.stderr)).overall.verdict == "inconclusive"
 
 
+@pytest.fixture(scope="module")
+def shaped(binary: Path) -> Run:
+    """Run collbench over a link that saves up what it may pass at once, and passes it after a pause."""
+    library = binary.with_name("shaped_link.so")
+    source = Path(__file__).with_name("shaped_link.c")
+    subprocess.run(["mpicc", "-std=c11", "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
+    # Over sockets: what is sent waits in them, and the sender goes on.
+    launcher = [word.replace("self,vader", "self,tcp") for word in MPIRUN]
+    launcher += ["-x", f"LD_PRELOAD={library}"]
+    return lambda ranks, words, **env: runner(binary)(ranks, words, launcher=launcher, **env)
+
+
+def test_a_burst_does_not_pass_for_a_rate_where_the_program_chooses_the_iterations(shaped: Run) -> None:
+    """A rate is only ever bounded from above here: what else the machine does makes it lower."""
+    line = {"SHAPED_BYTES_PER_S": "25e6", "SHAPED_BURST_BYTES": "200e3"}
+    # Three messages, of a link that lets three pass at once.
+    done = shaped(2, "-t sendrecv -b 64K -e 64K -c 0 -w 1 -n 3 -T 2", **line)
+    assert done.returncode == 0, done.stderr
+    (test,) = parse_log(done.stdout).tests
+    assert test.sweep is not None
+    assert test.sweep.iterations is None
+    place = test.rows[0].out_of_place
+    assert place is not None
+    assert place.busbw_gbps is not None
+    assert 0 < place.busbw_gbps < 0.025 * 1.1
+
+
+@pytest.mark.parametrize("words", ["", "-a 0", "-a 1", "-a 2", "-T 0.5"])
+def test_the_time_of_a_collective_ends_where_the_last_rank_has_its_data(shaped: Run, words: str) -> None:
+    done = shaped(3, f"-t broadcast -b 1K -e 1K -n 1 -w 32 -c 0 {words}", SHAPED_LATE_US="5000")
+    (test,) = parse_log(done.stdout).tests
+    for place in test.rows[0].placements:
+        assert place.time_us is not None
+        assert place.time_us >= 5000
+
+
 def test_a_rank_that_stops_leaves_a_log_that_proves_nothing_and_a_run_that_hung(binary: Path) -> None:
     words = ["-b", "8", "-e", "1K", "-f", "2", "-n", "1", "-w", "0", "--stall", "1"]
     with subprocess.Popen([*MPIRUN, "-n", "2", str(binary), *words], stdout=subprocess.PIPE) as process:

@@ -82,9 +82,11 @@ static void run(const struct collective *c, const struct job *j, int count, int 
 
 static double repeat(const struct collective *c, const struct job *job, size_t count, int in_place, int times)
 {
+    MPI_Barrier(MPI_COMM_WORLD);
     double start_s = MPI_Wtime();
     for (int i = 0; i < times; i++)
         run(c, job, (int)count, in_place);
+    MPI_Barrier(MPI_COMM_WORLD);
     return MPI_Wtime() - start_s;
 }
 

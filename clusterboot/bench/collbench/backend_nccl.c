@@ -15,6 +15,7 @@
 #define SHARE_OF_FREE_MEMORY 0.8
 
 static nccl_comm comm;
+static void *met; /* one element, with which the ranks meet on their streams */
 
 /* Every rank of a node asks, and none has allocated yet: each has its part of its GPU. */
 static size_t affordable(int local_ranks)
@@ -92,13 +93,21 @@ static void run(const struct collective *c, const struct job *j, size_t count, i
     }
 }
 
+/* The stream goes on where the streams of all ranks have come this far. */
+static void meet(void)
+{
+    nccl_must(gpu.nccl.ncclAllReduce(met, met, 1, NCCL_FLOAT32, NCCL_SUM, comm, gpu.stream), comm, "ncclAllReduce");
+}
+
 /* What a rank that is not there makes others wait for ends with the launch's own time limit. */
 static double repeat(const struct collective *c, const struct job *job, size_t count, int in_place, int times)
 {
     char error[256];
+    MPI_Barrier(MPI_COMM_WORLD);
     cuda_must(gpu.cuda.cudaEventRecord(gpu.start, gpu.stream), "cudaEventRecord");
     for (int i = 0; i < times; i++)
         run(c, job, count, in_place);
+    meet();
     cuda_must(gpu.cuda.cudaEventRecord(gpu.stop, gpu.stream), "cudaEventRecord");
     if (!gpu_await(gpu.stop, comm, -1, error, sizeof error))
         gpu_give_up("NCCL", error, c->name, "");
@@ -112,10 +121,14 @@ void backend_nccl_start(const struct job *job)
         nccl_must(gpu.nccl.ncclGetUniqueId(&id), NULL, "ncclGetUniqueId");
     MPI_Bcast(&id, (int)sizeof id, MPI_BYTE, 0, MPI_COMM_WORLD);
     nccl_must(gpu.nccl.ncclCommInitRank(&comm, job->ranks, id, job->rank), NULL, "ncclCommInitRank");
+    met = allocate(sizeof(float));
+    if (!met)
+        gpu_give_up("CUDA", "out of memory", "cudaMalloc", "");
 }
 
 void backend_nccl_end(void)
 {
+    gpu_free(met);
     nccl_must(gpu.nccl.ncclCommDestroy(comm), NULL, "ncclCommDestroy");
     comm = NULL;
 }

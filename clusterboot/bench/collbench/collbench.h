@@ -72,7 +72,10 @@ struct backend {
     void (*put)(void *to, const void *from, size_t bytes); /* from the host's memory */
     void (*get)(void *to, const void *from, size_t bytes); /* to the host's memory */
     void (*fill)(void *to, int byte, size_t bytes);
-    /* Run it `times` times one after the other, and wait for the end. Gives the seconds of all. */
+    /* Run it `times` times one after the other, all ranks together. Gives the seconds from when all
+     * were ready until all had everything: no rank's clock stops before the last byte has arrived
+     * at the last rank, and the earliest rank's runs since before the first was sent. So the longest
+     * of the ranks' times is never too short; it is too long by what one barrier takes. */
     double (*repeat)(const struct collective *c, const struct job *job, size_t count, int in_place, int times);
 };
 
@@ -91,7 +94,7 @@ struct options {
     int checks;
     int root;
     int average;
-    double cap_s; /* the most one size may take; 0 for no cap */
+    double cap_s; /* choose the iterations: until the rate is steady, but so long a size at most; 0 for those given */
     const struct dtype *type;
     int nccl; /* NCCL over GPU memory instead of MPI over host memory */
     struct gpu_options gpu;

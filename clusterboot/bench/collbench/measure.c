@@ -1,9 +1,18 @@
 /* One placement of one size: warm up, time, check. */
 #include "collbench.h"
 
+#include <limits.h>
+
 /* Shares of the cap on one size: two placements, each with its warm-up and its timing. */
 #define WARMUP_SHARE 0.1
 #define TIMING_SHARE 0.35
+
+/* A shaped link lets pass at once what it has saved up, usually a few milliseconds of its rate: over
+ * a series that is shorter, its rate reads many times too high. One of ENOUGH_S counts where half as
+ * many iterations were not faster by more than FALLING, one of LONG_S always. */
+#define ENOUGH_S 0.04
+#define LONG_S 0.2
+#define FALLING 0.03
 
 static double over_ranks(double seconds, MPI_Op op)
 {
@@ -22,7 +31,8 @@ static double averaged(double seconds, int average, int ranks)
     return seconds;
 }
 
-/* Every rank takes the same decision, because all see the slowest rank's time. */
+/* How many iterations to begin with. Every rank takes the same decision, because all see the slowest
+ * rank's time. */
 static int warm_up(const struct options *o, const struct collective *c, const struct job *job, size_t count,
                    int in_place)
 {
@@ -33,7 +43,6 @@ static int warm_up(const struct options *o, const struct collective *c, const st
     double spent = 0;
     double last = 0;
     for (int i = 0; i < (o->warmup > 0 ? o->warmup : 1) && spent <= o->cap_s * WARMUP_SHARE; i++) {
-        MPI_Barrier(MPI_COMM_WORLD);
         last = over_ranks(job->backend->repeat(c, job, count, in_place, 1), MPI_MAX);
         spent += last;
     }
@@ -41,6 +50,38 @@ static int warm_up(const struct options *o, const struct collective *c, const st
     if (fitting >= o->iterations)
         return o->iterations;
     return fitting < 1 ? 1 : (int)fitting;
+}
+
+/* Time one series. Gives the slowest rank's seconds for all of it, which decide, and in `each_s` the
+ * seconds of one iteration, of the ranks that -a names. */
+static double series(const struct options *o, const struct collective *c, const struct job *job, size_t count,
+                     int in_place, int times, double *each_s)
+{
+    double own_s = job->backend->repeat(c, job, count, in_place, times);
+    *each_s = averaged(own_s, o->average, job->ranks) / times;
+    return over_ranks(own_s, MPI_MAX);
+}
+
+/* Repeat with more and more iterations until the rate has stopped falling, or the cap would be passed. */
+static double steady(const struct options *o, const struct collective *c, const struct job *job, size_t count,
+                     int in_place, int times)
+{
+    double left_s = o->cap_s * TIMING_SHARE;
+    double shorter_s = 0; /* an iteration in the series before */
+    for (;;) {
+        double shown_s;
+        double all_s = series(o, c, job, count, in_place, times, &shown_s);
+        double each_s = all_s / times;
+        int still = all_s >= ENOUGH_S && shorter_s > 0 && each_s <= shorter_s * (1 + FALLING);
+        double next = 2.0 * times;
+        if (each_s > 0 && ENOUGH_S / each_s > next)
+            next = ENOUGH_S / each_s + 1;
+        left_s -= all_s;
+        if (still || all_s >= LONG_S || next * each_s > left_s || next > INT_MAX)
+            return shown_s;
+        shorter_s = each_s;
+        times = (int)next;
+    }
 }
 
 static long long check(const struct options *o, const struct collective *c, const struct job *job,
@@ -64,9 +105,10 @@ struct placement measure(const struct options *o, const struct collective *c, co
 
     pattern_prepare(c, job, shape, in_place, ++rep);
     int iterations = warm_up(o, c, job, shape.param, in_place);
-    MPI_Barrier(MPI_COMM_WORLD);
-    result.time_s = job->backend->repeat(c, job, shape.param, in_place, iterations) / iterations;
-    result.time_s = averaged(result.time_s, o->average, job->ranks);
+    if (o->cap_s > 0)
+        result.time_s = steady(o, c, job, shape.param, in_place, iterations);
+    else
+        series(o, c, job, shape.param, in_place, iterations, &result.time_s);
 
     if (o->checks == 0 || (in_place && !c->checked_in_place))
         return result;

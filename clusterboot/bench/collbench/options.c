@@ -18,8 +18,9 @@ const char options_usage[] =
     "  -n N     timed iterations (20)                            -w N     warm-up iterations (5)\n"
     "  -c N     checks of the data at each size, 0 for none (1)  -r RANK  root (0)\n"
     "  -d TYPE  float (default), double, int32; with NCCL also half, bfloat16\n"
-    "  -a N     the time is rank 0's (0), the mean (1), least (2) or greatest (3) of all ranks (1)\n"
-    "  -T S     fewer iterations, so that a size takes about S seconds at most; 0 for no cap (0)\n"
+    "  -a N     the time is rank 0's (0), the mean (1), least (2) or greatest (3) of all ranks (3)\n"
+    "  -T S     choose the iterations: -n to begin with, then more until the rate no longer falls; a size\n"
+    "           takes about S seconds at most; 0 for exactly -n (0)\n"
     "  --nccl   NCCL over GPU memory; without it MPI over host memory\n"
     "  --libnccl FILE[:...]  --libcudart FILE[:...]  tried before what the loader finds by itself\n"
     "  --share-gpu  go on where a node has fewer GPUs than ranks: no measure of bandwidth\n";
@@ -146,7 +147,7 @@ static const char *check_sizes(const struct options *o, char *error, size_t erro
 const char *options_parse(int argc, char **argv, int ranks, struct options *o, char *error, size_t error_size)
 {
     *o = (struct options){.begin_bytes = 32 << 20, .end_bytes = 32 << 20, .step_bytes = 1 << 20, .factor = 1,
-                          .iterations = 20, .warmup = 5, .checks = 1, .n_collectives = 1, .average = AVERAGE_MEAN,
+                          .iterations = 20, .warmup = 5, .checks = 1, .n_collectives = 1, .average = AVERAGE_MAX,
                           .corrupt_rank = -1, .stall_rank = -1};
     o->collectives[0] = collective_find("all_reduce", strlen("all_reduce"));
     o->type = dtype_find("float");

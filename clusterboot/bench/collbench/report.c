@@ -7,13 +7,16 @@
 void report_start(const struct options *o, const struct collective *c)
 {
     char library[PATH_LENGTH + 128];
+    char iterations[16] = "auto"; /* not one number for all sizes */
+    if (o->cap_s <= 0)
+        snprintf(iterations, sizeof iterations, "%d", o->iterations);
     members_say_library(library, sizeof library, o->nccl);
     printf("# clusterboot collbench %s: %s\n", COLLBENCH_VERSION, library);
     printf("# Collective test starting: %s\n", c->name);
-    printf("# nThread 1 nGpus 1 minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %d agg iters: 1 "
+    printf("# nThread 1 nGpus 1 minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %s agg iters: 1 "
            "validation: %d graph: 0\n#\n",
            o->begin_bytes, o->end_bytes, o->factor > 1 ? o->factor : o->step_bytes,
-           o->factor > 1 ? "factor" : "bytes", o->warmup, o->iterations, o->checks);
+           o->factor > 1 ? "factor" : "bytes", o->warmup, iterations, o->checks);
 }
 
 void report_members(const struct member *all, int ranks, int on_gpu)
