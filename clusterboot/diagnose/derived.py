@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,6 +28,10 @@ Memory = Literal["gpu", "host"]
 # Their busbw is that of the slowest link that a ring passes; of the others no simple bound is known.
 # Their drivers report a fixed speed, veth 10 Gbit/s, whatever is behind them: drivers/net/veth.c.
 _WITHOUT_A_WIRE = ("veth", "bridge", "tunnel", "virtual", "loopback")
+# NVLink reaches beyond the node in these: NVIDIA's MGX and NVL racks.
+_NVLINK_BETWEEN_NODES = re.compile(r"\bG[BH][23]00\b")
+# In-network reduction and trees carry less than a ring for the same busbw, at best half.
+_BEST_OF_RING = 2.0
 _RINGS = ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "reduce")
 
 
@@ -83,6 +88,42 @@ def expected(
         derivation="; ".join(words),
         holds_from_bytes=GPU_HOLDS_FROM_BYTES if memory == "gpu" else HOST_HOLDS_FROM_BYTES,
     )
+
+
+def line_limits(nodes: Mapping[str, NodeFacts], collectives: Sequence[str], ranks: int) -> dict[str, float]:
+    """Reckon the busbw in 10^9 bytes a second that no algorithm can exceed between these nodes.
+
+    Parameters: the facts of the nodes that take part, by name; the collectives; the number of ranks.
+    Returns: a limit for each collective, from all that the weakest node's adapters carry together, whichever
+    of them are used; nothing where any rate is not known, or where something else joins the nodes.
+    Source: what each node has to send or receive at least. Of a broadcast, a reduce or a sendrecv that is
+    the whole size, as busbw counts it; of the others half of what busbw counts, where the network
+    itself reduces or there are two nodes only.
+    """
+    rates = [_all_adapters(node) for node in nodes.values()]
+    whole = min((rate for rate in rates if rate is not None), default=None)
+    if len(nodes) < 2 or whole is None or None in rates:
+        return {}
+    each = ranks / len(nodes)
+    found = {
+        **dict.fromkeys(("broadcast", "reduce", "sendrecv"), whole),
+        **dict.fromkeys(("all_reduce", "all_gather", "reduce_scatter"), _BEST_OF_RING * whole),
+        "alltoall": whole / each * (ranks - 1) / max(1.0, ranks - each),
+    }
+    return {name: limit for name, limit in found.items() if name in collectives}
+
+
+def _all_adapters(node: NodeFacts) -> float | None:
+    """Give what a node's adapters carry together, in 10^9 bytes a second; ``None`` if it is not known."""
+    if any(_NVLINK_BETWEEN_NODES.search(gpu.name) for gpu in node.gpu.gpus):
+        return None
+    up = [each for each in node.interfaces if each.state == "up"]
+    # Behind a veth may be any wire of the machine around this node.
+    if any(each.kind == "veth" for each in up):
+        return None
+    gbits = [port.rate_gbps or 0.0 for port in node.rdma_ports if port.state.upper() == "ACTIVE"]
+    gbits += [(each.speed_mbps or 0) / 1000 for each in up if each.kind == "physical"]
+    return sum(gbits) / 8 if gbits and all(gbits) else None
 
 
 def derive(

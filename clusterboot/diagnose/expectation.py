@@ -44,7 +44,8 @@ class Expectation:
     bytes a second; ``tolerance`` the share by which a measurement may fall short of the
     baseline. ``source`` names the figure's origin in words; ``derivation`` is its reckoning,
     shown to the user, empty where there is none. The minimum holds for sweeps that reach
-    ``holds_from_bytes``: smaller messages cannot show it.
+    ``holds_from_bytes``: smaller messages cannot show it. ``line_gbps`` is for each collective the busbw
+    that no measurement can be above, as far as the nodes' hardware tells.
     """
 
     min_busbw_gbps: float | Mapping[str, float] | None = None
@@ -53,6 +54,7 @@ class Expectation:
     derivation: str = ""
     tolerance: float = 0.1
     holds_from_bytes: int = 0
+    line_gbps: Mapping[str, float] = field(default_factory=dict)
 
     def minimum_gbps(self, collective: str | None) -> float | None:
         """Give the minimum for a collective; ``None`` where none was set."""

@@ -137,6 +137,9 @@ def _by_medians(
         return Judgement("inconclusive", f"{wide[0]}: too wide to call it slow", problems, (*reasons, *notes))
     if reasons:
         return Judgement("slow", reasons[0], problems, (*reasons[1:], *notes))
+    impossible = next((each.impossible for each in shortfalls if each.impossible), None)
+    if impossible:
+        return Judgement("inconclusive", impossible, problems, notes)
     if any(not each.comparable for each in shortfalls):
         return Judgement("inconclusive", "the baseline does not fit this run", problems, notes)
     compared = any(each.compared for each in shortfalls)

@@ -193,12 +193,15 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
     found = shortfall(test, expectation)
     if found.reasons:
         return Judgement("slow", found.reasons[0], (), (*found.reasons[1:], *found.notes))
+    if found.impossible:
+        return Judgement("inconclusive", found.impossible, (), found.notes)
     if not found.comparable:
-        return Judgement("inconclusive", found.notes[0], (), found.notes)
-    best = max((plateau.busbw_gbps for plateau in plateaus(test)), default=None)
+        return Judgement("inconclusive", found.notes[-1], (), found.notes)
+    line_gbps = expectation.line_gbps.get(test.collective or "")
+    best = max(plateaus(test, line_gbps), key=lambda plateau: plateau.busbw_gbps, default=None)
     reason = "all rows and the footer are there, no wrong value"
     if best is not None:
-        reason += f", busbw {best:.4g} GB/s"
+        reason += f", busbw {best}"
     unchecked = all(
         place.wrong is None and place.error is None for row in test.rows for place in row.placements
     )

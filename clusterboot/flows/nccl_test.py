@@ -11,7 +11,7 @@ from clusterboot.bench import headers
 from clusterboot.bench.collectives import COLLECTIVES, of_program
 from clusterboot.bench.options import BenchOptions, argv, collbench_argv
 from clusterboot.bench.rows import RowReader
-from clusterboot.diagnose.derived import expected
+from clusterboot.diagnose.derived import expected, line_limits
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import ValidationError
@@ -156,6 +156,7 @@ def _measure(
     expectation = options.expectation
     if expectation == Expectation():
         expectation = _derived(plan, options.bench, plan.ranks)
+    expectation = replace(expectation, line_gbps=_line_limits(plan, options.bench, plan.ranks))
     context.events.bench(plan.what)
     runs: list[Judged] = []
     for number in range(1, options.repeat + 1):
@@ -260,6 +261,11 @@ def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
             events.row(current[0], row)
 
     return take
+
+
+def _line_limits(plan: _Plan, bench: BenchOptions, ranks: int) -> dict[str, float]:
+    facts = {slot.host: plan.ready.facts[slot.host] for slot in plan.slots}
+    return line_limits(facts, bench.collectives, ranks)
 
 
 def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:

@@ -178,9 +178,9 @@ def to_prometheus(report: LogReport) -> str:
     for the others; ``clusterboot_nccl_busbw_bytes_per_second`` and ``…_time_seconds`` with
     ``{path,test,collective,dtype,redop,root,size_bytes,placement}`` have each row of the largest size
     of each series; ``clusterboot_nccl_plateau_busbw_bytes_per_second{path,test,collective,placement}``
-    the median near the peak; ``clusterboot_nccl_wrong_values`` and ``clusterboot_nccl_problems{kind}``
-    count; ``clusterboot_nccl_shares_gpus`` is 1 where ranks shared a GPU, and then no bandwidth is
-    given. Base units, as Prometheus asks for: bytes and seconds.
+    the median sustained at the large end; ``clusterboot_nccl_wrong_values`` and
+    ``clusterboot_nccl_problems{kind}`` count; ``clusterboot_nccl_shares_gpus`` is 1 where ranks
+    shared a GPU, and then no bandwidth is given. Base units, as Prometheus asks for: bytes and seconds.
     Source: Prometheus' "Exposition formats" and "Metric and label naming".
     """
     families: dict[str, tuple[str, list[str]]] = {}
@@ -215,7 +215,8 @@ def _samples(test: BenchTest, base: dict[str, str]) -> Iterator[tuple[str, str, 
     for plateau in () if test.shares_gpus else plateaus(test):
         labels = {**base, "placement": plateau.placement}
         name = "clusterboot_nccl_plateau_busbw_bytes_per_second"
-        yield name, "Median bus bandwidth of the sizes near the peak.", labels, plateau.busbw_gbps * 1e9
+        text = "Median bus bandwidth sustained at the large end of the sweep."
+        yield name, text, labels, plateau.busbw_gbps * 1e9
     for labels, place in _largest(test, base):
         if place.busbw_gbps is not None and not test.shares_gpus:
             name = "clusterboot_nccl_busbw_bytes_per_second"

@@ -30,7 +30,7 @@ from clusterboot.tasks.options import choice, context, next_command, number, who
 from clusterboot.units import parse_size
 
 _BACKENDS = ("auto", "nccl-tests", "nccl", "mpi")
-# Twenty iterations of 64 MiB over a gigabit link would take half a minute a placement.
+# collbench repeats until the rate is steady; of 64 MiB over a gigabit link it can do that only a few times.
 _SIZE_CAP_S = 2.0
 _LONGEST_S = 7 * 24 * 3600
 _MOST_RUNS = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusterboot.bench.records import BenchTest, ParsedLog, Placement, Rank, Row, Sweep
-from clusterboot.diagnose.derived import derive, expected
+from clusterboot.diagnose.derived import derive, expected, line_limits
 from clusterboot.diagnose.hardware import GPU_MODELS, gpu_model
 from clusterboot.diagnose.verdict import judge
 from clusterboot.facts.records import Gpu, GpuFacts, Interface, NodeFacts, RdmaPort
@@ -164,3 +164,38 @@ def test_every_line_of_the_table_has_a_source_and_finds_its_own_name() -> None:
     )
     rates = [model.nvlink_gbps for name in names if (model := gpu_model(name)) is not None]
     assert rates == [150, 200, 450, 300, 0, 0]
+
+
+def test_no_busbw_is_above_what_the_weakest_nodes_adapters_carry_together() -> None:
+    fast = node(speed_mbps=1000)
+    whole = 8 * 50.0 + 0.125
+    names = ("all_reduce", "alltoall", "broadcast", "sendrecv", "hypercube")
+    limits = line_limits(nodes(2, fast), names, 16)
+    assert limits == {
+        "all_reduce": 2 * whole,
+        "alltoall": pytest.approx(whole / 8 * 15 / 8),
+        "broadcast": whole,
+        "sendrecv": whole,
+    }
+    one_weak = nodes(2, fast) | {"weak": node(adapters=(100.0,), speed_mbps=8000)}
+    assert line_limits(one_weak, ("sendrecv",), 24) == {"sendrecv": 13.5}
+    ethernet = nodes(2, node(None, (), speed_mbps=10_000))
+    assert line_limits(ethernet, ("sendrecv",), 2) == {"sendrecv": 1.25}
+    # What is expected of a cluster stays below what its line can carry.
+    expectation = expected(nodes(2, fast), names, 16)
+    for name, limit in limits.items():
+        assert (expectation.minimum_gbps(name) or 0) < limit
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        nodes(1, node(speed_mbps=1000)),
+        nodes(2, node(None, ())),
+        nodes(2, node(None, (), speed_mbps=10_000, kind="veth")),
+        nodes(2, node("NVIDIA GB200", (400.0,), speed_mbps=1000)),
+        {**nodes(2, node(speed_mbps=1000)), "silent": node(None, ())},
+    ],
+)
+def test_a_line_that_is_not_known_whole_limits_nothing(where: dict[str, NodeFacts]) -> None:
+    assert line_limits(where, ("sendrecv",), 16) == {}
