@@ -46,7 +46,7 @@ ENDS = (
     *texts(
         "killed",
         KILLED,
-        r"noticed that process rank {rank} with PID \d+ on node {host} exited on signal",
+        r"noticed that process rank {rank}(?: with PID \d+)?(?: on node {host})? exited on signal",
         "noticed that the job aborted",
         "A process exceeded memory limits",
         "have exceeded a specified sensor limit",
