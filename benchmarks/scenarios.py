@@ -99,7 +99,7 @@ def _lossy_pair(fabric: Fabric, generator: np.random.Generator) -> tuple[Fault, 
 
 def _flapping(members: tuple[int, ...], generator: np.random.Generator, *, fast: bool) -> Fault:
     """Draw a link that comes and goes: several times within a visit, or once in several visits."""
-    period_s = float(generator.uniform(0.1, 0.6) if fast else generator.uniform(0.6, 4.0))
+    period_s = float(generator.uniform(0.1, 0.4) if fast else generator.uniform(0.4, 4.0))
     kind = "node" if len(members) == 1 else "link"
     severity, duty = float(generator.uniform(0.02, 0.3)), float(generator.uniform(0.4, 0.6))
     return Fault(kind, members, severity, period_s=period_s, duty=duty)  # type: ignore[arg-type]

@@ -32,6 +32,8 @@ _LEAST_SAMPLES, MOST_SAMPLES = 3, 9
 # Of the noise of a figure, what a whole visit shares; the rest is its median's own.
 _OF_VISIT = 0.85
 _BURST_SAMPLES = 1
+# A sample of which so little is left shows that something is wrong.
+_SHOWN = 0.65
 # A half-normal jitter's mean, so that what is left on the mean stays the severity.
 _MEAN_JITTER = math.sqrt(2 / math.pi)
 
@@ -148,10 +150,16 @@ class Cluster:
         self._both = at_once(sound, self._one_way, generator)
         size = len(self.nodes)
         self._changing = [(fault, cells_of(fault, size), generator.random()) for fault in changing]
+        self._shown: set[Fault] = set()
         self._jitter = np.zeros((size, size))
         for fault in faults:
             if fault.jitter:
                 self._jitter[cells_of(fault, size)] += fault.jitter
+
+    @property
+    def has_shown_all(self) -> bool:
+        """Whether each fault that changes was there at some visit, in one sample at least."""
+        return len(self._shown) == len(self._changing)
 
     def visit(self, senders: Indices, receivers: Indices, start_s: Rates | float, *, both: bool) -> Rates:
         """Measure directions for a moment.
@@ -172,6 +180,8 @@ class Cluster:
         for fault, where, phase in self._changing:
             part = where[cells][:, None]
             left = _left(fault, phase, begin_s, begin_s + visit_s / count, number)
+            if (part & (number < count) & (left < _SHOWN)).any():
+                self._shown.add(fault)
             rates = np.where(part, rates * left, rates)
         jitter = self._jitter[cells][:, None]
         rates = rates * np.exp(-np.abs(jitter * generator.standard_normal(shape)) + jitter * _MEAN_JITTER)

@@ -103,7 +103,8 @@ def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | 
     for pair, way in swinging_links(swings, picture, known):
         told.append(swinging_link(picture, swings, pair, way, further_visits(picture, pair)))
         covered[link_cells(pair, way)] = True
-    return tuple(told), heavy_tails(picture, swings, covered | slow)
+    blamed = covered | slow | cells_of(picture, list(swings.nodes), "both")
+    return tuple(told), heavy_tails(picture, swings, blamed)
 
 
 def _swinging_too(picture: Picture, swings: Swings, finding: Finding) -> Finding:

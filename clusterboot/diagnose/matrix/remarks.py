@@ -65,9 +65,12 @@ def heavy_tails(picture: Picture, swings: Swings, blamed: Flags) -> tuple[str, .
 
 def _are_everyones(odd: Flags, known: Flags) -> bool:
     """Tell whether odd cells are many, and those of no node in particular."""
-    touched = (odd | odd.T).any(axis=1)
+    pairs = odd | odd.T
+    worst = int(np.argmax(pairs.sum(axis=1)))
+    others = pairs.copy()
+    others[worst, :] = others[:, worst] = False
     is_many = _count(odd) >= _TAIL_SHARE * max(1, _count(known))
-    return bool(is_many and 2 * np.count_nonzero(touched) > touched.size)
+    return bool(is_many and 2 * np.count_nonzero(others.any(axis=1)) > len(odd))
 
 
 def _count(cells: Flags) -> int:

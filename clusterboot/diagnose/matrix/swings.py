@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from clusterboot.diagnose.matrix.links import SlowPair, slow_cells
 from clusterboot.diagnose.matrix.picture import DEAD, Picture
 from clusterboot.diagnose.matrix.records import Cells, Direction, Flags, Pair, Rates, Samples, row_middles
 from clusterboot.diagnose.matrix.suspects import find_suspects
+
+Counts: TypeAlias = NDArray[np.int64]
 
 # Of two samples little can be said.
 _LEAST_SAMPLES = 3
@@ -41,7 +44,8 @@ _BY_CHANCE_SLOW = 0.01
 # One low sample in a pair's visits is nothing yet.
 _LEAST_LOW = 2
 _NEGLIGIBLE = 1e-9
-_ENOUGH_ONE_WAY = 4
+# So many single directions, all sound, of a node that comes and goes are no chance.
+_ENOUGH_ONE_WAY = 7
 # A direction that gives as much of the expected now and then comes and goes, and is not slow for good.
 _SOUND = 0.85
 _MOST_NODES_SHARE = 1 / 3
@@ -68,7 +72,7 @@ class Swings:
 
     nodes: dict[int, Direction]
     now_and_then: frozenset[int]
-    low: NDArray[np.int64]
+    low: Counts
     links: Flags
     stalls: Flags
     range_: Rates
@@ -110,7 +114,7 @@ def find_swings(picture: Picture, explained: Flags, in_group: Flags) -> Swings:
     return Swings(nodes, frozenset(now_and_then), low, links, stalls, range_, usual, odd, known)
 
 
-def _below_best(samples: Samples, picture: Picture) -> tuple[Rates, NDArray[np.int64]]:
+def _below_best(samples: Samples, picture: Picture) -> tuple[Rates, Counts]:
     """Give how far each cell's worst sample is below its best, and how many are far below, at least.
 
     What is above the expected counts as that: samples that are too fast are no fault, and no sign of one.
@@ -130,7 +134,7 @@ def _below_best(samples: Samples, picture: Picture) -> tuple[Rates, NDArray[np.i
     return range_, np.where(enough, np.max(each, axis=0), 0).astype(np.int64)
 
 
-def _beyond_chance(low: NDArray[np.int64], samples: Samples, covered: Flags) -> tuple[Flags, Flags]:
+def _beyond_chance(low: Counts, samples: Samples, covered: Flags) -> tuple[Flags, Flags]:
     """Find the cells that have more low samples than chance gives any cell, by the rate of all others.
 
     A pair that is low in both directions at once is less likely by chance than either alone.
@@ -139,51 +143,47 @@ def _beyond_chance(low: NDArray[np.int64], samples: Samples, covered: Flags) -> 
     """
     known = ~covered & (samples.count > 0)
     cells = np.count_nonzero(known)
+    lows, counts = np.where(known, low, 0), np.where(known, samples.count, 0)
+    ones, others = np.nonzero(np.triu((lows > 0) | (lows > 0).T, 1))
+    ends = np.stack([ones, others]), np.stack([others, ones])
+    odd, count = lows[ends], counts[ends]
+    # What is usual is what all other pairs give.
+    left = int(lows.sum()) - odd.sum(axis=0), int(counts.sum()) - count.sum(axis=0)
+    share = _shares(*left)
+    chances = np.where(odd > 0, tails(odd, count, np.broadcast_to(share, odd.shape)), 1.0)
     found, stalls = np.zeros_like(covered), np.zeros_like(covered)
-    total_odd, total = int(low[known].sum()), int(samples.count[known].sum())
-
-    def chance(at: Pair) -> float:
-        if not known[at] or not low[at]:
-            return 1.0
-        return _tail(int(low[at]), int(samples.count[at]), _share(total_odd - own_odd, total - own))
-
-    for one, other in np.argwhere(np.triu(known & (low > 0) | (known & (low > 0)).T, 1)).tolist():
-        ends = ((one, other), (other, one))
-        own_odd, own = (sum(int(of[at]) for at in ends if known[at]) for of in (low, samples.count))
-        chances = [chance(at) for at in ends]
-        if chances[0] * chances[1] * cells < _BY_CHANCE:
-            for at, by_chance in zip(ends, chances, strict=True):
-                found[at] = by_chance < math.sqrt(_BY_CHANCE)
-        for at, by_chance in zip(ends, chances, strict=True):
-            stalls[at] = by_chance * cells >= _BY_CHANCE_SLOW
+    beyond = chances[0] * chances[1] * cells < _BY_CHANCE
+    found[ends] = beyond & (chances < math.sqrt(_BY_CHANCE))
+    stalls[ends] = (odd > 0) & (chances * cells >= _BY_CHANCE_SLOW)
     return found, stalls
 
 
-def _share(odd: int, of: int) -> float:
+def _shares(odd: Counts, of: Counts) -> Rates:
     """Estimate how often something is odd by chance, from how many of the others are."""
-    share = (odd + 0.5) / (of + 1)
-    return min(0.5, share) if odd else min(_SUPPOSED_ODD, share)
+    return np.minimum((odd + 0.5) / (of + 1), np.where(odd > 0, 0.5, _SUPPOSED_ODD))
+
+
+def _share(odd: int, of: int) -> float:
+    return float(_shares(np.array(odd), np.array(of)))
 
 
 def _tail(count: int, of: int, share: float) -> float:
+    return float(tails(np.array([count]), np.array([of]), np.array([share]))[0])
+
+
+def tails(count: Counts, of: Counts, share: Rates) -> Rates:
     """Give how often at least so many of them are odd by chance (binomial); 1 where it is no surprise."""
-    if count <= of * share:
-        return 1.0
-    odds = share / (1 - share)
-    term = math.exp(
-        math.lgamma(of + 1)
-        - math.lgamma(count + 1)
-        - math.lgamma(of - count + 1)
-        + count * math.log(share)
-        + (of - count) * math.log1p(-share)
-    )
-    total = 0.0
-    for times in range(count, of + 1):
+    if not count.size:
+        return np.zeros(count.shape)
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, int(of.max()) + 1)))])
+    ways = factorials[of] - factorials[count] - factorials[of - count]
+    term = np.exp(ways + count * np.log(share) + (of - count) * np.log1p(-share))
+    odds, total, times = share / (1 - share), np.zeros(count.shape), count.copy()
+    while np.any(term > total * _NEGLIGIBLE):
         total += term
-        term *= odds * (of - times) / (times + 1)
-        if term < total * _NEGLIGIBLE:
-            break
-    return total
+        term = term * odds * np.maximum(of - times, 0) / (times + 1)
+        times += 1
+    return np.where(count <= of * share, 1.0, total)
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _all_over(spread: Rates, range_: Rates, in_group: Flags) -> dict[int, Direct
 
 
 def _now_and_then(
-    picture: Picture, samples: Samples, low: NDArray[np.int64], explained: Flags, in_group: Flags
+    picture: Picture, samples: Samples, low: Counts, explained: Flags, in_group: Flags
 ) -> dict[int, Direction]:
     """Find the nodes of which some visits went well and others did not, far more than chance has it.
 
@@ -250,7 +250,7 @@ def _now_and_then(
         left[node, :] = left[:, node] = False
 
 
-def _of_samples(low: NDArray[np.int64], samples: Samples, cells: Flags) -> float:
+def _of_samples(low: Counts, samples: Samples, cells: Flags) -> float:
     """Estimate how many pairs would have as many low samples as count, from all single samples of cells."""
     count = samples.count[cells]
     if not count.any():
