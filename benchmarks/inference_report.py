@@ -36,7 +36,8 @@ def table(results: dict[str, Any]) -> str:
         "- clean fabrics of 2 to 128 nodes measured in visits, a third of them calm, a third with heavy "
         f"tails, a third with outliers: {visits['fabrics']}, with a finding: {visits['blamed']}, not `ok`: "
         f"{visits['not_ok']}",
-        f"- a full matrix of 1,024 nodes: {speed['slowest_s']} s at most, {speed['peak_mib']} MiB",
+        f"- a full matrix of 1,024 nodes: {speed['slowest_s']} s at most, {speed['peak_mib']} MiB; with "
+        f"samples {speed['with_samples_s']} s; with a tenth of all cables bad {speed['many_findings_s']} s",
         "",
         "A measurement is one series of timed transfers between two nodes, of 3 to 9 samples in 0.2 to",
         "0.5 s: one way, the other way, or both ways at once; a whole tournament makes these three of each",

@@ -5,28 +5,59 @@ from __future__ import annotations
 import math
 import resource
 import time
+from dataclasses import dataclass
 
 import numpy as np
+from methods import Probe
 from scenarios import SCENARIOS
-from simulator import SHAPES, fabric, simulate
+from simulator import SHAPES, Cluster, Conditions, fabric, simulate
 
 from clusterboot.diagnose.matrix.infer import infer
+from clusterboot.diagnose.matrix.records import PairMatrix
 
 _NODES = 1024
+_NOISE = 0.03
+# Of a tenth of all cables each is a finding of its own: 52,378.
+_MANY = "10% bad cables"
 
 
-def speed() -> tuple[float, int]:
-    """Infer from one matrix of each fault on each fabric; give the slowest time and the peak memory."""
+@dataclass(frozen=True)
+class Speed:
+    """The slowest inference in seconds: of medians alone, with samples, and with very many findings."""
+
+    slowest_s: float
+    with_samples_s: float
+    many_findings_s: float
+    peak_mib: int
+
+
+def speed() -> Speed:
+    """Infer from one matrix of each fault on each fabric, and from one with samples."""
     slowest_s = 0.0
-    for at, (shape, scenario) in enumerate([(shape, name) for shape in SHAPES for name in SCENARIOS]):
+    names = [name for name in SCENARIOS if "cables" not in name]
+    for at, (shape, scenario) in enumerate([(shape, name) for shape in SHAPES for name in names]):
         generator = np.random.default_rng([11, at])
         sound = fabric(shape, _NODES, generator)
-        matrix = simulate(sound, SCENARIOS[scenario][1](sound, generator), generator, noise=0.03)
-        before = time.perf_counter()
-        infer(matrix)
-        slowest_s = max(slowest_s, time.perf_counter() - before)
-    return slowest_s, math.ceil(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        faults = SCENARIOS[scenario][1](sound, generator)
+        slowest_s = max(slowest_s, _taken_s(simulate(sound, faults, generator, noise=_NOISE)))
+    peak_mib = math.ceil(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    generator = np.random.default_rng(12)
+    sound = fabric("flat", _NODES, generator)
+    many = simulate(sound, SCENARIOS[_MANY][1](sound, generator), generator, noise=_NOISE)
+    cluster = Cluster(
+        sound, SCENARIOS["flapping node, fast"][1](sound, generator), generator, Conditions(_NOISE)
+    )
+    probe = Probe(cluster, generator)
+    probe.tournament()
+    return Speed(round(slowest_s, 2), round(_taken_s(probe.matrix()), 2), round(_taken_s(many), 2), peak_mib)
+
+
+def _taken_s(matrix: PairMatrix) -> float:
+    before = time.perf_counter()
+    infer(matrix)
+    return time.perf_counter() - before
 
 
 if __name__ == "__main__":
-    print("{:.2f} {}".format(*speed()))
+    taken = speed()
+    print(f"{taken.slowest_s:.2f} {taken.peak_mib}")

@@ -165,8 +165,8 @@ def ours_adaptive(probe: Probe) -> Named:
         probe.round(each)
     for each in others:
         probe.sweep(each)
-    most = 3 * _pairs(probe) // (2 if len(probe.nodes) >= 64 else 1)
-    return _looked_at(probe, probe.swept, most, settle=True)
+    whole = 3 * _pairs(probe)
+    return _looked_at(probe, probe.swept, whole // 2 if len(probe.nodes) >= 64 else 2 * whole, settle=True)
 
 
 def _looked_at(probe: Probe, matrix_of: Callable[[], PairMatrix], most: int, *, settle: bool) -> Named:
@@ -175,12 +175,15 @@ def _looked_at(probe: Probe, matrix_of: Callable[[], PairMatrix], most: int, *, 
     while True:
         matrix = matrix_of()
         inference = infer(matrix)
-        looks = second_looks(matrix, inference) or (next_round(matrix, inference) if settle else ())
-        more = tuple(pair for pair in looks if pair not in looked)
-        if not more or probe.measurements + 3 * len(more) > most:
+        looks = [pair for pair in second_looks(matrix, inference) if pair not in looked]
+        # What is looked at once more is measured alone, pair after pair.
+        more = [(pair,) for pair in looks] or ([next_round(matrix, inference)] if settle else [])
+        pairs = [pair for each in more for pair in each if pair not in looked]
+        if not pairs or probe.measurements + 3 * len(pairs) > most:
             return named_by(inference.findings)
-        probe.round(more)
-        looked |= set(more)
+        for each in more:
+            probe.round(each)
+        looked |= set(pairs)
 
 
 def _pairs(probe: Probe) -> int:

@@ -128,9 +128,8 @@ def swinging_link(
     Parameters: ``next_pairs`` are pairs of its ends whose further visits would tell whether it is an end.
     """
     cells = link_cells(pair, direction)
-    told = f"{arrow(picture.matrix, *pair, direction)}: its measurements {swing_of(picture, swings, cells)}"
-    if next_pairs:
-        told += "; whether it is the link or one of its ends, further visits to other pairs would tell"
+    swing = swing_of(picture, swings, cells)
+    told = f"{arrow(picture.matrix, *pair, direction)}: its measurements {swing}{_open(next_pairs)}"
     return Finding(
         "link",
         _hosts(picture, pair),
@@ -142,10 +141,18 @@ def swinging_link(
     )
 
 
-def as_swinging(picture: Picture, swings: Swings, finding: Finding, cells: Cells) -> Finding:
-    """Add to a finding that the measurements swing, too."""
-    told = f"{finding.evidence}; its measurements {swing_of(picture, swings, cells)}"
-    return replace(finding, stability="swinging", evidence=told)
+def as_swinging(
+    picture: Picture, swings: Swings, finding: Finding, cells: Cells, visits: Sequence[Pair] = ()
+) -> Finding:
+    """Add to a finding that the measurements swing, too, and which ``visits`` would tell more."""
+    told = f"{finding.evidence}; its measurements {swing_of(picture, swings, cells)}{_open(visits)}"
+    next_pairs = finding.next_pairs or _named(picture, visits)
+    return replace(finding, stability="swinging", evidence=told, next_pairs=next_pairs)
+
+
+def _open(visits: Sequence[Pair]) -> str:
+    told = "; whether it is the link or one of its ends, further visits to other pairs would tell"
+    return told if visits else ""
 
 
 def swing_of(picture: Picture, swings: Swings, cells: Cells) -> str:

@@ -115,7 +115,11 @@ def _swinging_too(picture: Picture, swings: Swings, finding: Finding) -> Finding
     cells: Cells = cells_of(picture, at, finding.direction)
     if finding.kind == "link":
         cells = link_cells((at[0], at[1]), finding.direction)
-    return as_swinging(picture, swings, finding, cells) if swings.are_in(cells) else finding
+    if not swings.are_in(cells):
+        return finding
+    open_ = finding.kind == "link" and not finding.next_pairs
+    visits = further_visits(picture, (at[0], at[1])) if open_ else ()
+    return as_swinging(picture, swings, finding, cells, visits)
 
 
 def _swinging_nodes(picture: Picture, swings: Swings, told: list[Finding]) -> dict[tuple[str, ...], Finding]:

@@ -18,6 +18,7 @@ _FAR_APART = 0.3
 # Of Gaussian noise one value in fifteen thousand is as far out; heavy tails have this share there.
 _FAR_SPREADS = 4
 _TAIL_SHARE = 0.02
+_TAIL_PAIRS = 4
 _ALL_ALIKE = "with most nodes alike: noise of the fabric, blamed on no one"
 _FEW_PARTNERS = 3
 _SPARSE = 0.4
@@ -66,11 +67,9 @@ def heavy_tails(picture: Picture, swings: Swings, blamed: Flags) -> tuple[str, .
 def _are_everyones(odd: Flags, known: Flags) -> bool:
     """Tell whether odd cells are many, and those of no node in particular."""
     pairs = odd | odd.T
-    worst = int(np.argmax(pairs.sum(axis=1)))
-    others = pairs.copy()
-    others[worst, :] = others[:, worst] = False
+    total, worst = _count(pairs) // 2, int(pairs.sum(axis=1).max())
     is_many = _count(odd) >= _TAIL_SHARE * max(1, _count(known))
-    return bool(is_many and 2 * np.count_nonzero(others.any(axis=1)) > len(odd))
+    return is_many and total >= _TAIL_PAIRS and 2 * worst <= total
 
 
 def _count(cells: Flags) -> int:

@@ -52,7 +52,7 @@ _MOST_NODES_SHARE = 1 / 3
 _USUAL = 0.95
 # Of the visits to an end that comes and goes, this share finds it sound; by chance all do, up to here.
 _SOUND_BY_CHANCE = 0.4
-_MOST_CHANCE = 0.05
+_MOST_CHANCE = 0.1
 # The mean range of so many samples, in standard deviations, from two on (statistical tables' d2).
 _RANGES = (1.128, 1.693, 2.059, 2.326, 2.534, 2.704, 2.847, 2.970, 3.078)
 
@@ -228,6 +228,8 @@ def _now_and_then(
     odd = slow | (swinging & ~explained)
     left = picture.seen & ~in_group[:, None] & ~in_group[None, :]
     pairs, moving = odd | odd.T, swinging | swinging.T
+    one_way = picture.matrix.one_way_gbps
+    one_way_odd = odd if one_way is None else slow | (one_way < (1 - _LOW) * np.exp(picture.usual))
     found: dict[int, Direction] = {}
     while True:
         here = pairs & left
@@ -246,7 +248,7 @@ def _now_and_then(
         by_chance = _tail(count, partners, share) * len(counts)
         if not is_enough or by_chance > _BY_CHANCE:
             return found
-        found[node] = _odd_direction(node, odd if picture.matrix.one_way_gbps is None else slow, picture)
+        found[node] = _odd_direction(node, one_way_odd, picture)
         left[node, :] = left[:, node] = False
 
 
@@ -328,7 +330,8 @@ def further_visits(picture: Picture, pair: Pair) -> tuple[Pair, ...]:
     if samples is None:
         return ()
     count = np.maximum(samples.count, samples.count.T)
-    usual = float(np.median(count[count > 0]))
+    # Most pairs may have been visited twice; a tenth has not.
+    usual = float(np.quantile(count[count > 0], 0.1))
     wanted: list[Pair] = []
     for end, other in (pair, pair[::-1]):
         visits = np.round(count[end] / usual)

@@ -1,0 +1,130 @@
+"""What single measurements say: who swings, what all do alike, and how many bad links can be told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from methods import METHODS, Probe
+from scenarios import HEAVY, OUTLIERS
+from simulator import Cluster, Conditions, Fabric, Fault, measured, named
+
+from clusterboot.diagnose.matrix.infer import infer
+from clusterboot.diagnose.matrix.noise import edge
+from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.diagnose.matrix.schedule import adaptive_rounds, second_looks
+
+RATE_GBPS = 0.0357
+
+
+def probe_of(nodes: int, *faults: Fault, seed: int = 1, noise: float = 0.01, **disturbed: float) -> Probe:
+    generator = np.random.default_rng(seed)
+    sound = Fabric(np.full((nodes, nodes), RATE_GBPS), ())
+    return Probe(Cluster(sound, faults, generator, Conditions(noise, **disturbed)), generator)
+
+
+def mapped(probe: Probe) -> PairMatrix:
+    """Measure as an adaptive map does, before it looks at anything twice."""
+    quick, others = adaptive_rounds(len(probe.nodes))
+    for each in quick:
+        probe.round(each)
+    for each in others:
+        probe.sweep(each)
+    return probe.swept()
+
+
+@pytest.mark.parametrize("period_s", [0.3, 0.5, 0.6, 1.0, 2.0, 4.0])
+def test_a_node_that_comes_and_goes_is_named_alone(period_s: float):
+    for seed in range(4):
+        fault = Fault("node", (4,), 0.07, period_s=period_s)
+        probe = probe_of(8, fault, seed=seed)
+        assert METHODS["clusterboot, adaptive"](probe) == named([fault], probe.nodes)
+        (finding,) = infer(probe.swept()).findings
+        assert 0 < (finding.severity or 0) < 0.95
+        # By chance all visits of a few seconds may find it bad.
+        assert period_s > 1 or "swing between" in finding.evidence
+        assert period_s > 1 or finding.stability == "swinging"
+
+
+def test_a_link_that_comes_and_goes_is_named_although_its_median_is_good():
+    fault = Fault("link", (1, 5), 0.07, period_s=0.3, duty=0.3)
+    matrix = mapped(probe_of(8, fault, seed=2))
+    assert matrix.bandwidth_gbps[1, 5] > 0.9 * RATE_GBPS
+    (finding,) = infer(matrix).findings
+    assert (finding.kind, set(finding.hosts), finding.stability) == ("link", {"n2", "n6"}, "swinging")
+    assert finding.next_pairs == ()
+
+
+def test_of_few_nodes_more_visits_are_asked_for():
+    fault = Fault("link", (1, 3), 0.07, period_s=0.3)
+    probe = probe_of(4, fault, seed=2)
+    matrix = mapped(probe)
+    (finding,) = infer(matrix).findings
+    assert set(finding.hosts) == {"n2", "n4"}
+    assert finding.next_pairs
+    looks = second_looks(matrix, infer(matrix))
+    asked = {tuple(sorted(probe.nodes.index(host) for host in pair)) for pair in finding.next_pairs}
+    assert asked <= set(looks)
+    for pair in looks:
+        probe.round((pair,))
+    (certain,) = infer(probe.swept()).findings
+    assert (certain.kind, set(certain.hosts), certain.next_pairs) == ("link", {"n2", "n4"}, ())
+
+
+@pytest.mark.parametrize("disturbed", [HEAVY, OUTLIERS], ids=["heavy tails", "outliers"])
+def test_what_all_pairs_do_alike_is_said_and_blamed_on_no_one(disturbed: dict[str, float]):
+    for seed in range(8):
+        inference = infer(mapped(probe_of(16, seed=seed, noise=0.04, **disturbed)))
+        assert (inference.findings, inference.verdict) == ((), "ok")
+        assert any("noise of the fabric" in note for note in inference.notes)
+
+
+def test_a_calm_fabric_has_no_such_note():
+    inference = infer(mapped(probe_of(16, Fault("node", (3,), 0.1, period_s=0.3))))
+    assert not any("noise" in note for note in inference.notes)
+
+
+def test_samples_that_are_too_fast_are_no_swing():
+    matrix = mapped(probe_of(8))
+    assert matrix.samples is not None
+    matrix.samples.max_gbps[2, 3] = matrix.samples.q3_gbps[2, 3] = 30 * RATE_GBPS
+    assert infer(matrix).findings == ()
+
+
+def test_a_lossy_node_swings_and_is_named_in_its_direction():
+    probe = probe_of(8, Fault("node", (4,), 0.6, "in", jitter=0.3), seed=4)
+    (finding,) = infer(mapped(probe)).findings
+    assert (finding.kind, finding.hosts, finding.direction) == ("node", ("n5",), "in")
+    assert finding.stability == "swinging"
+
+
+def test_a_node_that_is_slow_at_all_times_is_steady():
+    (finding,) = infer(mapped(probe_of(8, Fault("node", (4,), 0.3)))).findings
+    assert finding.stability == "steady"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.45])
+def test_bad_links_are_named_up_to_half_of_all(share: float):
+    """They are spread evenly, so that no node has more than half of its links bad."""
+    nodes = 21
+    generator = np.random.default_rng(3)
+    rates = np.full((nodes, nodes), 13.5)
+    steps = range(1, 1 + round(share * (nodes - 1) / 2))
+    bad = {frozenset((node, (node + step) % nodes)) for node in range(nodes) for step in steps}
+    for pair in bad:
+        one, other = sorted(pair)
+        rates[one, other] = rates[other, one] = generator.uniform(0.5, 10)
+    matrix = PairMatrix(tuple(f"n{node}" for node in range(nodes)), measured(rates, 0.01, generator))
+    inference = infer(matrix)
+    assert {finding.kind for finding in inference.findings} == {"link"}
+    told = {frozenset(matrix.nodes.index(host) for host in each.hosts) for each in inference.findings}
+    assert told == bad
+
+
+def test_a_gap_ends_the_noise_and_a_heavy_tail_does_not():
+    generator = np.random.default_rng(1)
+    sound = np.abs(generator.normal(0, 0.02, 1000))
+    heavy = np.abs(generator.laplace(0, 0.05, 1000))
+    assert edge(heavy, 0.004) > heavy.max()
+    for share in (1, 100, 900):
+        bad = generator.uniform(0.4, 0.9, share)
+        assert sound.max() < edge(np.concatenate([sound, bad]), 0.004) < bad.min()
