@@ -53,6 +53,8 @@ _USUAL = 0.95
 # Of the visits to an end that comes and goes, this share finds it sound; by chance all do, up to here.
 _SOUND_BY_CHANCE = 0.4
 _MOST_CHANCE = 0.1
+# A link map's visit gives 3 to 9 samples.
+_SAMPLES_A_VISIT = 6
 # The mean range of so many samples, in standard deviations, from two on (statistical tables' d2).
 _RANGES = (1.128, 1.693, 2.059, 2.326, 2.534, 2.704, 2.847, 2.970, 3.078)
 
@@ -330,11 +332,9 @@ def further_visits(picture: Picture, pair: Pair) -> tuple[Pair, ...]:
     if samples is None:
         return ()
     count = np.maximum(samples.count, samples.count.T)
-    # Most pairs may have been visited twice; a tenth has not.
-    usual = float(np.quantile(count[count > 0], 0.1))
     wanted: list[Pair] = []
     for end, other in (pair, pair[::-1]):
-        visits = np.round(count[end] / usual)
+        visits = count[end] / _SAMPLES_A_VISIT
         visits[other] = 0
         if _SOUND_BY_CHANCE ** visits.sum() > _MOST_CHANCE:
             fewest = np.flatnonzero(visits == visits[visits > 0].min(initial=np.inf))
