@@ -16,6 +16,9 @@ _NODE = re.compile(r"#  Node +(\d+) (?:(unreached)|Rank +(\d+) Pid +\d+ on +(\S+
 _ROUND = re.compile(r"# round (\d+)")
 _END = "# All pairs test concluded"
 _PAIR_WORDS = 8
+_SAMPLES_WORDS = 8
+_WAYS = {"alone": False, "both": True}
+_ENDS = {"settled": True, "budget": False}
 # What the program prints for a direction by itself where it measured only both at once.
 _NOT_ASKED = "-"
 _MOST_NODES = 100_000
@@ -26,8 +29,8 @@ class PairRow:
     """One direction of one pair. Nodes are counted from 0, in the order that the run was given.
 
     ``busbw_gbps`` is 10^9 bytes a second with this direction alone, ``None`` where it was not
-    asked for, ``both_gbps`` with both at once; both are 0 for a dead pair, whose ``latency_us``
-    is ``None``.
+    asked for, ``both_gbps`` with both at once, each as its samples say; both are 0 for a dead
+    pair, whose ``latency_us`` is ``None``.
     """
 
     round: int
@@ -37,6 +40,24 @@ class PairRow:
     busbw_gbps: float | None
     latency_us: float | None
     both_gbps: float
+
+
+@dataclass(frozen=True)
+class PairSamples:
+    """The single measurements of one direction of a pair that were of one length.
+
+    ``both`` says whether both directions were busy, ``bytes`` what each sample carried, ``gbps``
+    their rates in 10^9 bytes a second, in the order in which they were taken. ``is_settled`` is
+    false where the time was spent before the median of the direction was known well.
+    """
+
+    round: int
+    sender: int
+    receiver: int
+    both: bool
+    is_settled: bool
+    bytes: int
+    gbps: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -75,6 +96,7 @@ class PairsLog:
     planned_rounds: int | None = None
     nodes: tuple[PairsNode, ...] = ()
     rows: tuple[PairRow, ...] = ()
+    samples: tuple[PairSamples, ...] = ()
     ended_rounds: tuple[int, ...] = ()
     concluded: bool = False
 
@@ -97,16 +119,19 @@ def parse_pairs(data: bytes) -> PairsLog:
         planned_rounds=_whole(plan[3]) if plan else None,
         nodes=tuple(each for each in said if isinstance(each, PairsNode)),
         rows=tuple(each for each in said if isinstance(each, PairRow)),
+        samples=tuple(each for each in said if isinstance(each, PairSamples)),
         ended_rounds=tuple(each.round for each in said if isinstance(each, RoundEnd)),
         concluded=any(line.rstrip("\r") == _END for line in lines),
     )
 
 
-def read_pairs_line(line: str) -> PairRow | RoundEnd | PairsNode | None:
+def read_pairs_line(line: str) -> PairRow | PairSamples | RoundEnd | PairsNode | None:
     """Read one line, with or without its newline; ``None`` for one that is nothing of these."""
     line = line.rstrip("\r\n")
     if line.startswith("pair "):
         return _row(line.split())
+    if line.startswith("samples "):
+        return _samples(line.split())
     node = _NODE.fullmatch(line)
     if node:
         rank = None if node[2] else _whole(node[3])
@@ -131,6 +156,19 @@ def _row(words: list[str]) -> PairRow | None:
     if sender == receiver or max(sender, receiver) >= _MOST_NODES:
         return None
     return PairRow(round_, sender, receiver, size, busbw_gbps, latency_us if busbw_gbps else None, both_gbps)
+
+
+def _samples(words: list[str]) -> PairSamples | None:
+    if len(words) < _SAMPLES_WORDS or words[4] not in _WAYS or words[5] not in _ENDS:
+        return None
+    round_, sender, receiver, size = (_whole(word) for word in (*words[1:4], words[6]))
+    rates = [_rate(word) for word in words[7:]]
+    gbps = tuple(rate for rate in rates if rate is not None)
+    if round_ is None or sender is None or receiver is None or size is None or len(gbps) < len(rates):
+        return None
+    if sender == receiver or max(sender, receiver) >= _MOST_NODES:
+        return None
+    return PairSamples(round_, sender, receiver, _WAYS[words[4]], _ENDS[words[5]], size, gbps)
 
 
 def _whole(word: str) -> int | None:

@@ -11,19 +11,24 @@ from clusterboot.errors import UsageError
 # Beyond what the pairs take: telling both ends, and the answer, for the slowest of a round.
 _ROUND_S = 0.03
 _LAUNCH_S = 4.0
-# The limits of collbench/pairs_measure.c: repeats of one size, and a measurement's share of a pair's time.
-_MOST_REPEATS = 200
+# A measurement's share of a pair's time, see collbench/pairs_measure.h.
 _WAY_SHARE = 0.3
 _STEPS = 3
+# A stream that has begun is carried to its end; the last one of a measurement begins in time. See
+# STREAM_SHARE in collbench/pairs_samples.c.
+_BEGUN_SHARE = 1 / 6
+# So many times as long as the others may a pair take whose samples differ.
+_DIFFERING = 10.0
 
 
 @dataclass(frozen=True)
 class PairsOptions:
     """How a pair is measured.
 
-    ``pair_s`` is the time for one pair in seconds, ``stuck_s`` the silence after which it is
-    dead, ``max_bytes`` the largest message; ``join_s`` what two ranks need before they can begin,
-    which for NCCL is a communicator of their own.
+    ``pair_s`` is the time for one pair in seconds, ``most_s`` that for one whose samples differ
+    (``None`` for ten times as much), ``stuck_s`` the silence after which a pair is dead,
+    ``max_bytes`` the largest message; ``join_s`` what two ranks need before they can begin, which for
+    NCCL is a communicator of their own.
     Errors: ``UsageError`` for values that cannot be measured with.
     """
 
@@ -31,12 +36,18 @@ class PairsOptions:
     stuck_s: float = 5.0
     max_bytes: int = 4 * 1024**2
     join_s: float = 0.0
+    most_s: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_bytes <= 1024**3:
             raise UsageError(f"a message of {self.max_bytes} bytes", remedy="give one of 1 byte to 1G")
         if not (0 < self.pair_s <= 1e6 and 0 < self.stuck_s <= 1e6):
             raise UsageError("the time for a pair must be more than 0 and at most 1e6 seconds")
+
+    @property
+    def limit_s(self) -> float:
+        """The time for a pair whose samples differ, in seconds."""
+        return _DIFFERING * self.pair_s if self.most_s is None else max(self.most_s, self.pair_s)
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,9 @@ class PairsRound:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a launch is expected to take: ``bytes_most`` is a limit, ``time_s`` an estimate in seconds.
+    """What a launch is expected to take: ``time_s`` is an estimate in seconds, ``bytes_most`` a limit.
+
+    The limit is ``None`` where the links' rate is not known: what is carried is bounded in time.
 
     A measurement is one series of timed transfers between two nodes: one way, the other way, or
     both ways at once. ``pairs`` counts each pair once, however often it is measured.
@@ -62,7 +75,7 @@ class Cost:
     rounds: int
     pairs: int
     measurements: int
-    bytes_most: int
+    bytes_most: int | None
     time_s: float
 
 
@@ -75,13 +88,10 @@ def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gbps: float |
     measurements = sum(len(each.pairs) * (1 if each.both_only else _STEPS) for each in rounds)
     # Both at once are two ways that bytes take.
     ways = sum(len(each.pairs) * (2 if each.both_only else _STEPS + 1) for each in rounds)
-    way_bytes = float(_MOST_REPEATS * options.max_bytes)
-    if rate_gbps is not None:
-        # A message that has begun is carried to its end.
-        timed = rate_gbps * 1e9 * options.pair_s * _WAY_SHARE + 2 * options.max_bytes
-        way_bytes = min(way_bytes, timed)
+    way_s = (options.limit_s + options.pair_s * _BEGUN_SHARE) * _WAY_SHARE
+    most = None if rate_gbps is None else int(ways * rate_gbps * 1e9 * way_s)
     time_s = _LAUNCH_S + sum(_share(each) * options.pair_s + _ROUND_S + options.join_s for each in rounds)
-    return Cost(len(rounds), pairs, measurements, int(ways * way_bytes), time_s)
+    return Cost(len(rounds), pairs, measurements, most, time_s)
 
 
 def fitting_pair_s(rounds: Sequence[PairsRound], budget_s: float, join_s: float = 0.0) -> float:
@@ -112,7 +122,8 @@ def pairs_argv(
     return [
         *("pairs", *nccl_argv(libraries)),
         *("-s", schedule, "-a", ",".join(addresses), "-p", str(port)),
-        *("-e", str(options.max_bytes), "-T", f"{options.pair_s:g}", "-L", f"{options.stuck_s:g}"),
+        *("-e", str(options.max_bytes), "-T", f"{options.pair_s:g}"),
+        *("-M", f"{options.limit_s:g}", "-L", f"{options.stuck_s:g}"),
     ]
 
 

@@ -99,9 +99,9 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
 
 
 def _calm(run: LinkRun, plan: LinkPlan, limit_s: float | None) -> RunEnd | None:
-    """Measure all once more while equal pairs differ by much: whatever disturbs makes them slower only."""
+    """Measure all once more while equal pairs differ by much, so that each median rests on more samples."""
     end = None
-    rounds = tuple(replace(each, taking="better") for each in plan.rounds if each.taking == "first")
+    rounds = tuple(replace(each, taking="more") for each in plan.rounds if each.taking == "first")
     for _ in range(_MOST_CALMING):
         late = limit_s is not None and time.monotonic() + cost(rounds, plan.options).time_s > limit_s
         slots = ranks_of(run.visit, run.ready)
@@ -230,7 +230,8 @@ def _at(state: LinkState, slots: Sequence[Slot]) -> list[int]:
 
 def in_words(price: Cost) -> str:
     """Say what a launch will cost, in one line."""
+    most = "" if price.bytes_most is None else f", at most {format_size(price.bytes_most)}"
     return (
         f"{price.measurements} measurements of {price.pairs} pairs in {price.rounds} rounds: "
-        f"about {price.time_s:.0f} s, at most {format_size(price.bytes_most)}"
+        f"about {price.time_s:.0f} s{most}"
     )

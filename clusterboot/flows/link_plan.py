@@ -14,9 +14,10 @@ from clusterboot.diagnose.matrix.schedule import adaptive_rounds, quick_rounds, 
 from clusterboot.errors import UsageError
 
 MapMode = Literal["quick", "full", "adaptive"]
-# How a round's figures enter the matrix: measured among others; alone, to compare with that; once
-# more, where the better of both counts, because a pair is suspect (again) or all are noisy (better).
-Taking = Literal["first", "solo", "again", "better"]
+# Why a round is measured: for the matrix; each pair alone, to compare with what it gives among
+# others; once more, because a pair is suspect (again) or all are noisy (more). But for those of pairs
+# alone the samples of all visits count alike.
+Taking = Literal["first", "solo", "again", "more"]
 
 # Below this a pair on a loaded node is mostly noise.
 _LEAST_PAIR_S = 0.1

@@ -44,6 +44,9 @@ def resume(path: Path, nodes: Sequence[str]) -> LinkState:
 
     take(state.one_way_gbps, earlier.bandwidth_gbps if earlier.one_way_gbps is None else earlier.one_way_gbps)
     take(state.latency_us, earlier.latency_us)
+    if earlier.samples is not None:
+        book = state.one_way_samples if earlier.one_way_gbps is None else state.both_samples
+        book.take_over(here, there, earlier.samples)
     take(state.both_gbps, _square(document.get("both_gbps"), len(earlier.nodes)))
     state.rounds, state.launches, state.measurements = (
         _count(document.get(key)) for key in ("rounds", "launches", "measurements")

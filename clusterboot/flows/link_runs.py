@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from clusterboot.bench.headers import ranks_on_a_gpu
 from clusterboot.bench.options import NcclLibraries
-from clusterboot.bench.pairs import PairRow, RoundEnd, read_pairs_line
+from clusterboot.bench.pairs import PairRow, PairSamples, RoundEnd, read_pairs_line
 from clusterboot.bench.pairs_options import cost, pairs_argv, schedule_text
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import ExitCode
@@ -79,6 +79,9 @@ class LinkRun:
         on_gpu = self.libraries is not None
         program = (f"./{self.program}", *words)
         spec = run_spec(self.visit, self.ready, nodes, program, gpu=on_gpu, run_id=run_id)
+        # Of two connections one goes on while the other makes up for a lost packet: they would show
+        # a lossy link as better than it is to whoever has one.
+        spec = replace(spec, tcp_links=1)
         timeout_s = int(_LATE_FACTOR * cost(plan.rounds, plan.options).time_s) + _LATE_S
         launch = Launch(
             spec,
@@ -137,6 +140,7 @@ class _Follower:
         self._plan = plan
         self._order = order
         self._rows: list[PairRow] = []
+        self._samples: dict[tuple[int, int], list[PairSamples]] = {}
         self._free_at_s = 0.0
         self.rounds = 0
 
@@ -147,6 +151,8 @@ class _Follower:
         said = read_pairs_line(line)
         if isinstance(said, PairRow):
             self._rows.append(said)
+        elif isinstance(said, PairSamples):
+            self._samples.setdefault((said.sender, said.receiver), []).append(said)
         elif isinstance(said, RoundEnd):
             self._end_round(said.round)
 
@@ -155,12 +161,13 @@ class _Follower:
             return
         ended = self._plan.rounds[number]
         for row in self._rows:
-            self._run.state.take(row, self._order, ended.taking)
+            samples = self._samples.get((row.sender, row.receiver), ())
+            self._run.state.take(row, self._order, ended.taking, samples)
         self.rounds += 1
         self._run.state.rounds += ended.taking == "first"
         self._run.state.measurements += len(self._rows) // 2 * (1 if ended.both_only else 3)
         self._tell(number)
-        self._rows = []
+        self._rows, self._samples = [], {}
         began_s = time.monotonic()
         if began_s >= self._free_at_s:
             self._run.save()

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.bench.pairs import PairRow
+from clusterboot.bench.pairs import PairRow, PairSamples
 from clusterboot.diagnose.matrix.document import matrix_to_json, rows_to_json
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.picture import draw
 from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates
 from clusterboot.flows.link_plan import Known, Taking
+from clusterboot.flows.link_samples import SampleBook
 
 # Alone, pairs may be a little faster than together; more than this tells of something shared.
 _SHARED_RATIO = 1.3
@@ -47,7 +48,8 @@ class Crowd:
 class LinkState:
     """The matrix of a link map at work, and how it came to be.
 
-    ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once. ``solo_gbps`` has,
+    ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once, each what
+    ``one_way_samples`` and ``both_samples`` say. ``solo_gbps`` has,
     for each cell measured alone, both at once, what it gave among others and alone; ``looked`` are
     the pairs that were measured twice; ``set_aside`` the nodes that could not take part, with the
     reason; ``remarks`` what else happened. With ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and
@@ -58,6 +60,8 @@ class LinkState:
     one_way_gbps: Rates
     latency_us: Rates
     both_gbps: Rates
+    one_way_samples: SampleBook
+    both_samples: SampleBook
     rounds: int = 0
     launches: int = 0
     measurements: int = 0
@@ -72,14 +76,17 @@ class LinkState:
     def empty(cls, nodes: Sequence[str]) -> LinkState:
         """Begin with nothing measured."""
         one_way, latency, both = np.full((3, len(nodes), len(nodes)), np.nan)
-        return cls(tuple(nodes), one_way, latency, both)
+        books = SampleBook.empty(len(nodes)), SampleBook.empty(len(nodes))
+        return cls(tuple(nodes), one_way, latency, both, *books)
 
     @property
     def matrix(self) -> PairMatrix:
         """The matrix as it is now: of single directions, unless some pairs have both at once only."""
         if (np.isnan(self.one_way_gbps) & ~np.isnan(self.both_gbps)).any():
-            return PairMatrix(self.nodes, self.both_gbps, self.latency_us, self.one_way_gbps)
-        return PairMatrix(self.nodes, self.one_way_gbps, self.latency_us)
+            samples = self.both_samples.snapshot()
+            return PairMatrix(self.nodes, self.both_gbps, self.latency_us, self.one_way_gbps, samples)
+        samples = self.one_way_samples.snapshot()
+        return PairMatrix(self.nodes, self.one_way_gbps, self.latency_us, samples=samples)
 
     def known(self, at: Sequence[int]) -> Known:
         """Say which pairs of some of the nodes have been measured."""
@@ -89,10 +96,13 @@ class LinkState:
         )
         return Known(one_way, both)
 
-    def take(self, row: PairRow, order: Sequence[int], how: Taking = "first") -> None:
-        """Enter a row.
+    def take(
+        self, row: PairRow, order: Sequence[int], how: Taking = "first", samples: Sequence[PairSamples] = ()
+    ) -> None:
+        """Enter a row with its samples.
 
-        Parameters: ``order`` has this map's index of each node of the run; ``how`` the row is taken.
+        Parameters: ``order`` has this map's index of each node of the run; ``how`` says why the row was
+        measured; ``samples`` are those of this direction, alone and with both at once.
         """
         if max(row.sender, row.receiver) >= len(order):
             return
@@ -102,10 +112,14 @@ class LinkState:
             return
         if how == "again":
             self.looked.add((min(at), max(at)))
-        better = how in ("again", "better")
-        _enter(self.both_gbps, at, row.both_gbps, better=better)
-        if row.busbw_gbps is not None and _enter(self.one_way_gbps, at, row.busbw_gbps, better=better):
-            self.latency_us[at] = np.nan if row.latency_us is None else row.latency_us
+        self.both_gbps[at] = _enter(
+            self.both_samples, at, row.both_gbps, [each for each in samples if each.both]
+        )
+        if row.busbw_gbps is not None:
+            alone = [each for each in samples if not each.both]
+            self.one_way_gbps[at] = _enter(self.one_way_samples, at, row.busbw_gbps, alone)
+        if row.latency_us is not None:
+            self.latency_us[at] = row.latency_us
 
     @property
     def is_restless(self) -> bool:
@@ -149,8 +163,14 @@ class LinkState:
     def forget_crowded(self, crowd: Crowd) -> None:
         """Take out what was measured in a crowd, but for what is dead: it says nothing of single pairs."""
         self.crowd = crowd
-        for rates in (self.one_way_gbps, self.both_gbps, self.latency_us):
-            rates[~(rates == 0)] = np.nan
+        for rates, book in (
+            (self.one_way_gbps, self.one_way_samples),
+            (self.both_gbps, self.both_samples),
+        ):
+            crowded = ~(rates == 0)
+            book.forget(crowded)
+            rates[crowded] = np.nan
+        self.latency_us[:] = np.nan
         self.solo_gbps.clear()
         self.looked.clear()
 
@@ -159,12 +179,18 @@ class LinkState:
         return {
             **matrix_to_json(self.matrix, inference),
             "both_gbps": rows_to_json(self.both_gbps),
+            "unsettled": self._unsettled(),
             "rounds": self.rounds,
             "launches": self.launches,
             "measurements": self.measurements,
             "crowd": self.crowd,
             "shares_gpus": self.ranks_on_a_gpu > 1,
         }
+
+    def _unsettled(self) -> list[list[str]]:
+        """Name the directions whose time was spent before the median was known well, in either way."""
+        pairs = self.one_way_samples.unsettled | self.both_samples.unsettled
+        return [[self.nodes[one], self.nodes[other]] for one, other in sorted(pairs)]
 
     def _with_reason(self, finding: Finding) -> Finding:
         """Add what is known besides the matrix: why a node is not in it, what a group's pairs share."""
@@ -184,12 +210,13 @@ class LinkState:
         return replace(finding, evidence=f"{finding.evidence}; {told}")
 
 
-def _enter(rates: Rates, at: Pair, value: float, *, better: bool) -> bool:
-    """Set a cell, with ``better`` only to a higher value; say whether it was."""
-    if better and rates[at] >= value:
-        return False
-    rates[at] = value
-    return True
+def _enter(book: SampleBook, at: Pair, rate_gbps: float, samples: Sequence[PairSamples]) -> float:
+    """Enter a visit's samples, and give the rate of all visits; a dead visit has none."""
+    for each in samples:
+        book.add(at, each.gbps, each.bytes, is_settled=each.is_settled)
+    if not samples:
+        book.add(at, [rate_gbps], 0)
+    return book.close(at)
 
 
 def _only_dead(found: Inference) -> Inference:

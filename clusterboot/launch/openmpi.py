@@ -107,7 +107,7 @@ def _transport(spec: RunSpec) -> list[str]:
         args += ["--mca", "pml", "ob1", "--mca", "btl", f"self,{shared_memory},tcp"]
         # Two ranks that send to each other over one socket take turns: at 1 Gbit/s each way
         # an exchange of 16 MiB ran at 51 % of the rate with one link, at 95 % with two.
-        args += ["--mca", "btl_tcp_links", "2"]
+        args += ["--mca", "btl_tcp_links", str(spec.tcp_links)]
     if chosen := _chosen(spec):
         args += ["--mca", "btl_tcp_if_include", chosen]
     if spec.oversubscribed:

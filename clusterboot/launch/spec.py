@@ -28,7 +28,8 @@ class RunSpec:
     to every rank. ``network`` is the interconnect's subnet, ``interfaces`` the names that its
     interfaces have on the nodes, each once; ``interface_of`` each node's by the node's own host name,
     where they differ; ``launch_address`` is the launching node's own address in it.
-    ``tcp_only`` keeps host-memory traffic on TCP where there is no RDMA.
+    ``tcp_only`` keeps host-memory traffic on TCP where there is no RDMA, over ``tcp_links``
+    connections between two ranks where the MPI lets that be chosen.
     ``oversubscribed`` is true where a node has fewer cores or slots than ranks. ``radix`` and
     ``tree_spawn`` shape the launch tree as in :func:`clusterboot.launch.tree.launch_logins`.
     ``apart`` is true where the launching machine has none of ``interfaces``: a head that is no node.
@@ -50,6 +51,7 @@ class RunSpec:
     gpu: bool = False
     ib_hca: str | None = None
     tcp_only: bool = False
+    tcp_links: int = 2
     oversubscribed: bool = False
     as_root: bool = False
     bind: Literal["none", "core"] = "none"

@@ -51,6 +51,14 @@ def test_nothing_that_stands_between_the_lines_stops_the_reading(noise: bytes, l
 @pytest.mark.parametrize(
     "line",
     [
+        "samples 0 1 1 alone settled 4096 1",
+        "samples 0 1 2 alone settled 4096",
+        "samples 0 1 2 each settled 4096 1",
+        "samples 0 1 2 alone spent 4096 1",
+        "samples 0 1 2 alone settled -4096 1",
+        "samples 0 1 2 alone settled 4096 1 x",
+        "samples 0 1 2 alone settled 4096 1 inf",
+        "[n1:1] samples 0 1 2 alone settled 4096 1",
         "pair 0 1 1 4096 1 1 1",
         "pair 0 1 2 4096 1 1",
         "pair 0 1 2 4096 - 1 1",
@@ -66,7 +74,8 @@ def test_nothing_that_stands_between_the_lines_stops_the_reading(noise: bytes, l
     ],
 )
 def test_a_line_that_is_no_row_is_none(line: str) -> None:
-    assert parse_pairs(f"{line}\n".encode()).rows == ()
+    said = parse_pairs(f"{line}\n".encode())
+    assert (said.rows, said.samples) == ((), ())
 
 
 def test_a_dead_pair_has_no_latency() -> None:
@@ -83,7 +92,7 @@ def test_the_program_is_told_everything() -> None:
     options = PairsOptions(0.25, 4, 1024)
     assert pairs_argv(options, "runs/1/rounds", ["10.0.0.1", "fd00::2"], 23000) == [
         *("pairs", "-s", "runs/1/rounds", "-a", "10.0.0.1,fd00::2", "-p", "23000"),
-        *("-e", "1024", "-T", "0.25", "-L", "4"),
+        *("-e", "1024", "-T", "0.25", "-M", "2.5", "-L", "4"),
     ]
     rounds = (PairsRound(((0, 1), (2, 3))), PairsRound(((0, 2),), both_only=True))
     assert schedule_text(rounds) == "0-1 2-3\nboth 0-2\n"
@@ -91,11 +100,11 @@ def test_the_program_is_told_everything() -> None:
 
 def test_time_and_bytes_follow_from_rounds_and_pairs() -> None:
     rounds = (PairsRound(((0, 1), (2, 3))), PairsRound(((0, 2),), both_only=True))
-    price = cost(rounds, PairsOptions(pair_s=1, max_bytes=1000), rate_gbps=1000)
+    price = cost(rounds, PairsOptions(pair_s=1, most_s=4), rate_gbps=1)
     assert (price.rounds, price.pairs, price.measurements) == (2, 3, 3 + 3 + 1)
-    assert price.bytes_most == (4 + 4 + 2) * 200 * 1000
-    slow = cost((PairsRound(((0, 1),)),), PairsOptions(pair_s=1, max_bytes=10**6), rate_gbps=0.01)
-    assert slow.bytes_most < 25_000_000
+    assert price.bytes_most is not None
+    assert (4 + 4 + 2) * 4 * 0.3 < price.bytes_most / 1e9 < (4 + 4 + 2) * 5 * 0.3
+    assert cost(rounds, PairsOptions()).bytes_most is None
     again = cost([*rounds, PairsRound(((1, 0),))], PairsOptions())
     assert (again.pairs, again.measurements) == (3, 3 + 3 + 1 + 3)
     many = [*rounds, *[PairsRound(((0, 1),))] * 10]

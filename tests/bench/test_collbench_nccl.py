@@ -198,6 +198,18 @@ def test_all_pairs_meet_over_nccl_and_a_slow_gpu_shows(bench: Bench) -> None:
     assert all(row.latency_us for row in log.rows)
 
 
+def test_nothing_that_waits_on_the_way_is_left_out_of_the_time(bench: Bench) -> None:
+    """The line carries 0.4 GB/s; 4 MB wait on the way while one end hears late that it may begin."""
+    late = f"{os.uname().nodename}:1"
+    done = bench.pairs(3, "-T 0.2 -e 256K", FAKE_NCCL_MBPS="400", FAKE_NCCL_BUFFER="4e6", FAKE_NCCL_LATE=late)
+    log = parse_pairs(done.stdout.encode())
+    assert log.concluded, done.stderr
+    assert {(each.sender, each.receiver, each.both) for each in log.samples} == {
+        (one, other, both) for one in range(3) for other in range(3) for both in (False, True) if one != other
+    }
+    assert max(rate for each in log.samples for rate in each.gbps) <= 0.4 * 1.001
+
+
 @pytest.mark.parametrize("fault", ["FAKE_NCCL_FROZEN", "FAKE_NCCL_DEAF"])
 def test_a_gpu_that_nothing_comes_from_is_a_dead_pair_and_stops_nobody_else(
     bench: Bench, tmp_path: Path, fault: str

@@ -192,6 +192,8 @@ def test_without_a_schedule_every_pair_meets_once_and_nobody_twice_a_round(
     assert done.returncode == 0, done.stderr
     assert log.concluded
     assert log.ended_rounds == tuple(range(rounds))
+    ways = {(each.sender, each.receiver, each.both) for each in log.samples}
+    assert len(ways) == 2 * len(log.rows)
     assert [(node.node, node.rank) for node in log.nodes] == [(rank, rank) for rank in range(ranks)]
     met = sorted((row.sender, row.receiver) for row in log.rows)
     assert met == [(one, other) for one in range(ranks) for other in range(ranks) if one != other]
@@ -199,7 +201,7 @@ def test_without_a_schedule_every_pair_meets_once_and_nobody_twice_a_round(
         senders = [row.sender for row in log.rows if row.round == number]
         assert len(senders) == len(set(senders))
     for row in log.rows:
-        assert 0 < row.bytes <= 64 * 1024
+        assert row.bytes >= 64 * 1024
         assert min(row.busbw_gbps, row.both_gbps, row.latency_us or 0) > 0
 
 

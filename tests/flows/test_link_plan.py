@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clusterboot.bench.pairs import PairRow
+from clusterboot.bench.pairs import PairRow, PairSamples
 from clusterboot.bench.pairs_options import PairsOptions, cost
 from clusterboot.diagnose.matrix.records import Finding, Inference
 from clusterboot.errors import UsageError
@@ -120,12 +120,37 @@ def test_rows_enter_under_the_maps_own_order_and_strangers_do_not() -> None:
     assert np.count_nonzero(~np.isnan(state.matrix.bandwidth_gbps)) == 1
 
 
-def test_of_two_looks_the_better_counts() -> None:
+def test_the_samples_of_all_visits_count_alike() -> None:
     state = LinkState.empty(["a", "b"])
-    for gbps in (5.0, 9.0, 1.0):
-        state.take(row(0, 1, gbps), [0, 1], "again")
-    assert state.one_way_gbps[0, 1] == 9
+    for visit in ((5.0, 5.1, 4.9), (5.2, 5.0, 9.0), (4.8, 5.0, 5.1)):
+        samples = [PairSamples(0, 0, 1, both, True, 1000, visit) for both in (False, True)]
+        state.take(row(0, 1, sorted(visit)[1]), [0, 1], "again", samples)
+    assert state.one_way_gbps[0, 1] == 5.0
     assert state.looked == {(0, 1)}
+    told = state.matrix.samples
+    assert told is not None
+    assert (told.count[0, 1], told.bytes[0, 1]) == (9, 9000)
+    assert (told.min_gbps[0, 1], told.max_gbps[0, 1]) == (4.8, 9.0)
+
+
+def test_a_pair_is_dead_only_where_every_visit_found_it_dead() -> None:
+    state = LinkState.empty(["a", "b"])
+    state.take(row(0, 1, 0.0), [0, 1])
+    assert state.both_gbps[0, 1] == 0
+    samples = [PairSamples(1, 0, 1, both, True, 1000, (5.0, 5.1, 4.9)) for both in (False, True)]
+    state.take(row(0, 1, 5.0), [0, 1], "again", samples)
+    assert state.both_gbps[0, 1] == 5.0
+    told = state.matrix.samples
+    assert told is not None
+    assert (told.count[0, 1], told.min_gbps[0, 1]) == (4, 0)
+
+
+def test_directions_whose_time_was_spent_are_told() -> None:
+    state = LinkState.empty(["a", "b"])
+    for sender, settled in ((0, True), (1, False)):
+        samples = [PairSamples(0, sender, 1 - sender, True, settled, 1000, (5.0, 4.0, 3.0))]
+        state.take(row(sender, 1 - sender, 4.0), [0, 1], "first", samples)
+    assert state.to_json(Inference("ok"))["unsettled"] == [["b", "a"]]
 
 
 def crowded(nodes: int, ratio: float) -> LinkState:

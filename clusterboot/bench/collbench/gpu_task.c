@@ -47,33 +47,70 @@ static void both(struct gpu_task *t, size_t bytes)
     noted(t, gpu.nccl.ncclGroupEnd());
 }
 
-static void one_round(struct gpu_task *t)
+static void ping(struct gpu_task *t)
 {
-    int first = t->op == STEP_PING || t->op == STEP_OUT ? t->rank == 0 : t->rank == 1;
-    if (t->op == STEP_BOTH) {
-        both(t, t->bytes);
-        return;
-    }
-    if (first)
+    if (t->rank == 0)
         put(t, t->bytes);
-    else
-        take(t, t->bytes);
-    if (t->op != STEP_PING)
-        return;
-    if (first)
-        take(t, t->bytes);
-    else
+    take(t, t->bytes);
+    if (t->rank != 0)
         put(t, t->bytes);
 }
 
-/* Both ends exchange a byte before their clocks start: what one was late by is not counted. */
+static void note_time(struct gpu_task *t, cuda_event event)
+{
+    noted(t, gpu.cuda.cudaEventRecord(event, gpu.stream) == CUDA_SUCCESS ? NCCL_SUCCESS : 1);
+}
+
+/* Events of both ends enclose the whole transfer: a receiver's before the byte that lets the sender
+ * begin and after the last byte, a sender's after that byte and after another that says that all
+ * arrived. What waits in a buffer on the way, or for an end that is late, cannot be outside both. */
+static void one_way(struct gpu_task *t, int receives)
+{
+    if (receives) {
+        note_time(t, gpu.start);
+        put(t, 1);
+    } else {
+        take(t, 1);
+        note_time(t, gpu.start);
+    }
+    for (int i = 0; i < t->times && t->well; i++)
+        receives ? take(t, t->bytes) : put(t, t->bytes);
+    if (receives) {
+        note_time(t, gpu.stop);
+        put(t, 1);
+    } else {
+        take(t, 1);
+        note_time(t, gpu.stop);
+    }
+}
+
+static void both_ways(struct gpu_task *t)
+{
+    note_time(t, gpu.start);
+    both(t, 1);
+    for (int i = 0; i < t->times && t->well; i++)
+        both(t, t->bytes);
+    note_time(t, gpu.stop);
+}
+
+static void pings(struct gpu_task *t)
+{
+    note_time(t, gpu.start);
+    for (int i = 0; i < t->times && t->well; i++)
+        ping(t);
+    note_time(t, gpu.stop);
+}
+
+/* Both ends exchange a byte first, so that neither is late by more than a byte takes. */
 static void step(struct gpu_task *t)
 {
     both(t, 1);
-    noted(t, gpu.cuda.cudaEventRecord(gpu.start, gpu.stream) == CUDA_SUCCESS ? NCCL_SUCCESS : 1);
-    for (int i = 0; i < t->times && t->well; i++)
-        one_round(t);
-    noted(t, gpu.cuda.cudaEventRecord(gpu.stop, gpu.stream) == CUDA_SUCCESS ? NCCL_SUCCESS : 1);
+    if (t->op == STEP_PING)
+        pings(t);
+    else if (t->op == STEP_BOTH)
+        both_ways(t);
+    else
+        one_way(t, (t->op == STEP_OUT) == (t->rank != 0));
     if (t->well)
         t->well = gpu_await(gpu.stop, t->comm, t->limit_s, t->error, sizeof t->error);
     if (t->well)

@@ -1,12 +1,14 @@
 /* `collbench pairs`: its options, and its way from the first connection to the last line. */
 #define _GNU_SOURCE
 #include "gpu_task.h"
-#include "pairs_wire.h"
+#include "pairs_measure.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define DIFFERING 10
 
 static const char usage[] =
     "usage: collbench pairs [options], one rank a node, or one a GPU\n"
@@ -14,7 +16,8 @@ static const char usage[] =
     "  -a LIST  the ranks' addresses, separated by commas: who cannot connect is not measured\n"
     "  -p PORT  for trying the connections (23171)\n"
     "  -e SIZE  largest message, in bytes or with K, M, G (4M)\n"
-    "  -T S     seconds for a pair (0.5)    -L S  seconds without an answer until it is dead (5)\n"
+    "  -T S     seconds for a pair (0.5)    -M S  seconds for one whose samples differ (ten times as many)\n"
+    "  -L S     seconds without an answer until a pair is dead (5)\n"
     "  --nccl, --libnccl, --libcudart, --share-gpu  as without pairs\n";
 
 enum { OPTION_NCCL = 256, OPTION_LIBNCCL, OPTION_LIBCUDART, OPTION_SHARE };
@@ -42,6 +45,7 @@ static int read_option(int letter, const char *value, struct pairs_options *o)
     case 'a': o->addresses = value; return 1;
     case 'e': return read_size(value, &o->max_bytes) && o->max_bytes >= 1 && o->max_bytes <= (size_t)1 << 30;
     case 'T': return read_number(value, 0.001, 1e6, &o->budget_s);
+    case 'M': return read_number(value, 0.001, 1e6, &o->most_s);
     case 'L': return read_number(value, 0.1, 1e6, &o->stuck_s);
     case OPTION_NCCL: o->nccl = 1; return 1;
     case OPTION_LIBNCCL: o->gpu.nccl_paths = value; return 1;
@@ -60,7 +64,7 @@ static const char *parse(int argc, char **argv, struct pairs_options *o, char *e
 {
     int letter;
     opterr = 0; /* every rank parses; only one may speak */
-    while ((letter = getopt_long(argc, argv, ":s:a:p:e:T:L:", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":s:a:p:e:T:M:L:", long_options, NULL)) != -1) {
         if (letter == '?' || letter == ':') {
             snprintf(error, error_size, "%s '%s'", letter == ':' ? "no value for" : "unknown option",
                      argv[optind - 1]);
@@ -72,6 +76,8 @@ static const char *parse(int argc, char **argv, struct pairs_options *o, char *e
             return error;
         }
     }
+    if (o->most_s < o->budget_s)
+        o->most_s = o->most_s > 0 ? o->budget_s : DIFFERING * o->budget_s;
     if (optind == argc)
         return NULL;
     snprintf(error, error_size, "unknown argument '%s'", argv[optind]);

@@ -10,15 +10,18 @@
 #define PAIRS_H
 
 #include "collbench.h"
+#include "pairs_samples.h"
 
-enum { TAG_CONTROL = 1, TAG_INFO, TAG_REPORT, TAG_STEP, TAG_DATA, TAG_ACK };
+/* A pair's own messages have the tags above these, see pairs_wire.c. */
+enum { TAG_CONTROL = 1, TAG_INFO, TAG_REPORT };
 
 struct pairs_options {
     const char *schedule;  /* a file, read by rank 0; NULL for a whole tournament */
     const char *addresses; /* one a rank, separated by commas, a node's together; NULL for no probing */
     int port;              /* for probing: a node's first rank listens there, its next ones above */
     size_t max_bytes;
-    double budget_s; /* for one pair */
+    double budget_s; /* for one pair, */
+    double most_s;   /* and for one whose samples differ */
     double stuck_s;  /* without an answer for so long, a pair is dead */
     int nccl;        /* GPU memory */
     struct gpu_options gpu;
@@ -38,12 +41,18 @@ struct probe {
 struct link_rates {
     int dead;
     int both_only; /* the directions by themselves were not asked for */
-    double bytes;
     double latency_us;
-    double out_gbps; /* from the leader */
-    double in_gbps;
-    double both_out_gbps; /* the same while both directions are busy */
-    double both_in_gbps;
+    struct way out; /* from the leader */
+    struct way in;
+    struct way both_out; /* the same while both directions are busy */
+    struct way both_in;
+};
+
+/* Whom a rank meets: `visit` is a number that parts this meeting from earlier ones. */
+struct meet {
+    int partner;
+    int leads;
+    int visit;
 };
 
 struct round_pair {
@@ -106,7 +115,7 @@ void rounds_free(struct rounds *rounds);
 
 /* pairs_follow.c: the time in which a pair is done, dead or not */
 double pair_limit_s(const struct pairs_options *o);
-struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads, enum extent extent);
+void measure_pair(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found);
 
 /* pairs_follow.c */
 struct info info_of(const struct pairs_options *o, const struct probe *probe);

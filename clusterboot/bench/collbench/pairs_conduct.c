@@ -45,7 +45,7 @@ static char *alive_row(const struct conductor *c, int node)
 
 static double patience_s(const struct conductor *c)
 {
-    return pair_limit_s(c->o) + c->o->budget_s + 2 * c->o->stuck_s;
+    return pair_limit_s(c->o) + 2 * c->o->stuck_s;
 }
 
 static void tell(const struct conductor *c, int node, struct control told)
@@ -167,13 +167,36 @@ static void print_head(const struct conductor *c, const struct rounds *rounds)
     fflush(stdout);
 }
 
-static void print_way(int round, int from, int to, const struct link_rates *r, double gbps, double both_gbps)
+/* A line for each length of stream that a direction was sampled with. */
+static void print_samples(int round, int from, int to, const char *how, const struct way *w)
 {
-    if (r->both_only && !r->dead)
-        printf("pair %4d %5d %5d %11.0f %11s %11s %10.6g\n", round, from, to, r->bytes, "-", "-", both_gbps);
-    else
-        printf("pair %4d %5d %5d %11.0f %11.6g %11.4g %10.6g\n", round, from, to, r->dead ? 0 : r->bytes,
-               r->dead ? 0 : gbps, r->dead ? 0 : r->latency_us, r->dead ? 0 : both_gbps);
+    for (int i = 0; i < w->n; i++) {
+        if (i == 0 || w->bytes[i] != w->bytes[i - 1])
+            printf("%ssamples %4d %5d %5d %5s %7s %11.0f", i ? "\n" : "", round, from, to, how,
+                   w->is_settled ? "settled" : "budget", w->bytes[i]);
+        printf(" %.5g", w->gb_s[i]);
+    }
+    if (w->n)
+        printf("\n");
+}
+
+static void print_way(int round, int from, int to, const struct link_rates *r, const struct way *alone,
+                      const struct way *both)
+{
+    const char *format = "pair %4d %5d %5d %11.0f %11s %11s %10.6g\n";
+    char rate[32] = "-";
+    char latency[32] = "-";
+    if (r->dead) {
+        printf(format, round, from, to, 0.0, "0", "0", 0.0);
+        return;
+    }
+    if (!r->both_only) {
+        snprintf(rate, sizeof rate, "%.6g", way_gb_s(alone));
+        snprintf(latency, sizeof latency, "%.4g", r->latency_us);
+        print_samples(round, from, to, "alone", alone);
+    }
+    print_samples(round, from, to, "both", both);
+    printf(format, round, from, to, way_most_bytes(both), rate, latency, way_gb_s(both));
 }
 
 static int can_meet(const struct conductor *c, struct round_pair pair)
@@ -191,8 +214,8 @@ static void print_round(const struct conductor *c, int round, const struct round
         const struct link_rates *r = &c->rates[one];
         if (c->by[one] == UNREACHED && c->by[other] == UNREACHED)
             continue;
-        print_way(round, one, other, r, r->out_gbps, r->both_out_gbps);
-        print_way(round, other, one, r, r->in_gbps, r->both_in_gbps);
+        print_way(round, one, other, r, &r->out, &r->both_out);
+        print_way(round, other, one, r, &r->in, &r->both_in);
     }
     printf("# round %d\n", round);
     fflush(stdout);
@@ -200,7 +223,7 @@ static void print_round(const struct conductor *c, int round, const struct round
 
 static void take_report(struct conductor *c, int round, int *waiting, char *told)
 {
-    struct report report;
+    static struct report report;
     MPI_Recv(&report, (int)sizeof report, MPI_BYTE, MPI_ANY_SOURCE, TAG_REPORT, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     if (report.round != round || !told[report.node])
         return;
@@ -253,8 +276,8 @@ static void run_round(struct conductor *c, int round, const struct rounds *round
     for (int i = 0; i < n; i++)
         if ((pairs[i].one == own || pairs[i].other == own) && can_meet(c, pairs[i])) {
             int leads = pairs[i].one == own;
-            int partner = c->probe->ranks[leads ? pairs[i].other : pairs[i].one];
-            c->rates[own] = measure_pair(c->o, partner, leads, rounds->rounds[round].extent);
+            struct meet who = {c->probe->ranks[leads ? pairs[i].other : pairs[i].one], leads, round};
+            measure_pair(c->o, who, rounds->rounds[round].extent, &c->rates[own]);
         }
     while (waiting > 0 && await_message(MPI_ANY_SOURCE, TAG_REPORT, patience_s(c), &status))
         take_report(c, round, &waiting, told);

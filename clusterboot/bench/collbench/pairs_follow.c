@@ -1,6 +1,6 @@
 /* All ranks but 0: they do as they are told, and hand on words between rank 0 and others. */
 #define _POSIX_C_SOURCE 200809L
-#include "pairs_wire.h"
+#include "pairs_measure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +27,15 @@ int await_message(int source, int tag, double limit_s, MPI_Status *status)
 /* With NCCL a partner may have to be given up while a communicator is made, and while it is left. */
 double pair_limit_s(const struct pairs_options *o)
 {
-    return o->budget_s + (o->nccl ? 16 : 4) * o->stuck_s;
+    return o->most_s + (o->nccl ? 16 : 8) * o->stuck_s;
 }
 
-struct link_rates measure_pair(const struct pairs_options *o, int partner, int leads, enum extent extent)
+void measure_pair(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found)
 {
-    return o->nccl ? measure_pair_nccl(o, partner, leads, extent) : measure_pair_mpi(o, partner, leads, extent);
+    if (o->nccl)
+        measure_pair_nccl(o, who, extent, found);
+    else
+        measure_pair_mpi(o, who, extent, found);
 }
 
 struct info info_of(const struct pairs_options *o, const struct probe *probe)
@@ -72,7 +75,11 @@ static void hand_back(int from, int tag, int to, double limit_s)
 
 static void take_turn(const struct pairs_options *o, const struct probe *probe, const struct control *told, int to)
 {
-    struct report report = {told->round, probe->own, measure_pair(o, probe->ranks[told->partner], told->leads, told->extent)};
+    static struct report report;
+    report.round = told->round;
+    report.node = probe->own;
+    struct meet who = {probe->ranks[told->partner], told->leads, told->round};
+    measure_pair(o, who, (enum extent)told->extent, &report.rates);
     MPI_Send(&report, (int)sizeof report, MPI_BYTE, to, TAG_REPORT, MPI_COMM_WORLD);
 }
 

@@ -1,194 +1,182 @@
-/* One pair over MPI: the leader asks for one step after another and times them; nothing waits forever. */
+/* One pair over MPI: the leader orders streams, both ends time them; nothing waits forever. */
 #define _POSIX_C_SOURCE 200809L
-#include "pairs_wire.h"
+#include "pairs_measure.h"
+#include "pairs_stream.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-struct step {
-    int op;
-    int bytes;
+/* Sent without asking by every MPI over TCP: the eager limit of Open MPI is 64 KiB. */
+#define SMALL_BYTES ((size_t)32 << 10)
+/* Where a small message takes less than 64 us, what is done for each of them can show. */
+#define FAST_GB_S 0.5
+#define TRIALS 3
+#define TRIAL_S 0.004
+#define WORTH_IT 1.05
+#define MOST_PINGS 200
+#define LEAST_PINGS 5
+
+struct link {
+    struct pair pair;
+    enum step_op op;
+    size_t message_bytes;
+    size_t max_bytes;
 };
 
-static char *send_buffer;
-static char *recv_buffer;
-
-/* Pages that were never written to would be timed with the first message. */
 int measure_allocate_mpi(size_t max_bytes)
 {
-    size_t bytes = max_bytes > FIRST_BYTES ? max_bytes : FIRST_BYTES;
-    send_buffer = malloc(bytes);
-    recv_buffer = malloc(bytes);
-    if (!send_buffer || !recv_buffer)
-        return 0;
-    memset(send_buffer, 1, bytes);
-    memset(recv_buffer, 0, bytes);
-    return 1;
+    return streams_allocate(max_bytes);
 }
 
-/* Seconds of one step: until what was asked for had arrived, as the leader knows it; of both
- * directions at once also those of the way back, and those of the way there by the follower's clock. */
-struct timing {
-    double there_s;
-    double back_s;
-    double followed_s;
-};
-
-/* Carry out a step as its leader. */
-static struct timing lead_step(struct pair *p, enum step_op op, size_t bytes)
+static int order(struct pair *p, const struct stream_order *o)
 {
-    static struct step step; /* a dead pair may still read and write these */
-    static double followed_s;
-    MPI_Request requests[MOST_REQUESTS];
-    double done_at_s[MOST_REQUESTS];
-    int n = 0;
-    step = (struct step){(int)op, (int)bytes};
-    double start_s = MPI_Wtime();
-    if (op == STEP_IN || op == STEP_BOTH)
-        requests[n++] = awaited(p, recv_buffer, bytes, TAG_DATA);
-    if (op != STEP_IN && op != STEP_STOP)
-        requests[n++] = awaited(p, &followed_s, sizeof followed_s, TAG_ACK);
-    int answer = n - 1;
-    requests[n++] = sent(p, &step, sizeof step, TAG_STEP);
-    if (op == STEP_OUT || op == STEP_BOTH)
-        requests[n++] = sent(p, send_buffer, bytes, TAG_DATA);
-    if (!await_all(p, p->stuck_s, n, requests, done_at_s) || op == STEP_STOP)
-        return (struct timing){0, 0, 0};
-    return (struct timing){done_at_s[answer] - start_s, done_at_s[0] - start_s, followed_s};
+    static struct stream_order told; /* a dead pair may still read it */
+    told = *o;
+    MPI_Request request = sent(p, &told, sizeof told, TAG_ORDER);
+    return await_all(p, p->stuck_s, 1, &request);
+}
+
+static double shorter(double one_s, double other_s)
+{
+    return one_s < other_s ? one_s : other_s;
+}
+
+/* Each stream was timed by both of its ends; who sent those that came in says so afterwards. */
+static int carry(void *state, size_t bytes, int streams, double limit_s, double *out_s, double *in_s, double *carried)
+{
+    static struct stream_times own;
+    static struct stream_times others;
+    struct link *l = state;
+    size_t messages = (bytes + l->message_bytes - 1) / l->message_bytes;
+    struct stream_order o = {(int)l->op, streams, (int)messages, (int)l->message_bytes, limit_s};
+    *carried = (double)messages * (double)l->message_bytes;
+    if (!order(&l->pair, &o) || !streams_run(&l->pair, &o, 1, &own))
+        return 0;
+    if (l->op != STEP_OUT) {
+        MPI_Request request = awaited(&l->pair, &others, sizeof others, TAG_TIMES);
+        if (!await_all(&l->pair, l->pair.stuck_s, 1, &request))
+            return 0;
+    }
+    for (int i = 0; i < own.n; i++) {
+        if (l->op != STEP_IN)
+            out_s[i] = shorter(own.sent_s[i], own.told_s[i]);
+        if (l->op != STEP_OUT)
+            in_s[i] = shorter(own.received_s[i], others.sent_s[i]);
+    }
+    return own.n;
+}
+
+static struct streams streams_of(struct link *l, enum step_op op)
+{
+    l->op = op;
+    return (struct streams){l, carry, op != STEP_IN, op != STEP_OUT};
 }
 
 /* The follower is the more patient: who gives up first decides for both. */
-static void follow_steps(struct pair *p)
+static void follow_orders(struct pair *p)
 {
-    static struct step step;
-    static double took_s;
+    static struct stream_order o;
+    static struct stream_times times;
+    static char nothing;
     for (;;) {
-        MPI_Request next = awaited(p, &step, sizeof step, TAG_STEP);
-        if (!await_all(p, 2 * p->stuck_s, 1, &next, NULL) || step.op == STEP_STOP)
+        MPI_Request request = awaited(p, &o, sizeof o, TAG_ORDER);
+        if (!await_all(p, 2 * p->stuck_s, 1, &request) || o.op == STEP_STOP)
             return;
-        double start_s = MPI_Wtime();
-        size_t bytes = (size_t)step.bytes;
-        MPI_Request requests[MOST_REQUESTS];
-        int n = 0;
-        if (step.op == STEP_IN || step.op == STEP_BOTH)
-            requests[n++] = sent(p, send_buffer, bytes, TAG_DATA);
-        if (step.op == STEP_OUT || step.op == STEP_BOTH) {
-            MPI_Request data = awaited(p, recv_buffer, bytes, TAG_DATA);
-            if (!await_all(p, p->stuck_s, 1, &data, NULL))
-                return;
-        }
-        took_s = MPI_Wtime() - start_s;
-        if (step.op != STEP_IN)
-            requests[n++] = sent(p, &took_s, sizeof took_s, TAG_ACK);
-        if (!await_all(p, p->stuck_s, n, requests, NULL))
+        if (o.op == STEP_PING)
+            request = sent(p, &nothing, 1, TAG_WORD);
+        else if (!streams_run(p, &o, 0, &times))
+            return;
+        else if (o.op != STEP_OUT)
+            request = sent(p, &times, sizeof times, TAG_TIMES);
+        if (!await_all(p, p->stuck_s, 1, &request))
             return;
     }
 }
 
-/* The usual time of the way there; *least_s is the shortest. */
-static double measure_latency_s(struct pair *p, double share_s, double *least_s)
+static double ping_s(struct pair *p)
 {
-    double times[MOST_REPEATS];
+    static char nothing;
+    double start_s = clock_s();
+    MPI_Request request = awaited(p, &nothing, 1, TAG_WORD);
+    if (!order(p, &(struct stream_order){.op = STEP_PING})) {
+        let_go(&request);
+        return 0;
+    }
+    await_all(p, p->stuck_s, 1, &request);
+    return (clock_s() - start_s) / 2;
+}
+
+static double measure_latency_s(struct pair *p, double share_s)
+{
+    double times_s[MOST_PINGS];
     int n = 0;
-    /* The first makes the connection. */
     for (int i = 0; i < 3 && !p->dead; i++)
-        lead_step(p, STEP_PING, 0);
-    double end = MPI_Wtime() + share_s;
-    while (!p->dead && n < MOST_REPEATS && (n < LEAST_REPEATS || MPI_Wtime() < end))
-        times[n++] = lead_step(p, STEP_PING, 0).there_s / 2;
-    double usual_s = p->dead ? 0 : times_usual(times, n);
-    *least_s = p->dead ? 0 : times[0];
-    return usual_s;
+        ping_s(p); /* the first makes the connection */
+    double end_s = clock_s() + share_s;
+    while (!p->dead && n < MOST_PINGS && (n < LEAST_PINGS || clock_s() < end_s))
+        times_s[n++] = ping_s(p);
+    return p->dead ? 0 : median(times_s, n);
 }
 
-#define MOST_OF_A_STEP 0.1
-
-/* Seconds less the way that a step or its answer takes alone. On a busy node that way is long now and
- * then, and then not part of a transfer: no more than a little is taken off, lest a link seem too fast. */
-static double transfer_s(double seconds, double way_s)
+/* The best of a few short streams in the link's present messages, in seconds. */
+static double trial_s(const struct streams *s, size_t bytes)
 {
-    double most_s = MOST_OF_A_STEP * seconds;
-    return seconds - (way_s < most_s ? way_s : most_s);
-}
-
-#define LEAST_WHEN_LATE 2
-#define LATE_SHARES 3 /* of a link so slow that so many shares are over, fewer repeats do */
-
-static int least(double end, double share_s)
-{
-    return MPI_Wtime() < end + (LATE_SHARES - 1) * share_s ? LEAST_REPEATS : LEAST_WHEN_LATE;
-}
-
-#define HELD_UP 0.7 /* of the leader's time: what takes less by the follower's clock was answered late */
-
-/* The answer to what was sent comes behind the data of the other direction: where that one is the
- * slower, only the follower knows how long this one took. Its clock is not asked otherwise, for what
- * arrives while it does not run seems to have taken no time. */
-static double usual_there_s(double *led, double *followed, int n)
-{
-    double led_s = times_usual(led, n);
-    double followed_s = times_usual(followed, n);
-    return followed_s > 0 && followed_s < HELD_UP * led_s ? followed_s : led_s;
-}
-
-/* Let the message grow until it takes long enough, which warms up too, then repeat it.
- * Gives the size; the rates are 0 for a dead pair. */
-static size_t measure_rate(struct pair *p, enum step_op op, const struct pairs_options *o, double way_s,
-                           double gbps[2])
-{
-    double there[MOST_REPEATS];
-    double back[MOST_REPEATS];
-    double followed[MOST_REPEATS];
-    double share_s = o->budget_s * RATE_SHARE;
-    double end = MPI_Wtime() + share_s;
-    size_t bytes = o->max_bytes < FIRST_BYTES ? o->max_bytes : FIRST_BYTES;
-    struct timing took = lead_step(p, op, bytes);
-    while (!p->dead && took.there_s < share_s) {
-        took = lead_step(p, op, bytes);
-        if (bytes >= o->max_bytes || took.there_s >= share_s * GROWN_SHARE)
-            break;
-        bytes = bytes * 2 > o->max_bytes ? o->max_bytes : bytes * 2;
+    double out_s[TRIALS] = {0};
+    double in_s[TRIALS] = {0};
+    double carried;
+    double best_s = 0;
+    int n = s->carry(s->state, bytes, TRIALS, 1e9, out_s, in_s, &carried);
+    for (int i = 0; i < n; i++) {
+        double took_s = (out_s[i] > in_s[i] ? out_s[i] : in_s[i]) / carried;
+        if (i == 0 || took_s < best_s)
+            best_s = took_s;
     }
-    int n = 0;
-    while (!p->dead && n < MOST_REPEATS && !times_settled(there, n) &&
-           (n < least(end, share_s) || MPI_Wtime() < end)) {
-        took = lead_step(p, op, bytes);
-        there[n] = transfer_s(took.there_s, way_s);
-        back[n] = transfer_s(took.back_s, way_s);
-        followed[n++] = took.followed_s;
-    }
-    gbps[0] = gbps[1] = 0;
-    if (p->dead)
-        return bytes;
-    gbps[0] = (double)bytes / 1e9 / (op == STEP_BOTH ? usual_there_s(there, followed, n) : times_usual(there, n));
-    if (op == STEP_BOTH)
-        gbps[1] = (double)bytes / 1e9 / times_usual(back, n);
-    return bytes;
+    return best_s * (double)bytes;
 }
 
-struct link_rates measure_pair_mpi(const struct pairs_options *o, int partner, int leads, enum extent extent)
+/* Larger messages where they give more. Below FAST_GB_S they cannot, and there a message that asks
+ * first would only wait for a way back that may be sick. Whatever gives a little more is taken, so
+ * that two like links whose trials fall on either side differ by as little. */
+static void choose_messages(struct link *l, enum step_op op)
 {
-    struct pair p = {partner, o->stuck_s, 0};
-    struct link_rates found = {.both_only = extent == EXTENT_BOTH};
-    double gbps[2];
-    if (!leads) {
-        follow_steps(&p);
-        found.dead = p.dead;
-        return found;
+    struct streams s = streams_of(l, op);
+    size_t bytes = warm_up(&s, TRIAL_S);
+    if ((double)bytes / 1e9 < FAST_GB_S * TRIAL_S || l->max_bytes <= SMALL_BYTES)
+        return;
+    size_t several = l->max_bytes * LEAST_SAMPLES;
+    bytes = bytes > several ? bytes : several;
+    double small_s = trial_s(&s, bytes);
+    l->message_bytes = l->max_bytes;
+    double large_s = trial_s(&s, bytes);
+    if (WORTH_IT * large_s >= small_s)
+        l->message_bytes = SMALL_BYTES;
+}
+
+static int sample(struct link *l, enum step_op op, const struct pairs_options *o, struct way *out, struct way *in)
+{
+    struct streams s = streams_of(l, op);
+    return !l->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
+}
+
+void measure_pair_mpi(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found)
+{
+    static struct way unused;
+    struct link l = {.pair = {who.partner, who.visit, o->stuck_s, 0}, .max_bytes = o->max_bytes};
+    l.message_bytes = o->max_bytes < SMALL_BYTES ? o->max_bytes : SMALL_BYTES;
+    *found = (struct link_rates){.both_only = extent == EXTENT_BOTH};
+    if (!who.leads) {
+        follow_orders(&l.pair);
+        found->dead = l.pair.dead;
+        return;
     }
-    double way_s;
-    double latency_s = measure_latency_s(&p, found.both_only ? 0 : o->budget_s * LATENCY_SHARE, &way_s);
-    if (!found.both_only) {
-        measure_rate(&p, STEP_OUT, o, way_s, gbps);
-        found.out_gbps = gbps[0];
-        measure_rate(&p, STEP_IN, o, way_s, gbps);
-        found.in_gbps = gbps[0];
+    found->latency_us = 1e6 * measure_latency_s(&l.pair, found->both_only ? 0 : o->budget_s * LATENCY_SHARE);
+    if (!l.pair.dead)
+        choose_messages(&l, found->both_only ? STEP_BOTH : STEP_OUT);
+    if (!found->both_only) {
+        sample(&l, STEP_OUT, o, &found->out, &unused);
+        sample(&l, STEP_IN, o, &unused, &found->in);
     }
-    found.bytes = (double)measure_rate(&p, STEP_BOTH, o, way_s, gbps);
-    found.both_out_gbps = gbps[0];
-    found.both_in_gbps = gbps[1];
-    found.latency_us = latency_s * 1e6;
-    if (!p.dead)
-        lead_step(&p, STEP_STOP, 0);
-    return p.dead ? (struct link_rates){.dead = 1} : found;
+    sample(&l, STEP_BOTH, o, &found->both_out, &found->both_in);
+    if (!l.pair.dead)
+        order(&l.pair, &(struct stream_order){.op = STEP_STOP});
+    found->dead = l.pair.dead;
 }

@@ -1,8 +1,9 @@
-/* One pair over NCCL: the leader asks for one step after another over MPI, both queue it on
- * their GPUs, and the longer of both GPUs' own times counts. Nothing waits forever. */
+/* One pair over NCCL: the leader asks for one step after another over MPI, both queue it on their
+ * GPUs, and events on their streams time it (gpu_task.c). Nothing waits forever. */
 #define _POSIX_C_SOURCE 200809L
 #include "gpu_task.h"
-#include "pairs_wire.h"
+#include "pairs_measure.h"
+#include "pairs_samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,8 @@
 
 #define PING_BYTES 8
 #define PINGS 20
-#define MOST_TIMES 64
-#define REPEAT_SHARE 0.05 /* a repeat of many messages takes this much of the time for a rate */
+#define MOST_PINGS 100
+#define LEAST_PINGS 5
 /* In time without an answer: NCCL finds its way between two GPUs, and takes its leave. */
 #define JOIN_PATIENCE 4
 #define LEAVE_PATIENCE 2
@@ -37,6 +38,9 @@ struct meeting {
     nccl_comm comm;
     int rank;
     int token;
+    enum step_op op;
+    size_t max_bytes;
+    double each_s; /* a byte, as far as it is known: for how long a step may take */
 };
 
 static char *send_buffer;
@@ -44,7 +48,7 @@ static char *recv_buffer;
 
 int measure_allocate_nccl(size_t max_bytes)
 {
-    size_t bytes = max_bytes > FIRST_BYTES ? max_bytes : FIRST_BYTES;
+    size_t bytes = max_bytes > PING_BYTES ? max_bytes : PING_BYTES;
     send_buffer = gpu_allocate(bytes);
     recv_buffer = gpu_allocate(bytes);
     if (!send_buffer || !recv_buffer)
@@ -54,10 +58,10 @@ int measure_allocate_nccl(size_t max_bytes)
     return 1;
 }
 
-static int say(struct meeting *m, const void *words, size_t bytes, int tag)
+static int say(struct meeting *m, const void *words, size_t bytes, enum pair_tag tag)
 {
     MPI_Request request = sent(&m->pair, words, bytes, tag);
-    return await_all(&m->pair, m->pair.stuck_s, 1, &request, NULL);
+    return await_all(&m->pair, m->pair.stuck_s, 1, &request);
 }
 
 /* Words that were said before this pair met are passed over. */
@@ -65,8 +69,8 @@ static int hear_order(struct meeting *m, struct order *told, double limit_s)
 {
     static struct order heard; /* a dead pair may still write to it */
     do {
-        MPI_Request request = awaited(&m->pair, &heard, sizeof heard, TAG_STEP);
-        if (!await_all(&m->pair, limit_s, 1, &request, NULL))
+        MPI_Request request = awaited(&m->pair, &heard, sizeof heard, TAG_ORDER);
+        if (!await_all(&m->pair, limit_s, 1, &request))
             return 0;
     } while (heard.op != STEP_MEET && heard.token != m->token);
     *told = heard;
@@ -77,8 +81,8 @@ static int hear_answer(struct meeting *m, struct answer *given, double limit_s)
 {
     static struct answer heard;
     do {
-        MPI_Request request = awaited(&m->pair, &heard, sizeof heard, TAG_ACK);
-        if (!await_all(&m->pair, limit_s, 1, &request, NULL))
+        MPI_Request request = awaited(&m->pair, &heard, sizeof heard, TAG_WORD);
+        if (!await_all(&m->pair, limit_s, 1, &request))
             return 0;
     } while (heard.token != m->token);
     *given = heard;
@@ -131,21 +135,21 @@ static int carry_out(struct meeting *m, const struct order *o, double *elapsed_s
     return back && task.well;
 }
 
-/* Give the seconds that one of `times` took: this GPU's, and the partner's in `back_s`. */
-static double lead_step(struct meeting *m, enum step_op op, size_t bytes, int times, double expected_s, double *back_s)
+/* Carry out a step as its leader. Gives this GPU's seconds and the partner's. */
+static int lead_step(struct meeting *m, enum step_op op, size_t bytes, int times, double expected_s, double *own_s,
+                     double *others_s)
 {
     static struct order order; /* a dead pair may still read it */
     struct answer answer = {0, 0, 0};
-    double elapsed_s = 0;
     if (m->pair.dead)
         return 0;
     order = (struct order){.op = (int)op, .token = m->token, .times = times, .bytes = bytes};
-    order.limit_s = m->pair.stuck_s + 4 * times * expected_s;
-    int well = say(m, &order, sizeof order, TAG_STEP) && carry_out(m, &order, &elapsed_s);
+    order.limit_s = m->pair.stuck_s + 4 * expected_s;
+    int well = say(m, &order, sizeof order, TAG_ORDER) && carry_out(m, &order, own_s);
     well = hear_answer(m, &answer, order.limit_s + 2 * m->pair.stuck_s) && answer.well && well;
     m->pair.dead = !well;
-    *back_s = answer.elapsed_s / times;
-    return elapsed_s / times;
+    *others_s = answer.elapsed_s;
+    return well;
 }
 
 static double longer(double one, double other)
@@ -155,45 +159,46 @@ static double longer(double one, double other)
 
 static double measure_latency_s(struct meeting *m, double share_s)
 {
-    double times[MOST_REPEATS];
-    double back_s;
+    double times_s[MOST_PINGS];
+    double own_s;
+    double others_s;
     int n = 0;
-    lead_step(m, STEP_PING, PING_BYTES, 1, 0, &back_s); /* makes the connection */
-    double end_s = MPI_Wtime() + share_s;
-    while (!m->pair.dead && n < MOST_REPEATS && (n < LEAST_REPEATS || MPI_Wtime() < end_s)) {
-        double took_s = lead_step(m, STEP_PING, PING_BYTES, PINGS, 0, &back_s);
-        times[n++] = longer(took_s, back_s) / 2;
-    }
-    return m->pair.dead ? 0 : times_usual(times, n);
+    lead_step(m, STEP_PING, PING_BYTES, 1, 0, &own_s, &others_s); /* makes the connection */
+    double end_s = clock_s() + share_s;
+    while (!m->pair.dead && n < MOST_PINGS && (n < LEAST_PINGS || clock_s() < end_s))
+        if (lead_step(m, STEP_PING, PING_BYTES, PINGS, 0, &own_s, &others_s))
+            times_s[n++] = longer(own_s, others_s) / PINGS / 2;
+    return m->pair.dead ? 0 : median(times_s, n);
 }
 
-/* Let the message grow until it takes long enough, then repeat several of them at once. Gives
- * the size; the rates are 0 for a dead pair. */
-static size_t measure_rate(struct meeting *m, enum step_op op, const struct pairs_options *o, double *gbps)
+/* In one direction each end's events enclose all of it, so that the shorter time counts. With both
+ * at once a GPU's own events enclose what it receives. */
+static int carry(void *state, size_t bytes, int streams, double limit_s, double *out_s, double *in_s, double *carried)
 {
-    double times[MOST_REPEATS];
-    double share_s = o->budget_s * RATE_SHARE;
-    double end_s = MPI_Wtime() + share_s;
-    size_t bytes = o->max_bytes < FIRST_BYTES ? o->max_bytes : FIRST_BYTES;
-    double back_s = 0;
-    double took_s = lead_step(m, op, bytes, 1, 0, &back_s);
-    while (!m->pair.dead && bytes < o->max_bytes && longer(took_s, back_s) < share_s * GROWN_SHARE) {
-        bytes = bytes * 2 > o->max_bytes ? o->max_bytes : bytes * 2;
-        took_s = lead_step(m, op, bytes, 1, longer(took_s, back_s), &back_s);
-    }
-    double each_s = longer(took_s, back_s);
-    int at_once = each_s > 0 && share_s * REPEAT_SHARE / each_s < MOST_TIMES ? (int)(share_s * REPEAT_SHARE / each_s)
-                                                                             : MOST_TIMES;
+    struct meeting *m = state;
+    size_t message = bytes < m->max_bytes ? bytes : m->max_bytes;
+    int times = (int)((bytes + message - 1) / message);
+    double start_s = clock_s();
     int n = 0;
-    while (!m->pair.dead && n < MOST_REPEATS && !times_settled(times, n) &&
-           (n < LEAST_REPEATS || MPI_Wtime() < end_s)) {
-        took_s = lead_step(m, op, bytes, at_once > 0 ? at_once : 1, each_s, &back_s);
-        /* The end that is done last tells when all had arrived. Of both directions at once NCCL
-         * makes one kernel, so that they end together. */
-        times[n++] = longer(took_s, back_s);
+    *carried = (double)message * times;
+    while (n < streams && (n == 0 || clock_s() - start_s < limit_s)) {
+        double own_s = 0;
+        double others_s = 0;
+        if (!lead_step(m, m->op, message, times, m->each_s * *carried, &own_s, &others_s))
+            return 0;
+        m->each_s = longer(own_s, others_s) / *carried;
+        double shorter_s = own_s < others_s ? own_s : others_s;
+        out_s[n] = m->op == STEP_BOTH ? others_s : shorter_s;
+        in_s[n++] = m->op == STEP_BOTH ? own_s : shorter_s;
     }
-    *gbps = m->pair.dead ? 0 : (double)bytes / 1e9 / times_usual(times, n);
-    return bytes;
+    return n;
+}
+
+static int sample(struct meeting *m, enum step_op op, const struct pairs_options *o, struct way *out, struct way *in)
+{
+    struct streams s = {m, carry, op != STEP_IN, op != STEP_OUT};
+    m->op = op;
+    return !m->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
 }
 
 static int lead_meeting(struct meeting *m)
@@ -203,7 +208,7 @@ static int lead_meeting(struct meeting *m)
     struct answer answer;
     m->token = ++tokens;
     order = (struct order){.op = STEP_MEET, .token = m->token};
-    if (gpu.nccl.ncclGetUniqueId(&order.id) != NCCL_SUCCESS || !say(m, &order, sizeof order, TAG_STEP))
+    if (gpu.nccl.ncclGetUniqueId(&order.id) != NCCL_SUCCESS || !say(m, &order, sizeof order, TAG_ORDER))
         return 0;
     int joined = join(m, order.id);
     return hear_answer(m, &answer, (JOIN_PATIENCE + 1) * m->pair.stuck_s) && answer.well && joined;
@@ -221,35 +226,33 @@ static void follow_steps(struct meeting *m)
             m->token = order.token;
         well = order.op == STEP_MEET ? join(m, order.id) : carry_out(m, &order, &elapsed_s);
         answer = (struct answer){m->token, well, elapsed_s};
-        well = say(m, &answer, sizeof answer, TAG_ACK) && well;
+        well = say(m, &answer, sizeof answer, TAG_WORD) && well;
     }
     m->pair.dead = m->pair.dead || !well;
     leave(m, !m->pair.dead);
 }
 
-struct link_rates measure_pair_nccl(const struct pairs_options *o, int partner, int leads, enum extent extent)
+void measure_pair_nccl(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found)
 {
-    struct meeting m = {.pair = {partner, o->stuck_s, 0}, .rank = leads ? 0 : 1};
-    struct link_rates found = {.both_only = extent == EXTENT_BOTH};
-    if (!leads) {
+    static struct way unused;
+    struct meeting m = {.pair = {who.partner, who.visit, o->stuck_s, 0}, .rank = !who.leads, .max_bytes = o->max_bytes};
+    *found = (struct link_rates){.both_only = extent == EXTENT_BOTH};
+    if (!who.leads) {
         follow_steps(&m);
-        found.dead = m.pair.dead;
-        return found;
+        found->dead = m.pair.dead;
+        return;
     }
     m.pair.dead = !lead_meeting(&m);
-    double latency_s = measure_latency_s(&m, found.both_only ? 0 : o->budget_s * LATENCY_SHARE);
-    if (!found.both_only) {
-        measure_rate(&m, STEP_OUT, o, &found.out_gbps);
-        measure_rate(&m, STEP_IN, o, &found.in_gbps);
+    found->latency_us = 1e6 * measure_latency_s(&m, found->both_only ? 0 : o->budget_s * LATENCY_SHARE);
+    if (!found->both_only) {
+        sample(&m, STEP_OUT, o, &found->out, &unused);
+        sample(&m, STEP_IN, o, &unused, &found->in);
     }
-    found.bytes = (double)measure_rate(&m, STEP_BOTH, o, &found.both_out_gbps);
-    found.both_in_gbps = found.both_out_gbps;
-    found.latency_us = latency_s * 1e6;
-    int dead = m.pair.dead;
+    sample(&m, STEP_BOTH, o, &found->both_out, &found->both_in);
+    found->dead = m.pair.dead;
     m.pair.dead = 0; /* the partner waits for this word even so */
     static struct order stop;
     stop = (struct order){.op = STEP_STOP, .token = m.token};
-    say(&m, &stop, sizeof stop, TAG_STEP);
-    leave(&m, !dead);
-    return dead ? (struct link_rates){.dead = 1} : found;
+    say(&m, &stop, sizeof stop, TAG_ORDER);
+    leave(&m, !found->dead);
 }

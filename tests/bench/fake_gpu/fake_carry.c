@@ -13,18 +13,50 @@ struct header {
     int type;
     int root;
     size_t bytes;
+    double begun_s; /* by the clock of this machine, on which all ranks are */
+    double rate;
 };
+
+#define LATE_S 0.03
+
+static double own_rate(const struct comm *c)
+{
+    const char *text = getenv("FAKE_NCCL_MBPS");
+    return text ? atof(text) * 1e6 * (fake_is_named("FAKE_NCCL_SLOW", c->device) ? 0.1 : 1) : 0;
+}
+
+static void sleep_until(double at_s)
+{
+    double left_s = at_s - fake_now_s();
+    if (left_s > 0)
+        fake_sleep_s(left_s);
+}
+
+static double later(double one_s, double other_s)
+{
+    return one_s > other_s ? one_s : other_s;
+}
 
 /* A device has its rate each way, whoever is at the other end. */
 static void keep_pace(const struct comm *c, size_t sent, size_t received, double start_s)
 {
-    const char *text = getenv("FAKE_NCCL_MBPS");
-    if (!text || fake_is_named("FAKE_NCCL_EARLY", c->device))
-        return;
-    double rate = atof(text) * 1e6 * (fake_is_named("FAKE_NCCL_SLOW", c->device) ? 0.1 : 1);
-    double left_s = (double)(sent > received ? sent : received) / rate - (fake_now_s() - start_s);
-    if (left_s > 0)
-        fake_sleep_s(left_s);
+    double rate = own_rate(c);
+    if (rate > 0 && !fake_is_named("FAKE_NCCL_EARLY", c->device))
+        sleep_until(start_s + (double)(sent > received ? sent : received) / rate);
+}
+
+/* What is received was on its way since it was sent, whether or not somebody waited for it. */
+static void keep_wire_pace(struct comm *c, const struct call *all, const struct header *headers, int n, double buffer)
+{
+    double until_s = 0;
+    for (int i = 0; i < n; i++) {
+        const struct header *h = &headers[i];
+        double rate = h->rate < own_rate(c) ? h->rate : own_rate(c);
+        double *line = all[i].sends ? &c->sent_until_s : &c->received_until_s;
+        *line = later(*line, h->begun_s) + (double)all[i].bytes / rate;
+        until_s = later(until_s, all[i].sends ? *line - buffer / rate : *line);
+    }
+    sleep_until(until_s);
 }
 
 int fake_find_call(const struct call *call, int n, int peer, int sends)
@@ -44,8 +76,10 @@ static int carry(struct comm *c, enum operation operation, int root, struct call
     size_t sent = 0;
     size_t received = 0;
     double start_s = fake_now_s();
+    const char *buffer = own_rate(c) > 0 ? getenv("FAKE_NCCL_BUFFER") : NULL;
     for (int i = 0; i < n; i++) {
-        headers[i] = (struct header){(int)operation, all[i].type, root, all[i].sends ? all[i].bytes : 0};
+        headers[i] = (struct header){(int)operation, all[i].type, root, all[i].sends ? all[i].bytes : 0, start_s,
+                                     own_rate(c)};
         transfers[i] = (struct fake_transfer){c->sockets[all[i].peer], (char *)&headers[i], sizeof headers[i], 0,
                                               !all[i].sends};
     }
@@ -61,9 +95,13 @@ static int carry(struct comm *c, enum operation operation, int root, struct call
     well = well && !c->error && fake_exchange(transfers, n, &c->stop);
     /* A send by itself ends when it has been taken. */
     char taken = 1;
-    if (well && operation == SINGLE)
+    if (well && operation == SINGLE && !buffer)
         well = all->sends ? fake_read(c->sockets[all->peer], &taken, 1) : fake_write(c->sockets[all->peer], &taken, 1);
-    if (well)
+    if (well && received == 1 && fake_is_named("FAKE_NCCL_LATE", c->device))
+        fake_sleep_s(LATE_S);
+    if (well && buffer)
+        keep_wire_pace(c, all, headers, n, atof(buffer));
+    else if (well)
         keep_pace(c, sent, received, start_s);
     else if (!c->error && !c->stop)
         c->error = REMOTE_ERROR;

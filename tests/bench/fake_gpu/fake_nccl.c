@@ -6,8 +6,11 @@
  * FAKE_NCCL_VERSION is the version's number (22105). FAKE_NCCL_MBPS is what a device carries at
  * most, FAKE_NCCL_SLOW a device (host:number, or a host's all) that carries a tenth of it.
  * FAKE_NCCL_EARLY is through with its part of a call as soon as sockets hold it, as the root of a
- * broadcast may be, or a send. FAKE_NCCL_FROZEN never gets anything done, FAKE_NCCL_DEAF never gets into a communicator, and
- * FAKE_NCCL_BROKEN reports an error of its own while it works.
+ * broadcast may be, or a send. FAKE_NCCL_FROZEN never gets anything done, FAKE_NCCL_DEAF never gets
+ * into a communicator, and FAKE_NCCL_BROKEN reports an error of its own while it works. With
+ * FAKE_NCCL_BUFFER so many bytes lie on the way between two devices: a send ends when all but those
+ * have arrived, however late the other end is. FAKE_NCCL_LATE hears of single bytes late, as behind a
+ * lost packet.
  */
 #define _GNU_SOURCE
 #include "fake_math.h"

@@ -20,6 +20,8 @@ struct comm {
     volatile int error;
     volatile int under_way;
     void *stream;
+    double sent_until_s; /* with FAKE_NCCL_BUFFER: when the line is free */
+    double received_until_s;
 };
 
 struct call {
