@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from clusterboot import hostfiles
 from clusterboot.bench.pairs_options import Cost, cost
-from clusterboot.diagnose.matrix.records import Inference
+from clusterboot.diagnose.matrix.records import Inference, Rates
 from clusterboot.errors import ExitCode, HostResult, UsageError, worst
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.backends import Backend, Chosen, choose
@@ -84,6 +86,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         if len(slots) < LEAST_NODES:
             raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
         state = _begun(options, names, slots)
+        state.line_gbps = _line_gbps(ready, slots, state.nodes) if chosen.libraries is None else None
         plan = plan_first(options, state, slots)
         price = cost(plan.rounds, plan.options, _rate_gbps(ready, slots))
         what = _what(chosen, ready, slots, options)
@@ -162,6 +165,28 @@ def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:
         if each.name == used[name] and each.speed_mbps
     ]
     return max(speeds) / 8000 if speeds else None
+
+
+def _line_gbps(ready: Ready, slots: Sequence[Slot], places: Sequence[str]) -> Rates | None:
+    """Give what the line between two places can carry, in 10^9 bytes a second, NaN where that is not known.
+
+    Only hardware knows its speed, and only of TCP is it known which interface it takes.
+    """
+    names = {host_of(slot.host) for slot in slots}
+    if any(port.state == "ACTIVE" for name in names for port in ready.facts[name].rdma_ports):
+        return None
+    used = {entry.host: entry.interface for entry in ready.addresses.addresses}
+    speeds = {
+        name: each.speed_mbps / 8000
+        for name in names
+        for each in ready.facts[name].interfaces
+        if each.name == used.get(name) and each.kind == "physical" and each.speed_mbps
+    }
+    own = np.array([speeds.get(host_of(place), np.nan) for place in places])
+    line: Rates = np.minimum(own[:, None], own[None, :])
+    hosts = np.array([host_of(place) for place in places])
+    line[hosts[:, None] == hosts[None, :]] = np.nan
+    return line
 
 
 def _concluded(visit: Visit, state: LinkState, *, interrupted: bool = False) -> LinkMapped:

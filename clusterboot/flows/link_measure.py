@@ -134,7 +134,10 @@ def _run_apart(
 
 
 def _open(state: LinkState, mode: MapMode) -> tuple[PlannedRound, ...]:
-    """Choose what to measure next: once more what somebody is blamed for, else what settles the rest."""
+    """Choose what to measure next: again what cannot be or what somebody is blamed for, else what is open."""
+    doubtful = state.to_believe()
+    if doubtful:
+        return tuple(PlannedRound((pair,), taking="again") for pair in doubtful[:_MOST_AGAIN])
     inference = state.inference()
     looks = [pair for pair in second_looks(state.matrix, inference) if pair not in state.looked]
     if looks:

@@ -13,6 +13,14 @@ from clusterboot.diagnose.matrix.document import matrix_to_json, rows_to_json
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.picture import draw
 from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates
+from clusterboot.flows.link_doubt import (
+    Doubt,
+    all_in_doubt,
+    are_many,
+    find_doubts,
+    with_doubts,
+    without,
+)
 from clusterboot.flows.link_plan import Known, Taking
 from clusterboot.flows.link_samples import SampleBook
 
@@ -21,6 +29,8 @@ _SHARED_RATIO = 1.3
 # Links alone differ by less; beyond it something else runs on the nodes.
 _RESTLESS = 0.09
 _ENOUGH_NODES = 8
+# So many visits that agree prove that a rate is no accident.
+_BELIEVED = 3
 
 
 @dataclass(frozen=True)
@@ -49,11 +59,12 @@ class LinkState:
     """The matrix of a link map at work, and how it came to be.
 
     ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once, each what
-    ``one_way_samples`` and ``both_samples`` say. ``solo_gbps`` has,
-    for each cell measured alone, both at once, what it gave among others and alone; ``looked`` are
-    the pairs that were measured twice; ``set_aside`` the nodes that could not take part, with the
-    reason; ``remarks`` what else happened. With ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and
-    nothing but a dead pair can be found.
+    ``one_way_samples`` and ``both_samples`` say. ``solo_gbps`` has, for each cell measured alone, both
+    at once, what it gave among others and alone; ``visits`` how often each pair was measured among
+    others, ``looked`` are those measured again for a suspicion; ``set_aside`` the nodes that could not
+    take part, with the reason; ``remarks`` what else happened. With ``ranks_on_a_gpu`` above 1 ranks
+    shared a GPU, and nothing but a dead pair can be found. ``line_gbps`` is what the line of each cell
+    can carry, NaN where that is not known.
     """
 
     nodes: tuple[str, ...]
@@ -71,6 +82,8 @@ class LinkState:
     set_aside: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     ranks_on_a_gpu: int = 1
+    line_gbps: Rates | None = None
+    visits: dict[Pair, int] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, nodes: Sequence[str]) -> LinkState:
@@ -110,6 +123,8 @@ class LinkState:
         if how == "solo":
             self.solo_gbps[at] = (float(self.both_gbps[at]), row.both_gbps)
             return
+        if row.sender < row.receiver:
+            self.visits[min(at), max(at)] = self.visits.get((min(at), max(at)), 0) + 1
         if how == "again":
             self.looked.add((min(at), max(at)))
         self.both_gbps[at] = _enter(
@@ -130,13 +145,32 @@ class LinkState:
         return len(self.nodes) >= _ENOUGH_NODES and draw(self.matrix).noise.spread > _RESTLESS
 
     def inference(self) -> Inference:
-        """Infer what is at fault, and say why a node was never measured and what is shared."""
-        found = infer(self.matrix)
+        """Infer what is at fault, and say why a node was never measured and what is shared.
+
+        What cannot be is left out, and never ``ok``.
+        """
+        matrix, doubts = self.matrix, self.doubts()
         if self.ranks_on_a_gpu > 1:
-            found = _only_dead(found)
+            found = _only_dead(infer(matrix))
+        elif are_many(matrix, doubts):
+            found = all_in_doubt(infer(matrix), doubts)
+        else:
+            found = with_doubts(infer(without(matrix, doubts)), self.nodes, doubts)
         findings = tuple(self._with_reason(each) for each in found.findings)
         notes = [*found.notes, *([str(self.crowd)] if self.crowd else []), *self.remarks]
         return replace(found, findings=findings, notes=tuple(notes))
+
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Give the directions whose rate cannot be; of ranks that share a GPU nothing is known."""
+        return () if self.ranks_on_a_gpu > 1 else find_doubts(self.matrix, self.line_gbps)
+
+    def to_believe(self) -> tuple[Pair, ...]:
+        """Choose the pairs to measure again, so that one wrong visit of three is outvoted."""
+        doubts = self.doubts()
+        if are_many(self.matrix, doubts):
+            return ()
+        pairs = dict.fromkeys((min(each.ends), max(each.ends)) for each in doubts)
+        return tuple(pair for pair in pairs if self.visits.get(pair, 0) < _BELIEVED)
 
     def see_crowd(self, inference: Inference) -> Crowd | None:
         """Tell whether pairs are much faster alone than among all: then what is slow is what they share.

@@ -12,6 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from clusterboot.diagnose.matrix.picture import draw
 from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix
 from clusterboot.printable import one_line
 from clusterboot.report.cluster import show_summary
@@ -21,10 +22,8 @@ from clusterboot.report.say import say
 # Two characters a cell and 15 for a row's name: 79 columns.
 _MOST_CELLS = 32
 _NAME = 10
-_LEGEND = "X dead, . not measured"
+_LEGEND = "row sends, column receives; X dead, . not measured"
 _DIRECTIONS = {"out": "sending", "in": "receiving", "both": "both directions"}
-# The usual fastest pair: a single one above it moves no colour.
-_FULL_QUANTILE = 0.98
 _VERDICTS = {"ok": "bold green", "inconclusive": "bold yellow", "slow": "bold red"}
 _COLOURS = ((0.2, "white on red3"), (0.5, "black on dark_orange"), (0.8, "black on yellow3"))
 _FAST = "black on green3"
@@ -63,27 +62,39 @@ def show_matrix(
 def heat_map(matrix: PairMatrix) -> list[Text]:
     """Draw the matrix, a row a sender, a column a receiver, in at most 80 columns.
 
-    A cell is the bandwidth in tenths of the fastest. Beyond 32 nodes a cell stands for
-    several pairs, and shows the slowest of them.
+    A cell is the bandwidth in tenths of what is expected of its pair, which is what most pairs of
+    its tier give: no single one moves a colour. Beyond 32 nodes a cell stands for several
+    pairs, and shows the worst of them.
     """
-    known = matrix.bandwidth_gbps[~np.isnan(matrix.bandwidth_gbps)]
-    full = float(np.quantile(known, _FULL_QUANTILE, method="higher")) if known.size else 0.0
+    expected = np.exp(draw(matrix).usual)
+    with np.errstate(invalid="ignore"):
+        share = matrix.bandwidth_gbps / expected
     step = -(-len(matrix.nodes) // _MOST_CELLS)
-    cells = _folded(matrix.bandwidth_gbps, step)
+    cells = _folded(share, step)
     heads = _heads(len(cells))
     lines = [Text(f"{'':15}{line}", style="dim") for line in heads]
     bare = _without_domain(matrix.nodes)
     for at, row in enumerate(cells):
         line = Text(f"{at + 1:>4} {_name(bare[at * step : (at + 1) * step])}")
         for to, value in enumerate(row):
-            line.append_text(_cell(float(value), full, is_self=at == to and step == 1))
+            line.append_text(_cell(float(value), is_self=at == to and step == 1))
         lines.append(line)
     if step > 1:
         lines.append(
-            Text(f"a cell is the slowest of the pairs of {step} nodes with {step} others", style="dim")
+            Text(f"a cell is the worst of the pairs of {step} nodes with {step} others", style="dim")
         )
-    lines.append(Text(f"row sends, column receives; 0-9 tenths of {full:.3g} GB/s, {_LEGEND}", style="dim"))
+    lines.append(Text(_LEGEND, style="dim"))
+    lines.append(Text(f"0-9 are tenths of what is expected{_range(expected)}", style="dim"))
     return lines
+
+
+def _range(expected: Cells) -> str:
+    """Say what is expected: one figure, or the least and the most where there are tiers."""
+    known = expected[np.isfinite(expected)]
+    if not known.size:
+        return ""
+    least, most = f"{known.min():.3g}", f"{known.max():.3g}"
+    return f", {least}{f' to {most}' if least != most else ''} GB/s"
 
 
 def next_task(inference: Inference) -> str | None:
@@ -124,7 +135,7 @@ def _finding(finding: Finding) -> Text:
 
 
 def _folded(cells: Cells, step: int) -> Cells:
-    """Put ``step`` rows and columns into one cell each: the slowest of its pairs."""
+    """Put ``step`` rows and columns into one cell each: the worst of its pairs."""
     if step == 1:
         return cells
     size = -(-len(cells) // step)
@@ -169,13 +180,12 @@ def _cut(name: str, columns: int) -> str:
     return set_cell_size(name, columns)
 
 
-def _cell(value: float, full: float, *, is_self: bool) -> Text:
+def _cell(share: float, *, is_self: bool) -> Text:
     if is_self:
         return Text("  ")
-    if math.isnan(value):
+    if math.isnan(share):
         return Text(" .", style="dim")
-    if value == 0:
+    if share == 0:
         return Text(" X", style="bold white on red")
-    share = value / full if full else 1.0
     style = next((style for limit, style in _COLOURS if share < limit), _FAST)
     return Text(f" {min(9, int(share * 10))}", style=style)

@@ -14,8 +14,6 @@ from clusterboot.report.page.packed import Cells, packed
 from clusterboot.report.page.words import number
 from clusterboot.report.saved import SavedRun, slowest_pairs
 
-# What is usual among the fast pairs: a few above it move no colour, and noise below it hardly any.
-_FULL_QUANTILE = 0.9
 _LISTED = 20
 # Up to so many nodes the whole matrix is a table that people can read.
 _TABLE_NODES = 32
@@ -73,7 +71,8 @@ def flagged(run: SavedRun) -> list[int]:
 def views(run: SavedRun) -> list[dict[str, Any]]:
     """Describe what the heat map can show of a run, the most telling first.
 
-    A view has its cells, packed; ``full``, the value of the far end of its colours; and whether
+    A view has its cells, packed; ``full``, the value of the far end of its colours, which is what is
+    expected or the median, so that no single pair moves a colour; and whether
     ``low`` values are the good ones.
     """
     if run.matrix is None:
@@ -94,8 +93,7 @@ def views(run: SavedRun) -> list[dict[str, Any]]:
 
 def _view(label: str, unit: str, cells: Cells, *, low: bool = False) -> dict[str, Any]:
     known = cells[np.isfinite(cells) & (cells > 0)]
-    quantile = 1 - _FULL_QUANTILE if low else _FULL_QUANTILE
-    full = float(np.quantile(known, quantile)) if known.size else 1.0
+    full = float(np.median(known)) if known.size else 1.0
     return {"label": label, "unit": unit, "full": full, "low": low, **packed(cells)}
 
 
