@@ -197,7 +197,7 @@ def _clean_in_visits(count: int) -> dict[str, int]:
         probe = Probe(
             Cluster(fabric(SHAPES[trial % 3], nodes, generator), (), generator, conditions), generator
         )
-        probe.tournament()
+        METHODS[_OURS[0]](probe)
         inference = infer(probe.matrix())
         blamed += bool(inference.findings)
         not_ok += inference.verdict != "ok"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from methods import METHODS, Probe
+from repetition import share
 from scenarios import HEAVY, OUTLIERS
 from simulator import Cluster, Conditions, Fabric, Fault, measured, named
 
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.noise import edge
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.diagnose.matrix.records import PairMatrix, Samples
 from clusterboot.diagnose.matrix.schedule import adaptive_rounds, second_looks
 
 RATE_GBPS = 0.0357
@@ -102,13 +106,13 @@ def test_a_node_that_is_slow_at_all_times_is_steady():
     assert finding.stability == "steady"
 
 
-@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.45])
-def test_bad_links_are_named_up_to_half_of_all(share: float):
+@pytest.mark.parametrize("part", [0.1, 0.2, 0.3, 0.45])
+def test_bad_links_are_named_up_to_half_of_all(part: float):
     """They are spread evenly, so that no node has more than half of its links bad."""
     nodes = 21
     generator = np.random.default_rng(3)
     rates = np.full((nodes, nodes), 13.5)
-    steps = range(1, 1 + round(share * (nodes - 1) / 2))
+    steps = range(1, 1 + round(part * (nodes - 1) / 2))
     bad = {frozenset((node, (node + step) % nodes)) for node in range(nodes) for step in steps}
     for pair in bad:
         one, other = sorted(pair)
@@ -125,6 +129,24 @@ def test_a_gap_ends_the_noise_and_a_heavy_tail_does_not():
     sound = np.abs(generator.normal(0, 0.02, 1000))
     heavy = np.abs(generator.laplace(0, 0.05, 1000))
     assert edge(heavy, 0.004) > heavy.max()
-    for share in (1, 100, 900):
-        bad = generator.uniform(0.4, 0.9, share)
+    for count in (1, 100, 900):
+        bad = generator.uniform(0.4, 0.9, count)
         assert sound.max() < edge(np.concatenate([sound, bad]), 0.004) < bad.min()
+
+
+FIGURES = st.one_of(st.just(float("nan")), st.just(0.0), st.floats(5e-324, 1e12), st.floats(9.0, 11.0))
+COUNTS = st.one_of(st.integers(0, 9), st.just(10**12))
+
+
+@settings(max_examples=share(60), deadline=None)
+@given(st.integers(2, 7), st.data())
+def test_any_samples_get_a_verdict_that_the_findings_bear_out(nodes: int, data: st.DataObject):
+    shape = (nodes, nodes)
+    rates = [data.draw(arrays(float, shape, elements=FIGURES)) for _ in range(6)]
+    counts = [data.draw(arrays(np.int64, shape, elements=COUNTS)) for _ in range(2)]
+    np.fill_diagonal(rates[5], np.nan)
+    names = tuple(f"n{index}" for index in range(nodes))
+    inference = infer(PairMatrix(names, rates[5], samples=Samples(counts[0], *rates[:5], bytes=counts[1])))
+    severities = [finding.severity for finding in inference.findings]
+    assert (inference.verdict == "slow") == any(severity is not None for severity in severities)
+    assert all(severity is None or 0 <= severity <= 1 for severity in severities)

@@ -25,6 +25,8 @@ Counts: TypeAlias = NDArray[np.int64]
 
 # Of two samples little can be said.
 _LEAST_SAMPLES = 3
+# More than so many say no more, whatever a file claims.
+_ENOUGH_SAMPLES = 1000
 # A sample is low that lacks as much as a single slow measurement must lose, of its direction's best.
 _LOW = 0.35
 # A node whose cells all swing: by this much on the middle, and so many times the fleet's usual.
@@ -35,8 +37,8 @@ _NODE_SPREADS = 6.0 * 1.25
 _ODD_SHARE = 0.25
 # and two of them, or three where each of its pairs is as it is without a change within its visits.
 _LEAST_ODD, _LEAST_STEADY = 2, 3
-# Chance must have it less often than this in a whole matrix. Where no other pair or sample is odd, this
-# share is supposed to be.
+# Chance must have it less often than this in a whole matrix. Where no other pair is odd, this share is
+# supposed to be.
 _BY_CHANCE = 0.001
 _SUPPOSED_ODD = 0.002
 # A median is slow by chance where so many low samples are expected in some cell of a matrix.
@@ -103,6 +105,7 @@ def find_swings(picture: Picture, explained: Flags, in_group: Flags) -> Swings:
         return Swings(
             {}, frozenset(), nothing.astype(np.int64), nothing, nothing, np.full((size, size), np.nan), 0.0
         )
+    samples = replace(samples, count=np.minimum(samples.count, _ENOUGH_SAMPLES))
     range_, low = _below_best(samples, picture)
     spread = range_ / np.array([1.0, 1.0, *_RANGES])[np.minimum(samples.count, len(_RANGES) + 1)]
     steady = range_[~np.isnan(range_) & (low == 0)]
@@ -133,7 +136,7 @@ def _below_best(samples: Samples, picture: Picture) -> tuple[Rates, Counts]:
         ]
     enough = (samples.count >= _LEAST_SAMPLES) & (picture.matrix.bandwidth_gbps > 0)
     range_ = np.where(enough, np.maximum(best - worst, 0.0), np.nan)
-    return range_, np.where(enough, np.max(each, axis=0), 0).astype(np.int64)
+    return range_, np.where(np.isnan(range_), 0, np.max(each, axis=0)).astype(np.int64)
 
 
 def _beyond_chance(low: Counts, samples: Samples, covered: Flags) -> tuple[Flags, Flags]:
@@ -161,12 +164,14 @@ def _beyond_chance(low: Counts, samples: Samples, covered: Flags) -> tuple[Flags
 
 
 def _shares(odd: Counts, of: Counts) -> Rates:
-    """Estimate how often something is odd by chance, from how many of the others are."""
-    return np.minimum((odd + 0.5) / (of + 1), np.where(odd > 0, 0.5, _SUPPOSED_ODD))
+    """Estimate how often a sample is low by chance, from how many of the others are."""
+    return np.minimum((odd + 0.5) / (of + 1), 0.5)
 
 
 def _share(odd: int, of: int) -> float:
-    return float(_shares(np.array(odd), np.array(of)))
+    """Estimate how often a pair or a direction is odd by chance; of few, that have none, it is supposed."""
+    share = float(_shares(np.array(odd), np.array(of)))
+    return share if odd else min(_SUPPOSED_ODD, share)
 
 
 def _tail(count: int, of: int, share: float) -> float:
@@ -178,6 +183,7 @@ def tails(count: Counts, of: Counts, share: Rates) -> Rates:
     if not count.size:
         return np.zeros(count.shape)
     factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, int(of.max()) + 1)))])
+    share = np.minimum(share, 1 - _NEGLIGIBLE)
     ways = factorials[of] - factorials[count] - factorials[of - count]
     term = np.exp(ways + count * np.log(share) + (of - count) * np.log1p(-share))
     odds, total, times = share / (1 - share), np.zeros(count.shape), count.copy()
@@ -257,9 +263,10 @@ def _now_and_then(
 def _of_samples(low: Counts, samples: Samples, cells: Flags) -> float:
     """Estimate how many pairs would have as many low samples as count, from all single samples of cells."""
     count = samples.count[cells]
-    if not count.any():
+    usual = int(2 * np.median(count)) if count.size else 0
+    if usual < _LEAST_LOW:
         return _SUPPOSED_ODD
-    return _tail(_LEAST_LOW, int(2 * np.median(count)), _share(int(low[cells].sum()), int(count.sum())))
+    return _tail(_LEAST_LOW, usual, float(_shares(low[cells].sum(), count.sum())))
 
 
 def _odd_direction(node: int, odd: Flags, picture: Picture) -> Direction:
