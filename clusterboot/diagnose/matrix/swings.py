@@ -127,6 +127,7 @@ def _below_best(samples: Samples, picture: Picture) -> tuple[Rates, Counts]:
     with np.errstate(invalid="ignore", divide="ignore"):
         best = np.minimum(np.log(samples.max_gbps), picture.usual)
         worst = np.minimum(np.maximum(np.log(samples.min_gbps), DEAD / 2), picture.usual)
+        below = np.maximum(best - worst, 0.0)
         floor = (1 - _LOW) * np.exp(best)
         quartiles = (samples.min_gbps, samples.q1_gbps, samples.median_gbps, samples.q3_gbps)
         # Quartile k lies between two samples, of which the lower one and all before it are low.
@@ -135,7 +136,7 @@ def _below_best(samples: Samples, picture: Picture) -> tuple[Rates, Counts]:
             for k, figure in enumerate(quartiles)
         ]
     enough = (samples.count >= _LEAST_SAMPLES) & (picture.matrix.bandwidth_gbps > 0)
-    range_ = np.where(enough, np.maximum(best - worst, 0.0), np.nan)
+    range_ = np.where(enough, below, np.nan)
     return range_, np.where(np.isnan(range_), 0, np.max(each, axis=0)).astype(np.int64)
 
 
