@@ -6,16 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from clusterboot.config.cluster import MpiKind
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.facts.records import Mpi
-
-# What the launcher starts on the other nodes through ssh, beside itself and under the same path.
-_DAEMONS: Mapping[MpiKind, tuple[str, ...]] = {
-    "mpich": ("hydra_pmi_proxy",),
-    "mvapich": ("hydra_pmi_proxy",),
-    "intelmpi": ("hydra_bstrap_proxy", "hydra_pmi_proxy"),
-}
+from clusterboot.launch.launchers import launch_programs
+from clusterboot.launch.openmpi import MAY_BE_APART
 
 # ldd is the loader's own word, under the very environment that the ranks will have. A static MPI has
 # no library, but the name of its first function somewhere. A script may start anything: it is believed.
@@ -48,18 +42,6 @@ class Fitness:
     mpi_libraries: tuple[str, ...] = ()
 
 
-def daemons(mpi: Mpi) -> tuple[str, ...]:
-    """Give the absolute paths of what the launcher will start on other nodes.
-
-    Source: Open MPI's ``plm_rsh_module.c`` and PRRTE's ``plm_ssh_module.c``, Hydra's ``bstrap``.
-    """
-    folder = mpi.launcher.rpartition("/")[0]
-    if mpi.kind == "openmpi":
-        first = mpi.version.partition(".")[0]
-        return (f"{folder}/prted" if first.isdigit() and int(first) >= 5 else f"{folder}/orted",)
-    return tuple(f"{folder}/{name}" for name in _DAEMONS[mpi.kind])
-
-
 def fitness_section(mpi: Mpi, programs: Sequence[str], env: Mapping[str, str]) -> Section:
     """Describe how a node is asked.
 
@@ -69,7 +51,11 @@ def fitness_section(mpi: Mpi, programs: Sequence[str], env: Mapping[str, str]) -
     path = env.get("LD_LIBRARY_PATH")
     body = ["exec 2>/dev/null", "cd", _LOOK]
     body += [f"LD_LIBRARY_PATH={quote(path)}; export LD_LIBRARY_PATH"] if path else []
-    body += [f"look {quote(daemon)} ''" for daemon in daemons(mpi)]
+    body.append(f"d={quote(mpi.launcher.rpartition('/')[0])}")
+    names = launch_programs(mpi)
+    if MAY_BE_APART in names:
+        body.append(f'[ -e "$d/{MAY_BE_APART}" ] || {{ p=$(command -v {MAY_BE_APART}) && d=${{p%/*}}; }}')
+    body += [f"look \"$d/{name}\" ''" for name in names]
     body += [f"look {quote(program)} benchmark" for program in programs]
     return Section("fitness", "\n".join([*body, "echo done"]))
 

@@ -5,8 +5,18 @@ Hydra exports the launcher's whole environment unless a list is given, so one al
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from clusterboot.config.cluster import MpiKind
 from clusterboot.launch.environment import rank_env, ranked_program
 from clusterboot.launch.spec import Command, RunSpec, check
+
+# What the launcher starts on other nodes: ``bstrap`` in Hydra's sources.
+PROXIES: Mapping[MpiKind, tuple[str, ...]] = {
+    "mpich": ("hydra_pmi_proxy",),
+    "mvapich": ("hydra_pmi_proxy",),
+    "intelmpi": ("hydra_bstrap_proxy", "hydra_pmi_proxy"),
+}
 
 
 def mpich(spec: RunSpec) -> Command:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from clusterboot.config.cluster import MpiKind
-from clusterboot.launch.hydra import intelmpi, mpich, mvapich
-from clusterboot.launch.openmpi import openmpi
+from clusterboot.facts.records import Mpi
+from clusterboot.launch.hydra import PROXIES, intelmpi, mpich, mvapich
+from clusterboot.launch.openmpi import openmpi, runtime
 from clusterboot.launch.spec import Command, RunSpec
 
 Launcher = Callable[[RunSpec], Command]
@@ -17,6 +18,11 @@ LAUNCHERS: Mapping[MpiKind, Launcher] = {
     "mvapich": mvapich,
     "intelmpi": intelmpi,
 }
+
+
+def launch_programs(mpi: Mpi) -> tuple[str, ...]:
+    """Name the programs that a launch needs on each node, beside ``mpirun`` in its folder."""
+    return runtime(mpi.version).programs if mpi.kind == "openmpi" else PROXIES[mpi.kind]
 
 
 def command(spec: RunSpec) -> Command:
