@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+import launch_mpis
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
@@ -94,7 +95,7 @@ def test_a_head_that_cannot_launch_is_named_before_anything_is_launched(
     text = lab.cluster_file.read_text() + "  mpi: {kind: openmpi}\n"
     cluster = ("--cluster", str(operator.write("openmpi.yaml", text)))
     operator.document("bootstrap", *cluster)
-    hidden = "mount --bind /dev/null /usr/bin/orterun"
+    hidden = f"mount --bind /dev/null {launch_mpis.system_openmpi().launcher}"
     assert labs.node_exec(lab.name, "head", ["sh", "-c", hidden]).returncode == 0
 
     said = operator.document("nccl-test", *cluster, *SWEEP, "--launch-from", "head", expect=6)

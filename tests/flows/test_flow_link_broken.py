@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import launch_mpis
 from clusterboot import lab as labs
 from clusterboot.bench.pairs import parse_pairs
 from operator_fixture import Operator
@@ -55,14 +56,15 @@ def pairs_measured(said: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def test_a_node_that_cannot_launch_is_named_and_the_others_are_mapped(five: labs.Lab, user: Operator) -> None:
-    root(five, "n3", "mount --bind /dev/null /usr/bin/orted")
+    daemon = launch_mpis.system_openmpi().daemon
+    root(five, "n3", f"mount --bind /dev/null {daemon}")
     try:
         said = user.document("link-map", "--cluster", str(five.cluster_file), expect=6)
     finally:
-        root(five, "n3", "umount /usr/bin/orted")
+        root(five, "n3", f"umount {daemon}")
     (finding,) = said["findings"]
     assert (finding["kind"], finding["hosts"], finding["severity"]) == ("node", ["n3"], None)
-    assert "it has no /usr/bin/orted" in finding["evidence"]
+    assert f"it has no {daemon}" in finding["evidence"]
     assert said["verdict"] == "inconclusive"
     others = {"n1", "n2", "n4", "n5"}
     assert pairs_measured(said) == {(one, other) for one in others for other in others if one != other}
@@ -86,7 +88,7 @@ def test_a_killed_mpirun_costs_no_round_that_had_ended(five: labs.Lab, user: Ope
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("round 2 of"):
-                root(five, "n1", "kill -9 $(pgrep -x mpirun || pgrep -x orterun)")
+                root(five, "n1", "kill -9 $(pgrep -x 'mpirun|orterun|prterun')")
                 break
         out, err = process.communicate()
     said = json.loads(out)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import launch_mpis
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
@@ -100,7 +101,7 @@ def test_every_collective_runs_and_no_process_stays(lab: labs.Lab, operator: Ope
         }
         for node in lab.nodes:
             running = labs.node_exec(lab.name, node.name, ["ps", "-u", "ubuntu", "-o", "comm="]).stdout
-            assert not {"orted", "mpirun", "collbench"} & set(running.split())
+            assert not {*launch_mpis.STARTERS, "collbench"} & set(running.split())
     finally:
         operator.document("teardown", *cluster)
 

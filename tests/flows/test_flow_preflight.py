@@ -48,9 +48,7 @@ class Site:
         assert said["tests"] == []
         for node in self.lab.nodes:
             text = labs.node_exec(self.lab.name, node.name, ["ps", "-u", "ubuntu", "-o", "comm="]).stdout
-            assert not {"mpirun", "orted", "prted", "mpiexec", "hydra_pmi_proxy", "collbench"} & set(
-                text.split()
-            )
+            assert not {*launch_mpis.STARTERS, "collbench"} & set(text.split())
         failed = {host["name"] for host in said["hosts"] if host["status"] == "failed"}
         problems = {problem["host"]: problem for problem in said["problems"]}
         assert failed == set(problems)
@@ -106,18 +104,20 @@ def test_nodes_without_mpirun_are_tabled_together(site: Site) -> None:
 
 def test_another_version_on_one_node(site: Site) -> None:
     other = "printf '#!/bin/sh\\necho \"mpirun (Open MPI) 4.0.3\"\\n' >/run/other && chmod 755 /run/other"
-    with site.spoilt("n4", f"{other} && mount --bind /run/other /usr/bin/orterun", "umount /usr/bin/orterun"):
+    here = launch_mpis.system_openmpi()
+    with site.spoilt("n4", f"{other} && mount --bind /run/other {here.launcher}", f"umount {here.launcher}"):
         problems = site.refused(site.cluster("version", "  mpi: {kind: openmpi}\n"))
     (host,) = problems
     assert host == "n4"
-    assert problems["n4"]["text"].startswith("it has openmpi 4.0.3, the others openmpi 4.1.")
+    assert problems["n4"]["text"].startswith(f"it has openmpi 4.0.3, the others openmpi {here.version}")
 
 
 def test_a_daemon_that_is_gone_from_one_node(site: Site) -> None:
-    with site.spoilt("n2", "mount --bind /dev/null /usr/bin/orted", "umount /usr/bin/orted"):
+    daemon = launch_mpis.system_openmpi().daemon
+    with site.spoilt("n2", f"mount --bind /dev/null {daemon}", f"umount {daemon}"):
         problems = site.refused(site.cluster("daemon", "  mpi: {kind: openmpi}\n"))
     assert {host: (each["kind"], each["text"]) for host, each in problems.items()} == {
-        "n2": ("missing-executable", "it has no /usr/bin/orted")
+        "n2": ("missing-executable", f"it has no {daemon}")
     }
 
 
