@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clusterboot.diagnose.matrix.picture import draw
 from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates
+from clusterboot.facts.records import NodeFacts
+from clusterboot.flows.link_places import host_of
 
 # Rates are of what messages carry: what more there is than the line has is no noise.
 _OVER_LINE = 1.05
@@ -27,6 +29,30 @@ class Doubt:
     rate_gbps: float
     most_gbps: float
     reason: str
+
+
+def line_gbps(
+    places: Sequence[str], facts: Mapping[str, NodeFacts], interface_of: Mapping[str, str]
+) -> Rates | None:
+    """Give what the line between two places can carry, in 10^9 bytes a second, NaN where that is not known.
+
+    Parameters: the interface that each host's data take over TCP. Only hardware knows its speed; places of
+    one host are joined by no line, and with RDMA nothing says that TCP's interface is taken.
+    """
+    hosts = [host_of(place) for place in places]
+    known = {name: facts[name] for name in hosts if name in facts}
+    if any(port.state.upper() == "ACTIVE" for node in known.values() for port in node.rdma_ports):
+        return None
+    speeds = {
+        name: each.speed_mbps / 8000
+        for name, node in known.items()
+        for each in node.interfaces
+        if each.name == interface_of.get(name) and each.kind == "physical" and each.speed_mbps
+    }
+    own = np.array([speeds.get(host, np.nan) for host in hosts])
+    line: Rates = np.minimum(own[:, None], own[None, :])
+    line[np.array([[one == other for other in hosts] for one in hosts])] = np.nan
+    return line
 
 
 def find_doubts(matrix: PairMatrix, line_gbps: Rates | None = None) -> tuple[Doubt, ...]:

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from clusterboot import hostfiles
 from clusterboot.bench.pairs_options import Cost, cost
-from clusterboot.diagnose.matrix.records import Inference, Rates
+from clusterboot.diagnose.matrix.records import Inference
 from clusterboot.errors import ExitCode, HostResult, UsageError, worst
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.backends import Backend, Chosen, choose
@@ -18,6 +16,7 @@ from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
 from clusterboot.flows.launcher import with_launcher
 from clusterboot.flows.launching import Ready, make_ready
+from clusterboot.flows.link_doubt import line_gbps
 from clusterboot.flows.link_measure import (
     LEAST_NODES,
     LinkMapOptions,
@@ -86,7 +85,9 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         if len(slots) < LEAST_NODES:
             raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
         state = _begun(options, names, slots)
-        state.line_gbps = _line_gbps(ready, slots, state.nodes) if chosen.libraries is None else None
+        if chosen.libraries is None:
+            used = {entry.host: entry.interface for entry in ready.addresses.addresses}
+            state.line_gbps = line_gbps(state.nodes, ready.facts, used)
         plan = plan_first(options, state, slots)
         price = cost(plan.rounds, plan.options, _rate_gbps(ready, slots))
         what = _what(chosen, ready, slots, options)
@@ -165,28 +166,6 @@ def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:
         if each.name == used[name] and each.speed_mbps
     ]
     return max(speeds) / 8000 if speeds else None
-
-
-def _line_gbps(ready: Ready, slots: Sequence[Slot], places: Sequence[str]) -> Rates | None:
-    """Give what the line between two places can carry, in 10^9 bytes a second, NaN where that is not known.
-
-    Only hardware knows its speed, and only of TCP is it known which interface it takes.
-    """
-    names = {host_of(slot.host) for slot in slots}
-    if any(port.state == "ACTIVE" for name in names for port in ready.facts[name].rdma_ports):
-        return None
-    used = {entry.host: entry.interface for entry in ready.addresses.addresses}
-    speeds = {
-        name: each.speed_mbps / 8000
-        for name in names
-        for each in ready.facts[name].interfaces
-        if each.name == used.get(name) and each.kind == "physical" and each.speed_mbps
-    }
-    own = np.array([speeds.get(host_of(place), np.nan) for place in places])
-    line: Rates = np.minimum(own[:, None], own[None, :])
-    hosts = np.array([host_of(place) for place in places])
-    line[hosts[:, None] == hosts[None, :]] = np.nan
-    return line
 
 
 def _concluded(visit: Visit, state: LinkState, *, interrupted: bool = False) -> LinkMapped:

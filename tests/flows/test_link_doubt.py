@@ -9,6 +9,8 @@ import pytest
 
 from clusterboot.bench.pairs import PairRow, PairSamples
 from clusterboot.diagnose.matrix.records import Pair, Rates
+from clusterboot.facts.records import Interface, NodeFacts, RdmaPort
+from clusterboot.flows.link_doubt import line_gbps
 from clusterboot.flows.link_measure import _open
 from clusterboot.flows.link_state import LinkState
 
@@ -80,3 +82,25 @@ def test_where_all_are_above_the_claimed_speed_the_claim_is_in_doubt_too() -> No
 
 def test_a_line_that_nothing_is_known_of_limits_nothing() -> None:
     assert mapped(3, {(0, 1): 1.2, (1, 0): 1.2}, np.full((3, 3), np.nan)).doubts() == ()
+
+
+def node(kind: str, speed_mbps: int | None, *rdma: RdmaPort) -> NodeFacts:
+    eth = Interface("eth0", "up", 1500, kind=kind, speed_mbps=speed_mbps)
+    other = Interface("eth1", "up", 1500, kind="physical", speed_mbps=400_000)
+    return NodeFacts("n", None, "", "", "", "u", 2, None, None, 1, 1, (other, eth), rdma)
+
+
+def test_only_the_claims_of_hardware_that_carries_the_data_limit_a_pair() -> None:
+    facts = {
+        "a": node("physical", 100_000),
+        "b": node("physical", 25_000),
+        "c": node("veth", 10_000),
+        "d": node("physical", None),
+    }
+    places = ["a:gpu0", "a:gpu1", "b", "c", "d"]
+    line = line_gbps(places, facts, dict.fromkeys(facts, "eth0"))
+    assert line is not None
+    known = {(places[i], places[j]): line[i, j] for i, j in np.argwhere(~np.isnan(line)).tolist()}
+    assert known == {pair: 3.125 for one in places[:2] for pair in ((one, "b"), ("b", one))}
+    facts["d"] = node("physical", 1000, RdmaPort("mlx5_0", 1, "InfiniBand", "ACTIVE", 400.0))
+    assert line_gbps(places, facts, dict.fromkeys(facts, "eth0")) is None
