@@ -179,8 +179,11 @@ def _mean_share(picture: Picture, cells: Cells) -> float:
     figures = [picture.matrix.bandwidth_gbps]
     if samples is not None:
         figures = [samples.min_gbps, samples.q1_gbps, samples.median_gbps, samples.q3_gbps, samples.max_gbps]
-    shares = [np.minimum(figure[cells] / np.exp(picture.usual[cells]), 1.0) for figure in figures]
-    return round(float(np.nanmean(shares)), 4)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lacking = [np.minimum(np.log(figure[cells]) - picture.usual[cells], 0.0) for figure in figures]
+    shares = np.exp(np.concatenate(lacking))
+    shares = shares[~np.isnan(shares)]
+    return round(float(shares.mean()), 4) if shares.size else 1.0
 
 
 def unmeasured_finding(picture: Picture, node: int, next_pairs: Sequence[Pair]) -> Finding:
