@@ -38,6 +38,13 @@ class Login:
     identity_agent: str | None = None
 
     @property
+    def place(self) -> str:
+        """What messages call it: its hostname, with the port where that is not 22."""
+        if self.port == 22:
+            return self.hostname
+        return f"[{self.hostname}]:{self.port}" if ":" in self.hostname else f"{self.hostname}:{self.port}"
+
+    @property
     def hostkey_name(self) -> str:
         """The name under which known_hosts files have this machine's key."""
         name = self.hostkey_alias or self.hostname
@@ -46,12 +53,17 @@ class Login:
 
 @dataclass(frozen=True)
 class Host:
-    """A compute node: its name in every output, its login, and the gateways before it."""
+    """A compute node: its name in every output, its login, and the gateways before it.
+
+    ``name`` is no other host's of the cluster; ``hostname`` is what the cluster file has, which
+    several may share that differ in their ports, and which ssh_config may dial elsewhere.
+    """
 
     name: str
     login: Login
     via: tuple[Login, ...] = ()
     internal_ip: str | None = None
+    hostname: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ that fill the memory.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import import_module
 from itertools import product
 from typing import Any
 
 from clusterboot.config.names import check_hostname
 from clusterboot.config.problems import RuleError, shown
-from clusterboot.errors import UsageError
 
 MAX_HOSTS = 16384
 _MAX_LITERAL = 253
@@ -79,32 +78,3 @@ def _node_names(text: str) -> list[str]:
         return [str(name) for name in shell.NodeSet(text, resolver=shell.RESOLVER_NOGROUP)]
     except shell.NodeSetException as error:
         raise RuleError(str(error), "write ranges like gpu[001-064,070]") from None
-
-
-def select(names: Sequence[str], *, hosts: str | None, exclude: str | None) -> frozenset[str]:
-    """Choose part of a cluster.
-
-    Parameters: all names; the folded sets given with ``--hosts`` and ``--exclude``, or ``None``.
-    Returns: the names that stay. Errors: ``UsageError`` that names what is not in the
-    cluster, or says that nothing is left.
-    """
-    chosen = set(names) if hosts is None else _known(hosts, names, "--hosts")
-    if exclude is not None:
-        chosen -= _known(exclude, names, "--exclude")
-    if not chosen:
-        raise UsageError("no host is left", remedy="widen --hosts or narrow --exclude")
-    return frozenset(chosen)
-
-
-def _known(text: str, names: Sequence[str], option: str) -> set[str]:
-    try:
-        wanted = dict.fromkeys(expand(text))
-    except RuleError as error:
-        raise UsageError(f"{option}: {error.cause}", remedy=error.remedy) from None
-    known = frozenset(names)
-    strange = [name for name in wanted if name not in known]
-    if strange:
-        listed = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
-        remedy = f"the cluster file has {names[0]} to {names[-1]}" if len(names) > 1 else f"it has {names[0]}"
-        raise UsageError(f"{option}: not in the cluster: {listed}", remedy=remedy)
-    return set(wanted)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from clusterboot.config.cluster import Host, Login
 from clusterboot.config.folding import MAX_HOSTS
@@ -10,7 +11,9 @@ from clusterboot.config.logins import Context, Where, make_login
 from clusterboot.config.model import Hop, HostEntry, SshBlock
 from clusterboot.config.names import parse_hop
 from clusterboot.config.problems import RuleError, shown
-from clusterboot.config.ssh_config import Settings, Value, expand_tokens
+from clusterboot.config.proxy_command import as_jump
+from clusterboot.config.ssh_config import Settings, SshConfig, expand_tokens
+from clusterboot.config.ssh_lines import Value
 
 _FLEET: Where = ("ssh_config",)
 
@@ -29,20 +32,23 @@ class Routes:
         self._from_file: dict[Where, tuple[Login, ...]] = {}
         self._from_config: dict[tuple[Value, str], tuple[Login, ...]] = {}
 
-    def host(self, name: str, entry: HostEntry, where: Where) -> Host:
-        """Make one host.
+    def host(self, hostname: str, entry: HostEntry, where: Where) -> Host:
+        """Make one host, called by its hostname where its entry has no name.
 
-        Parameters: its name; its entry in ``hosts``, and where that stands in the file.
+        Parameters: its hostname; its entry in ``hosts``, and where that stands in the file.
         Returns: the host, its gateways in the order in which they are passed.
         """
         context, fleet = self._context, self._fleet
         user = entry.user or fleet.user
-        settings = context.config.lookup(name, user)
+        jump = fleet.proxy_jump if entry.proxy_jump is None else entry.proxy_jump
+        proxied = None if jump is None else bool(jump)
+        settings = context.config.lookup(hostname, user, proxied=proxied)
         identity = context.file(entry.identity_file, (*where, "identity_file"))
         if identity is None:
             identity = context.file(fleet.identity_file, (*_FLEET, "identity_file"))
         login = make_login(context, settings, user=user, port=entry.port or fleet.port, identity=identity)
-        return Host(name, login, self._via(entry, where, settings, login), entry.internal_ip)
+        via = self._via(entry, where, settings, login)
+        return Host(entry.name or hostname, login, via, entry.internal_ip, hostname)
 
     def _via(self, entry: HostEntry, where: Where, settings: Settings, login: Login) -> tuple[Login, ...]:
         if entry.proxy_jump is not None:
@@ -56,7 +62,7 @@ class Routes:
         if not hops:
             return ()
         if where not in self._from_file:
-            settings = [self._context.config.lookup(hop.hostname, hop.user) for hop in hops]
+            settings = _look_up(self._context.config, hops)
             logins = tuple(
                 self._hop(hop, found, (*where, index))
                 for index, (hop, found) in enumerate(zip(hops, settings, strict=True))
@@ -84,7 +90,8 @@ class Routes:
         proxy = settings.proxy
         if proxy is None or proxy.text.lower() == "none":
             return ()
-        if not settings.proxy_is_jump:
+        text = proxy.text if settings.proxy_is_jump else as_jump(proxy.text)
+        if text is None:
             warning = f"{proxy.file}:{proxy.line}: ProxyCommand is not used; write ProxyJump, or proxy_jump"
             if warning not in self._context.warnings:
                 self._context.warnings.append(warning)
@@ -92,10 +99,11 @@ class Routes:
         behind = (*behind, settings.host)
         tokens = {"h": login.hostname, "n": settings.host, "p": str(login.port), "r": login.user}
         try:
-            text = expand_tokens(proxy.text, tokens)
+            text = expand_tokens(text, tokens)
             hops = _parse_hops(text, behind)
         except RuleError as error:
-            self._context.refuse(proxy, RuleError(f"ProxyJump: {error.cause}", error.remedy))
+            keyword = "ProxyJump" if settings.proxy_is_jump else "ProxyCommand"
+            self._context.refuse(proxy, RuleError(f"{keyword}: {error.cause}", error.remedy))
             return ()
         key = (proxy, text)
         if key not in self._from_config:
@@ -104,13 +112,19 @@ class Routes:
 
     def _jumps(self, hops: Sequence[Hop], behind: tuple[str, ...]) -> tuple[Login, ...]:
         logins: list[Login] = []
-        for hop in hops:
-            settings = self._context.config.lookup(hop.hostname, hop.user)
+        for hop, settings in zip(hops, _look_up(self._context.config, hops), strict=True):
             login = make_login(self._context, settings, user=hop.user, port=hop.port, identity=None)
             if not logins:  # ssh gives -J for all but the first, which overrides their own ProxyJump
                 logins += self._configured(settings, login, behind)
             logins.append(login)
         return tuple(logins)
+
+
+def _look_up(config: SshConfig, hops: Sequence[Hop]) -> list[Settings]:
+    """Find what ssh_config says of gateways; all but the first are reached through the one before."""
+    return [
+        config.lookup(hop.hostname, hop.user, proxied=True if at else None) for at, hop in enumerate(hops)
+    ]
 
 
 def _parse_hops(text: str, behind: tuple[str, ...]) -> list[Hop]:
@@ -125,35 +139,48 @@ def _parse_hops(text: str, behind: tuple[str, ...]) -> list[Hop]:
 def make_hosts(context: Context, fleet: SshBlock, routes: Routes) -> tuple[Host, ...]:
     """Make all hosts of a fleet, folded names expanded, in the file's order.
 
+    Hosts of one hostname with different ports are machines behind a port forwarding; those that
+    have no name of their own are called by both: ``gw.example.org-22013``.
+
     What is there twice is a problem that has both lines: a name, one machine under two
     names (the same address and port behind the same gateways), an internal address.
     """
+    entries = [
+        (routes.host(hostname, entry, (*_FLEET, "hosts", index)), entry.name is None, index)
+        for index, entry in enumerate(fleet.hosts)
+        for hostname in entry.hostname
+    ]
+    ports: dict[str, set[int]] = {}
+    for host, _, _ in entries:
+        ports.setdefault(host.hostname.lower(), set()).add(host.login.port)
+    first: dict[object, tuple[Host, int]] = {}
     hosts: list[Host] = []
-    first_lines: dict[object, int] = {}
-
-    def is_new(key: object, what: str) -> bool:
-        line = context.document.line(where)
-        first = first_lines.get(key)
-        if first is None:
-            first_lines[key] = line
-            return True
-        context.problems.add(line, f"{what} is here twice, first in line {first}", "keep one of them")
-        return False
-
-    for index, entry in enumerate(fleet.hosts):
-        where: Where = (*_FLEET, "hosts", index)
-        for name in entry.hostname:
-            if not is_new(name.lower(), f"host {shown(name)}"):
-                continue
-            host = routes.host(name, entry, where)
-            login = host.login
-            if not is_new(
-                (login.hostname, login.port, host.via), f"the machine {login.hostname} port {login.port}"
-            ):
-                continue
-            if host.internal_ip is None or is_new((host.internal_ip,), f"internal_ip {host.internal_ip}"):
-                hosts.append(host)
+    for each, nameless, index in entries:
+        line = context.document.line((*_FLEET, "hosts", index))
+        forwarded = nameless and len(ports[each.hostname.lower()]) > 1
+        host = replace(each, name=f"{each.hostname}-{each.login.port}") if forwarded else each
+        for key, what in _marks(host):
+            earlier, its_line = first.setdefault(key, (host, line))
+            if earlier is not host:
+                apart = key == host.name.lower() and _machine(earlier) != _machine(host)
+                remedy = "give each a name of its own: 'name: …'" if apart else "keep one of them"
+                context.problems.add(line, f"{what} is here twice, first in line {its_line}", remedy)
+                break
+        else:
+            hosts.append(host)
     if len(hosts) > MAX_HOSTS:
         line = context.document.line((*_FLEET, "hosts"))
         context.problems.add(line, f"more than {MAX_HOSTS} hosts", "split the file")
     return tuple(hosts)
+
+
+def _machine(host: Host) -> tuple[object, ...]:
+    return host.login.hostname, host.login.port, host.via
+
+
+def _marks(host: Host) -> Iterator[tuple[object, str]]:
+    """Give what a host has for itself alone, with the words for it."""
+    yield host.name.lower(), f"host {shown(host.name)}"
+    yield _machine(host), f"the machine {host.login.hostname} port {host.login.port}"
+    if host.internal_ip is not None:
+        yield (host.internal_ip,), f"internal_ip {host.internal_ip}"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from clusterboot.config.cluster import Cluster
 from clusterboot.config.env import read_env
-from clusterboot.config.folding import select
 from clusterboot.config.gateways import Routes, make_hosts
 from clusterboot.config.logins import Context
 from clusterboot.config.model import OptionsBlock
@@ -16,6 +15,7 @@ from clusterboot.config.names import check_cluster_name
 from clusterboot.config.options import make_options, settle_references
 from clusterboot.config.places import Operator
 from clusterboot.config.problems import Problems, RuleError
+from clusterboot.config.selection import select
 from clusterboot.config.ssh_config import SshConfig
 from clusterboot.config.validate import validate
 from clusterboot.config.yamlfile import read
@@ -58,11 +58,10 @@ def load(
         options = settle_references(context, options, all_hosts, routes.named)
     name = fleet.name or _name_from(path, document.node(("name",)) is None, problems)
     problems.raise_if_any()
-    chosen = select([host.name for host in all_hosts], hosts=hosts, exclude=exclude)
     return Cluster(
         name,
         path,
-        tuple(host for host in all_hosts if host.name in chosen),
+        select(all_hosts, wanted=hosts, unwanted=exclude),
         network=fleet.ssh_config.network,
         env=env,
         options=options,

@@ -13,7 +13,8 @@ from clusterboot.config.cluster import Login
 from clusterboot.config.names import canonical, check_hostname, check_user
 from clusterboot.config.places import Operator
 from clusterboot.config.problems import Problems, RuleError, shown
-from clusterboot.config.ssh_config import Settings, SshConfig, Value, expand_tokens
+from clusterboot.config.ssh_config import Settings, SshConfig, expand_tokens
+from clusterboot.config.ssh_lines import Value
 from clusterboot.config.yamlfile import Document
 
 Where = tuple[str | int, ...]

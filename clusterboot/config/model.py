@@ -190,6 +190,7 @@ class HostEntry(Block):
     """An element of ``hosts``: one host, or all hosts of a folded string."""
 
     hostname: Annotated[tuple[str, ...], PlainValidator(_names)]
+    name: HostName | None = None
     user: User | None = None
     port: Port | None = None
     identity_file: Line | None = None

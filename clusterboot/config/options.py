@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from clusterboot.config.cluster import Host, Login, MpiOptions, NcclOptions, Options, TrustOptions
 from clusterboot.config.logins import Context
 from clusterboot.config.model import MpiBlock, NcclBlock, OptionsBlock, TrustBlock
 from clusterboot.config.problems import shown
+from clusterboot.config.selection import hosts_called
 
 _HEAD = "head"
 _BLOCK = "clusterboot"
@@ -50,26 +51,65 @@ def settle_references(
     file has for them.
     Returns: the options with each pin under the name that its host's key is kept under.
     """
-    names = {host.name: host.login for host in hosts}
     via = {hop for host in hosts for hop in host.via}
-    start = options.launch_from
+    return replace(
+        options,
+        launch_from=_launch_from(context, options.launch_from, hosts, behind_gateway=bool(via)),
+        trust=replace(options.trust, pins=_pins(context, options.trust, _logins(hosts, via, gateways))),
+    )
+
+
+def _launch_from(
+    context: Context, word: str | None, hosts: Sequence[Host], *, behind_gateway: bool
+) -> str | None:
+    called = hosts_called(hosts)
     line = context.document.line((_BLOCK, "launch_from"))
-    if start == _HEAD and not via:
+    if word == _HEAD and _HEAD not in called and not behind_gateway:
         context.problems.add(
             line, "launch_from: head, but there is no gateway", "name a host, or add proxy_jump"
         )
-    elif start not in {None, _HEAD, *names}:
-        cause = f"launch_from: {shown(start)} is no host of this file"
-        context.problems.add(line, cause, "write head or a host's name")
-    known = {login.hostname: login for login in (*via, *names.values())}
-    known |= {login.hostkey_name: login for login in known.values()} | dict(gateways) | names
+    if word is None or (word == _HEAD and _HEAD not in called):
+        return word
+    meant = called.get(word, ())
+    if len(meant) != 1:
+        context.problems.add(
+            line, f"launch_from: {shown(word)} {_no_single(meant)}", "write head or a host's name"
+        )
+        return word
+    return meant[0].name
+
+
+def _no_single(meant: Sequence[Host]) -> str:
+    if not meant:
+        return "is no host of this file"
+    return f"is each of {', '.join(host.name for host in meant[:5])}{', …' if len(meant) > 5 else ''}"
+
+
+def _pins(
+    context: Context, trust: TrustOptions, known: Mapping[str, tuple[Login, ...]]
+) -> dict[str, tuple[str, ...]]:
     pins: dict[str, tuple[str, ...]] = {}
-    for name, keys in options.trust.pins.items():
-        if name in known:
-            kept_under = known[name].hostkey_name
-            pins[kept_under] = tuple(dict.fromkeys((*pins.get(kept_under, ()), *keys)))
-        else:
-            line = context.document.line((_BLOCK, "trust", "pins", name))
-            cause = f"pins: {shown(name)} is no host of this file"
-            context.problems.add(line, cause, "write a host's or gateway's name")
-    return replace(options, trust=replace(options.trust, pins=pins))
+    for name, keys in trust.pins.items():
+        kept_under = {login.hostkey_name for login in known.get(name, ())}
+        if len(kept_under) == 1:
+            (one,) = kept_under
+            pins[one] = tuple(dict.fromkeys((*pins.get(one, ()), *keys)))
+            continue
+        line = context.document.line((_BLOCK, "trust", "pins", name))
+        cause = f"is each of {', '.join(sorted(kept_under)[:5])}" if kept_under else "is no host of this file"
+        context.problems.add(line, f"pins: {shown(name)} {cause}", "write a host's or gateway's name")
+    return pins
+
+
+def _logins(
+    hosts: Sequence[Host], via: Iterable[Login], gateways: Mapping[str, Login]
+) -> dict[str, tuple[Login, ...]]:
+    """List the machines that a pin may be for, by what they may be called; what is exact goes first."""
+    by_hostname: dict[str, tuple[Login, ...]] = {}
+    for login in via:
+        by_hostname[login.hostname] = (*by_hostname.get(login.hostname, ()), login)
+    for word, called in hosts_called(hosts).items():
+        by_hostname[word] = (*by_hostname.get(word, ()), *(host.login for host in called))
+    exact = {login.hostkey_name: login for login in (*via, *(host.login for host in hosts))}
+    exact |= dict(gateways) | {host.name: host.login for host in hosts}
+    return by_hostname | {word: (login,) for word, login in exact.items()}

@@ -1,8 +1,9 @@
 """What OpenSSH's client configuration says about one host, without asking ``ssh``.
 
 The first value found wins, ``Host`` and ``Match`` blocks are tried in the file's order
-against what is known so far, and ``Match final`` brings a second pass. Nothing is run and
-nothing is resolved: ``Match exec`` and its like never match, and are named in a warning.
+against what is known so far, and ``Match final`` or ``CanonicalizeHostname`` brings a second pass.
+Nothing is run: ``Match exec`` and its like never match, and are named in a warning. Nothing is
+resolved but what ``CanonicalizeHostname`` has to be.
 Source: ssh_config(5); ``match_cfg_line`` in OpenSSH's ``readconf.c``, ``main`` in ``ssh.c``.
 """
 
@@ -16,7 +17,23 @@ from pathlib import Path
 from clusterboot.config.names import check_port
 from clusterboot.config.places import Operator
 from clusterboot.config.problems import Problems, RuleError, shown
-from clusterboot.config.ssh_lines import Block, Directive, Reader, next_word
+from clusterboot.config.ssh_canonical import (
+    Canonicalization,
+    NameServerSilentError,
+    Resolve,
+    ask_name_servers,
+    canonical_name,
+    canonicalization,
+)
+from clusterboot.config.ssh_lines import (
+    CANONICAL_KEYWORDS,
+    BadLineError,
+    Block,
+    Directive,
+    Reader,
+    Value,
+    next_word,
+)
 from clusterboot.config.ssh_patterns import pattern_list
 
 _BARE_CRITERIA = ("canonical", "final")
@@ -34,20 +51,12 @@ _Warn = Callable[[Directive, str], None]
 _YES = {"yes": True, "true": True, "no": False, "false": False}
 
 
-@dataclass(frozen=True)
-class Value:
-    """A setting's text, and the line that set it."""
-
-    text: str
-    file: Path
-    line: int
-
-
 @dataclass
 class Settings:
     """What the configuration says about ``host``; what it leaves open is ``None`` or empty.
 
-    ``hostname`` is what is dialled. ``proxy`` is the first of ``ProxyJump`` and
+    ``hostname`` is what is dialled, or ``canonical_name`` once there is one, and ``canonicalization``
+    has the lines that lead to it. ``proxy`` is the first of ``ProxyJump`` and
     ``ProxyCommand``; ``proxy_is_jump`` tells which.
     """
 
@@ -63,6 +72,8 @@ class Settings:
     known_hosts_files: list[Value] = field(default_factory=list)
     proxy: Value | None = None
     proxy_is_jump: bool = False
+    canonicalization: dict[str, list[Value]] = field(default_factory=dict)
+    canonical_name: str | None = None
 
     @property
     def dialled(self) -> str:
@@ -70,6 +81,8 @@ class Settings:
 
         Errors: :class:`RuleError` for any other token.
         """
+        if self.canonical_name is not None:
+            return self.canonical_name
         return expand_tokens(self.hostname.text, {"h": self.host}) if self.hostname else self.host
 
 
@@ -86,6 +99,8 @@ class SshConfig:
         self._operator = operator
         self._problems = problems
         self._warnings = warnings
+        self._resolved: dict[str, str | None] = {}
+        self._silent = False
         reader = Reader(operator, problems)
         if only is not None:
             if not only.exists():
@@ -95,17 +110,31 @@ class SshConfig:
             own = reader.read(operator.home / ".ssh/config", trusted=False)
             self._blocks = own + reader.read(Path("/etc/ssh/ssh_config"), system=True)
 
-    def lookup(self, host: str, user: str | None = None) -> Settings:
+    def lookup(self, host: str, user: str | None = None, *, proxied: bool | None = None) -> Settings:
         """Find what the configuration says about a host.
 
-        Parameters: the name as it would be given to ``ssh``; the user where one is given.
+        Parameters: the name as it would be given to ``ssh``; the user where one is given; whether
+        a proxy is given, ``None`` where that is left to the configuration.
         """
-        look = _Lookup(self._operator, Settings(host), user, self._warn)
+        look = _Lookup(self._operator, Settings(host), _Given(user, proxied), self._warn, self._resolve)
         try:
             look.run(self._blocks)
-        except _BadLineError as bad:
+        except BadLineError as bad:
             self._problems.add(bad.line, bad.cause, bad.remedy, file=bad.file)
         return look.settings
+
+    def _resolve(self, name: str) -> str | None:
+        """Look a name up once; where no name server answers, none is asked again."""
+        if name not in self._resolved:
+            self._resolved[name] = None if self._silent else self._ask(name)
+        return self._resolved[name]
+
+    def _ask(self, name: str) -> str | None:
+        try:
+            return ask_name_servers(name)
+        except NameServerSilentError:
+            self._silent = True
+            return None
 
     def _warn(self, directive: Directive, text: str) -> None:
         line = f"{directive.file}:{directive.line}: {text}"
@@ -113,31 +142,53 @@ class SshConfig:
             self._warnings.append(line)
 
 
-class _BadLineError(RuleError):
-    def __init__(self, directive: Directive, cause: str, remedy: str) -> None:
-        super().__init__(cause, remedy)
-        self.file, self.line = directive.file, directive.line
+@dataclass(frozen=True)
+class _Given:
+    """What the command line would say: a user, and whether there is a proxy."""
+
+    user: str | None
+    proxied: bool | None
 
 
 class _Lookup:
     """One host's way through the directives."""
 
-    def __init__(self, operator: Operator, settings: Settings, user: str | None, warn: _Warn) -> None:
+    def __init__(
+        self, operator: Operator, settings: Settings, given: _Given, warn: _Warn, resolve: Resolve
+    ) -> None:
         self.settings = settings
         self._operator = operator
-        self._user = user
+        self._given = given
+        self._resolve = resolve
         self._warn = warn
         self._name = settings.host
         self._final = self._final_wanted = False
 
     def run(self, blocks: Iterable[Block]) -> None:
         self._pass(blocks, active=True, never=False)
-        if self._final_wanted:
+        rules = canonicalization(self.settings.canonicalization)
+        if self._final_wanted or rules.when != "no":
+            try:
+                self._name = self.settings.canonical_name = self._canonical(rules, self.settings.dialled)
+            except BadLineError:
+                raise
+            except RuleError:  # whoever asks what is dialled is told
+                return
             self._final = True
-            self._name = self.settings.dialled.lower()
-            # By then the name is settled, whether or not a HostName settled it.
+            # Whether or not a HostName settled the name, none does any more.
             self.settings.hostname = self.settings.hostname or Value("%h", Path(), 0)
             self._pass(blocks, active=True, never=False)
+
+    def _canonical(self, rules: Canonicalization, dialled: str) -> str:
+        settings = self.settings
+        proxied = settings.proxy is not None and settings.proxy.text.lower() != "none"
+        direct = not (proxied if self._given.proxied is None else self._given.proxied)
+        name = canonical_name(dialled, rules, direct=direct, resolve=self._resolve)
+        if name is None:
+            (line,) = settings.canonicalization["canonicalizefallbacklocal"]
+            cause = f"{shown(dialled)} is found in none of the CanonicalDomains"
+            raise BadLineError(line, cause, "correct the name, or write CanonicalizeFallbackLocal yes")
+        return name
 
     def _pass(self, blocks: Iterable[Block], *, active: bool, never: bool) -> None:
         for block in blocks:
@@ -165,7 +216,7 @@ class _Lookup:
             criterion = word.removeprefix("!").lower()
             if criterion == "all":  # alone, or after "final" or "canonical"
                 if seen > 1 or (rest and not rest.startswith("#")):
-                    raise _BadLineError(entry, "Match all is combined with other criteria", "write it alone")
+                    raise BadLineError(entry, "Match all is combined with other criteria", "write it alone")
                 return result and not negated
             seen += 1
             if criterion in _BARE_CRITERIA:
@@ -175,7 +226,7 @@ class _Lookup:
                 argument, rest_or_none = next_word(rest)
                 rest = rest_or_none or ""
                 if not argument or argument.startswith("#"):
-                    raise _BadLineError(entry, f"Match {criterion}: its pattern is missing", "write one")
+                    raise BadLineError(entry, f"Match {criterion}: its pattern is missing", "write one")
                 if criterion not in _MATCH_CRITERIA:
                     self._warn(entry, f"Match {criterion} is not evaluated here; the block is left out")
                     holds, negated = False, False
@@ -183,7 +234,7 @@ class _Lookup:
                     holds = self._criterion(criterion, argument)
             result = result and holds != negated
         if not seen:
-            raise _BadLineError(entry, "Match without criteria", "write one, or 'Match all'")
+            raise BadLineError(entry, "Match without criteria", "write one, or 'Match all'")
         return result
 
     def _criterion(self, criterion: str, patterns: str) -> bool:
@@ -195,7 +246,7 @@ class _Lookup:
         if criterion == "localuser":
             return pattern_list(patterns).matches(self._operator.user)
         configured = self.settings.user.text if self.settings.user else self._operator.user
-        return pattern_list(patterns).matches(self._user or configured)
+        return pattern_list(patterns).matches(self._given.user or configured)
 
     def _take(self, entry: Directive) -> None:
         """Keep what a line of an active block says where nothing said it before."""
@@ -211,6 +262,8 @@ class _Lookup:
                 kept.append(values[0])
         elif keyword == "userknownhostsfile":
             settings.known_hosts_files = settings.known_hosts_files or values
+        elif keyword in CANONICAL_KEYWORDS:
+            settings.canonicalization.setdefault(keyword, values)
         elif keyword == "identitiesonly":
             if settings.identities_only is None:
                 settings.identities_only = _yes(entry)
@@ -226,12 +279,12 @@ class _Lookup:
             if entry.keyword == "port":
                 check_port(entry.args[0])
         except RuleError as error:
-            raise _BadLineError(entry, f"Port: {error.cause}", error.remedy) from None
+            raise BadLineError(entry, f"Port: {error.cause}", error.remedy) from None
 
 
 def _yes(entry: Directive) -> bool:
     if entry.args[0].lower() not in _YES:
-        raise _BadLineError(entry, f"{entry.keyword}: {shown(entry.args[0])}", "write yes or no")
+        raise BadLineError(entry, f"{entry.keyword}: {shown(entry.args[0])}", "write yes or no")
     return _YES[entry.args[0].lower()]
 
 

@@ -23,7 +23,17 @@ _MAX_FILES = 1024
 _SPACE = " \t\r\n"
 _FIX = "correct the line; 'ssh -G HOST' tells whether OpenSSH reads it"
 
-_KEPT = frozenset(
+# What they say of completing names is read in :mod:`clusterboot.config.ssh_canonical`.
+CANONICAL_KEYWORDS = frozenset(
+    {
+        "canonicaldomains",
+        "canonicalizefallbacklocal",
+        "canonicalizehostname",
+        "canonicalizemaxdots",
+        "canonicalizepermittedcnames",
+    }
+)
+_KEPT = CANONICAL_KEYWORDS | frozenset(
     {
         "certificatefile",
         "host",
@@ -43,7 +53,9 @@ _KEPT = frozenset(
 )
 # These take a line's whole rest, whatever is in it.
 _RAW = frozenset({"match", "proxycommand", "proxyjump"})
-_SEVERAL = frozenset({"host", "include", "userknownhostsfile"})
+_SEVERAL = frozenset(
+    {"canonicaldomains", "canonicalizepermittedcnames", "host", "include", "userknownhostsfile"}
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,23 @@ class Directive:
     def patterns(self) -> PatternSet:
         """The arguments of a ``Host`` line, ready to be tried on many names."""
         return PatternSet(self.args)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting's text, and the line that set it."""
+
+    text: str
+    file: Path
+    line: int
+
+
+class BadLineError(RuleError):
+    """A line whose value OpenSSH would refuse."""
+
+    def __init__(self, directive: Directive | Value, cause: str, remedy: str) -> None:
+        super().__init__(cause, remedy)
+        self.file, self.line = directive.file, directive.line
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
         words = words or (problem.strerror if problem and problem.strerror else "no address")
         raise UnreachableError(
             f"cannot connect to port {login.port}: {words}",
-            host=login.hostname,
+            host=login.place,
             stage="connect",
             remedy="check address, port, firewall, and that sshd runs there",
         )
@@ -175,7 +175,7 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
             cause = f"the name does not resolve ({getattr(error, 'strerror', None) or 'no such name'})"
         raise UnreachableError(
             cause,
-            host=login.hostname,
+            host=login.place,
             stage="resolve",
             remedy="check the name, or write an address in the cluster file",
         )
@@ -194,8 +194,8 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
             self.blame_gateway(allowed_s)
         words = watchdog.late(timeout_s).words
         raise UnreachableError(
-            f"no answer on port {login.port} {words}, seen from {gateway.login.hostname}",
-            host=login.hostname,
+            f"no answer on port {login.port} {words}, seen from {gateway.login.place}",
+            host=login.place,
             stage="connect",
             remedy="the machine may be down or behind a firewall",
         )
@@ -216,7 +216,7 @@ def open_on_record(connection: PinnedConnection, audit: AuditLog) -> None:
         outcome = f"{error.stage}: {error.cause}"
         raise
     finally:
-        via = connection.gateway.login.hostname if connection.gateway is not None else None
+        via = connection.gateway.login.place if connection.gateway is not None else None
         try:
             audit.connection(connection.login, via, key, outcome, time.monotonic() - started_s)
         except ClusterbootError:
@@ -229,7 +229,7 @@ def gateway_lost(gateway: PinnedConnection) -> UnreachableError:
     silent = gateway.transport.fell_silent
     return UnreachableError(
         "the gateway does not answer any more" if silent else "the connection to the gateway was lost",
-        host=gateway.login.hostname,
+        host=gateway.login.place,
         stage="gateway",
         remedy="check that the gateway is up, then run the command again",
     )
@@ -264,24 +264,24 @@ def _refused(login: Login, gateway: Login, refusal: ChannelRefusedError) -> Unre
     if refusal.code == PROHIBITED:
         return UnreachableError(
             # Without the host's own name: a thousand hosts behind one such head are one line.
-            f"{gateway.hostname} does not allow forwarding to port {login.port} of this host",
-            host=login.hostname,
+            f"{gateway.place} does not allow forwarding to port {login.port} of this host",
+            host=login.place,
             stage="gateway",
-            remedy=f"on {gateway.hostname}, set AllowTcpForwarding yes (and check PermitOpen) in sshd_config",
+            remedy=f"on {gateway.place}, set AllowTcpForwarding yes (and check PermitOpen) in sshd_config",
         )
     if refusal.code == RESOURCE_SHORTAGE:
         return TurnedAwayError(
-            f"{gateway.hostname} has no room for another forwarded connection: {text}",
-            host=login.hostname,
+            f"{gateway.place} has no room for another forwarded connection: {text}",
+            host=login.place,
             stage="gateway",
-            remedy=f"look at memory and open files on {gateway.hostname}, or use a smaller --fanout",
+            remedy=f"look at memory and open files on {gateway.place}, or use a smaller --fanout",
         )
     unresolved = any(words in text for words in ("not known", "resol", "associated with hostname"))
     return UnreachableError(
-        f"{gateway.hostname} cannot reach port {login.port}: {text}",
-        host=login.hostname,
+        f"{gateway.place} cannot reach port {login.port}: {text}",
+        host=login.place,
         stage="resolve" if unresolved else "connect",
-        remedy=f"check that {gateway.hostname} knows the name"
+        remedy=f"check that {gateway.place} knows the name"
         if unresolved
         else "check that the machine is up and sshd runs on that port",
     )

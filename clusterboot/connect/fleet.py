@@ -184,7 +184,7 @@ class Fleet:
             if lost or not gateway.is_connected:
                 return gateway_lost(gateway)
         # What is said of a gateway stays said of it, also where time ran out meanwhile.
-        if error.stage != "gateway" or error.host not in {hop.hostname for hop in host.via}:
+        if error.stage != "gateway" or error.host not in {hop.place for hop in host.via}:
             error.host = host.name
         return error
 
@@ -262,7 +262,7 @@ class Fleet:
         connection = PinnedConnection(login, gateway, self.door)
         with self._lock:
             if self._closed:
-                raise UnreachableError("interrupted", host=login.hostname, stage="connect")
+                raise UnreachableError("interrupted", host=login.place, stage="connect")
             self._open.append(connection)
         opened = False
         try:

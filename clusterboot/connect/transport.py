@@ -91,7 +91,7 @@ class Doorkeeper:
         except DeadlineError as late:
             raise UnreachableError(
                 f"no answer to the login {late.words}",
-                host=login.hostname,
+                host=login.place,
                 stage="auth",
                 remedy="the machine may be frozen or overloaded, or its directory service down",
             ) from None
@@ -123,7 +123,7 @@ def _late_handshake(transport: PinnedTransport, login: Login, late: DeadlineErro
         cause = f"only part of an SSH banner came {late.words}: '{part}'" if part else ""
         cause = cause or f"connected, but no SSH banner came {late.words}"
         stage, remedy = "banner", "sshd there may be frozen or overloaded, or no sshd listens on that port"
-    return UnreachableError(cause, host=login.hostname, stage=stage, remedy=remedy)  # type: ignore[arg-type]
+    return UnreachableError(cause, host=login.place, stage=stage, remedy=remedy)  # type: ignore[arg-type]
 
 
 def _handshake_failure(transport: PinnedTransport, login: Login) -> UnreachableError:
@@ -132,14 +132,14 @@ def _handshake_failure(transport: PinnedTransport, login: Login) -> UnreachableE
         if not transport.last_words and isinstance(problem, EOFError | OSError | None):
             return TurnedAwayError(
                 "the server hung up during the key exchange",
-                host=login.hostname,
+                host=login.place,
                 stage="hostkey",
                 remedy="look at sshd's log there",
             )
         words = one_line(transport.last_words or str(problem))
         return UnreachableError(
             f"key exchange failed: {words}",
-            host=login.hostname,
+            host=login.place,
             stage="hostkey",
             remedy="look at sshd's log and its KexAlgorithms, Ciphers and HostKeyAlgorithms there",
         )
@@ -147,13 +147,13 @@ def _handshake_failure(transport: PinnedTransport, login: Login) -> UnreachableE
     if refusal is None:
         return UnreachableError(
             f"what answers on port {login.port} is no SSH server: '{one_line(said, 80)}'",
-            host=login.hostname,
+            host=login.place,
             stage="banner",
             remedy="check the port",
         )
     return TurnedAwayError(
         refusal.cause + (f": '{said}'" if said else ""),
-        host=login.hostname,
+        host=login.place,
         stage="banner",
         remedy=refusal.remedy,
         pauses_s=refusal.pauses_s,
@@ -196,7 +196,7 @@ def _login_failure(
         remedy = "sign the certificate anew" if flaws else _REFUSED_REMEDY
         if not flaws and any(identity.certificate for identity in tried):
             remedy += "; for a certificate, look at TrustedUserCAKeys and at the clock there"
-    return UnreachableError(cause, host=login.hostname, stage="auth", remedy=remedy)
+    return UnreachableError(cause, host=login.place, stage="auth", remedy=remedy)
 
 
 _REFUSED_REMEDY = (

@@ -28,7 +28,7 @@ class UnknownHostKeyError(TrustError):
     def __init__(self, login: Login, blob: bytes) -> None:
         super().__init__(
             f"host key {fingerprint(blob)} ({knownhosts.key_type_of(blob)}) is unknown",
-            host=login.hostname,
+            host=login.place,
             stage="hostkey",
             remedy="compare it with the machine's own, then use --accept-new or add it to known_hosts",
         )
@@ -39,7 +39,7 @@ class UnknownHostKeyError(TrustError):
     def seen(self) -> HostKeySeen:
         """The key as it is shown to the operator, who has to compare it."""
         key_type = knownhosts.key_type_of(self.blob) or ""
-        return HostKeySeen(self.host or "", self.login.hostname, key_type, fingerprint(self.blob))
+        return HostKeySeen(self.host or "", self.login.place, key_type, fingerprint(self.blob))
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class TrustStore:
             if objection:
                 raise TrustError(
                     objection,
-                    host=login.hostname,
+                    host=login.place,
                     stage="hostkey",
                     remedy="have the CA sign this machine's host key for that name and time",
                 )
@@ -142,7 +142,7 @@ class TrustStore:
             except OSError as problem:
                 raise ClusterbootError(
                     f"{self._pin_file} cannot be written: {problem.strerror}",
-                    host=login.hostname,
+                    host=login.place,
                     stage="hostkey",
                     remedy="a key that cannot be pinned is not believed; free space or mend its permissions",
                 ) from None
@@ -174,7 +174,8 @@ class TrustStore:
             if problem is None:
                 return True
             objection = f"the host certificate {one_line(problem)}"
-        if pinned:
+        # Another key under the name without the port is that of another sshd there.
+        if pinned and name == login.hostkey_name:
             raise _changed(login, key, pinned)
         return objection
 
@@ -248,7 +249,7 @@ def _append(path: Path, text: str) -> None:
 def _revoked(login: Login, key: bytes, line: PinLine) -> TrustError:
     return TrustError(
         f"host key {fingerprint(key)} is marked @revoked at {line.where}",
-        host=login.hostname,
+        host=login.place,
         stage="hostkey",
         remedy="do not connect; give the machine a new host key",
     )
@@ -264,7 +265,7 @@ def _changed(login: Login, key: bytes, pinned: Sequence[PinLine]) -> TrustError:
     return TrustError(
         f"host key has changed: got {fingerprint(key)} ({key_type}),"
         f" pinned is {fingerprint(line.blob)} at {line.where}{also}",
-        host=login.hostname,
+        host=login.place,
         stage="hostkey",
         remedy="find out why; if the machine was reinstalled, remove that line and pin the new key",
     )

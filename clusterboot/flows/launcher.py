@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clusterboot import files, keys
 from clusterboot.config.cluster import Cluster, Host
+from clusterboot.config.selection import hosts_called
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError, HostResult, PartialError, UsageError, ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
@@ -45,15 +46,18 @@ def launch_place(cluster: Cluster, asked: str | None) -> str | None:
     Errors: :class:`UsageError` where that is no place.
     """
     wanted = asked or cluster.options.launch_from
-    names = [host.name for host in cluster.hosts]
-    if wanted is None or wanted in names:
-        return wanted
+    if wanted is None:
+        return None
+    meant = hosts_called(cluster.hosts).get(wanted, ())
+    if len(meant) == 1:
+        return meant[0].name
+    names = [host.name for host in meant or cluster.hosts]
     if wanted != HEAD:
         if not asked:
             # Left out of this command; any other will do.
             return None
         raise UsageError(
-            f"--launch-from {asked}: no such host",
+            f"--launch-from {asked}: {'more than one host' if meant else 'no such host'}",
             remedy=f"name one of the cluster's, as {names[0]}, or head",
         )
     heads = {host.via[-1:] for host in cluster.hosts}

@@ -84,7 +84,7 @@ def member(
     return Member(
         name=host.name,
         user=host.login.user,
-        port=host.login.port,
+        port=survey.sshd_port or host.login.port,
         address=address,
         names=tuple(
             dict.fromkeys(n for n in names if n not in (host.name, address) and _PLAIN_NAME.fullmatch(n))

@@ -55,6 +55,7 @@ class Survey:
     there is a lock or a half-written file, of somebody at work or of somebody who was killed.
     ``key`` is the one in use, ``next_key`` its successor; ``key_files`` names all files of keys.
     ``host_certificate`` is the cluster's certificate for the node's sshd, where it has one.
+    ``sshd_port`` is the port on which the node's sshd took this login, which may not be the one dialled.
     """
 
     public_key: str | None
@@ -68,6 +69,7 @@ class Survey:
     left_behind: bool = False
     key: NodeKey | None = None
     next_key: NodeKey | None = None
+    sshd_port: int | None = None
     key_files: tuple[str, ...] = ()
     host_certificate: str | None = None
 

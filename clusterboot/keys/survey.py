@@ -83,6 +83,7 @@ for f in "$d"/id_*; do
   f=${f##*/}
   case ${f#id_} in *[!a-z0-9.-]*) ;; *) echo "file $f";; esac
 done
+echo "port ${SSH_CONNECTION##* }"
 exit 0
 """
 
@@ -199,12 +200,19 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
         key_created="created" in lines,
         key=current,
         next_key=following,
+        sshd_port=_sshd_port(lines),
         key_files=tuple(line.removeprefix("file ") for line in lines if line.startswith("file ")),
         left_behind="left" in outputs["keys.left"].text,
         config_fault=one_line(fault[1]) if fault else None,
         host_certificate=hostcert.parse_survey(outputs),
         **{name: parse_file(outputs, name, cluster) for name in _FILES},
     )
+
+
+def _sshd_port(lines: Sequence[str]) -> int | None:
+    """Read the last word of ``SSH_CONNECTION``, which is no port where sshd has no socket (``-i``)."""
+    port = next((line[5:] for line in lines if line.startswith("port ")), "")
+    return int(port) if re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65535 else None
 
 
 def _key(lines: Sequence[str], word: str) -> NodeKey | None:

@@ -272,3 +272,73 @@ def test_the_same_address_behind_two_gateways_is_two_machines(load_text: Loader,
         fleet("hosts:", "  - {hostname: a, proxy_jump: head1}", "  - {hostname: b, proxy_jump: head2}")
     ).hosts
     assert [(host.name, host.login.hostname) for host in hosts] == [("a", "10.0.0.1"), ("b", "10.0.0.1")]
+
+
+FORWARDED = fleet(
+    "port: 22013",
+    "hosts:",
+    "  - gw.example.org",
+    "  - {hostname: GW.example.org, port: 22014}",
+    "  - {hostname: gw.example.org, port: 22015, name: third}",
+    "  - {hostname: '2001:db8::7', port: 22016}",
+    "  - {hostname: '2001:db8::7', port: 22017, internal_ip: 10.1.0.5}",
+    "  - {hostname: n6, port: 22}",
+)
+
+
+def test_hosts_of_one_hostname_with_different_ports_are_machines(load_text: Loader) -> None:
+    hosts = load_text(FORWARDED).hosts
+    assert [(host.name, host.login.hostkey_name) for host in hosts] == [
+        ("gw.example.org-22013", "[gw.example.org]:22013"),
+        ("GW.example.org-22014", "[gw.example.org]:22014"),
+        ("third", "[gw.example.org]:22015"),
+        ("2001:db8::7-22016", "[2001:db8::7]:22016"),
+        ("2001:db8::7-22017", "[2001:db8::7]:22017"),
+        ("n6", "n6"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "places"),
+    [
+        ("gw.example.org-22013", [0]),
+        ("gw.example.org:[22013,22015]", [0, 2]),
+        ("third", [2]),
+        ("gw.example.org", [0, 1, 2]),
+        ("2001:db8::7-22017", [4]),
+        ("10.1.0.5,n6", [4, 5]),
+    ],
+)
+def test_a_host_is_chosen_by_name_hostname_port_and_address(
+    load_text: Loader, wanted: str, places: list[int]
+) -> None:
+    everyone = load_text(FORWARDED).hosts
+    assert load_text(FORWARDED, hosts=wanted).hosts == tuple(everyone[place] for place in places)
+    without = load_text(FORWARDED, exclude=wanted).hosts
+    assert without == tuple(host for at, host in enumerate(everyone) if at not in places)
+
+
+def test_references_to_a_forwarded_host_may_have_its_port(load_text: Loader) -> None:
+    options = load_text(
+        FORWARDED
+        + f"""
+clusterboot:
+  launch_from: gw.example.org:22013
+  trust:
+    pins:
+      "gw.example.org:22013": {ED25519}
+      "[gw.example.org]:22014": {ED25519}
+      third: {ED25519}
+"""
+    ).options
+    assert options.launch_from == "gw.example.org-22013"
+    assert sorted(options.trust.pins) == [f"[gw.example.org]:{port}" for port in (22013, 22014, 22015)]
+
+
+def test_a_name_stands_for_the_hostname_in_every_output(load_text: Loader) -> None:
+    (home_config,) = load_text(fleet("hosts: [{hostname: 10.0.0.1, name: gpu-a}]")).hosts
+    assert (home_config.name, home_config.login.hostname) == ("gpu-a", "10.0.0.1")
+    for word in ("gpu-a", "10.0.0.1", "10.0.0.1:22"):
+        assert load_text(fleet("hosts: [{hostname: 10.0.0.1, name: gpu-a}, b]"), hosts=word).hosts == (
+            home_config,
+        )

@@ -68,6 +68,41 @@ ONE_EACH = [
         "  - {hostname: b, internal_ip: 10.0.0.1}",
         "6: internal_ip 10.0.0.1 is here twice, first in line 5",
     ),
+    (
+        "type: fleet\nname: test\nssh_config:\n  hosts:\n  - {hostname: a, port: 2201}\n"
+        "  - {hostname: A, port: 2202}\n  - {hostname: a, port: 2201}",
+        "7: host 'a-2201' is here twice, first in line 5; keep one of them",
+    ),
+    (
+        "type: fleet\nname: test\nssh_config:\n  hosts:\n  - {hostname: a, port: 2201}\n"
+        "  - {hostname: a, port: 2202}\n  - {hostname: a, port: 2202, name: b}",
+        "7: the machine a port 2202 is here twice, first in line 6; keep one of them",
+    ),
+    (
+        "type: fleet\nname: test\nssh_config:\n  hosts:\n  - {hostname: a, name: x}\n"
+        "  - {hostname: b, name: X}",
+        "6: host 'X' is here twice, first in line 5; give each a name of its own",
+    ),
+    (
+        "type: fleet\nname: test\nssh_config:\n  hosts:\n  - {hostname: a, proxy_jump: h1}\n"
+        "  - {hostname: a, proxy_jump: h2}",
+        "6: host 'a' is here twice, first in line 5; give each a name of its own",
+    ),
+    (
+        "type: fleet\nname: test\nssh_config: {hosts: [{hostname: a, name: 'x y'}]}",
+        "name: 'x y' is not a host name",
+    ),
+    (
+        "type: fleet\nname: test\nssh_config: {hosts: [{hostname: a, port: 1}, {hostname: a, port: 2}]}\n"
+        "clusterboot: {launch_from: a}",
+        "4: launch_from: 'a' is each of a-1, a-2",
+    ),
+    (
+        "type: fleet\nname: test\nssh_config: {hosts: [{hostname: a, port: 1}, {hostname: a, port: 2}]}\n"
+        "clusterboot:\n  trust:\n    pins:\n      a: "
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
+        "7: pins: 'a' is each of [a]:1, [a]:2",
+    ),
     ("type: fleet\nname: test\nssh_config: {hosts: [a], proxy_jump: []}", "an empty list of gateways"),
     (
         "type: fleet\nname: test\nssh_config: {hosts: [a], proxy_jump: [b, none]}",

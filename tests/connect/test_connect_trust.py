@@ -269,6 +269,17 @@ def test_half_a_certificate_is_an_unknown_key(
         store(f"@cert-authority * {other.public}\n").check(NODE, sign(key, "gpu1", ca=other)[:cut])
 
 
+def test_a_key_of_another_port_says_nothing_against_this_one(store: Store, key: Any, other: Any) -> None:
+    """As for OpenSSH: behind a port forwarding each port has a host of its own."""
+    login = Login("gpu1", "u", 2222)
+    with pytest.raises(UnknownHostKeyError):
+        store(f"gpu1 {other.public}\n[gpu1]:2223 {other.public}\n").check(login, key.blob)
+    store(f"gpu1 {other.public}\n", accept_new=True).check(login, key.blob)
+    assert store.pins.read_text().startswith("[gpu1]:2222 ")
+    with pytest.raises(TrustError, match="@revoked"):
+        store(f"@revoked gpu1 {key.public}\n").check(Login("gpu1", "u", 2224), key.blob)
+
+
 def test_a_thousand_new_hosts_are_pinned_without_reading_all_lines_each_time(store: Store, key: Any) -> None:
     trust = store(accept_new=True)
     for number in range(1000):

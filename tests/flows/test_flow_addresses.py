@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -187,6 +188,66 @@ def test_a_head_behind_nat_is_dialled_where_only_the_operator_knows_it(
     files = (own / "config", own / "known_hosts", own.parents[1] / "authorized_keys")
     texts = [path.read_text() for path in files]
     assert not any("127.0.0.77" in text or "gate.example" in text for text in texts)
+
+
+@pytest.fixture
+def forwarded(small_lab: labs.Lab, operator: Operator) -> Iterator[list[int]]:
+    """Forward ports of one address of the operator's to the nodes: gives the ports."""
+    known_hosts(operator, pins(small_lab, {}))
+    ports: list[int] = []
+    with ExitStack() as held:
+        for _ in small_lab.nodes:
+            one = held.enter_context(socket.socket())
+            one.bind(("127.0.0.78", 0))
+            ports.append(one.getsockname()[1])
+    words = [f"-L127.0.0.78:{port}:{node.name}:22" for port, node in zip(ports, small_lab.nodes, strict=True)]
+    control = ["ssh", "-S", f"{operator.folder}/control", "-F", "none", "-i", f"{small_lab.folder}/head_key"]
+    trust = [f"-oUserKnownHostsFile={operator.folder}/.ssh/known_hosts", "-oStrictHostKeyChecking=yes"]
+    to = ["-l", "ubuntu", str(small_lab.head_address)]
+    begin = [*control, *trust, "-fNM", "-oExitOnForwardFailure=yes", *words, *to]
+    subprocess.run(begin, check=True, timeout=60, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield ports
+    finally:
+        subprocess.run([*control, "-O", "exit", *to], check=True, timeout=60, stderr=subprocess.DEVNULL)
+
+
+def test_machines_behind_forwarded_ports_of_one_address_are_a_cluster(
+    small_lab: labs.Lab, operator: Operator, forwarded: list[int]
+) -> None:
+    names = [f"127.0.0.78-{port}" for port in forwarded]
+    hosts = "".join(f"    - {{hostname: 127.0.0.78, port: {port}}}\n" for port in forwarded)
+    path = operator.folder / "ports.yaml"
+    path.write_text(
+        f"type: fleet\nname: ports\nssh_config:\n  user: ubuntu\n"
+        f"  identity_file: {small_lab.folder}/node_key\n  hosts:\n{hosts}"
+    )
+    cluster = ("--cluster", str(path))
+
+    said = operator.document("bootstrap", *cluster, "--accept-new", "--verify", "full")
+
+    assert [(host["name"], host["status"]) for host in said["hosts"]] == [(name, "ok") for name in names]
+    pinned = (operator.folder / "state/clusterboot/ports/known_hosts").read_text().split("\n")
+    known = (operator.folder / "hostfiles/ports/known_hosts").read_text().split("\n")
+    for lines in (pinned, known):
+        assert {line.partition(" ")[0] for line in lines if line} == {f"[127.0.0.78]:{p}" for p in forwarded}
+    nodes = [node.name for node in small_lab.nodes]
+    for name, port, node in zip(names, forwarded, nodes, strict=True):
+        assert operator.ssh("ports", name, "hostname").stdout == f"{node}\n"
+        ran = operator.document("run", "hostname", *cluster, "--hosts", f"127.0.0.78:{port}")
+        assert {name: f"{node}\n"} == {host: answer["stdout"] for host, answer in ran["answers"].items()}
+        # Between each other they use sshd's own port, not the one that is forwarded to it.
+        ssh = ["ssh", "-o", "BatchMode=yes", name, "hostname"]
+        assert labs.node_exec(small_lab.name, "n1", ssh, user="ubuntu").stdout == f"{node}\n"
+    again = operator.document("bootstrap", *cluster)
+    assert not any(host["changed"] for host in again["hosts"])
+    ran = operator.document("nccl-test", *cluster, *SMALL)
+    assert ran["tests"][0]["verdict"] == "ok"
+    assert sorted(rank["host"] for rank in ran["tests"][0]["ranks"]) == nodes
+    mapped = operator.document("link-map", *cluster, "--dry-run")
+    assert mapped["nodes"] == names
+    left = operator.document("teardown", *cluster)
+    assert [host["status"] for host in left["hosts"]] == ["ok"] * 3
 
 
 def test_each_way_fails_for_itself_where_hosts_have_different_ones(
