@@ -9,6 +9,7 @@ from pathlib import Path
 from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import BenchTest, LogReport, Problem, ProblemKind
+from clusterboot.diagnose.counted import told_by_counters
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import Spread, repeated, spreads
 from clusterboot.diagnose.runend import RunEnd
@@ -21,6 +22,7 @@ from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import Slot
+from clusterboot.launch.counters import Counters
 
 _LOGIN_STAGES: tuple[Stage, ...] = ("auth", "hostkey", "keys", "verify")
 _NO_REMEDY = "mend it, or leave the host out with --exclude"
@@ -42,7 +44,8 @@ class Benchmarked:
     """What a benchmark came to. ``what`` says in words what ran, over what.
 
     ``runs`` are its single runs where there are several, ``spreads`` what they differ by; report and
-    judgement are then those of their medians. ``shares_gpus`` is true where several ranks used one GPU.
+    judgement are then those of their medians. ``counters`` is what those of each host grew by.
+    ``shares_gpus`` is true where several ranks used one GPU.
     """
 
     hosts: tuple[HostResult, ...]
@@ -62,6 +65,7 @@ class Benchmarked:
     runs: tuple[Judged, ...] = ()
     spreads: tuple[Spread, ...] = ()
     launched: bool = True
+    counters: Mapping[str, Counters] = field(default_factory=dict)
 
 
 def judge_log(
@@ -116,6 +120,16 @@ def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Bench
         runs=tuple(runs) if len(runs) > 1 else (),
         spreads=spreads(reports) if len(runs) > 1 else (),
     )
+
+
+def with_counters(done: Benchmarked, counters: Mapping[str, Counters]) -> Benchmarked:
+    """Add what the hosts' counters grew by, and what it says of those that the judgement names."""
+    if done.judgement is None:
+        return replace(done, counters=counters)
+    overall = done.judgement.overall
+    told = told_by_counters([each.host for each in overall.problems if each.host], counters)
+    judgement = replace(done.judgement, overall=replace(overall, notes=(*overall.notes, *told)))
+    return replace(done, counters=counters, judgement=judgement)
 
 
 def shares_gpus(tests: Sequence[BenchTest]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from clusterboot.config.cluster import Host
+from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError
 from clusterboot.flows.journal import RunRecord, abandoned
@@ -38,14 +39,25 @@ def clear(visit: Visit, record: RunRecord) -> None:
     record.clear(name for name, reaped in reap(visit, record.run_id, hosts).items() if not reaped.left)
 
 
-def clear_orphans(visit: Visit) -> None:
+def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> dict[str, SectionOutput]:
     """End what runs that were cut off have left on the nodes, and say so.
 
     They are known from this operator's own record, and from the folder that a run has on the
     node it was launched from while its supervisor lives. A run that somebody watches is left alone.
+
+    Parameters: one thing more to ask a node by the way, by its name.
+    Returns: the answers to that, by the name of each node that gave one.
     """
-    found = visit.fleet.each(visit.machines, lambda session: _orphans(session, visit.cluster.name))
-    told = {run_id for runs in found.values() if not isinstance(runs, ClusterbootError) for run_id in runs}
+    also = also or {}
+    orphans = orphans_section(visit.cluster.name)
+
+    def ask(session: Session) -> Mapping[str, SectionOutput]:
+        more = [also[session.name]] if session.name in also else []
+        return session.run([orphans, *more], "launch").answer.sections
+
+    outcomes = visit.fleet.each(visit.machines, ask)
+    answers = {name: each for name, each in outcomes.items() if not isinstance(each, ClusterbootError)}
+    told = {run_id for each in answers.values() for run_id in parse_orphans(each[orphans.name])}
     with abandoned(visit.state_dir) as records:
         on_record = {record.run_id: record for record in records if _is_run(record.run_id)}
         for run_id in sorted(told | set(on_record)):
@@ -56,11 +68,7 @@ def clear_orphans(visit: Visit) -> None:
         for record in records:
             # Nodes that are no longer in the cluster file cannot be asked by anybody.
             record.clear(set(record.hosts) - known)
-
-
-def _orphans(session: Session, cluster: str) -> Sequence[str]:
-    outputs = session.run([orphans_section(cluster)], "launch").answer.sections
-    return parse_orphans(outputs["orphans"])
+    return {name: each[also[name].name] for name, each in answers.items() if name in also}
 
 
 def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:

@@ -14,6 +14,7 @@ from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.backends import Backend, Chosen, choose
 from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
+from clusterboot.flows.counting import Counting, counter_sections
 from clusterboot.flows.launcher import with_launcher
 from clusterboot.flows.launching import Ready, make_ready
 from clusterboot.flows.link_doubt import line_gbps
@@ -95,12 +96,15 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         context.events.note(in_words(price))
         if context.dry_run:
             return replace(_concluded(visit, state), exit_code=ExitCode.OK, what=what, cost=price)
-        clear_orphans(visit)
+        sections = counter_sections(ready)
+        counting = Counting.begun(sections, clear_orphans(visit, sections))
         path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
         folder = result_folder(context, "link-map")
         run = LinkRun(context, visit, ready, state, path, folder, options.by, chosen.libraries)
         before = state.launches
         end = measure_pairs(run, plan, options)
+        if end.how != "interrupted":
+            state.counters = counting.end(visit)
         done = _concluded(visit, state, interrupted=end.how == "interrupted")
         return replace(
             done,

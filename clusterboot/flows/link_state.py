@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clusterboot.bench.pairs import PairRow, PairSamples
+from clusterboot.diagnose.counted import told_by_counters
 from clusterboot.diagnose.matrix.document import matrix_to_json, rows_to_json
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.picture import draw
@@ -21,8 +22,10 @@ from clusterboot.flows.link_doubt import (
     with_doubts,
     without,
 )
+from clusterboot.flows.link_places import host_of
 from clusterboot.flows.link_plan import Known, Taking
 from clusterboot.flows.link_samples import SampleBook
+from clusterboot.launch.counters import Counters
 
 # Alone, pairs may be a little faster than together; more than this tells of something shared.
 _SHARED_RATIO = 1.3
@@ -59,12 +62,12 @@ class LinkState:
     """The matrix of a link map at work, and how it came to be.
 
     ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once, each what
-    ``one_way_samples`` and ``both_samples`` say. ``solo_gbps`` has, for each cell measured alone, both
-    at once, what it gave among others and alone; ``visits`` how often each pair was measured among
-    others, ``looked`` are those measured again for a suspicion; ``set_aside`` the nodes that could not
-    take part, with the reason; ``remarks`` what else happened. With ``ranks_on_a_gpu`` above 1 ranks
-    shared a GPU, and nothing but a dead pair can be found. ``line_gbps`` is what the line of each cell
-    can carry, NaN where that is not known.
+    ``one_way_samples`` and ``both_samples`` say. ``solo_gbps`` has, for each cell measured alone, both at
+    once, what it gave among others and alone; ``visits`` how often each pair was measured among others,
+    ``looked`` are those measured again for a suspicion; ``set_aside`` the nodes that could not take part,
+    with the reason; ``remarks`` what else happened; ``counters`` what those of each host grew by. With
+    ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and nothing but a dead pair can be found. ``line_gbps``
+    is what the line of each cell can carry, NaN where that is not known.
     """
 
     nodes: tuple[str, ...]
@@ -81,6 +84,7 @@ class LinkState:
     looked: set[Pair] = field(default_factory=set)
     set_aside: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    counters: dict[str, Counters] = field(default_factory=dict)
     ranks_on_a_gpu: int = 1
     line_gbps: Rates | None = None
     visits: dict[Pair, int] = field(default_factory=dict)
@@ -157,7 +161,13 @@ class LinkState:
         else:
             found = with_doubts(infer(without(matrix, doubts)), self.nodes, doubts)
         findings = tuple(self._with_reason(each) for each in found.findings)
-        notes = [*found.notes, *([str(self.crowd)] if self.crowd else []), *self.remarks]
+        named = [host_of(place) for each in findings for place in each.hosts if not each.next_pairs]
+        notes = [
+            *found.notes,
+            *([str(self.crowd)] if self.crowd else []),
+            *self.remarks,
+            *told_by_counters(named, self.counters),
+        ]
         return replace(found, findings=findings, notes=tuple(notes))
 
     def doubts(self) -> tuple[Doubt, ...]:
@@ -218,6 +228,7 @@ class LinkState:
             "launches": self.launches,
             "measurements": self.measurements,
             "crowd": self.crowd,
+            "counters": self.counters,
             "shares_gpus": self.ranks_on_a_gpu > 1,
         }
 

@@ -14,11 +14,20 @@ from clusterboot.bench.rows import RowReader
 from clusterboot.diagnose.derived import expected, line_limits
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.runend import RunEnd
-from clusterboot.errors import ValidationError
+from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.flows.backends import BackendChoice, Chosen, choose
-from clusterboot.flows.benchmarked import Benchmarked, Judged, conclude, judge_log, refusals, refused
+from clusterboot.flows.benchmarked import (
+    Benchmarked,
+    Judged,
+    conclude,
+    judge_log,
+    refusals,
+    refused,
+    with_counters,
+)
 from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
+from clusterboot.flows.counting import Counting, counter_sections
 from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.fitness import require_memlock, require_ports, require_programs, require_slots
@@ -116,14 +125,17 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
         if context.dry_run:
             context.events.note(f"would launch {plan.what}, from {plan.ready.start}")
             return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
-        clear_orphans(visit)
+        sections = counter_sections(plan.ready)
+        counting = Counting.begun(sections, clear_orphans(visit, sections))
         try:
             program = _fit_program(visit, plan, options)
         except ValidationError as error:
             return refused(context, visit, (error,), plan.result(visit))
         if refusals(visit):
             return refused(context, visit, (), plan.result(visit))
-        return _measure(context, visit, plan, options, program)
+        done = _measure(context, visit, plan, options, program)
+        interrupted = done.exit_code == ExitCode.INTERRUPTED
+        return done if interrupted else with_counters(done, counting.end(visit))
 
 
 def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | None:

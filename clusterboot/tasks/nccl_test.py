@@ -166,6 +166,7 @@ def _document(result: Benchmarked) -> dict[str, Any]:
         "problems": list(result.report.problems),
         "runs": [_run(run) for run in result.runs],
         "spreads": [{**dataclasses.asdict(spread), "wide": spread.wide} for spread in result.spreads],
+        "counters": dict(result.counters),
         "folder": result.folder,
     }
 
