@@ -23,6 +23,8 @@ Taking = Literal["first", "solo", "again", "more"]
 _LEAST_PAIR_S = 0.1
 # The part of a budget that an adaptive map keeps for the pairs that settle what is open.
 _KEPT_SHARE = 0.3
+# In a budget a pair whose samples differ may take so many times as long as the others.
+_DIFFERING_IN_BUDGET = 3.0
 # Fewer nodes cannot be in each other's way by much.
 _LEAST_FOR_SOLO = 8
 _SOLO_PAIRS = 4
@@ -90,7 +92,8 @@ def first_plan(
             f"--budget {budget_s:g}: {len(planned)} rounds do not fit",
             remedy=f"give {needed_s * budget_s / spendable_s:.0f} s, or another --mode",
         )
-    return LinkPlan(planned, replace(options, pair_s=min(options.pair_s, max(pair_s, _LEAST_PAIR_S))))
+    pair_s = min(options.pair_s, max(pair_s, _LEAST_PAIR_S))
+    return LinkPlan(planned, replace(options, pair_s=pair_s, most_s=_DIFFERING_IN_BUDGET * pair_s))
 
 
 def apart_plan(

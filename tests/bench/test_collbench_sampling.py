@@ -64,6 +64,11 @@ def test_one_slow_step_does_not_end_the_growth_of_the_stream(program: Path) -> N
         assert sample(program, *held_up).carried[-1][1] == clean
 
 
+def test_what_passes_unshaped_at_first_does_not_make_the_stream_longer(program: Path) -> None:
+    clean = sample(program, LINE_NS)
+    assert sample(program, LINE_NS / 20, LINE_NS).carried[-1] == clean.carried[-1]
+
+
 def test_a_long_way_makes_the_stream_longer(program: Path) -> None:
     """Each stream has to be asked for, which takes 20 ms here."""
     assert sample(program, LINE_NS / 10).carried[-1][1] > 1e7

@@ -75,6 +75,7 @@ def test_a_quick_map_of_many_nodes_gives_each_several_partners_in_few_rounds() -
 def test_a_budget_is_kept_by_shorter_pairs_and_then_by_fewer_rounds(mode: MapMode, budget_s: float) -> None:
     plan = first_plan(64, mode, PairsOptions(), budget_s, Known.nothing(64))
     assert cost(plan.rounds, plan.options).time_s <= budget_s
+    assert plan.options.limit_s <= 3 * plan.options.pair_s
     assert 0.1 <= plan.options.pair_s <= 1
     assert plan.rounds
 

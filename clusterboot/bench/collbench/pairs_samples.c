@@ -21,6 +21,7 @@
 #define UNUSUAL 2.0 /* times as long as the step before lets expect: looked at twice */
 #define FASTER 1.5 /* than the size before: then it is mostly a wait that was timed, and a longer stream tells more */
 #define MOST_LONGER 4
+#define TELLING 0.25 /* of a stream's time: shorter ones may have passed unshaped */
 #define MISSED 0.0625 /* the probability that the median lies beyond one end of its interval */
 #define WELL_KNOWN 0.08 /* the width of the interval, of the median */
 #define KNOWN 0.25 /* the same where the usual time is over */
@@ -140,7 +141,8 @@ size_t warm_up(const struct streams *s, double stream_s)
         if (!s->carry(s->state, bytes, 1, 0, &out_s, &in_s, &carried))
             return 0;
         double took_s = slower(out_s, in_s);
-        best = carried / took_s > best ? carried / took_s : best;
+        if (took_s >= TELLING * stream_s && carried / took_s > best)
+            best = carried / took_s;
         /* A step that something held up must not end the growth. */
         if (took_s > UNUSUAL * expected_s && looks++ == 0)
             continue;
