@@ -111,7 +111,8 @@ def test_the_command_runs_in_a_clone_with_nothing_of_this_machine(
     fresh: Start, image: Path, tmp_path: Path
 ) -> None:
     before = mounts()
-    tracked = subprocess.check_output(["git", "ls-tree", "--name-only", "HEAD"], cwd=REPOSITORY, text=True)
+    listing = ["git", "-c", f"safe.directory={REPOSITORY}", "ls-tree", "--name-only", "HEAD"]
+    tracked = subprocess.check_output(listing, cwd=REPOSITORY, text=True)
 
     command = "pwd; ls -A; echo = $HOME $USER $CI; ls / /root /mnt; ls -d /proc/[0-9]*; exit 7"
     done = fresh("trixie", command)
