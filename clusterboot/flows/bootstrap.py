@@ -12,6 +12,7 @@ from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialEr
 from clusterboot.facts.records import NodeFacts
 from clusterboot.flows import host_trust, terms
 from clusterboot.flows import mode as modes
+from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, plan_home
@@ -40,6 +41,7 @@ class Bootstrapped:
     a dry run would edit there; ``notes`` are lines for people, by host. ``shared_homes`` are the
     groups of hosts that see one home; ``launch_host`` is where the logins were tried from;
     ``files`` are the hostfiles that changed. ``stopped`` says why a change of mode came to no end.
+    ``names`` are the hosts' own names that others may call them, besides the cluster file's.
     """
 
     hosts: tuple[HostResult, ...]
@@ -58,6 +60,7 @@ class Bootstrapped:
     findings: tuple[LoginFinding, ...] = ()
     files: tuple[str, ...] = ()
     stopped: str | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None) -> Bootstrapped:
@@ -95,12 +98,13 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         if moving and not context.dry_run:
             surveyed = survey(visit, make_key=True, make_next=True)
         found = {name: answer.facts for name, answer in surveyed.items()}
-        addresses = hostfiles.choose_addresses(visit.good, found, context.cluster.network)
+        addresses = place_hosts(visit, found)
         for excluded in addresses.excluded:
             error = PartialError(excluded.reason, stage="hostfile", remedy=excluded.remedy)
             visit.ledger.fail(excluded.host, error)
         groups = remaining(visit, groups)
-        members = members_of(context, visit, surveyed, addresses, groups)
+        believed = believe(visit, found, addresses)
+        members = members_of(context, visit, surveyed, addresses, groups, believed=believed)
         # Who turned out to be no member is of no home either.
         groups = remaining(visit, groups)
         network = str(addresses.network) if addresses.network else None
@@ -122,7 +126,8 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             choice=chosen.line,
             edits=done.edits,
             planned=done.planned,
-            notes=done.notes,
+            notes=_joined(done.notes, believed.notes),
+            names={name: names for name, names in believed.names.items() if names},
             host_trust=done.host_trust,
             shared_homes=tuple(tuple(group) for group in groups if len(group) > 1),
             launch_host=proof.launch_host,
@@ -177,6 +182,12 @@ def _settle(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Aut
     notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
     planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}
     return _Done(edits, (), notes, planned, trusts)
+
+
+def _joined(
+    one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    return {name: (*one.get(name, ()), *other.get(name, ())) for name in {**one, **other}}
 
 
 def _note_created(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:

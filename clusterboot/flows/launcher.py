@@ -184,10 +184,10 @@ def _introduce(
     cluster = visit.cluster.name
     ip = {entry.host: entry.ip for entry in addresses.addresses}
     members = tuple(
-        _member(host, surveyed[host.name], ip[host.name]) for host in visit.good if host.name in ip
+        _member(host, surveyed[host.name], ip[host.name], addresses) for host in visit.good if host.name in ip
     )
     assert visit.launcher is not None  # noqa: S101  # as above
-    head = _member(visit.launcher, found, address)
+    head = _member(visit.launcher, found, address, addresses)
     cheap = visit.cluster.options.kex_algorithms != "openssh" and keys.prefers_cheap_exchange(
         found.facts.software.ssh_version
     )
@@ -219,7 +219,7 @@ def _introduce(
         visit.events.note("the head has a key of its own to the nodes now, until teardown takes it back")
 
 
-def _member(host: Host, answer: Surveyed, address: str) -> Member:
+def _member(host: Host, answer: Surveyed, address: str, addresses: AddressPlan) -> Member:
     return keys.member(
         host,
         answer.facts,
@@ -227,6 +227,8 @@ def _member(host: Host, answer: Surveyed, address: str) -> Member:
         address=address,
         seen_host_key=answer.host_key,
         key_owner=host.name,
+        names=(),
+        sources=keys.sources_of(host, answer.facts, address, addresses.network),
     )
 
 

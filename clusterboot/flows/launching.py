@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from clusterboot import hostfiles, keys
 from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
+from clusterboot.flows.believing import place_hosts
 from clusterboot.flows.launcher import HEAD, Head, prepare_head, prove_head
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
 from clusterboot.flows.proof import launch_host, prove, seek_start
@@ -84,7 +85,7 @@ def make_ready(
     facts = {name: answer.facts for name, answer in surveyed.items()}
     if not visit.good:
         return None
-    addresses = hostfiles.choose_addresses(visit.good, facts, visit.cluster.network)
+    addresses = place_hosts(visit, facts)
     for excluded in addresses.excluded:
         error = UnfitError("mpi-launch", excluded.reason, stage="hostfile", remedy=excluded.remedy)
         visit.ledger.fail(excluded.host, error)

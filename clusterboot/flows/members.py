@@ -12,7 +12,7 @@ from clusterboot.flows.context import Context
 from clusterboot.flows.survey import Surveyed
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import AddressPlan
-from clusterboot.keys import Member
+from clusterboot.keys import Believed, Member
 from clusterboot.keys import state as members_state
 
 
@@ -55,6 +55,8 @@ def members_of(
     surveyed: Mapping[str, Surveyed],
     addresses: AddressPlan,
     groups: Sequence[Sequence[str]],
+    *,
+    believed: Believed,
 ) -> tuple[Member, ...]:
     """Give the members of the cluster, in its order; who has no key is out."""
     ip = {entry.host: entry.ip for entry in addresses.addresses}
@@ -75,6 +77,8 @@ def members_of(
                 address=ip[host.name],
                 seen_host_key=answer.host_key,
                 key_owner=owner_of_key.get(found.public_key or "", owner[host.name]),
+                names=believed.names[host.name],
+                sources=believed.sources[host.name],
             )
         except PartialError as error:
             visit.ledger.fail(host.name, error)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from clusterboot import hostfiles
 from clusterboot.config.cluster import KeyMode
 from clusterboot.errors import ExitCode, HostResult, PartialError
 from clusterboot.flows import host_trust, terms
 from clusterboot.flows import mode as modes
+from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange
 from clusterboot.flows.launcher import take_back_head, was_used
@@ -58,12 +58,13 @@ def rotate(context: Context) -> Rotated:
         if not surveyed or context.dry_run:
             return Rotated(visit.ledger.rows, exit_code(visit.ledger.rows))
         facts = {name: answer.facts for name, answer in surveyed.items()}
-        addresses = hostfiles.choose_addresses(visit.good, facts, context.cluster.network)
+        addresses = place_hosts(visit, facts)
         for excluded in addresses.excluded:
             error = PartialError(excluded.reason, stage="hostfile", remedy=excluded.remedy)
             visit.ledger.fail(excluded.host, error)
         groups = proven_homes(context, visit, surveyed)
-        members = members_of(context, visit, surveyed, addresses, groups)
+        believed = believe(visit, facts, addresses)
+        members = members_of(context, visit, surveyed, addresses, groups, believed=believed)
         groups = remaining(visit, groups)
         network = str(addresses.network) if addresses.network else None
         cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups, network)

@@ -28,9 +28,13 @@ class _Subnet:
 
     @property
     def speed_mbps(self) -> int | None:
-        """The slowest member's; ``None`` where one is not known."""
-        speeds = [member.speed_mbps for member in self.members.values()]
-        return None if None in speeds else min(speed for speed in speeds if speed is not None)
+        """What most members have or exceed; ``None`` where half of them or more do not know it.
+
+        No single node's word decides: one that claims a made-up speed, or none, is outvoted.
+        """
+        known = sorted(member.speed_mbps for member in self.members.values() if member.speed_mbps is not None)
+        unknown = len(self.members) - len(known)
+        return known[(len(known) - 1) // 2] if len(known) > unknown else None
 
     @property
     def where(self) -> str:
@@ -41,12 +45,16 @@ class _Subnet:
 
 
 def choose_addresses(
-    hosts: Sequence[Host], facts: Mapping[str, NodeFacts], network: Network | None = None
+    hosts: Sequence[Host],
+    facts: Mapping[str, NodeFacts],
+    network: Network | None = None,
+    owners: Mapping[str, str] | None = None,
 ) -> AddressPlan:
     """Choose every host's address on the interconnect.
 
     Parameters: the hosts in the cluster file's order; what is known of them by name; the
-    file's ``ssh_config.network``. A host's ``internal_ip`` goes first, then the named
+    file's ``ssh_config.network``; ``owners`` says whose an address is that several claim. A host's
+    ``internal_ip`` goes first, then the named
     network, then the subnet that the nodes share on their fastest links.
     Returns: the plan; a host without an address in it is excluded with its reason and
     leaves the others as they are.
@@ -71,7 +79,7 @@ def choose_addresses(
         for name in free:
             found = subnet.members.get(name) or _absent(network, facts[name])
             _take(name, found, _UNPLACED, chosen, excluded)
-    _exclude_doubles(chosen, excluded, facts)
+    contested = _exclude_doubles(chosen, excluded, facts, owners or {})
     return AddressPlan(
         addresses=tuple(
             NodeAddress(host.name, str(chosen[host.name].ip), chosen[host.name].interface)
@@ -81,6 +89,7 @@ def choose_addresses(
         network=_common(chosen.values(), network),
         excluded=tuple(excluded[host.name] for host in hosts if host.name in excluded),
         explanation="; ".join(lines),
+        contested=contested,
     )
 
 
@@ -195,28 +204,44 @@ def _fastest(subnets: list[_Subnet]) -> list[_Subnet]:
 
 
 def _exclude_doubles(
-    chosen: dict[str, Candidate], excluded: dict[str, Excluded], facts: Mapping[str, NodeFacts]
-) -> None:
-    """Exclude all hosts whose address another one has as well: what is sent there may reach either.
+    chosen: dict[str, Candidate],
+    excluded: dict[str, Excluded],
+    facts: Mapping[str, NodeFacts],
+    owners: Mapping[str, str],
+) -> dict[str, tuple[str, ...]]:
+    """Exclude the hosts whose address another one has as well: what is sent there may reach either.
 
     It need not be the other's chosen one: what that node itself sends there never leaves it, and a
     launch over the two waits for ever. On a loopback interface it is meant to be on many (LVS, anycast).
+    Where it is known whose the address is, only the others are out: a claim must not harm who has it.
+    Returns: the hosts that claim each such address.
     """
     holders: dict[str, list[str]] = {}
     for name, node in facts.items():
         lo = {interface.name for interface in node.interfaces if interface.kind == "loopback"}
         for ip in {str(c.ip) for c in all_addresses(node) if c.up and c.interface not in lo}:
             holders.setdefault(ip, []).append(name)
-    for name, candidate in tuple(chosen.items()):
-        others = [other for other in holders.get(str(candidate.ip), ()) if other != name]
-        if not others:
-            continue
-        if all(_same_machine(facts[name], facts[other]) for other in others):
-            reason, remedy = f"it is the same machine as {', '.join(others)}", _TWO_NAMES
-        else:
-            reason, remedy = f"its address {candidate.ip} is also that of {', '.join(others)}", _TWO_HOLDERS
-        excluded[name] = Excluded(name, reason, remedy)
-        del chosen[name]
+    used = {str(candidate.ip): name for name, candidate in chosen.items()}
+    contested = {ip: tuple(names) for ip, names in holders.items() if ip in used and len(names) > 1}
+    out: dict[str, Excluded] = {}
+    for ip, names in contested.items():
+        owner = owners.get(ip)
+        for name in names:
+            others = [other for other in names if other != name]
+            if owner in names:
+                if name != owner:
+                    cause = f"it claims the address {ip}, which is that of {owner}"
+                    out[name] = Excluded(name, cause, "take that address off its interfaces")
+            elif name in chosen and str(chosen[name].ip) == ip:
+                if all(_same_machine(facts[name], facts[other]) for other in others):
+                    reason, remedy = f"it is the same machine as {', '.join(others)}", _TWO_NAMES
+                else:
+                    reason, remedy = f"its address {ip} is also that of {', '.join(others)}", _TWO_HOLDERS
+                out.setdefault(name, Excluded(name, reason, remedy))
+    for name, why in out.items():
+        excluded[name] = why
+        chosen.pop(name, None)
+    return contested
 
 
 def _same_machine(one: NodeFacts, other: NodeFacts) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from clusterboot.config.names import without_colons
@@ -31,13 +32,15 @@ class AddressPlan:
     """Which address each host is launched on.
 
     ``network`` is the subnet they are in, ``None`` where addresses were named one by one and
-    are in no common one. ``explanation`` says in one line why these.
+    are in no common one. ``explanation`` says in one line why these. ``contested`` has the hosts
+    that claim an address which is one host's of the plan, by that address.
     """
 
     addresses: tuple[NodeAddress, ...]
     network: IPv4Network | IPv6Network | None
     excluded: tuple[Excluded, ...]
     explanation: str
+    contested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Who trusts whom among the nodes: planned, installed, proven, taken back."""
 
 from clusterboot.keys.authority import BACKDATED_S
+from clusterboot.keys.claims import Believed, sources_of
 from clusterboot.keys.diff import unified
 from clusterboot.keys.findings import LoginFinding, findings
 from clusterboot.keys.hostcert import HostTrust
@@ -36,6 +37,7 @@ __all__ = [
     "INSTALL_TIMEOUT_S",
     "OWN_DIR",
     "PER_NODE",
+    "Believed",
     "Edit",
     "HomePlan",
     "HostTrust",
@@ -70,6 +72,7 @@ __all__ = [
     "principal",
     "remains_sections",
     "removal_section",
+    "sources_of",
     "survey_sections",
     "take_back",
     "timed",

@@ -11,6 +11,7 @@ from clusterboot.config.names import without_colons
 from clusterboot.errors import PartialError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.keys import lines
+from clusterboot.keys.claims import names_by_right
 from clusterboot.keys.nodeconfig import render_config, render_known_hosts, render_open_config
 from clusterboot.keys.records import (
     KEY_FILE,
@@ -58,12 +59,21 @@ def homes(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
 
 
 def member(
-    host: Host, facts: NodeFacts, survey: Survey, *, address: str, seen_host_key: bytes, key_owner: str
+    host: Host,
+    facts: NodeFacts,
+    survey: Survey,
+    *,
+    address: str,
+    seen_host_key: bytes,
+    key_owner: str,
+    names: Sequence[str],
+    sources: Sequence[str],
 ) -> Member:
     """Put together what the other nodes have to know of one.
 
     Parameters: ``address`` is where the others reach it; ``seen_host_key`` is the key that
-    this very connection proved, in wire form; ``key_owner`` names the home of its key.
+    this very connection proved, in wire form; ``key_owner`` names the home of its key; ``names``
+    and ``sources`` are what is believed of its own words, see :mod:`clusterboot.keys.claims`.
     Errors: :class:`PartialError` where the node has no key of its own.
     """
     if survey.public_key is None:
@@ -78,18 +88,17 @@ def member(
     host_keys = (
         dict.fromkeys((seen_host_key, *listed)) if seen_host_key in survey.host_keys else (seen_host_key,)
     )
-    sources = [entry.ip for link in facts.interfaces for entry in link.addresses if _is_source(entry.ip)]
     # By the last of these hostfiles call a host with an IPv6 address.
-    names = (host.login.hostname, facts.hostname, facts.hostname.partition(".")[0], without_colons(address))
+    words = (*names_by_right(host), *names, without_colons(address))
     return Member(
         name=host.name,
         user=host.login.user,
         port=survey.sshd_port or host.login.port,
         address=address,
         names=tuple(
-            dict.fromkeys(n for n in names if n not in (host.name, address) and _PLAIN_NAME.fullmatch(n))
+            dict.fromkeys(n for n in words if n not in (host.name, address) and _PLAIN_NAME.fullmatch(n))
         ),
-        sources=tuple(dict.fromkeys((address, *sources))),
+        sources=tuple(sources),
         public_key=survey.public_key,
         host_keys=tuple(host_keys),
         key_owner=key_owner,
@@ -294,7 +303,3 @@ def lacks_restrict(ssh_version: str | None) -> bool:
 def _version(ssh_version: str | None) -> tuple[int, int]:
     match = re.search(r"OpenSSH_(\d+)\.(\d+)", ssh_version or "")
     return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def _is_source(ip: str) -> bool:
-    return not ip.startswith(("127.", "169.254.", "fe80:", "::1"))

@@ -97,6 +97,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
         "addresses": {entry.host: entry.ip for entry in plan.addresses} if plan else {},
         "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
         "changes": changes(result.planned),
+        "names": {name: list(also) for name, also in result.names.items()},
         "notes": {name: list(said) for name, said in result.notes.items()},
         "launch_host": result.launch_host,
         "node_facts": list(fact_lines(result.facts)),
@@ -136,6 +137,7 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines.append(f"Network: {result.addresses.explanation}")
     for group in result.shared_homes:
         lines.append(f"Keys: {fold(group)} share one home, and so one key: each of them is all of them")
+    lines += _own_names(result.names)
     for name, notes in result.notes.items():
         lines += [f"Note: {name}: {note}" for note in notes]
     if result.choice:
@@ -159,6 +161,18 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines.append(f"Logins: checked from {result.launch_host}, where mpirun will start")
     lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
     report.show_summary(to, lines, _next_step(at, result, then))
+
+
+_MOST_NAMED = 8
+
+
+def _own_names(names: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Say which hosts the others may also call by the hosts' own names."""
+    if not names:
+        return []
+    shown = [f"{name} is also {', '.join(also)}" for name, also in list(names.items())[:_MOST_NAMED]]
+    more = f"; and {len(names) - _MOST_NAMED} more, see --json" if len(names) > _MOST_NAMED else ""
+    return [f"Names added on the nodes: {'; '.join(shown)}{more}"]
 
 
 def _next_step(at: Context, result: Bootstrapped, then: str) -> str | None:
