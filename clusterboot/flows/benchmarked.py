@@ -18,6 +18,7 @@ from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, wo
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.backends import Backend
 from clusterboot.flows.context import Context
+from clusterboot.flows.placing import Launched, doubted
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code
@@ -75,12 +76,12 @@ def judge_log(
     options: BenchOptions,
     *,
     slots: Sequence[Slot],
-    start: str,
+    launched: Launched,
 ) -> Judged:
     """Read a run's log and judge it.
 
     Parameters: what it is held against; how it ended; the options and nodes that it was started
-    with, and the node it was launched from: there a problem is looked for that names no host.
+    with, and what was launched from where: there a problem is looked for that names no host.
     """
     parsed = parse_log(log.content)
     if shares_gpus(parsed.tests):
@@ -88,12 +89,13 @@ def judge_log(
         expectation = Expectation()
     names = {name: slot.host for slot in slots for name in (slot.ip, slot.launch_name)}
     judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
+    judgement = doubted(judgement, parsed, log.content, launched)
     judgement = LogJudgement(
         _named(judgement.overall, names), tuple(_named(test, names) for test in judgement.tests)
     )
     # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
     if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
-        judgement = replace(judgement, overall=_with_host(judgement.overall, start))
+        judgement = replace(judgement, overall=_with_host(judgement.overall, launched.start))
     return Judged(report_of(parsed, judgement), judgement, end, log.path.name)
 
 

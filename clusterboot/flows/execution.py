@@ -85,7 +85,7 @@ def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
         others=[slot.ip for slot in launch.slots if slot.host != start],
         agent=launch.spec.agent,
     )
-    log.begin()
+    log.begin(launch.spec.run_id)
     overseer = Overseer(
         visit, launch.spec.run_id, launch.slots, log, timeout_s=allowed_s, stall_s=launch.stall_s
     )

@@ -35,6 +35,7 @@ from clusterboot.flows.launcher import with_launcher
 from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
 from clusterboot.flows.locating import locate_wrong_data
 from clusterboot.flows.outputs import slots_of
+from clusterboot.flows.placing import Launched, RankPlace
 from clusterboot.flows.program import provide
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
@@ -95,6 +96,13 @@ class _Plan:
             ranks=self.ranks,
             network=self.ready.addresses.explanation,
             facts=self.ready.facts,
+        )
+
+    @property
+    def places(self) -> tuple[RankPlace, ...]:
+        """Say how many ranks each node is to have, and what it calls itself."""
+        return tuple(
+            RankPlace(slot.host, self.ready.facts[slot.host].hostname, slot.slots) for slot in self.slots
         )
 
     @property
@@ -180,7 +188,8 @@ def _measure(
             context.scrubber,
         )
         end = _run_all(visit, plan, _programs(plan, options.bench, program), log, options)
-        runs.append(judge_log(log, expectation, end, options.bench, slots=plan.slots, start=plan.ready.start))
+        launched = Launched(plan.ready.start, plan.places, log.run_ids, options.bench.collectives)
+        runs.append(judge_log(log, expectation, end, options.bench, slots=plan.slots, launched=launched))
         if end.how != "exited" or end.exit_code:
             break
     if runs[-1].report.verdict == "wrong-data":

@@ -24,6 +24,7 @@ class LineLog:
     """A log file of whole lines from two streams, each as soon as it is complete, without secrets.
 
     ``scrubber`` takes the secrets out, of the file and of the lines that ``on_line`` gets.
+    ``run_ids`` are the launches that it has the output of, each by its run's name.
     ``flooded`` is true once more came than a log may have; what comes then is dropped, as it is
     after :meth:`cut`.
     """
@@ -32,6 +33,7 @@ class LineLog:
         self.path = path
         self.scrubber = scrubber
         self.flooded = False
+        self.run_ids: list[str] = []
         self._on_line = on_line
         self._pending = {"stdout": bytearray(), "stderr": bytearray()}
         self._bytes = self._lines = 0
@@ -43,8 +45,9 @@ class LineLog:
         """For how many seconds nothing has come."""
         return time.monotonic() - self._moved_s
 
-    def begin(self) -> None:
+    def begin(self, run_id: str) -> None:
         """Count the silence from now on: a launch begins."""
+        self.run_ids.append(run_id)
         self._moved_s = time.monotonic()
 
     def feed(self, stream: str, data: bytes) -> None:

@@ -3,6 +3,16 @@
 #include "collbench.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Above and below each table: whose output it is. The launch gave the run a name of its own. */
+static void print_mark(void)
+{
+    const char *run = getenv("CLUSTERBOOT_RUN");
+    if (run && *run && !run[strspn(run, "0123456789abcdef")])
+        printf("# clusterboot run %s\n", run);
+}
 
 void report_start(const struct options *o, const struct collective *c)
 {
@@ -12,6 +22,7 @@ void report_start(const struct options *o, const struct collective *c)
         snprintf(iterations, sizeof iterations, "%d", o->iterations);
     members_say_library(library, sizeof library, o->nccl);
     printf("# clusterboot collbench %s: %s\n", COLLBENCH_VERSION, library);
+    print_mark();
     printf("# Collective test starting: %s\n", c->name);
     printf("# nThread 1 nGpus 1 minBytes %zu maxBytes %zu step: %zu(%s) warmup iters: %d iters: %s agg iters: 1 "
            "validation: %d graph: 0\n#\n",
@@ -96,6 +107,8 @@ void report_end(const struct collective *c, long long failures, double mean_busb
 {
     printf("# Out of bounds values : %lld %s\n", failures, failures ? "FAILED" : "OK");
     printf("# Avg bus bandwidth    : %g \n#\n", mean_busbw_gbps);
-    printf("# Collective test concluded: %s\n#\n", c->name);
+    printf("# Collective test concluded: %s\n", c->name);
+    print_mark();
+    printf("#\n");
     fflush(stdout);
 }
