@@ -267,7 +267,8 @@ def _of_samples(low: Counts, samples: Samples, cells: Flags) -> float:
     usual = int(2 * np.median(count)) if count.size else 0
     if usual < _LEAST_LOW:
         return _SUPPOSED_ODD
-    return _tail(_LEAST_LOW, usual, float(_shares(low[cells].sum(), count.sum())))
+    total, low_total = np.array(count.sum()), np.array(low[cells].sum())
+    return _tail(_LEAST_LOW, usual, float(_shares(low_total, total)))
 
 
 def _odd_direction(node: int, odd: Flags, picture: Picture) -> Direction:
