@@ -160,7 +160,7 @@ static int sample(struct link *l, enum step_op op, const struct pairs_options *o
 void measure_pair_mpi(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found)
 {
     static struct way unused;
-    struct link l = {.pair = {who.partner, who.visit, o->stuck_s, 0}, .max_bytes = o->max_bytes};
+    struct link l = {.pair = pair_of(o, who), .max_bytes = o->max_bytes};
     l.message_bytes = o->max_bytes < SMALL_BYTES ? o->max_bytes : SMALL_BYTES;
     *found = (struct link_rates){.both_only = extent == EXTENT_BOTH};
     if (!who.leads) {

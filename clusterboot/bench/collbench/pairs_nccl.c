@@ -235,7 +235,7 @@ static void follow_steps(struct meeting *m)
 void measure_pair_nccl(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found)
 {
     static struct way unused;
-    struct meeting m = {.pair = {who.partner, who.visit, o->stuck_s, 0}, .rank = !who.leads, .max_bytes = o->max_bytes};
+    struct meeting m = {.pair = pair_of(o, who), .rank = !who.leads, .max_bytes = o->max_bytes};
     *found = (struct link_rates){.both_only = extent == EXTENT_BOTH};
     if (!who.leads) {
         follow_steps(&m);

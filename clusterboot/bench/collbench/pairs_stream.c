@@ -271,8 +271,7 @@ int streams_run(struct pair *p, const struct stream_order *o, int leads, struct 
         tell_progress(c);
         if (c->moved_s > moved_s)
             looks = 0;
-        else
-            p->dead = clock_s() - c->moved_s > patience_s;
+        p->dead = clock_s() > c->moved_s + patience_s || clock_s() > p->end_s;
     }
     if (p->dead)
         give_up(c);

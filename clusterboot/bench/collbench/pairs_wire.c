@@ -15,6 +15,13 @@ static int tag_of(const struct pair *p, enum pair_tag tag)
     return FIRST_TAG + TAGS * (p->visit % VISITS) + (int)tag;
 }
 
+/* The follower is the more patient: who gives up first decides for both. */
+struct pair pair_of(const struct pairs_options *o, struct meet who)
+{
+    double limit_s = pair_limit_s(o) - (who.leads ? o->stuck_s : 0);
+    return (struct pair){who.partner, who.visit, o->stuck_s, clock_s() + limit_s, 0};
+}
+
 MPI_Request sent(const struct pair *p, const void *data, size_t bytes, enum pair_tag tag)
 {
     MPI_Request request;
@@ -51,6 +58,8 @@ void idle(int *looks)
 int await_all(struct pair *p, double limit_s, int n, MPI_Request *requests)
 {
     double deadline_s = clock_s() + limit_s;
+    if (deadline_s > p->end_s)
+        deadline_s = p->end_s;
     int looks = 0;
     for (int left = n; left > 0 && !p->dead; idle(&looks)) {
         left = 0;

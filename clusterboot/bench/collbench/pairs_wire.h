@@ -9,13 +9,17 @@
 enum step_op { STEP_PING, STEP_OUT, STEP_IN, STEP_BOTH, STEP_STOP, STEP_MEET };
 enum pair_tag { TAG_ORDER, TAG_WORD, TAG_STREAM, TAG_TIMES };
 
-/* `visit` parts the messages of this meeting from what may be left of one that was given up. */
+/* `visit` parts the messages of this meeting from what may be left of one that was given up; at
+ * `end_s` it is given up, however slowly it goes on. */
 struct pair {
     int partner;
     int visit;
     double stuck_s;
+    double end_s;
     int dead;
 };
+
+struct pair pair_of(const struct pairs_options *o, struct meet who);
 
 /* Returns 0, and marks the pair dead, after `limit_s`. Requests of a dead pair are let go; the buffers
  * that they point to live as long as MPI. */
