@@ -35,9 +35,9 @@ def test_a_lab_is_measured_at_the_rate_of_its_links(
         "-f",
         "4",
         "-n",
-        "3",
+        "10",
         "-w",
-        "1",
+        "3",
     )
     (test,) = said["tests"]
     assert test["collective"] == "sendrecv"

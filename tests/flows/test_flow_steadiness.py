@@ -13,7 +13,7 @@ from operator_fixture import Operator
 RUNS = 20
 # A rate at which the links, and not this machine's cores, are what limits.
 RATE, MINIMUM_GBPS = "100mbit", 0.8 * 100e6 / 8 / 1e9
-SWEEP = ("--collective", "sendrecv", "-b", "256K", "-e", "1M", "-f", "4", "-n", "2", "-w", "1")
+SWEEP = ("--collective", "sendrecv", "-b", "1M", "-e", "4M", "-f", "4")
 
 
 @pytest.mark.lab
