@@ -12,7 +12,8 @@ from clusterboot.diagnose.matrix.records import Flags, Indices, Rates, row_middl
 _IN_COMMON = (0.5, 0.6, 0.75)
 # A partition is believed when pairs inside are fast, and pairs across are not.
 _FAST_INSIDE = 0.65
-_FAST_INSIDE_EACH = 0.6
+# Two blocks that are joined by mistake are larger than the usual one, and half of their pairs are slow.
+_FAST_INSIDE_LARGE = 0.6
 _FAST_ACROSS = 0.15
 # Below this share of measured pairs, two nodes have met too few others to be compared.
 _ENOUGH_PAIRS = 0.4
@@ -37,7 +38,7 @@ def find_blocks(fast: Flags, seen: Flags) -> Indices | None:
 
 
 def _is_partition(labels: Indices, fast: Flags, seen: Flags) -> bool:
-    """Tell whether pairs are fast inside the sets, each of them, and not across."""
+    """Tell whether pairs are fast inside the sets, and not across."""
     own = labels[:, None] == labels[None, :]
     lone = alone(labels)
     inside = seen & own
@@ -47,7 +48,9 @@ def _is_partition(labels: Indices, fast: Flags, seen: Flags) -> bool:
     if np.count_nonzero(fast & across) > _FAST_ACROSS * np.count_nonzero(across):
         return False
     met, fine = (np.bincount(labels, weights=cells.sum(axis=1)) for cells in (inside, fast & inside))
-    if np.any(fine[met > 0] <= _FAST_INSIDE_EACH * met[met > 0]):
+    sizes = np.bincount(labels)
+    large = sizes > np.median(sizes[sizes > 1])
+    if np.any(fine[large] <= _FAST_INSIDE_LARGE * met[large]):
         return False
     # One fast pair alone, or a few among many nodes, are no structure.
     return 2 * int(np.count_nonzero(~lone)) >= len(labels)

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, draw
+from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, Picture, draw
 from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix, Rates, row_middles
 
 Round = tuple[Pair, ...]
@@ -74,6 +74,7 @@ def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
     """
     at = {name: index for index, name in enumerate(matrix.nodes)}
     one_way = matrix.bandwidth_gbps if matrix.one_way_gbps is None else matrix.one_way_gbps
+    both = draw(replace(matrix, one_way_gbps=None))
     looks: list[Pair] = []
     for finding in inference.findings:
         hosts = [at[host] for host in finding.hosts]
@@ -82,7 +83,7 @@ def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
         if not finding.severity or finding.next_pairs:
             continue
         if finding.kind == "link":
-            looks += [(min(hosts), max(hosts)), *_of_tier((hosts[0], hosts[1]), matrix)]
+            looks += [(min(hosts), max(hosts)), *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gbps)]
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
     return tuple(dict.fromkeys(looks)) or (_lonely(matrix) if inference.verdict != "ok" else ())
@@ -101,16 +102,14 @@ def _lonely(matrix: PairMatrix) -> Round:
     return tuple(pairs) if len(pairs) <= len(matrix.nodes) // 2 else ()
 
 
-def _of_tier(pair: Pair, matrix: PairMatrix) -> list[Pair]:
+def _of_tier(pair: Pair, both: Picture, one_way: Rates | None) -> list[Pair]:
     """Choose pairs to compare a slow one with, unless there are enough in its tier."""
-    if matrix.one_way_gbps is None:
+    if one_way is None:
         return []
-    both = draw(replace(matrix, one_way_gbps=None))
     tier = both.expected == both.expected[pair]
-    known = int(np.count_nonzero(tier & ~np.isnan(matrix.one_way_gbps)))
-    if known >= ENOUGH_RATIOS:
+    if int(np.count_nonzero(tier & ~np.isnan(one_way))) >= ENOUGH_RATIOS:
         return []
-    fine = np.triu(tier & (np.abs(both.residuals) < _NEAR) & np.isnan(matrix.one_way_gbps), 1)
+    fine = np.triu(tier & (np.abs(both.residuals) < _NEAR) & np.isnan(one_way), 1)
     return list(_disjoint([(one, other) for one, other in np.argwhere(fine).tolist()]))[:ENOUGH_RATIOS]
 
 

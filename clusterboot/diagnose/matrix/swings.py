@@ -215,12 +215,23 @@ def _all_over(spread: Rates, range_: Rates, in_group: Flags) -> dict[int, Direct
         return {}
     steadiness = float(np.median(known)) - logs
     suspects = find_suspects(steadiness, _Limits(scale(known)))
-    sends = suspects.out & (row_middles(range_) > _NODE_SWING)
-    receives = suspects.in_ & (row_middles(range_.T) > _NODE_SWING)
+    far = (steadiness < -_NODE_RATIO) & (range_ > _NODE_SWING)
+    sends = suspects.out & (row_middles(range_) > _NODE_SWING) & _more_than_others(far, logs)
+    receives = suspects.in_ & (row_middles(range_.T) > _NODE_SWING) & _more_than_others(far.T, logs.T)
     found = (sends | receives) & ~in_group
     if np.count_nonzero(found) > _MOST_NODES_SHARE * found.size:
         return {}
     return {int(node): _direction(bool(sends[node]), bool(receives[node])) for node in np.flatnonzero(found)}
+
+
+def _more_than_others(far: Flags, logs: Rates) -> Flags:
+    """Find the rows of which more cells are far off than chance gives, by how many of all others are.
+
+    Where single measurements stall everywhere, most cells of one node do now and then.
+    """
+    count, known = (np.count_nonzero(cells, axis=1) for cells in (far, ~np.isnan(logs)))
+    shares = _shares(count.sum() - count, known.sum() - known)
+    return np.asarray(tails(count, known, shares) * 2 * len(far) < _BY_CHANCE)
 
 
 def _now_and_then(
