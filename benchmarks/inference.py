@@ -1,8 +1,9 @@
 """How right the inference is, and what it costs, beside what people use today.
 
 Run ``python benchmarks/inference.py``: it writes ``inference.json``, ``inference.md`` and
-``inference.svg`` beside itself. ``--part NAME`` measures one part alone and keeps the others as they
-are in ``inference.json``; ``--quick`` takes a tenth of the repetitions, to try it out.
+``inference.svg`` beside itself. ``--part NAME`` measures one part alone, ``--slice K/N`` the faults whose
+number leaves K when it is divided by N; both keep the rest as it is in ``inference.json``. ``--quick``
+takes a tenth of the repetitions, to try it out.
 """
 
 from __future__ import annotations
@@ -26,18 +27,22 @@ from clusterboot.diagnose.matrix.infer import infer
 
 _HERE = Path(__file__).parent
 # Nodes, noise, and repetitions of each fault on each fabric; other methods than ours run at 64.
-_SMALL = ((16, 0.01, 30), (16, 0.03, 60), (17, 0.03, 20), (16, 0.05, 20), (16, 0.08, 20))
-_MISSING = 20
-_LARGE = {"64": (64, 0.03, 10), "256": (256, 0.03, 1)}
+_GRIDS = {
+    "16, usual": ((16, 0.03, 60, 0.0),),
+    "17, usual": ((17, 0.03, 20, 0.0),),
+    "16, others": ((16, 0.01, 30, 0.0), (16, 0.05, 20, 0.0), (16, 0.08, 20, 0.0), (16, 0.03, 20, 0.1)),
+    "64": ((64, 0.03, 10, 0.0),),
+    "256": ((256, 0.03, 1, 0.0),),
+}
 _LARGEST = 1024
 _USUAL = 0.03
 _CLEAN = 1000
 # Clean fabrics measured visit by visit are smaller: the simulation takes far longer than the inference.
 _MOST_DOUBLINGS, _MOST_DOUBLINGS_IN_VISITS = 10, 7
 _OURS = tuple(METHODS)[:2]
-# The first scenarios, of faults that do not change: what a simulation of the largest fabric has time for.
-_STEADY = 12
-PARTS = ("16", "64", "256", "1024", "clean", "speed")
+# The faults that do not change: what a simulation of the largest fabric has time for.
+_STEADY = tuple(SCENARIOS)[:12]
+PARTS = (*_GRIDS, "1024", "clean", "speed")
 
 
 @dataclass(frozen=True)
@@ -88,19 +93,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the repetitions")
     parser.add_argument("--part", action="append", choices=PARTS, help="measure this part alone")
+    parser.add_argument("--slice", default="0/1", help="measure some of a part's faults alone")
     options = parser.parse_args()
+    first, step = map(int, options.slice.split("/"))
     share = 0.1 if options.quick else 1.0
     path = _HERE / "inference.json"
     results = json.loads(path.read_text(encoding="utf-8")) if options.part else {"scores": []}
     for part in options.part or PARTS:
-        _measure(part, share, results)
+        _measure(part, share, tuple(SCENARIOS)[first::step], results)
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (_HERE / "inference.md").write_text(table(results), encoding="utf-8")
     draw(results, _HERE / "inference.svg")
     print(table(results))
 
 
-def _measure(part: str, share: float, results: dict[str, Any]) -> None:
+def _measure(part: str, share: float, scenarios: Sequence[str], results: dict[str, Any]) -> None:
     """Measure one part, and put it in the place of what the results have of it."""
     if part == "clean":
         results["clean"] = _clean_fabrics(max(1, int(_CLEAN * share)))
@@ -108,25 +115,28 @@ def _measure(part: str, share: float, results: dict[str, Any]) -> None:
     elif part == "speed":
         results["speed"] = asdict(speed())
     else:
-        scores = [asdict(score) for score in _scores(part, share)]
-        sizes = {score["nodes"] for score in scores}
-        kept = [score for score in results["scores"] if score["nodes"] not in sizes]
-        results["scores"] = sorted([*kept, *scores], key=lambda score: score["nodes"] // 16)
+        scores = {_key(row): row for row in results["scores"]}
+        scores |= {_key(row): row for row in map(asdict, _scores(part, share, scenarios))}
+        results["scores"] = [scores[key] for key in sorted(scores)]
 
 
-def _scores(part: str, share: float) -> Iterator[Score]:
-    if part == "16":
-        for nodes, noise, trials in _SMALL:
-            # The adaptive way is what a link map does unless told otherwise.
-            methods = _OURS if noise == _USUAL else _OURS[:1]
-            yield from _grid(methods, Grid(nodes, noise, max(1, int(trials * share))))
-        yield from _grid(_OURS[:1], Grid(16, _USUAL, max(1, int(_MISSING * share)), 0.1))
-    elif part == "1024":
-        yield from _grid(_OURS[:1], Grid(_LARGEST, _USUAL, 1), tuple(SCENARIOS)[:_STEADY])
-    else:
-        nodes, noise, trials = _LARGE[part]
-        methods = tuple(METHODS) if part == "64" else _OURS
-        yield from _grid(methods, Grid(nodes, noise, max(1, int(trials * share))))
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Order scores by what was simulated, then by fault and method as they are listed."""
+    size = (row["nodes"] // 16, row["missing"], row["noise"], row["nodes"])
+    fault = (list(SCENARIOS).index(row["scenario"]), SHAPES.index(row["shape"]))
+    return (*size, *fault, list(METHODS).index(row["method"]))
+
+
+def _scores(part: str, share: float, scenarios: Sequence[str]) -> Iterator[Score]:
+    if part == "1024":
+        yield from _grid(
+            _OURS[:1], Grid(_LARGEST, _USUAL, 1), [name for name in scenarios if name in _STEADY]
+        )
+        return
+    for nodes, noise, trials, missing in _GRIDS[part]:
+        # The adaptive way is what a link map does unless told otherwise.
+        methods = tuple(METHODS) if part == "64" else _OURS if noise == _USUAL and not missing else _OURS[:1]
+        yield from _grid(methods, Grid(nodes, noise, max(1, int(trials * share)), missing), scenarios)
 
 
 def _grid(methods: Sequence[str], grid: Grid, scenarios: Sequence[str] = tuple(SCENARIOS)) -> Iterator[Score]:
