@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -12,40 +13,50 @@ from clusterboot.tasks.command import Outcome, Session, command
 
 @command(
     "diagnose",
-    matrix="a matrix: a file, a folder, a quoted glob, or - for standard input",
+    matrix="matrices or logs of pairs: a file, a folder, a quoted glob, or - for standard input",
     format="csv, junit or prometheus on standard output, instead of the table",
 )
 def diagnose_task(_: Session, matrix: str, format: str = "") -> Outcome:  # noqa: A002  # the option's name
-    """Name the bad node, link or group in matrices of bandwidth between nodes."""
+    """Name the bad node, link or group in matrices of bandwidth between nodes, or in logs of their pairs."""
     from clusterboot.diagnose.matrix.document import matrix_to_json
     from clusterboot.diagnose.matrix.infer import infer
-    from clusterboot.diagnose.matrix.reading import read_matrix
+    from clusterboot.diagnose.matrix.reading import MOST_BYTES, read_matrices
     from clusterboot.flows.inputs import read_inputs
     from clusterboot.report.matrix import show_matrix
     from clusterboot.tasks.matrix_format import matrix_format
     from clusterboot.tasks.options import next_command
 
     output = matrix_format(format)
-    found = [(path, read_matrix(data, path)) for path, data in read_inputs(matrix, sys.stdin.buffer)]
+    found = read_matrices(read_inputs(matrix, sys.stdin.buffer, MOST_BYTES + 1), matrix)
     if output and len(found) > 1:
         raise UsageError(
             f"--format {format}: {len(found)} matrices are too many", remedy="give one matrix at a time"
         )
-    judged = [(path, cells, infer(cells)) for path, cells in found]
+    judged = []
+    for stored in found:
+        inference = infer(stored.matrix)
+        judged.append((stored, replace(inference, notes=(*stored.notes, *inference.notes))))
 
     def show(to: Console) -> None:
-        for path, cells, inference in judged:
-            show_matrix(to, path, cells, inference, next_command)
+        for stored, inference in judged:
+            title = f"{stored.path}: {stored.caption}" if stored.caption else stored.path
+            show_matrix(to, title, stored.matrix, inference, next_command)
 
-    good = all(inference.verdict == "ok" for _, _, inference in judged)
+    good = all(inference.verdict == "ok" for _, inference in judged)
     return Outcome(
         ExitCode.OK if good else ExitCode.VALIDATION,
         # How a stored matrix was measured, it does not say.
         more={
             "files": [
-                {"path": path, "rounds": None, "launches": None, **matrix_to_json(cells, inference)}
-                for path, cells, inference in judged
+                {
+                    "path": stored.path,
+                    "caption": stored.caption,
+                    "rounds": None,
+                    "launches": None,
+                    **matrix_to_json(stored.matrix, inference),
+                }
+                for stored, inference in judged
             ]
         },
-        show=output(judged[0][1], judged[0][2]) if output else show,
+        show=output(judged[0][0].matrix, judged[0][1]) if output else show,
     )

@@ -70,6 +70,28 @@ def test_a_folder_and_a_glob_mean_their_files_in_order(capsys, tmp_path):
     assert len(json.loads(out)["files"]) == 1
 
 
+def test_a_folder_of_logs_of_pairs_is_a_matrix_a_measurement(capsys):
+    folder = str(FIXTURES.parent / "stored/nccl-pairs")
+    code, out, err = run(capsys, folder)
+    files = json.loads(out)["files"]
+    assert (code, err) == (6, "")
+    assert [(file["path"], file["caption"], file["verdict"]) for file in files] == [
+        (folder, "alltoall_perf, 2 ranks", "slow"),
+        (folder, "sendrecv_perf, 2 ranks", "ok"),
+    ]
+    assert any("gpu-003 and gpu-004: dead; " in note for note in files[0]["notes"])
+    _, out, _ = run(capsys, folder, as_json=False)
+    assert f"{folder}: alltoall_perf, 2 ranks" in out.replace("\n", "")
+    assert "link gpu-003 <-> gpu-004, both directions: dead" in out
+
+
+def test_a_folder_of_folders_is_told_how_to_name_them(capsys, tmp_path):
+    (tmp_path / "test_000").mkdir()
+    code, _, err = run(capsys, str(tmp_path))
+    assert code == 2
+    assert f"no file lies directly in it; give a quoted glob: '{tmp_path}/*/*'" in err
+
+
 def test_standard_input(capsys, monkeypatch):
     text = io.TextIOWrapper(io.BytesIO(b",a,b\na,,0\nb,0,\n"))
     monkeypatch.setattr("sys.stdin", text)

@@ -17,7 +17,10 @@ MOST_NODES = 4096
 _LONGEST_NAME = 253
 # Far beyond any link and any wait, and far from where arithmetic ends.
 _MOST = 1e12
-_REMEDY = "give a matrix with a row and a column a node: JSON, CSV, or mpiGraph's output"
+_REMEDY = (
+    "give a matrix in JSON or CSV, output of mpiGraph, nvbandwidth or p2pBandwidthLatencyTest, or a table or"
+    " logs of pairs: nccl-tests, osu_bw, ib_write_bw"
+)
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,9 @@ class Rows:
     samples: Sequence[Any] | None = None
 
 
-def bad(path: str, cause: str) -> UsageError:
+def bad(path: str, cause: str, remedy: str = _REMEDY) -> UsageError:
     """Make the error for a file that is no matrix."""
-    return UsageError(f"{path}: {cause}", remedy=_REMEDY)
+    return UsageError(f"{path}: {cause}", remedy=remedy)
 
 
 def matrix_of(path: str, rows: Rows) -> PairMatrix:

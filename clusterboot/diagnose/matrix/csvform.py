@@ -7,35 +7,61 @@ import io
 from collections.abc import Sequence
 
 from clusterboot.diagnose.matrix.checks import MOST_NODES, Rows, bad
+from clusterboot.diagnose.matrix.othertools import kind_of_csv
+from clusterboot.diagnose.matrix.pairtable import is_pair_table, read_pair_table
+from clusterboot.diagnose.matrix.stored import Format, Found, Table
 
 # What people and programs write for a pair that was not measured.
 _NOT_MEASURED = frozenset({"", "na", "n/a", "null", "none", "-"})
+# Columns of a benchmark's table; no node is called so.
+_MEASURES = frozenset({"size", "bytes", "count", "time", "time_us", "algbw", "busbw", "latency", "bandwidth"})
 _DELIMITERS = ",;\t"
 # The columns that a line a pair has at least.
-_SENDER, _RECEIVER, _BANDWIDTH = "sender", "receiver", "bandwidth_gbps"
+_SENDER, _RECEIVER = "sender", "receiver"
+# The bandwidth's, and what pairs give in one direction by itself: under today's names and the older ones.
+_BANDWIDTHS = (("bandwidth_gb_s", "one_way_gb_s"), ("bandwidth_gbps", "one_way_gbps"))
 
 
-def read_csv(text: str, path: str) -> Rows:
+def _read(text: str, path: str) -> list[Found]:
     """Read a table with the receivers' names in its first line, or one with a line a pair.
 
     Each further line is a sender's: its name and its cells, in the order of the header; the
     name may be absent where the header has no corner for it. A line a pair has the columns
     ``sender``, ``receiver`` and ``bandwidth_gbps``; pairs without a line are not measured. Blank and
-    NA mean not measured too.
+    NA mean not measured too. Other programs' tables of pairs become figures of pairs.
     Errors: :class:`UsageError` for what is no such table.
     """
     first = text.lstrip("\r\n").splitlines()[0]
     delimiter = max(_DELIMITERS, key=first.count)
     lines = _blanks_apart(text, path) if delimiter not in first else _split(text, delimiter, path)
     header, body = lines[0], lines[1:]
-    if {_SENDER, _RECEIVER, _BANDWIDTH} <= set(header):
-        return _of_pairs(header, body, path)
+    for bandwidth, one_way in _BANDWIDTHS:
+        if {_SENDER, _RECEIVER, bandwidth} <= set(header):
+            return [Table(_of_pairs(header, body, bandwidth, one_way, path))]
+    if is_pair_table(header):
+        return list(read_pair_table(header, body, path))
     has_corner = all(line[0] in header[1:] for line in body) and bool(body)
     names = header[1:] if has_corner or not header[0] else header
+    if not has_corner and _is_other(header, body) and (kind := kind_of_csv(header)):
+        raise bad(path, f"it is {kind}")
     if has_corner and [line[0] for line in body] != names[: len(body)]:
         raise bad(path, "its rows are not in the order of its columns")
     skip = 1 if has_corner or not header[0] else 0
-    return Rows(names, [[_cell(cell, path) for cell in line[skip:]] for line in body])
+    return [Table(Rows(names, [[_cell(cell, path) for cell in line[skip:]] for line in body]))]
+
+
+def _is_other(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a table without names of rows is none of bandwidths between the names of its columns."""
+    if len(body) != len(header) or _MEASURES & {name.lower() for name in header}:
+        return True
+    return any(not _is_cell(cell) for line in body for cell in line)
+
+
+def _is_cell(text: str) -> bool:
+    try:
+        return text.lower() in _NOT_MEASURED or float(text) is not None
+    except ValueError:
+        return False
 
 
 def _split(text: str, delimiter: str, path: str) -> list[list[str]]:
@@ -64,7 +90,9 @@ def _cell(text: str, path: str) -> float | None:
         raise bad(path, f"'{text[:40]}' is not a bandwidth") from None
 
 
-def _of_pairs(header: Sequence[str], lines: Sequence[Sequence[str]], path: str) -> Rows:
+def _of_pairs(
+    header: Sequence[str], lines: Sequence[Sequence[str]], bandwidth: str, one_way: str, path: str
+) -> Rows:
     """Put a line a pair into a matrix; nodes are in the order in which they come first."""
     column = {name: at for at, name in enumerate(header)}
     if len(column) < len(header):
@@ -87,4 +115,7 @@ def _of_pairs(header: Sequence[str], lines: Sequence[Sequence[str]], path: str) 
             rows[at[sender]][at[receiver]] = _cell(line[column[which]], path)
         return rows
 
-    return Rows(list(at), table(_BANDWIDTH) or [], table("latency_us"), table("one_way_gbps"))
+    return Rows(list(at), table(bandwidth) or [], table("latency_us"), table(one_way))
+
+
+CSV = Format("a table of bandwidths", bool, _read)

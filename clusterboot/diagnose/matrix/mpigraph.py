@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from clusterboot.diagnose.matrix.checks import Rows, bad
+from clusterboot.diagnose.matrix.stored import Format, Table
 
 # mpiGraph.c divides by 1024*1024 and prints "MB/s".
 _GBPS = 1024 * 1024 / 1e9
@@ -14,12 +15,11 @@ _HEADER = re.compile(r"^(Send|Recv)\s*\t(.*:\d+.*)$")
 _ROW = re.compile(r"^(\S+):(\d+)\s+(to|from)\s+(.*)$")
 
 
-def is_mpigraph(text: str) -> bool:
-    """Tell whether a text is mpiGraph's output."""
+def _recognises(text: str) -> bool:
     return bool(_START.search(text)) or any(_HEADER.match(line) for line in text.splitlines()[:1])
 
 
-def read_mpigraph(text: str, path: str) -> Rows:
+def _read(text: str, path: str) -> list[Table]:
     """Read the Send table, and the Recv table where it is there, the lower of both for each pair.
 
     A node is called by its host's name; with several ranks a host by ``host:rank``.
@@ -33,7 +33,7 @@ def read_mpigraph(text: str, path: str) -> Rows:
     if "Recv" in tables and tables["Recv"][0] == names:
         receive = tables["Recv"][1]
         send = [[min(value, receive[to][at]) for to, value in enumerate(row)] for at, row in enumerate(send)]
-    return Rows(_short(names), [[value * _GBPS for value in row] for row in send])
+    return [Table(Rows(_short(names), [[value * _GBPS for value in row] for row in send]))]
 
 
 def _tables(text: str, path: str) -> Iterator[tuple[str, list[str], list[list[float]]]]:
@@ -64,3 +64,6 @@ def _numbers(words: list[str], count: int, name: str, path: str) -> list[float]:
 def _short(names: list[str]) -> list[str]:
     hosts = [name.rpartition(":")[0] for name in names]
     return hosts if len(set(hosts)) == len(hosts) else names
+
+
+MPIGRAPH = Format("mpiGraph's output", _recognises, _read)

@@ -1,0 +1,75 @@
+"""Logs of the OSU micro-benchmarks' bandwidth tests between two hosts.
+
+Source: osu_bw.c, osu_bibw.c, osu_mbw_mr.c of OMB: rank 0 (or the first half of the ranks) sends, MB/s is
+10^6 bytes a second. They print no hosts: those are known from the launcher's words, or the file's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from clusterboot.bench.lines import split
+from clusterboot.diagnose.matrix.checks import bad
+from clusterboot.diagnose.matrix.pairnames import hosts_in_command
+from clusterboot.diagnose.matrix.stored import Format, PairFigure, sustained
+
+_TITLE = re.compile(
+    r"#? ?OSU [\w-]+(?: [\w-]+)*? ?"
+    r"(?P<test>(?:Bi-Directional |Multiple )?Bandwidth(?: / Message Rate)?) Test\b"
+)
+_OTHER_TITLE = re.compile(r"#? ?OSU [\w-]+.*\bTest\b")
+_PROGRAMS = {
+    "Bandwidth": ("osu_bw", True),
+    "Bi-Directional Bandwidth": ("osu_bibw", False),
+    "Multiple Bandwidth / Message Rate": ("osu_mbw_mr", True),
+}
+_UNIT = re.compile(r"# ?Size\b.*?\b(MB/s|GB/s)")
+_FACTOR = {"MB/s": 1e-3, "GB/s": 1.0}
+_PAIRS = re.compile(r"# ?\[ ?pairs: (\d+) ?\]")
+_ROW = re.compile(r"(\d+)\s+(\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:\s+\S+)*$")
+# Intel MPI with I_MPI_DEBUG: rank, process, host.
+_STARTUP = re.compile(r"\[\d+\] MPI startup\(\):\s+(\d+)\s+\d+\s+([\w.-]+)\s")
+
+
+def _recognises(text: str) -> bool:
+    return any(_TITLE.match(line) for line in re.findall(r"#? ?OSU [^\n]{0,200}", text))
+
+
+def _read(text: str, path: str) -> list[PairFigure]:
+    """Give each test's bandwidth at its largest sizes; a test without rows was begun and did not end."""
+    lines = [line.text.strip() for line in split(text)]
+    hosts = list(dict.fromkeys(match[2] for line in lines if (match := _STARTUP.match(line))))
+    named = (
+        hosts if len(hosts) == 2 else next((two for line in lines if (two := hosts_in_command(line))), None)
+    )
+    ends = (named[0], named[1]) if named else None
+    figures = [
+        PairFigure(what, path, ends, rate, one_way, None if rate else "the test has no rows")
+        for what, one_way, rate in _tests(lines)
+    ]
+    if not figures:
+        raise bad(path, "it has no bandwidth test of OSU")
+    return figures
+
+
+def _tests(lines: list[str]) -> Iterator[tuple[str, bool, float | None]]:
+    """Give each test's name, whether its data goes one way, and its bandwidth in 10^9 bytes a second."""
+    what, one_way, factor = "", False, 0.0
+    points: dict[int, float] = {}
+    for line in (*lines, "OSU end Test"):
+        if _OTHER_TITLE.match(line):
+            if what:
+                yield what, one_way, sustained(points)
+            title = _TITLE.match(line)
+            what, one_way = _PROGRAMS[title["test"]] if title else ("", False)
+            factor, points = 0.0, {}
+        elif pairs := _PAIRS.match(line):
+            what = f"{what}, {pairs[1]} pairs" if what and pairs[1] != "1" else what
+        elif unit := _UNIT.match(line):
+            factor = _FACTOR[unit[1]]
+        elif what and factor and (row := _ROW.match(line)):
+            points[int(row[1])] = float(row[2]) * factor
+
+
+OSU = Format("a log of OSU's bandwidth tests", _recognises, _read)

@@ -1,0 +1,111 @@
+"""The two hosts of a measurement, from the name of its file or from a launcher's command line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from clusterboot.config.folding import expand
+from clusterboot.config.problems import RuleError
+
+# What stands between two names, the surest first.
+_BETWEEN = (
+    "__",
+    "--",
+    "_to_",
+    "-to-",
+    "_vs_",
+    "-vs-",
+    "_and_",
+    "-and-",
+    "<->",
+    "->",
+    "+",
+    ",",
+    "_",
+    "-",
+    ".",
+)
+_ENDINGS = re.compile(r"\.(?:log|txt|out|err|output|stdout|result|res|csv|json|gz)$", re.IGNORECASE)
+# Words of such names that are no hosts: of programs, and of what else is counted, dated or kept.
+_PROGRAM = (
+    r"nccl|rccl|osu|ib|mpi|ucx|perf|perftest|bw|bibw|mbw|mr|lat|latency|bandwidth|write|read|send|recv|sendrecv|all|"
+    r"reduce|gather|scatter|alltoall|alltoallv|allreduce|allgather|reducescatter|broadcast|hypercube|p2p|bench|"
+    r"benchmark|tests?|runs?|results?|logs?|outs?|outputs?|pairs?|pairwise|debug|without|with"
+)
+_NO_HOST = re.compile(
+    # Of counts, as N2 and G8, capitals tell them from hosts.
+    rf"\d*|(?-i:[NG])\d+|np\d+|x\d+|\d+gpus?|gpus?|nodes?|hosts?|client|server|mlx\d|{_PROGRAM}",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(rf"(?:(?:{_PROGRAM})[-_.])+", re.IGNORECASE)
+_AFTER = re.compile(rf"(?:[-_.](?:{_PROGRAM}))+$", re.IGNORECASE)
+_DIGITS = re.compile(r"\d+")
+_HOST = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9][A-Za-z0-9._:-]{0,252}")
+_OPTION = re.compile(r"\s(?:-H|--?hosts?|--nodelist|-w|--?hostlist)[ =]\s*(\S+)")
+_LAUNCHERS = re.compile(r"\b(?:mpirun|mpiexec|mpiexec\.hydra|prterun|srun|aprun)\b")
+
+
+def pair_in_name(path: str) -> tuple[str, str] | None:
+    """Find the two hosts that a file is named after: ``nccl_N2_G1_a-001_a-002.log``, ``a__b``, ``a-to-b``.
+
+    Returns: the hosts in their order; ``None`` where the name has no two, or may be read in several ways.
+    """
+    stem = PurePath(path).name
+    while stem != (shorter := _ENDINGS.sub("", stem)):
+        stem = shorter
+    for between in _BETWEEN:
+        words = stem.split(between)
+        if len(words) < 2:
+            continue
+        pairs = _alike(words, between) or _only_two(words)
+        if len(pairs) == 1:
+            return pairs.pop()
+        if pairs:
+            return None
+    return None
+
+
+def hosts_in_command(line: str) -> tuple[str, str] | None:
+    """Find the two hosts that a launcher's command line names."""
+    launcher = _LAUNCHERS.search(line)
+    option = _OPTION.search(line, launcher.end()) if launcher else None
+    if option is None:
+        return None
+    return two_names(re.sub(r":\d+(?=,|$)", "", option[1]))
+
+
+def two_names(text: str) -> tuple[str, str] | None:
+    """Read a list of exactly two hosts, folded or not: ``n[1-2]``, ``a,b``, ``a b``."""
+    try:
+        names = dict.fromkeys(name for part in text.split() for name in expand(part.strip(",;")))
+    except RuleError:
+        return None
+    first, *rest = names or ("",)
+    return (first, rest[0]) if len(rest) == 1 else None
+
+
+def _alike(words: list[str], between: str) -> set[tuple[str, str]]:
+    """Find two runs of words, one behind the other, that differ in their numbers alone; the longest runs."""
+    for length in range(len(words) // 2, 0, -1):
+        found = set()
+        for at in range(len(words) - 2 * length + 1):
+            one, other = (between.join(words[i : i + length]) for i in (at, at + length))
+            same = _DIGITS.sub("0", one) == _DIGITS.sub("0", other)
+            if one != other and same and _is_host(one) and _is_host(other):
+                found.add((one, other))
+        if found:
+            return found
+    return set()
+
+
+def _only_two(words: list[str]) -> set[tuple[str, str]]:
+    """Take the two words that are left when all are gone that are no hosts."""
+    left = [_AFTER.sub("", _BEFORE.sub("", word, count=1)) for word in words if not _NO_HOST.fullmatch(word)]
+    if len(left) != 2 or left[0] == left[1] or not all(map(_is_host, left)):
+        return set()
+    return {(left[0], left[1])}
+
+
+def _is_host(text: str) -> bool:
+    return bool(_HOST.fullmatch(text)) and not _NO_HOST.fullmatch(text)

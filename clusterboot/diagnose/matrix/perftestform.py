@@ -1,0 +1,152 @@
+"""Logs of perftest: ``ib_write_bw``, ``ib_read_bw``, ``ib_send_bw`` between two hosts.
+
+Source: perftest_parameters.h and perftest_resources.c of linux-rdma/perftest: ``MB/sec`` is 2^20 bytes,
+``Gb/sec`` 10^9 bits a second. The client writes and sends, and reads what the server sends.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from clusterboot.bench.lines import split
+from clusterboot.diagnose.matrix.checks import bad
+from clusterboot.diagnose.matrix.pairnames import pair_in_name
+from clusterboot.diagnose.matrix.stored import Format, PairFigure, sustained
+
+_TITLE = re.compile(r"(?P<verb>RDMA_Write|RDMA_Read|Send)(?P<words>(?: [\w-]+)*?) BW Test$")
+_HEADER = re.compile(r"#bytes\s.*\bBW average\[")
+_COLUMN = re.compile(r"#\w+|[A-Za-z]\w*(?: \w+)?\[[^\]]*\]")
+_UNIT = re.compile(r"BW average\[([^\]]*)\]")
+_FACTOR = {"MB/sec": 2**20 / 1e9, "Gb/sec": 1 / 8, "MiB/sec": 2**20 / 1e9, "GB/sec": 1.0}
+_DEVICE = re.compile(r"\bDevice\s*:\s*(\S+)")
+_ADDRESS = re.compile(r"(local|remote) address:")
+_GID = re.compile(r"GID: ?((?:\d{1,3}:){15}\d{1,3})$")
+_SERVER = re.compile(r"\* Waiting for client to connect")
+# The data path itself failed; what never got so far measured nothing.
+_DEAD = re.compile(r"Completion with error|Failed status \d+|wr_id \d+ syndrom")
+_FAILED = re.compile(
+    r"(?:Couldn't |Could not |Unable to |Failed to |Unexpected |Problem|IB device .* not found|.*[Ee]rror\b)"
+)
+# All that a client prints whose server is not there.
+_UNCONNECTED = re.compile(r"Couldn't connect to \S{1,253}:\d{1,5}\b|Unable to init the socket connection")
+_PROGRAMS = {"RDMA_Write": "ib_write_bw", "RDMA_Read": "ib_read_bw", "Send": "ib_send_bw"}
+
+
+@dataclass
+class _Test:
+    """One test as it is read line by line."""
+
+    program: str
+    words: str
+    device: str | None = None
+    gids: dict[str, str] = field(default_factory=dict)
+    rate_gb_s: float | None = None
+    why: str | None = None
+    points: dict[int, float] = field(default_factory=dict)
+    columns: list[str] = field(default_factory=list)
+    factor: float = 0.0
+    side: str = ""
+
+    def take(self, line: str, path: str) -> None:
+        """Read a line below the test's title."""
+        rate = self._rate(line) if self.columns else None
+        if rate is not None:
+            self.points[int(line.split(maxsplit=1)[0])] = rate
+        elif _HEADER.match(line):
+            self.columns, self.factor = _columns(line, path)
+        elif _DEAD.search(line):
+            self.rate_gb_s, self.why = 0.0, line
+        elif self.why is None and _FAILED.match(line):
+            self.why = line
+        else:
+            self._about(line)
+
+    def end(self) -> None:
+        """Take the rate of the largest sizes, or say why there is none."""
+        if self.points and self.rate_gb_s is None:
+            self.rate_gb_s = sustained(self.points)
+        if self.rate_gb_s:
+            self.why = None
+        elif self.why is None:
+            self.why = "the test has no result"
+
+    def _about(self, line: str) -> None:
+        if device := _DEVICE.search(line):
+            self.device = device[1]
+        elif address := _ADDRESS.match(line):
+            self.side = address[1]
+        elif self.side and (gid := _GID.match(line)) and (ip := _ipv4(gid[1])):
+            self.gids.setdefault(self.side, ip)
+
+    def _rate(self, line: str) -> float | None:
+        """Read a row's average; a negative one is an overflow of perftest's clock, and no measurement."""
+        words = line.split()
+        at = next((place for place, name in enumerate(self.columns) if name.startswith("BW average")), 0)
+        if len(words) <= at or not words[0].isdecimal():
+            return None
+        try:
+            rate = float(words[at]) * self.factor
+        except ValueError:
+            return None
+        return rate if math.isfinite(rate) and rate >= 0 else None
+
+
+def _recognises(text: str) -> bool:
+    titled = "BW Test" in text and any(_TITLE.search(line[:200].rstrip()) for line in text.splitlines())
+    return titled or bool(_UNCONNECTED.search(text))
+
+
+def _read(text: str, path: str) -> list[PairFigure]:
+    lines = [line.text.strip() for line in split(text)]
+    is_server = any(_SERVER.match(line) for line in lines)
+    tests = _tests(lines, path)
+    if not tests and (said := _UNCONNECTED.search(text)):
+        return [PairFigure("", path, None, None, why=said[0].strip())]
+    named = pair_in_name(path) is not None
+    figures = []
+    for test in tests:
+        ends: tuple[str, str] | None = None
+        both = "Bidirectional" in test.words
+        if not named and len(test.gids) == 2:
+            # What is local to a server's log is remote to its client.
+            ends = (test.gids["local"], test.gids["remote"])
+            ends = ends[::-1] if is_server else ends
+            ends = ends[::-1] if test.program == "ib_read_bw" else ends
+        what = f"{test.program}{', both directions together' if both else ''}"
+        figures.append(PairFigure(what, path, ends, test.rate_gb_s, not both, test.why, test.device))
+    if not figures:
+        raise bad(path, "it has no bandwidth test of perftest")
+    return figures
+
+
+def _tests(lines: list[str], path: str) -> list[_Test]:
+    tests: list[_Test] = []
+    for line in lines:
+        if title := _TITLE.search(line):
+            tests.append(_Test(_PROGRAMS[title["verb"]], title["words"]))
+        elif tests:
+            tests[-1].take(line, path)
+    for test in tests:
+        test.end()
+    return tests
+
+
+def _columns(line: str, path: str) -> tuple[list[str], float]:
+    unit = _UNIT.search(line)
+    if unit is None or unit[1] not in _FACTOR:
+        raise bad(path, f"perftest's unit '{unit[1][:20] if unit else ''}' is not known")
+    return _COLUMN.findall(line), _FACTOR[unit[1]]
+
+
+def _ipv4(gid: str) -> str | None:
+    """Give the address in a GID of RoCE, which perftest prints in decimal bytes: ``…:255:255:10:0:0:1``."""
+    raw = [int(byte) for byte in gid.split(":")]
+    if raw[:10] != [0] * 10 or raw[10:12] != [255, 255] or max(raw) > 255:
+        return None
+    return str(ip_address(bytes(raw[12:])))
+
+
+PERFTEST = Format("a log of perftest", _recognises, _read)

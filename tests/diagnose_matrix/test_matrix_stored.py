@@ -1,0 +1,180 @@
+"""What people have beside matrices: logs of pairs, tables of pairs, tables of GPUs; each with its answer.
+
+A fixture is a file or a folder below ``stored``, and beside it what it is read as.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from repetition import share
+
+from clusterboot.diagnose.matrix.infer import infer
+from clusterboot.diagnose.matrix.pairnames import hosts_in_command, pair_in_name, two_names
+from clusterboot.diagnose.matrix.reading import read_matrices
+from clusterboot.diagnose.matrix.records import Rates
+from clusterboot.diagnose.matrix.stored import StoredMatrix, sustained
+from clusterboot.errors import UsageError
+from clusterboot.flows.inputs import read_inputs
+
+STORED = Path(__file__).parent / "stored"
+FIXTURES = sorted(path for path in STORED.iterdir() if path.suffix != ".expected")
+FILES = sorted(path for path in STORED.rglob("*") if path.is_file() and path.suffix != ".expected")
+
+
+def read(path: Path) -> list[StoredMatrix]:
+    files = ((str(Path(name).relative_to(STORED)), data) for name, data in read_inputs(str(path), None))  # type: ignore[arg-type]
+    return read_matrices(files, path.name)
+
+
+def rows(cells: Rates) -> list[list[float | None]]:
+    return [[None if np.isnan(cell) else round(float(cell), 3) for cell in row] for row in cells]
+
+
+def told(path: Path) -> Any:
+    try:
+        stored = read(path)
+    except UsageError as error:
+        return {"error": str(error), "exit_code": int(error.exit_code)}
+    return [
+        {
+            "path": each.path,
+            "caption": each.caption,
+            "nodes": list(each.matrix.nodes),
+            "bandwidth_gb_s": rows(each.matrix.bandwidth_gbps),
+            **({} if each.matrix.latency_us is None else {"latency_us": rows(each.matrix.latency_us)}),
+            "notes": list(each.notes),
+        }
+        for each in stored
+    ]
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
+def test_it_is_read_as_what_it_is(path: Path) -> None:
+    assert told(path) == json.loads(path.with_name(f"{path.name}.expected").read_text())
+
+
+def test_each_fixture_has_its_answer() -> None:
+    assert len(FIXTURES) > 25
+    assert {path.name for path in STORED.glob("*.expected")} == {f"{path.name}.expected" for path in FIXTURES}
+
+
+def test_a_dead_pair_among_good_ones_is_found() -> None:
+    alltoall, sendrecv = read(STORED / "nccl-pairs")
+    (finding,) = infer(alltoall.matrix).findings
+    assert (finding.kind, finding.hosts, finding.severity) == ("link", ("gpu-003", "gpu-004"), 0)
+    assert infer(sendrecv.matrix).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        ("nccl_N2_G1_cnode2-001_cnode2-016.log", ("cnode2-001", "cnode2-016")),
+        ("a__b.log", ("a", "b")),
+        ("a-b.txt", ("a", "b")),
+        ("nodeA_nodeB.log", ("nodeA", "nodeB")),
+        ("runs/nodeA_nodeB.out.txt", ("nodeA", "nodeB")),
+        ("gpu-1-gpu-2.log", ("gpu-1", "gpu-2")),
+        ("rack1-n1-rack1-n2.log", ("rack1-n1", "rack1-n2")),
+        ("n1_to_n2", ("n1", "n2")),
+        ("host1.example.org-host2.example.org.log", ("host1.example.org", "host2.example.org")),
+        ("10.0.0.1_10.0.0.2.log", ("10.0.0.1", "10.0.0.2")),
+        ("osu_bw_n01_n02", ("n01", "n02")),
+        ("ib_write_bw_mlx5_0_alpha_beta.log", ("alpha", "beta")),
+        ("all_reduce_perf_gpu3_gpu4_20260101_120000.log", ("gpu3", "gpu4")),
+        ("sendrecv-n1,n2.log", ("n1", "n2")),
+        ("n1,n2.log", ("n1", "n2")),
+        ("nccl-test-node-a__node-b-run.log", ("node-a", "node-b")),
+        ("nccl.log", None),
+        ("osu_bw.log", None),
+        ("n1_n1.log", None),
+        ("n1_n2_n3.log", None),
+        ("nccl_N2_G8.log", None),
+        ("", None),
+        ("_", None),
+    ],
+)
+def test_two_hosts_in_a_file_s_name(name: str, pair: tuple[str, str] | None) -> None:
+    assert pair_in_name(name) == pair
+
+
+def test_two_hosts_in_a_command_or_a_list() -> None:
+    assert hosts_in_command("$ mpirun -np 2 -H a:1,b:1 ./osu_bw") == ("a", "b")
+    assert hosts_in_command("srun -N2 --nodelist=kp[020-021] osu_bw") == ("kp020", "kp021")
+    assert hosts_in_command("mpirun -np 3 --host a,b,c ./osu_bw") is None
+    assert hosts_in_command("grep -H a,b") is None
+    assert two_names("n[1,3]") == ("n1", "n3")
+    assert two_names("a b") == ("a", "b")
+    assert two_names("n[1-3]") is None
+    assert two_names("$(id)") is None
+
+
+def test_a_sweep_is_worth_what_it_comes_to_at_its_large_end() -> None:
+    assert sustained({1: 0.1, 65536: 20.0, 1 << 20: 9.0, 1 << 21: 9.1, 1 << 22: 9.2}) == 9.2
+    assert sustained({1 << 20: 12.0, 1 << 21: 12.2, 1 << 22: 3.0}) == 12.0
+    assert sustained({}) is None
+
+
+def test_both_orders_of_a_pair_are_two_directions() -> None:
+    (both,) = read_matrices([("m", b"node1,node2,busbw\na,b,10\nb,a,2\na,c,9\n")], "m")
+    assert rows(both.matrix.bandwidth_gbps) == [[None, 10, 9], [2, None, None], [9, None, None]]
+
+
+def test_several_figures_of_a_pair_count_by_their_median() -> None:
+    (one,) = read_matrices([("m", b"src,dst,GB/s\na,b,10\na,b,2\na,b,9\n")], "m")
+    assert rows(one.matrix.bandwidth_gbps) == [[None, 9], [None, None]]
+    assert one.notes == ("1 cells have several figures: their median counts",)
+
+
+def matrices_or_error(name: str, data: bytes) -> list[StoredMatrix]:
+    """Read what may be anything; an error is one line, and none is any other than of usage."""
+    try:
+        return read_matrices([(name, data)], name)
+    except UsageError as error:
+        line = str(error)
+    assert "\n" not in line
+    assert len(line) < 1000
+    return []
+
+
+PIECES = [line for path in FILES for line in path.read_text().splitlines() if line.strip()]
+
+
+@settings(max_examples=share(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=30)), max_size=30), st.data())
+def test_any_lines_are_matrices_or_one_usage_error(lines: list[str], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["a_b.log", "m", "x/y__z.txt"]))
+    cut = "\n".join(lines).encode("utf-8", "surrogatepass")
+    cut = cut[: data.draw(st.integers(0, len(cut)))]
+    for each in matrices_or_error(name, cut):
+        assert each.matrix.bandwidth_gbps.shape == (len(each.matrix.nodes),) * 2
+        assert all("\n" not in note and len(note) < 1000 for note in each.notes)
+
+
+@settings(max_examples=share(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(FILES), st.data())
+def test_a_damaged_file_is_matrices_or_one_usage_error(path: Path, data: st.DataObject) -> None:
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(raw)))
+        raw[at : at + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=6))
+    matrices_or_error(path.name, bytes(raw))
+
+
+def test_hostile_sizes_end_soon() -> None:
+    wide = b"memcpy CE GPU(row) -> GPU(column) bandwidth (GB/s)\n" + b" 0" * 1_000_000
+    names = b"sender,dst,bw\n" + b"".join(b"a%d,b%d,1\n" % (at, at) for at in range(5000))
+    for raw in (
+        wide,
+        names,
+        names.replace(b"sender", b"src"),
+        b"# OSU MPI Bandwidth Test\n" + b"1 " * 500_000,
+    ):
+        with pytest.raises(UsageError):
+            read_matrices([("m", raw)], "m")
