@@ -99,6 +99,10 @@ def test_every_collective_runs_and_no_process_stays(lab: labs.Lab, operator: Ope
         assert {(test["verdict"], len(test["ranks"]), len(test["rows"])) for test in said["tests"]} == {
             ("ok", 3, 3)
         }
+        assert list(said["counters"]) == ["n1", "n2", "n3"]
+        for counted in said["counters"].values():
+            assert counted["tcp"]["sent_segments"] > counted["tcp"]["retransmitted_segments"] >= 0
+            assert counted["interfaces"]["eth0"]["tx_bytes"] > 7 * 1024
         for node in lab.nodes:
             running = labs.node_exec(lab.name, node.name, ["ps", "-u", "ubuntu", "-o", "comm="]).stdout
             assert not {*launch_mpis.STARTERS, "collbench"} & set(running.split())
