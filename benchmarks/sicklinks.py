@@ -1,0 +1,367 @@
+"""Sick links in a lab of 8 real nodes: what link-map measures and names, beside what iperf3 measures.
+
+    sudo .venv/bin/python benchmarks/sicklinks.py [--runs 10] [--only "10% lost, in"] [--within 170]
+
+Each run makes one node of the lab sick with ``lab.break``, runs ``link-map`` as a user would, then
+iperf3 between that node and another one, each direction by itself, and mends the node. The node is drawn
+from a generator that is seeded by case and number. Each run that ends is written to sicklinks.json and
+sicklinks.md beside this file at once, and none that stands there is run again, so that it can be measured
+in pieces; ``--fresh`` begins anew. Nothing else may run on the machine meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+
+from clusterboot import lab as labs
+from clusterboot.lab.enter import enter_argv
+
+HERE = Path(__file__).parent
+NODES = 8
+RATE = "300mbit"
+LINE_GB_S = 0.0375
+# What each run of iperf3 takes in one direction, in seconds: whole turns of what flaps.
+IPERF_S = 3
+# Below this share of what a clean link gives, a direction is a bad one.
+BAD = 0.8
+WITHIN = 0.1
+# Where iperf3 itself gets less of the line than this, its figure is chance.
+CHANCE = 0.2
+MOST_OVER_LINE = 1.05
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is made, as ``lab.break`` takes it, and the direction that has to be named, if one has."""
+
+    fault: str | None
+    named: str | None = None
+    iperf_s: int = IPERF_S
+
+
+CASES = {
+    "nothing": Case(None),
+    "0.1% lost, in": Case("lossy-in:0.1"),
+    "0.1% lost, both": Case("lossy:0.1"),
+    "1% lost, in": Case("lossy-in:1"),
+    "1% lost, both": Case("lossy:1"),
+    "4% lost, in": Case("lossy-in:4"),
+    "4% lost, both": Case("lossy:4", "both"),
+    "10% lost, in": Case("lossy-in:10", "in"),
+    "10% lost, both": Case("lossy:10"),
+    "25% lost, in": Case("lossy-in:25", "in"),
+    "25% lost, both": Case("lossy:25"),
+    "flapping, 0.3 s": Case("flapping:0.3", "both"),
+    "flapping, 0.5 s": Case("flapping", "both"),
+    "flapping, 2 s": Case("flapping:2", "both", 4),
+    "bursty": Case("bursty", "both"),
+    "starved": Case("starved"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. ``in`` and ``out`` are as the sick node sees them, figures in 10^9 bytes a second.
+
+    ``exact`` is ``None`` where it is not laid down what has to be named.
+    """
+
+    case: str
+    number: int
+    node: str
+    partner: str
+    iperf_gb_s: dict[str, float]
+    ours_gb_s: dict[str, float | None]
+    told: list[str]
+    exact: bool | None
+    verdict: str
+    highest_over_line: float
+    map_s: float
+    time_s: float
+
+
+def main() -> None:
+    """Measure what is not measured yet, and write the results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=10, help="runs of each fault; twice as many of none")
+    parser.add_argument("--only", action="append", help="only this case; can be repeated")
+    parser.add_argument("--within", type=float, default=math.inf, help="begin no run that ends after SECONDS")
+    parser.add_argument("--keep", type=Path, help="put the results of runs that are not exact in this folder")
+    parser.add_argument("--fresh", action="store_true", help="forget the runs that were made before")
+    asked = parser.parse_args()
+    end_s = time.monotonic() + asked.within
+    results = _begun(fresh=asked.fresh)
+    wanted = [
+        (case, number)
+        for number in range(2 * asked.runs)
+        for case in asked.only or CASES
+        if number < asked.runs * (1 if CASES[case].fault else 2)
+        and not any((run["case"], run["number"]) == (case, number) for run in results["runs"])
+    ]
+    usual_s = median(run["time_s"] for run in results["runs"]) if results["runs"] else 25.0
+    longest_s = max((run["time_s"] for run in results["runs"]), default=25.0)
+    print(f"{len(wanted)} runs to make: about {len(wanted) * usual_s / 60:.0f} minutes", flush=True)
+    with tempfile.TemporaryDirectory() as folder, _lab(Path(folder)) as lab:
+        for case, number in wanted:
+            if time.monotonic() + longest_s > end_s:
+                return
+            run = _run(lab, Path(folder), case, number, asked.keep)
+            longest_s = max(longest_s, run.time_s)
+            results["runs"].append(asdict(run))
+            _write(results)
+            print(f"{case} {number + 1}: {_in_words(run)}", flush=True)
+
+
+def _begun(*, fresh: bool) -> dict[str, Any]:
+    """Give the results of earlier pieces, or none."""
+    path = HERE / "sicklinks.json"
+    if fresh or not path.exists():
+        return {"nodes": NODES, "rate": RATE, "runs": []}
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if (results["nodes"], results["rate"]) != (NODES, RATE):
+        raise SystemExit(f"{path} has runs of another kind: --fresh begins anew")
+    return results
+
+
+@contextmanager
+def _lab(folder: Path) -> Iterator[labs.Lab]:
+    os.environ["CLUSTERBOOT_LAB_ROOT"] = f"{folder}/labs"
+    name = f"bench-{os.getpid()}"
+    try:
+        lab = labs.up(name, nodes=NODES, rate=RATE)
+        _clusterboot(folder, "bootstrap", "--cluster", str(lab.cluster_file))
+        yield lab
+    finally:
+        labs.down(name)
+
+
+def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None) -> Run:
+    random = Random(f"{case} {number}")  # noqa: S311
+    node = random.choice([each.name for each in lab.nodes])
+    wanted = CASES[case]
+    began_s = time.monotonic()
+    if wanted.fault:
+        labs.break_node(lab.name, node, wanted.fault)
+    try:
+        said = json.loads(_clusterboot(folder, "link-map", "--cluster", str(lab.cluster_file), "--json"))
+        map_s = time.monotonic() - began_s
+        rates = said.get("one_way_gbps") or said["bandwidth_gbps"]
+        at = said["nodes"].index(node)
+        both_known = [
+            there
+            for there in range(NODES)
+            if there != at and rates[at][there] is not None and rates[there][at] is not None
+        ]
+        partner = random.choice(both_known or [there for there in range(NODES) if there != at])
+        other = said["nodes"][partner]
+        iperf = {
+            "out": _iperf(lab, node, other, wanted.iperf_s),
+            "in": _iperf(lab, other, node, wanted.iperf_s),
+        }
+    finally:
+        labs.mend(lab.name, node)
+    told = [_named(each) for each in said["findings"]]
+    exact = None if wanted.fault else not told
+    if wanted.named:
+        exact = told == [f"node {node} {wanted.named}"]
+    if keep is not None and exact is False:
+        newest = max(folder.glob("results/*/*-link-map"))
+        shutil.copytree(newest, keep / f"{case} {number}", dirs_exist_ok=True)
+    return Run(
+        case=case,
+        number=number,
+        node=node,
+        partner=other,
+        iperf_gb_s=iperf,
+        ours_gb_s={"out": rates[at][partner], "in": rates[partner][at]},
+        told=told,
+        exact=exact,
+        verdict=said["verdict"],
+        highest_over_line=round(_highest(said) / LINE_GB_S, 3),
+        map_s=round(map_s, 1),
+        time_s=round(time.monotonic() - began_s, 1),
+    )
+
+
+def _iperf(lab: labs.Lab, sender: str, receiver: str, time_s: int) -> float:
+    """Send with iperf3 for some seconds: 10^9 bytes a second as the receiver has them."""
+    target = next(each for each in lab.nodes if each.name == receiver)
+    # Below a shell, as anything that a user starts there: what is starved on a node is so, too.
+    with subprocess.Popen(
+        _inside(lab, receiver, "iperf3 -s -1 --forceflush; :"), stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout  # noqa: S101 - it was opened with a pipe
+        while "listening" not in (line := server.stdout.readline()):
+            if not line:
+                raise SystemExit("iperf3 does not start there")
+        client = f"iperf3 -c {target.address} -t {time_s} -J; :"
+        done = subprocess.run(
+            _inside(lab, sender, client), stdout=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+        server.stdout.read()
+    said = json.loads(done.stdout)
+    if "error" in said:
+        raise SystemExit(f"iperf3 from {sender} to {receiver}: {said['error']}")
+    return float(said["end"]["sum_received"]["bits_per_second"]) / 8e9
+
+
+def _inside(lab: labs.Lab, node: str, script: str) -> list[str]:
+    (init,) = (each.init for each in lab.nodes if each.name == node and each.init)
+    return enter_argv(init, ["sh", "-c", script])
+
+
+def _highest(said: dict[str, Any]) -> float:
+    """Give the largest rate that stands anywhere in a result, single samples and all."""
+    tables = [said[key] for key in ("bandwidth_gbps", "one_way_gbps", "both_gbps") if said.get(key)]
+    rates = [float(rate) for table in tables for row in table for rate in row if rate is not None]
+    samples = [cell for row in said.get("samples") or [] for cell in row if cell]
+    return max(0.0, *rates, *(float(cell["max_gb_s"]) for cell in samples))
+
+
+def _named(finding: dict[str, Any]) -> str:
+    """Give a finding in the form that it is held against; "one of these" is never exact."""
+    direction = "open" if finding["next_pairs"] else finding["direction"]
+    return f"{finding['kind']} {'-'.join(finding['hosts'])} {direction}"
+
+
+def _clusterboot(folder: Path, *words: str) -> str:
+    env = {**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
+    done = subprocess.run(
+        [sys.executable, "-m", "clusterboot", *words],
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode not in (0, 6):
+        raise SystemExit(f"clusterboot {words[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _in_words(run: Run) -> str:
+    pair = ", ".join(
+        f"{way} {ours / iperf:.2f} of iperf3's {iperf:.4f}" if ours is not None else f"{way} not measured"
+        for way, iperf in run.iperf_gb_s.items()
+        for ours in (run.ours_gb_s[way],)
+    )
+    told = "; ".join(run.told) or "nothing"
+    mark = {True: "exact", False: f"NOT EXACT ({run.node} {CASES[run.case].fault})", None: "-"}[run.exact]
+    return f"{mark}: {told}; {pair}; at most {run.highest_over_line:.2f} of the line; {run.time_s:.0f} s"
+
+
+def _write(results: dict[str, Any]) -> None:
+    runs = "[\n" + ",\n".join(f"  {json.dumps(run)}" for run in results["runs"]) + "\n ]"
+    head = {key: value for key, value in results.items() if key != "runs"}
+    text = json.dumps(head)[:-1] + f',\n "runs": {runs}}}\n'
+    (HERE / "sicklinks.json").write_text(text, encoding="utf-8")
+    (HERE / "sicklinks.md").write_text(_tables(results), encoding="utf-8")
+
+
+def _tables(results: dict[str, Any]) -> str:
+    runs = results["runs"]
+    lines = [
+        "# Sick links: what link-map measures and names, beside iperf3",
+        "",
+        f"Made by `benchmarks/sicklinks.py`: a lab of {results['nodes']} nodes with {results['rate']} links",
+        f"({LINE_GB_S} GB/s) on {os.cpu_count()} cores. One node is sick; `link-map` maps all, and `iperf3`",
+        "sends for some seconds between that node and another one, each direction by itself.",
+        "",
+        "## The figures of one pair",
+        "",
+        "Median, least and most of the runs, in GB/s. **Within 10%** is asked where iperf3 has more than",
+        f"{CHANCE:.0%} of the line; **same side** is whether both or neither are below {BAD:.0%} of what",
+        "they give without a fault.",
+        "",
+        "| fault of the node | way | runs | iperf3 | link-map | link-map / iperf3 | within 10% | same side |",
+        "| --- | --- | --: | --: | --: | --: | --- | --- |",
+    ]
+    clean = _of(runs, "nothing")
+    for case in CASES:
+        mine = _of(runs, case)
+        lines += [_row(case, way, mine, clean) for way in ("in", "out") if mine]
+    lines += [
+        "",
+        "## What is named",
+        "",
+        "**Named right** is the sick node alone, with the direction that was made sick; where none is asked",
+        "for, nothing need be. **Highest** is the largest rate in any result, over the line's: at most",
+        f"{MOST_OVER_LINE}.",
+        "",
+        "| fault of the node | named right | highest | met | seconds a map, median | what was named |",
+        "| --- | --: | --: | --- | --: | --- |",
+        *(_named_row(case, mine) for case in CASES if (mine := _of(runs, case))),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _of(runs: Sequence[dict[str, Any]], case: str) -> list[dict[str, Any]]:
+    return [run for run in runs if run["case"] == case]
+
+
+def _row(case: str, way: str, mine: list[dict[str, Any]], clean: list[dict[str, Any]]) -> str:
+    iperf, ours = _figures(mine, "iperf_gb_s", way), _figures(mine, "ours_gb_s", way)
+    if not ours:
+        return f"| {case} | {way} | {len(mine)} | {_spread(iperf)} | not measured | | not met | not met |"
+    ratio = median(ours) / median(iperf) if median(iperf) else math.inf
+    near = abs(ratio - 1) <= WITHIN
+    within = "-" if median(iperf) <= CHANCE * LINE_GB_S else "met" if near else "**not met**"
+    side = "-"
+    if clean:
+        sides = [
+            median(figures) < BAD * median(_figures(clean, key, way))
+            for figures, key in ((iperf, "iperf_gb_s"), (ours, "ours_gb_s"))
+        ]
+        side = "met" if sides[0] == sides[1] else "**not met**"
+    both = f"{_spread(iperf)} | {_spread(ours)} | {ratio:.2f}"
+    return f"| {case} | {way} | {len(mine)} | {both} | {within} | {side} |"
+
+
+def _figures(runs: list[dict[str, Any]], key: str, way: str) -> list[float]:
+    return [run[key][way] for run in runs if run[key][way] is not None]
+
+
+def _spread(figures: list[float]) -> str:
+    return f"{median(figures):.4f} ({min(figures):.4f} to {max(figures):.4f})"
+
+
+def _named_row(case: str, mine: list[dict[str, Any]]) -> str:
+    asked = [run for run in mine if run["exact"] is not None]
+    right = sum(run["exact"] for run in asked)
+    highest = max(run["highest_over_line"] for run in mine)
+    must = CASES[case].named is not None or CASES[case].fault is None
+    met = highest <= MOST_OVER_LINE and (right == len(mine) or not must)
+    told: dict[str, int] = {}
+    for run in mine:
+        words = "; ".join(each.replace(run["node"], "the node") for each in run["told"]) or "nothing"
+        told[words] = told.get(words, 0) + 1
+    named = ", ".join(
+        f"{words} ({count})" for words, count in sorted(told.items(), key=lambda item: -item[1])
+    )
+    shown = f"{right} of {len(mine)}" if must else "-"
+    return (
+        f"| {case} | {shown} | {highest:.2f} | {'met' if met else '**not met**'} |"
+        f" {median(run['map_s'] for run in mine):.0f} | {named} |"
+    )
+
+
+if __name__ == "__main__":
+    main()
