@@ -222,7 +222,7 @@ def test_mpirun_runs_over_all_nodes(lab: labs.Lab) -> None:
             (home / "authorized_keys").write_bytes(old + public)
         agent = "ssh -i .ssh/k -o UserKnownHostsFile=.ssh/known -o StrictHostKeyChecking=yes"
         hosts = ",".join(f"{n.address}:1" for n in lab.nodes)
-        # Not by what they say: Open MPI 5.0.7 sometimes loses what a rank says that ends at once.
+        # Not by what they say: Open MPI 5.0.7 was seen to lose the line of a rank that ends at once.
         argv = ["mpirun", "--mca", "plm_rsh_agent", agent, "--host", hosts, "touch", "ran"]
         result = labs.node_exec(lab.name, "n1", argv, "ubuntu", timeout_s=60)
         assert result.returncode == 0, result.stderr
