@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,13 +130,13 @@ def test_a_library_that_is_missing_on_one_node(site: Site) -> None:
     )
     with site.spoilt("n3", make, f"umount {prefix}/lib && rm -r /run/lib"):
         problems = site.refused(site.cluster("library", f"  mpi: {{prefix: {prefix}}}\n"))
-    # Debian 13's MPICH has one of that name among the system's libraries.
-    listed = subprocess.check_output(["/sbin/ldconfig", "-p"], text=True)
-    other = re.search(r"^\s*libmpi\.so\.12 .*=> (\S+)$", listed, re.M)
-    taken = f"its loader takes {other[1]}, on n1 {prefix}/lib/libmpi.so.12" if other else ""
-    assert {host: (each["kind"], each["text"]) for host, each in problems.items()} == {
-        "n3": ("missing-library", taken or "its loader does not find libmpi.so.12")
-    }
+    assert {host: each["kind"] for host, each in problems.items()} == {"n3": "missing-library"}
+    # Debian 13's MPICH has one of that name in the loader's own folders, though not in ldconfig's cache:
+    # its soname is libmpich.so.12.
+    another = (
+        rf"takes (?!{re.escape(prefix)})\S+/libmpi\.so\.12, on n1 {re.escape(prefix)}/lib/libmpi\.so\.12"
+    )
+    assert re.fullmatch(rf"its loader (does not find libmpi\.so\.12|{another})", problems["n3"]["text"])
 
 
 def test_a_node_whose_key_was_taken_away(site: Site) -> None:
