@@ -69,6 +69,15 @@ def test_what_passes_unshaped_at_first_does_not_make_the_stream_longer(program: 
     assert sample(program, LINE_NS / 20, LINE_NS).carried[-1] == clean.carried[-1]
 
 
+def test_streams_that_are_over_too_soon_do_not_count(program: Path) -> None:
+    """Of a link that stalls throughout the warm-up the line's rate shows later."""
+    said = sample(program, *[f"{LINE_NS}+0.3"] * 4, LINE_NS)
+    short = max(size for _, size in said.carried) / 3
+    assert said.carried[-1][1] > short
+    assert said.samples == said.carried[-1][0]
+    assert said.gb_s == pytest.approx(LINE_GB_S)
+
+
 def test_a_long_way_makes_the_stream_longer(program: Path) -> None:
     """Each stream has to be asked for, which takes 20 ms here."""
     assert sample(program, LINE_NS / 10).carried[-1][1] > 1e7

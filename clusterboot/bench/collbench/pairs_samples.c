@@ -22,6 +22,7 @@
 #define FASTER 1.5 /* than the size before: then it is mostly a wait that was timed, and a longer stream tells more */
 #define MOST_LONGER 4
 #define TELLING 0.25 /* of a stream's time: shorter ones may have passed unshaped */
+#define SHORT (1.0 / 3) /* of a stream's time: such a stream was none */
 #define MISSED 0.0625 /* the probability that the median lies beyond one end of its interval */
 #define WELL_KNOWN 0.08 /* the width of the interval, of the median */
 #define KNOWN 0.25 /* the same where the usual time is over */
@@ -159,6 +160,22 @@ size_t warm_up(const struct streams *s, double stream_s)
     return best * stream_s < (double)LEAST_STREAM_BYTES ? LEAST_STREAM_BYTES : (size_t)(best * stream_s);
 }
 
+/* The bytes of a stream that is long enough at the best rate that these show, where one of them was
+ * over too soon for all of it to have been shaped; else 0. */
+static size_t enough_bytes(const struct streams *s, const double *out_s, const double *in_s, int n, double carried,
+                           double stream_s)
+{
+    double least_s = stream_s;
+    for (int i = 0; i < n; i++) {
+        if (s->has_out && out_s[i] < least_s)
+            least_s = out_s[i];
+        if (s->has_in && in_s[i] < least_s)
+            least_s = in_s[i];
+    }
+    double enough = carried * stream_s / least_s;
+    return least_s >= SHORT * stream_s ? 0 : enough < (double)MOST_STREAM_BYTES ? (size_t)enough : MOST_STREAM_BYTES;
+}
+
 static void note(struct way *w, const double *seconds, int n, double bytes)
 {
     for (int i = 0; i < n; i++) {
@@ -182,7 +199,8 @@ static size_t longer_stream(size_t bytes, double usual_stream_s, double left_s)
 int sample_ways(const struct streams *s, double usual_s, double most_s, struct way *out, struct way *in)
 {
     double start_s = clock_s();
-    size_t bytes = warm_up(s, usual_s * STREAM_SHARE);
+    double stream_s = usual_s * STREAM_SHARE;
+    size_t bytes = warm_up(s, stream_s);
     int alike = 0; /* samples of this length */
     double alike_s = 0;
     out->n = in->n = 0;
@@ -200,6 +218,14 @@ int sample_ways(const struct streams *s, double usual_s, double most_s, struct w
         int n = s->carry(s->state, bytes, wanted, left_s, out_s, in_s, &carried);
         if (!n)
             return 0;
+        size_t enough = enough_bytes(s, out_s, in_s, n, carried, stream_s);
+        if (enough > bytes) {
+            /* All so far were warming up. */
+            bytes = enough;
+            out->n = in->n = alike = 0;
+            alike_s = 0;
+            continue;
+        }
         if (s->has_out)
             note(out, out_s, n, carried);
         if (s->has_in)
