@@ -46,7 +46,7 @@ def parse(outputs: Mapping[str, SectionOutput], clock: ClockSample | None) -> No
     around the channel, ``None`` where it was not sampled.
     Returns: the facts; what is missing or cannot be read is ``None`` or empty.
     Errors: ``PartialError`` at stage ``facts`` where hostname, kernel, architecture, CPUs or
-    memory are missing: such an answer is not a Linux node's.
+    memory are missing: such an answer is not a Linux node's; also where a file is none.
     """
 
     def said(name: str) -> str:
@@ -54,6 +54,12 @@ def parse(outputs: Mapping[str, SectionOutput], clock: ClockSample | None) -> No
         return output.text if output else ""
 
     machine = system.parse(said("system"))
+    if machine.odd:
+        raise PartialError(
+            f"{machine.odd} is no regular file: a FIFO, a device or a socket",
+            stage="facts",
+            remedy="remove it, or put the file back that belongs there",
+        )
     essential = {
         "hostname": machine.hostname,
         "kernel": machine.kernel,

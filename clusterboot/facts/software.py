@@ -26,7 +26,7 @@ _SNIPPET = r"""library() {
   printf 'library:%s\n' "$1"
   for f in "$1".*; do [ "$f" -ef "$1" ] && printf 'file:%s\n' "$f"; done
   for f in "${1%/*}/../include/HEADER" "${1%/*}/../../include/HEADER"; do
-    [ -r "$f" ] || continue
+    [ -f "$f" ] && [ -r "$f" ] || continue
     while read -r a b c; do
       case $b in NCCL_MAJOR|NCCL_MINOR) printf 'define:%s\n' "$c";;
         NCCL_PATCH) printf 'define:%s\n' "$c"; break;; esac

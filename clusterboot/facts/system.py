@@ -14,7 +14,10 @@ from clusterboot.facts.text import PRELUDE, clean, cpu_list, integer, known, pai
 # both names of the user (session.c), which saves a process where nothing changed one of them.
 SNIPPET = (
     PRELUDE
-    + r"""show /proc/sys/kernel/hostname /etc/machine-id /var/lib/dbus/machine-id \
+    + r"""for f in /etc/machine-id /etc/os-release; do
+  [ ! -e "$f" ] || [ -f "$f" ] || [ "$f" -ef /dev/null ] || printf 'odd:%s\n' "$f"
+done
+show /proc/sys/kernel/hostname /etc/machine-id /var/lib/dbus/machine-id \
   /proc/sys/kernel/osrelease /proc/sys/kernel/arch /sys/devices/system/cpu/online \
   /sys/devices/system/node/has_cpu /sys/devices/system/node/online
 [ -r /proc/sys/kernel/arch ] || { printf 'uname:'; uname -snrm; }
@@ -22,7 +25,7 @@ if [ -n "$USER" ] && [ "$USER" = "$LOGNAME" ]; then printf 'user:%s\n' "$USER"
 else printf 'user:'; id -un || printf '%s\n' "${USER:-$LOGNAME}"
 fi
 for f in /etc/os-release /usr/lib/os-release; do
-  [ -r "$f" ] || continue
+  [ -f "$f" ] && [ -r "$f" ] || continue
   while IFS= read -r v; do
     case $v in PRETTY_NAME=*) printf 'os:%s\n' "${v#*=}"; break;; esac
   done <"$f"
@@ -56,7 +59,10 @@ fi
 
 @dataclass(frozen=True)
 class System:
-    """What the system section says; ``None`` or 0 where it does not."""
+    """What the system section says; ``None`` or 0 where it does not.
+
+    ``odd`` names a file in whose place is something that reading might not end of.
+    """
 
     hostname: str | None
     machine_id: str | None
@@ -70,6 +76,7 @@ class System:
     memory_mib: int
     numa_nodes: int
     limits: Limits
+    odd: str | None = None
 
 
 def parse(text: str) -> System:
@@ -103,6 +110,7 @@ def parse(text: str) -> System:
         memory_mib=max(memory_kib or 0, 0) // 1024,
         numa_nodes=_numa_nodes(said),
         limits=_limits(limits),
+        odd=known(said.get("odd")),
     )
 
 

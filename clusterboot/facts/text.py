@@ -7,9 +7,16 @@ from collections.abc import Iterator
 
 # Every snippet starts so. Builtins only: on a node, a process costs more than a file.
 # `read` stops at the first line, and a file that is missing or refuses to be read
-# (``speed`` of a link that is down) leaves the variable empty.
+# (``speed`` of a link that is down) leaves the variable empty. Of a FIFO or a device in a file's
+# place nothing is read: that might not end.
 PRELUDE = r"""exec 2>/dev/null
-show() { for f; do v=; read -r v <"$f"; [ -n "$v" ] && printf '%s:%s\n' "$f" "$v"; done; }
+show() {
+  for f; do
+    v=
+    [ -f "$f" ] && read -r v <"$f"
+    [ -n "$v" ] && printf '%s:%s\n' "$f" "$v"
+  done
+}
 """
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")

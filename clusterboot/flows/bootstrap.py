@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from clusterboot import hostfiles, keys
@@ -17,6 +17,7 @@ from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, plan_home
 from clusterboot.flows.members import authorities_found, members_of, needs_exchange
+from clusterboot.flows.operator_claim import claimed, refuse_held
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.outputs import hostfile_texts
 from clusterboot.flows.proof import Proof, examine
@@ -73,8 +74,13 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
     an audit log that cannot be written.
     """
     terms.unlock(context, mode or context.cluster.options.keys or modes.recall(context.state_dir))
-    with alone(context), context.visit() as visit:
+    with (
+        alone(context),
+        context.visit() as visit,
+        claimed(context, visit, "bootstrap", at_once=False) as claim,
+    ):
         surveyed = survey(visit, make_key=not context.dry_run)
+        refuse_held(context, surveyed)
         _note_created(visit, surveyed)
         if not surveyed:
             rows = visit.ledger.rows
@@ -96,6 +102,7 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         if not context.dry_run:
             modes.remember(context.state_dir, mode)
         if moving and not context.dry_run:
+            claim()
             surveyed = survey(visit, make_key=True, make_next=True)
         found = {name: answer.facts for name, answer in surveyed.items()}
         addresses = place_hosts(visit, found)
@@ -112,7 +119,7 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         if moving and not context.dry_run:
             done = _move(context, visit, cast, mode, held)
         else:
-            done = _settle(context, visit, cast, mode, held)
+            done = _settle(context, visit, cast, mode, held, claim=claim)
         proof = Proof(None, (), ())
         if verify != "none" and not context.dry_run:
             proof = examine(visit, found, addresses, verify)
@@ -171,13 +178,26 @@ def _move(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Autho
     return _Done(moved.edits, moved.failures, host_trust=trusts, stopped=moved.stopped)
 
 
-def _settle(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Authority | None) -> _Done:
-    """Bring homes that are on these terms already, or on none, to where they should be."""
+def _settle(
+    context: Context,
+    visit: Visit,
+    cast: Cast,
+    mode: KeyMode,
+    held: Authority | None,
+    *,
+    claim: Callable[[], None],
+) -> _Done:
+    """Bring homes that are on these terms already, or on none, to where they should be.
+
+    Parameters: ``claim`` holds the nodes, once something is to be changed there.
+    """
     agreed = terms.agree(context, mode, cast, held)
     trusts: dict[str, HostTrust] = {}
     if mode == "ca":
         cast, trusts = host_trust.certify(context, visit, cast, agreed)
     plans = _plan(context, visit, cast, agreed)
+    if any(plan.edits for plan in plans.values()):
+        claim()
     edits = _distribute(context, visit, cast, agreed, plans)
     notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
     planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}

@@ -140,14 +140,26 @@ def _step(visit: Visit, cast: Cast, terms: Terms) -> dict[str, tuple[str, ...]]:
 
 def _prove(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> tuple[LoginFailure, ...]:
     """Let each node log in to the next one with what is new, and with nothing else."""
+    writer = {name: group[0] for group in cast.groups for name in group}
+    names = [host.name for host in visit.good]
+    with_what = {name: keys.identity(cast.surveyed[writer[name]].keys, terms) for name in names}
+    return prove_ring(visit, ip, with_what, "the old credentials stay in use")
+
+
+def prove_ring(
+    visit: Visit, ip: Mapping[str, str], with_what: Mapping[str, str] | None = None, then: str | None = None
+) -> tuple[LoginFailure, ...]:
+    """Let each node log in to the next one.
+
+    Parameters: each host's address; ``with_what`` as for :func:`try_logins`; ``then`` is what a
+    failure means for the command.
+    """
     names = [host.name for host in visit.good]
     if len(names) < 2:
         return ()
     ring = [Login(source, target) for source, target in zip(names, names[1:] + names[:1], strict=True)]
-    writer = {name: group[0] for group in cast.groups for name in group}
-    with_what = {name: keys.identity(cast.surveyed[writer[name]].keys, terms) for name in names}
     failures = tuple(keys.timed(one) for one in try_logins(visit, ring, ip, with_what))
     for name, failure in blame(failures, ring).items():
-        cause = f"{failure.reason}; the old credentials stay in use"
+        cause = f"{failure.reason}; {then}" if then else failure.reason
         visit.ledger.fail(name, PartialError(cause, stage="verify", remedy=failure.remedy))
     return failures

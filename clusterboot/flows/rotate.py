@@ -11,9 +11,10 @@ from clusterboot.flows import host_trust, terms
 from clusterboot.flows import mode as modes
 from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.context import Context
-from clusterboot.flows.exchange import exchange
+from clusterboot.flows.exchange import exchange, prove_ring
 from clusterboot.flows.launcher import take_back_head, was_used
 from clusterboot.flows.members import members_of, mode_of
+from clusterboot.flows.operator_claim import claimed
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.shared_home import proven_homes, remaining
 from clusterboot.flows.survey import survey
@@ -46,7 +47,7 @@ def rotate(context: Context) -> Rotated:
     there at a later call. In a dry run nothing is made and nothing is contacted beyond a look.
     """
     terms.unlock(context, modes.recall(context.state_dir))
-    with alone(context), context.visit() as visit:
+    with alone(context), context.visit() as visit, claimed(context, visit, "rotate-keys"):
         surveyed = survey(visit, make_key=False)
         for name, answer in surveyed.items():
             if answer.keys.own_config.kind == "absent":
@@ -85,6 +86,9 @@ def rotate(context: Context) -> Rotated:
             members_state.save(context.state_dir, result.members)
             if was_used(context.state_dir, files, context.cluster.name):
                 take_back_head(visit)
+            # Nothing is written after this: what the nodes have now is what is proven.
+            last = prove_ring(visit, ip)
+            result = replace(result, failures=last)
         rows = visit.ledger.rows
         return Rotated(
             rows, exit_code(rows), mode, result.edits, result.failures, result.finished, result.stopped

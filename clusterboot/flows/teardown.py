@@ -15,6 +15,7 @@ from clusterboot.flows import host_trust, mode, terms
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.launcher import HEAD, take_back_head, was_used
+from clusterboot.flows.operator_claim import claimed
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.keys import Edit
@@ -43,7 +44,7 @@ def teardown(context: Context) -> TornDown:
     reached keeps what it has; the next call finishes there.
     """
     cluster = context.cluster
-    with alone(context), context.visit() as visit:
+    with alone(context), context.visit() as visit, claimed(context, visit, "teardown"):
         found = visit.stage("nodes inspected", cluster.hosts, partial(_look, cluster.name))
         groups: dict[str, list[str]] = {}
         for name, left in found.items():
@@ -111,7 +112,12 @@ def _look(cluster: str, session: Session) -> _Found:
     sections = (Section("facts.home", home.SNIPPET), *keys.remains_sections(cluster))
     outputs = session.run(sections, "keys").answer.sections
     where = home.parse(outputs["facts.home"].text)
-    return _Found(keys.parse_remains(outputs, cluster), where.identity if where else None)
+    remains = keys.parse_remains(outputs, cluster)
+    if remains.installed:
+        # What cannot be read may have lines of ours; its folder stays, so that the next call looks again.
+        for file in remains.files:
+            keys.usable(file, session.name)
+    return _Found(remains, where.identity if where else None)
 
 
 def _plans(visit: Visit, found: Mapping[str, _Found], writers: Sequence[str]) -> dict[str, _Plan]:

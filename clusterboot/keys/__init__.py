@@ -27,6 +27,7 @@ from clusterboot.keys.remains import parse as parse_remains
 from clusterboot.keys.remains import sections as remains_sections
 from clusterboot.keys.survey import parse as parse_survey
 from clusterboot.keys.survey import sections as survey_sections
+from clusterboot.keys.survey import usable
 from clusterboot.keys.verify import LoginFailure, timed
 from clusterboot.keys.verify import parse as parse_verify
 from clusterboot.keys.verify import section as verify_section
@@ -78,6 +79,7 @@ __all__ = [
     "timed",
     "undo",
     "unified",
+    "usable",
     "verify_section",
     "verify_timeout_s",
 ]

@@ -41,7 +41,20 @@ fi
 
 # Another user's cluster of the same name is none of this user's. What a killed one left is told of, too.
 _SHOW = """f=/etc/ssh/clusterboot-NAME-cert.pub
-if [ -r "$f" ] && { ! grep -q '^# for ' "$f" || grep -qxF "# for $(id -un)" "$f"; }; then cat "$f"; fi
+[ ! -e "$f" ] || [ -f "$f" ] || { echo "odd $f"; exit 0; }
+if [ -r "$f" ]; then
+  l=$(head -c 65536 "$f")
+  case "
+$l
+" in
+    *"
+# for $(id -un)
+"*) printf '%s\\n' "$l";;
+    *"
+# for "*) ;;
+    *) printf '%s\\n' "$l";;
+  esac
+fi
 for f in /etc/ssh/.clusterboot.lock /etc/ssh/.clusterboot-NAME-cert.pub.clusterboot-new \\
   /etc/ssh/.trial.clusterboot-new /etc/ssh/.known.clusterboot-new \\
   /etc/ssh/sshd_config.d/.60-clusterboot-NAME.conf.clusterboot-new; do

@@ -38,7 +38,10 @@ _REMEDIES = (
 
 # What one cluster made, another one of the same nodes may still need: the last one takes it away.
 _HAND_OVER = """for o in "$HOME"/.ssh/clusterboot/*; do
-  if [ -s "$d/created" ] && [ -d "$o" ] && [ "$o" != "$d" ]; then cat "$d/created" >>"$o/created"; break; fi
+  [ -f "$d/created" ] && [ -s "$d/created" ] && [ -d "$o" ] && [ "$o" != "$d" ] || continue
+  [ -f "$o/created" ] || [ ! -e "$o/created" ] || continue
+  cat "$d/created" >>"$o/created"
+  break
 done"""
 
 
@@ -64,7 +67,7 @@ def section(
     owner on another machine may be silent.
     """
     own = OWN_DIR.format(name=cluster)
-    lines = _opening(wait_s, silence_s)
+    lines = opening(wait_s, silence_s)
     folder = f'"$HOME/"{shlex.quote(own)}'
     lines += [
         f'[ -d {folder} ] || cb_said=$(mkdir -p {folder} 2>&1) || {{ echo "lock failed $cb_said"; exit 1; }}'
@@ -81,11 +84,12 @@ def section(
 def removal_section(cluster: str, edits: Sequence[Edit]) -> Section:
     """Write the script that makes ``edits`` and then removes the cluster's own folder."""
     own = shlex.quote(OWN_DIR.format(name=cluster))
-    lines = [*_opening(_LOCK_WAIT_S, _LOCK_SILENCE_S), 'if [ -d "$HOME/.ssh" ]; then', "cb_lock"]
+    lines = [*opening(), 'if [ -d "$HOME/.ssh" ]; then', "cb_lock"]
     lines += [f"{_remove(edit) if edit.remove else _replace(edit)} || exit 0" for edit in edits]
     lines += [
         f'd="$HOME/"{own}',
-        'made=$(grep -x .ssh "$d/created" 2>/dev/null)',
+        "made=",
+        '[ ! -f "$d/created" ] || made=$(head -c 65536 "$d/created" | grep -x .ssh)',
         _HAND_OVER,
         f'if [ -e "$d" ]; then cb_at dropping; rm -rf "$d" && echo "file {own} changed"; fi',
         'rmdir "$HOME/.ssh/clusterboot" 2>/dev/null',
@@ -144,7 +148,8 @@ def functions(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _opening(wait_s: int, silence_s: int) -> list[str]:
+def opening(wait_s: int = _LOCK_WAIT_S, silence_s: int = _LOCK_SILENCE_S) -> list[str]:
+    """Begin a script that writes: the functions of ``install.sh``, and how long it waits for others."""
     return [f"cb_waited_max={wait_s} cb_silence_max={silence_s}", functions("install.sh")]
 
 

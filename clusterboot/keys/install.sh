@@ -90,7 +90,7 @@ cb_lock() {
     if [ "$cb_seen" = "$cb_before" ]; then cb_silent=$((cb_silent + 1)); else cb_silent=0; fi
     cb_before=$cb_seen
     if [ "$cb_waited" -ge "$((cb_waited_max * 5))" ]; then
-      echo "lock failed held by process ${cb_seen%%.*} on ${cb_seen##*.}$(cat "$cb_lockdir/$cb_seen" 2>/dev/null)"
+      echo "lock failed held by process ${cb_seen%%.*} on ${cb_seen##*.}$([ ! -f "$cb_lockdir/$cb_seen" ] || head -c 200 "$cb_lockdir/$cb_seen" 2>/dev/null)"
       exit 75
     fi
     cb_waited=$((cb_waited + 1))
@@ -235,6 +235,7 @@ cb_remove() {
 cb_note() {
   cb_made=
   if [ -e "$1/created" ]; then
+    [ -f "$1/created" ] || { echo "file $2 failed $1/created is no regular file"; exit 0; }
     grep -qxF "$2" "$1/created" 2>/dev/null && return 0
     cb_made=$1/created
   fi

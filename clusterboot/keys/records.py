@@ -15,6 +15,8 @@ Phase = Literal["all", "in", "switch", "out"]
 # Where a node's own files are, below its home; {name} is the cluster's.
 OWN_DIR = ".ssh/clusterboot/{name}"
 KEY_FILE = "id_ed25519"
+# A rotation of a thousand nodes takes minutes. Who is silent for so long was killed, or is cut off.
+LONGEST_CHANGE_S = 3600
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Survey:
     what ssh says of a configuration of the user's that it refuses; ``left_behind`` is true where
     there is a lock or a half-written file, of somebody at work or of somebody who was killed.
     ``key`` is the one in use, ``next_key`` its successor; ``key_files`` names all files of keys.
-    ``host_certificate`` is the cluster's certificate for the node's sshd, where it has one.
+    ``host_certificate`` is the cluster's certificate for the node's sshd, where it has one;
+    ``holder`` is who changes the cluster on it just now.
     ``sshd_port`` is the port on which the node's sshd took this login, which may not be the one dialled.
     """
 
@@ -72,6 +75,30 @@ class Survey:
     sshd_port: int | None = None
     key_files: tuple[str, ...] = ()
     host_certificate: str | None = None
+    holder: Holder | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody who changes the cluster: with which command, as whom, from which address, since when.
+
+    ``operator`` is the lasting name, where it was looked for.
+    """
+
+    command: str
+    who: str
+    address: str
+    age_s: int
+    operator: str | None = None
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        ago = f"{self.age_s} s" if self.age_s < 120 else f"{self.age_s // 60} min"
+        return f"{self.who} from {self.address} with {self.command}, since {ago} ago"
+
+    def is_in_the_way_of(self, operator: str) -> bool:
+        """Tell whether another operator has to wait for it."""
+        return self.operator != operator and self.age_s < LONGEST_CHANGE_S
 
 
 @dataclass(frozen=True)

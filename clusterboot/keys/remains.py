@@ -12,12 +12,14 @@ from clusterboot.keys.records import OWN_DIR, NodeFile
 
 # In the order of their change: what can lock somebody out goes last.
 _FILES = ("config", "authorized_keys")
+_CREATED = '[ ! -f "$d/created" ] || head -c 65536 "$d/created" 2>/dev/null'
 
 
 @dataclass(frozen=True)
 class Remains:
     """The user's files as they are, which of them clusterboot made, and its own folder if it is there.
 
+    ``installed`` is true where a bootstrap came so far that the user's files may have lines of its.
     ``left_behind`` is as in :class:`clusterboot.keys.Survey`; ``host_certificate`` is true where
     sshd has one of the cluster's, ``host_left`` where root's part may have been killed at its work.
     """
@@ -25,6 +27,7 @@ class Remains:
     files: tuple[NodeFile, ...]
     created: tuple[str, ...]
     own_dir: str | None
+    installed: bool = False
     left_behind: bool = False
     host_certificate: bool = False
     host_left: bool = False
@@ -33,7 +36,8 @@ class Remains:
 def sections(cluster: str) -> tuple[Section, ...]:
     """Give the script that looks for what a teardown of ``cluster`` has to take back."""
     own = shlex.quote(OWN_DIR.format(name=cluster))
-    remains = f'd="$HOME/"{own}\n[ -e "$d" ] || exit 0\necho present\ncat "$d/created" 2>/dev/null\nexit 0'
+    state = '[ -e "$d" ] || exit 0\n[ -e "$d/config" ] && echo installed || echo present'
+    remains = f'd="$HOME/"{own}\n{state}\n{_CREATED}\nexit 0'
     left = Section("keys.left", survey.SHOW_LEFT)
     files = (survey.file_section(name, cluster) for name in _FILES)
     return (Section("keys.remains", remains), left, hostcert.survey_section(cluster), *files)
@@ -41,11 +45,12 @@ def sections(cluster: str) -> tuple[Section, ...]:
 
 def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
     """Read what :func:`sections` said."""
-    present, *created = outputs["keys.remains"].text.splitlines() or [""]
+    state, *created = outputs["keys.remains"].text.splitlines() or [""]
     return Remains(
         files=tuple(survey.parse_file(outputs, name, cluster) for name in _FILES),
         created=tuple(created),
-        own_dir=OWN_DIR.format(name=cluster) if present else None,
+        own_dir=OWN_DIR.format(name=cluster) if state else None,
+        installed=state == "installed",
         left_behind="left" in outputs["keys.left"].text,
         host_certificate=hostcert.parse_survey(outputs) is not None,
         host_left=hostcert.is_left(outputs),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from clusterboot.connect.knownhosts import key_type_of
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
-from clusterboot.keys import hostcert, install
+from clusterboot.keys import changing, hostcert, install
 from clusterboot.keys.records import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
 from clusterboot.printable import one_line
 
@@ -21,6 +21,9 @@ _FILES = {
     "own_config": f"{OWN_DIR}/config",
     "own_known_hosts": f"{OWN_DIR}/known_hosts",
 }
+_OWN_FILES = ("own_config", "own_known_hosts")
+# More than any of these files is for a thousand nodes; four of them fit into one answer.
+_MOST_BYTES = 3 * 1024 * 1024
 _PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
 
 # The key in use is the one that the node's configuration names; its successor is numbered. Nodes
@@ -29,8 +32,14 @@ _PUBLIC_KEY = re.compile(r"(ssh-ed25519) ([A-Za-z0-9+/]+=*)(?: .*)?")
 # what a shell can do by itself it does. It reads byte by byte, though, and the configuration of a
 # thousand nodes is long, with the key at its end.
 _KEY_NAMES = """k=
+for f in "$d"/*; do
+  # To open anything else may take for ever, and to read it has no end.
+  if [ -f "$f" ] || [ -d "$f" ] || [ ! -e "$f" ] || [ "$f" = "$d/changing" ]; then continue; fi
+  echo "odd ${f#"$HOME"/}"
+  exit 1
+done
 [ ! -s "$d/config" ] ||
-  k=$(sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' "$d/config" 2>/dev/null)
+  k=$(head -c @MOST@ "$d/config" | sed -n 's,^  IdentityFile .*/\\(id_ed25519[-0-9]*\\)$,\\1,p' 2>/dev/null)
 k=${k%%[!a-z0-9_-]*}
 if [ -z "$k" ]; then
   k=id_ed25519 m=0
@@ -68,8 +77,8 @@ make_key() {
 }
 """
 _SHOW_KEYS = """first_line() {
-  l=
-  IFS= read -r l <"$1" || [ -n "$l" ] && printf '%s\\n' "$l"
+  l=$(head -c 16384 "$1" | head -n 1)
+  [ -z "$l" ] || printf '%s\\n' "$l"
 }
 show_key() {
   [ -e "$d/$2" ] || return 0
@@ -87,12 +96,14 @@ echo "port ${SSH_CONNECTION##* }"
 exit 0
 """
 
-# One cat(1) for all of them, in the section's own process.
+# One cat(1) for all of them.
 _SHOW_HOST_KEYS = """set --
 for f in /etc/ssh/ssh_host_*_key.pub; do
+  [ ! -e "$f" ] || [ -f "$f" ] || { echo "odd $f"; exit 1; }
   [ ! -r "$f" ] || set -- "$@" "$f"
 done
-[ $# -eq 0 ] || exec cat "$@"
+[ $# -eq 0 ] || cat "$@" | head -c 262144
+exit 0
 """
 
 # The first word says what is there; the content follows from the next line on, untouched. A
@@ -124,19 +135,29 @@ elif [ -f "$t" ] && [ ! -w "$t" ]; then
   esac
 fi
 echo "$w"
-[ ! -f "$f" ] || exec cat "$f"
+[ ! -f "$f" ] || exec head -c {most} "$f"
 exit 0
 """
 
 # What ssh itself says of the user's own configuration, where there is more in it than clusterboot's
 # line, or others may write to it; a fault in clusterboot's part is mended anyway.
+# What that takes in may be anything, also what never ends.
 _CHECK_CONFIG = """[ -f "$HOME/.ssh/config" ] || exit 0
-case $(ls -ld "$HOME/.ssh/config") in -????-??-*) o=;; *) o=yes;; esac
+set -- $(ls -ldn "$HOME/.ssh/config")
+case $1 in -????-??-*) o=;; *) o=yes;; esac
+[ "$5" -lt @MOST@ ] || exit 0
 while IFS= read -r l || [ -n "$l" ]; do
   case $l in ''|*clusterboot*) ;; *) o=yes; break;; esac
 done <"$HOME/.ssh/config"
 [ -n "$o" ] || exit 0
-ssh -G localhost 2>&1 >/dev/null </dev/null | grep -v "clusterboot/" | head -n 3
+for f in "$HOME"/.ssh/clusterboot/*/config; do
+  [ ! -e "$f" ] || [ -f "$f" ] || exit 0
+done
+t=
+! command -v timeout >/dev/null 2>&1 || t='timeout 10'
+{ $t ssh -G localhost 2>&1 >/dev/null </dev/null
+  [ $? -ne 124 ] || echo 'terminating, what it includes has no end'
+} | grep -v "clusterboot/" | head -n 3
 exit 0
 """
 SHOW_LEFT = """for f in "$HOME"/.ssh/.clusterboot.lock "$HOME"/.ssh/.*.clusterboot-new; do
@@ -156,12 +177,15 @@ def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[
     own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
     make = _MAKE_KEY.replace("@COMMENT@", shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
     calls = ('make_key "$k"\n' if make_key else "") + ('make_key "$n"\n' if make_next else "")
+    names = _KEY_NAMES.replace("@MOST@", str(_MOST_BYTES))
+    check = _CHECK_CONFIG.replace("@MOST@", str(_MOST_BYTES))
     return (
-        Section("keys.identity", own + _KEY_NAMES + make + calls + _SHOW_KEYS),
+        Section("keys.identity", own + names + make + calls + _SHOW_KEYS),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
         hostcert.survey_section(cluster),
-        Section("keys.config_check", _CHECK_CONFIG),
+        Section("keys.config_check", check),
         Section("keys.left", SHOW_LEFT),
+        changing.look_section(cluster),
         *(file_section(name, cluster) for name in _FILES),
     )
 
@@ -169,7 +193,7 @@ def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[
 def file_section(name: str, cluster: str) -> Section:
     """Give the piece of a script that shows one of the files, by its field's name in :class:`Survey`."""
     path = _FILES[name].format(name=cluster)
-    return Section(f"keys.file.{name}", _SHOW_FILE.format(path=shlex.quote(path)))
+    return Section(f"keys.file.{name}", _SHOW_FILE.format(path=shlex.quote(path), most=_MOST_BYTES + 1))
 
 
 def parse_file(outputs: Mapping[str, SectionOutput], name: str, cluster: str) -> NodeFile:
@@ -184,6 +208,8 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
     """
     identity = outputs["keys.identity"]
     lines = identity.text.splitlines()
+    for name in ("keys.identity", "keys.host_keys", "keys.host_certificate"):
+        _refuse_odd(outputs[name], host)
     if identity.exit_code:
         said = one_line(next((line[7:] for line in lines if line.startswith("failed ")), ""))
         raise PartialError(
@@ -192,6 +218,10 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
             stage="keys",
             remedy=install.remedy(said),
         )
+    files = {name: parse_file(outputs, name, cluster) for name in _FILES}
+    for name in _OWN_FILES:
+        # What a node's logins go by; of the user's own files it is told where they would be edited.
+        usable(files[name], host)
     current, following = _key(lines, "current"), _key(lines, "next")
     fault = _CONFIG_FAULT.search(outputs["keys.config_check"].text)
     return Survey(
@@ -205,7 +235,8 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
         left_behind="left" in outputs["keys.left"].text,
         config_fault=one_line(fault[1]) if fault else None,
         host_certificate=hostcert.parse_survey(outputs),
-        **{name: parse_file(outputs, name, cluster) for name in _FILES},
+        holder=changing.parse_look(outputs),
+        **files,
     )
 
 
@@ -213,6 +244,21 @@ def _sshd_port(lines: Sequence[str]) -> int | None:
     """Read the last word of ``SSH_CONNECTION``, which is no port where sshd has no socket (``-i``)."""
     port = next((line[5:] for line in lines if line.startswith("port ")), "")
     return int(port) if re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65535 else None
+
+
+def _refuse_odd(output: SectionOutput, host: str) -> None:
+    """Refuse what is in a file's place and is none: reading it might not end."""
+    path = next((line[4:] for line in output.text.splitlines() if line.startswith("odd ")), None)
+    if path is None:
+        return
+    path = one_line(path)[:200]
+    where = path if path.startswith("/") else f"~/{path}"
+    raise PartialError(
+        f"{where} is no regular file: a FIFO, a device or a socket",
+        host=host,
+        stage="keys",
+        remedy="remove it, or put the file back that belongs there",
+    )
 
 
 def _key(lines: Sequence[str], word: str) -> NodeKey | None:
@@ -278,4 +324,6 @@ def _file(output: SectionOutput, path: str) -> NodeFile:
     kinds: dict[str, FileKind] = {"absent": "absent", "file": "file"}
     if kind not in kinds or output.exit_code:
         return NodeFile(path, "unusable", problem=one_line(problem) or "it could not be read")
+    if len(content) > _MOST_BYTES:
+        return NodeFile(path, "unusable", problem=f"it is larger than {_MOST_BYTES >> 20} MiB")
     return NodeFile(path, kinds[kind], content if kind == "file" else b"", problem or None)

@@ -1,0 +1,120 @@
+"""One operator at a time changes a cluster, on whatever machine: claimed on the nodes themselves."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from clusterboot import files
+from clusterboot.config.cluster import Host
+from clusterboot.connect.session import Session
+from clusterboot.errors import ClusterbootError, PartialError
+from clusterboot.flows.context import Context
+from clusterboot.flows.survey import Surveyed
+from clusterboot.flows.visit import Visit
+from clusterboot.keys import changing
+from clusterboot.keys.records import Holder
+from clusterboot.report.folding import fold
+
+_FILE = "operator"
+# What an interrupted command may take to release nodes that answer.
+_RELEASE_S = 15.0
+
+
+@contextmanager
+def claimed(
+    context: Context, visit: Visit, command: str, *, at_once: bool = True
+) -> Iterator[Callable[[], None]]:
+    """Hold the nodes for a command, from its first write there to its last.
+
+    A claim that this operator left behind, by a kill or a cut line, is taken over; somebody else's
+    only after an hour. Parameters: what is done; without ``at_once`` nothing is claimed before what
+    is given is called, so that a command that changes nothing touches nothing.
+    Errors: :class:`PartialError` where somebody else holds a node: nothing was changed then.
+    """
+    operator = "" if context.dry_run else _operator(context)
+    section = changing.claim_section(context.cluster.name, operator, command, _who())
+    hosts: list[Host] = []
+    interrupted = False
+
+    def claim(session: Session) -> Holder | None:
+        answer = session.run([section], "facts", changing.TIMEOUT_S).answer
+        return changing.parse_claim(answer.sections)
+
+    def claim_all() -> None:
+        if context.dry_run or hosts or not visit.good:
+            return
+        hosts[:] = visit.good
+        _refuse(context, visit.stage("nodes claimed", hosts, claim))
+
+    try:
+        if at_once:
+            claim_all()
+        yield claim_all
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        if interrupted or visit.fleet.door.watchdog.out_of_time:
+            # The connections are gone with what ended the command, or there is no time left on them.
+            with suppress(ClusterbootError), replace(context, deadline_s=_RELEASE_S).visit() as again:
+                _release(again, operator, hosts)
+        else:
+            _release(visit, operator, hosts)
+
+
+def refuse_held(context: Context, surveyed: Mapping[str, Surveyed]) -> None:
+    """Refuse to go on where somebody else changes the cluster just now.
+
+    Errors: :class:`PartialError`.
+    """
+    if context.dry_run:
+        return
+    operator = _operator(context)
+    found = {name: answer.keys.holder for name, answer in surveyed.items()}
+    _refuse(context, {name: who for name, who in found.items() if who and who.is_in_the_way_of(operator)})
+
+
+def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
+    section = changing.release_section(visit.cluster.name, operator)
+    reached = [host for host in hosts if visit.ledger.results[host.name].status != "unreachable"]
+    visit.fleet.each(reached, lambda session: session.run([section], "keys", changing.TIMEOUT_S))
+
+
+def _refuse(context: Context, found: Mapping[str, Holder | None]) -> None:
+    held = {name: holder for name, holder in found.items() if holder}
+    if not held:
+        return
+    name, holder = next(iter(held.items()))
+    where = f"~/.ssh/clusterboot/{context.cluster.name}/changing"
+    raise PartialError(
+        f"somebody else changes this cluster: {holder}; nothing was changed",
+        host=fold(held),
+        stage="keys",
+        remedy=f"wait until that has ended; if it was killed, remove {where} on {name} (it counts an hour)",
+    )
+
+
+def _operator(context: Context) -> str:
+    """Give the operator's lasting name: one for each cluster and folder of state."""
+    path = context.state_dir / _FILE
+    try:
+        known = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        known = ""
+    if len(known) != 32 or not known.isalnum():
+        known = secrets.token_hex(16)
+        files.replace(path, f"{known}\n".encode(), mode=0o600)
+    return known
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

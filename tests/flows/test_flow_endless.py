@@ -1,0 +1,165 @@
+"""What one node sends, or does not: it is named for that, soon, and no other node has any harm of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusterboot import lab as labs
+from operator_fixture import Operator
+
+pytestmark = [pytest.mark.lab, pytest.mark.long]
+
+OWN = ".ssh/clusterboot/{lab}"
+PLACES = [
+    (".ssh/config", "fifo"),
+    (".ssh/config", "device"),
+    (".ssh/config", "huge"),
+    (f"{OWN}/config", "fifo"),
+    (f"{OWN}/config", "huge"),
+    (f"{OWN}/known_hosts", "device"),
+    (f"{OWN}/created", "fifo"),
+    (f"{OWN}/id_ed25519", "fifo"),
+    (f"{OWN}/id_ed25519.pub", "device"),
+]
+# What a start-up file prints or waits for before any script of clusterboot's is read.
+TALKERS = {
+    "without an end": "yes",
+    "on standard error": "yes >&2",
+    "without a line's end": "tr '\\0' x </dev/zero",
+    "a byte at a time": "while :; do printf x; sleep 1; done",
+    "nothing": "sleep 3600",
+}
+
+
+@pytest.fixture(scope="module")
+def bed(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[labs.Lab, Operator]]:
+    name = f"t-endless-{os.getpid()}"
+    try:
+        lab = labs.up(name, nodes=3)
+        operator = Operator(tmp_path_factory.mktemp("operator"))
+        operator.document("bootstrap", "--cluster", str(lab.cluster_file))
+        yield lab, operator
+    finally:
+        labs.down(name)
+
+
+@pytest.fixture
+def moved(bed: tuple[labs.Lab, Operator]) -> Iterator[Moved]:
+    moved = Moved(*bed)
+    yield moved
+    moved.back()
+
+
+class Moved:
+    """The lab, with a file of its second node's moved away for something else."""
+
+    def __init__(self, lab: labs.Lab, operator: Operator) -> None:
+        self.lab, self.operator = lab, operator
+        self._away: list[tuple[Path, Path]] = []
+
+    def put(self, place: str, kind: str) -> None:
+        home = self.lab.home("n2")
+        path = home / place.format(lab=self.lab.name)
+        kept = path.with_name(f"{path.name}.kept-by-the-test")
+        if path.exists():
+            path.rename(kept)
+        self._away.append((path, kept))
+        if kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "device":
+            os.mknod(path, 0o20666, os.makedev(1, 5))
+        else:
+            path.touch()
+            os.truncate(path, 1 << 40)
+        os.chown(path, home.stat().st_uid, home.stat().st_gid)
+
+    def forget(self) -> None:
+        """Put nothing back: a teardown takes all of it."""
+        self._away.clear()
+
+    def back(self) -> None:
+        for path, kept in self._away:
+            path.unlink(missing_ok=True)
+            if kept.exists():
+                kept.rename(path)
+
+    def document(self, *args: str, expect: int) -> dict[str, dict[str, Any]]:
+        """Run a command, and give what became of each host."""
+        said = self.operator.document(*args, "--cluster", str(self.lab.cluster_file), expect=expect)
+        return {host["name"]: host for host in said["hosts"]}
+
+
+@pytest.mark.parametrize(("place", "kind"), PLACES)
+def test_what_stands_in_a_files_place_is_named_and_the_others_are_done(
+    moved: Moved, place: str, kind: str
+) -> None:
+    moved.put(place, kind)
+
+    for command in ("bootstrap", "rotate-keys"):
+        hosts = moved.document(command, expect=3)
+        assert (hosts["n2"]["status"], hosts["n2"]["stage"]) == ("failed", "keys")
+        cause = hosts["n2"]["cause"]
+        assert cause.startswith(f"~/{place.format(lab=moved.lab.name)} "), cause
+        assert re.search("FIFO|device|no regular file|larger than 3 MiB", cause)
+        assert {hosts[name]["status"] for name in ("n1", "n3")} == {"ok"} or command == "rotate-keys"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "huge"])
+def test_a_teardown_takes_nothing_from_a_node_whose_files_it_cannot_read(moved: Moved, kind: str) -> None:
+    moved.put(".ssh/config", kind)
+
+    hosts = moved.document("teardown", "--hosts", "n2", expect=3)
+
+    assert "~/.ssh/config is not touched" in hosts["n2"]["cause"]
+    assert (moved.lab.home("n2") / OWN.format(lab=moved.lab.name)).is_dir()
+
+
+@pytest.mark.parametrize("name", ["created", "config", "id_ed25519", "changing"])
+def test_a_teardown_takes_its_own_folder_with_whatever_is_in_it(moved: Moved, name: str) -> None:
+    moved.document("bootstrap", expect=0)
+    moved.put(f"{OWN}/{name}", "fifo")
+    moved.forget()
+
+    assert moved.document("teardown", "--hosts", "n2", expect=0)["n2"]["changed"]
+
+    assert not (moved.lab.home("n2") / OWN.format(lab=moved.lab.name)).exists()
+
+
+@pytest.mark.parametrize("command", ["bootstrap", "facts"])
+@pytest.mark.parametrize("path", ["/etc/machine-id", "/etc/ssh/ssh_host_x_key.pub"])
+def test_a_fifo_among_the_systems_files_is_named(moved: Moved, path: str, command: str) -> None:
+    name = moved.lab.name
+    labs.node_exec(name, "n2", ["sh", "-c", f"mv {path} {path}.kept; mkfifo {path}"])
+    try:
+        if command == "facts" and "key" in path:
+            assert moved.document("facts", expect=0)
+        else:
+            hosts = moved.document(command, expect=3)
+            assert f"{path} is no regular file" in hosts["n2"]["cause"]
+            assert (hosts["n1"]["status"], hosts["n3"]["status"]) == ("ok", "ok")
+    finally:
+        labs.node_exec(name, "n2", ["sh", "-c", f"rm {path}; [ ! -e {path}.kept ] || mv {path}.kept {path}"])
+
+
+@pytest.mark.parametrize("words", [pytest.param(text, id=name) for name, text in TALKERS.items()])
+@pytest.mark.parametrize("command", ["facts", "teardown"])
+def test_a_node_that_talks_or_waits_for_ever_costs_the_others_nothing(
+    moved: Moved, words: str, command: str
+) -> None:
+    home = moved.lab.home("n2")
+    (home / ".bashrc").write_text(f"{words}\n")
+    try:
+        hosts = moved.document(command, "--deadline", "20", expect=3)
+    finally:
+        (home / ".bashrc").unlink()
+    assert {name: host["status"] for name, host in hosts.items() if host["status"] == "ok"} == {
+        "n1": "ok",
+        "n3": "ok",
+    }
+    assert hosts["n2"]["cause"]
