@@ -64,12 +64,14 @@ class Session:
         timeout_s: float | None = None,
         *,
         label: str | None = None,
+        whole: bool = False,
     ) -> ScriptResult:
         """Run one framed script and wait for its whole answer.
 
         Parameters: the script's sections; the stage that failures are reported under; a
         deadline in seconds, else the one for commands; ``label`` is what the audit log calls it,
-        else the sections' names.
+        else the sections' names. Of the command's own deadline it has half of what is left, or with
+        ``whole`` all of it: for the one script of a command, after which nothing comes.
         Returns: an answer that has every section. At the deadline what still runs of the script
         is killed; also where the line is cut by then, or the operator gone (``guard.sh``).
         Errors: :class:`UnreachableError` where the connection ends or time runs out,
@@ -82,7 +84,9 @@ class Session:
         if label is None:
             label = "script " + ",".join(section.name for section in sections[:4])
             label += "…" if len(sections) > 4 else ""
-        code = self._converse(text, (stdout, stderr), stage, timeout_s, guarded=stdout, label=label)
+        code = self._converse(
+            text, (stdout, stderr), stage, timeout_s, guarded=stdout, label=label, whole=whole
+        )
         clock = Clock(sent_at_s, time.time())
         answer = script.read(bytes(stdout.data), nonce)
         if not answer.complete or any(section.name not in answer.sections for section in sections):
@@ -158,10 +162,13 @@ class Session:
         hold_stdin: bool = True,
         guarded: Collector | None = None,
         beat: Beat | None = None,
+        whole: bool = True,
     ) -> int | None:
         self._audit.ready()
         connection, watchdog = self.connection, self.connection.door.watchdog
         allowed_s = connection.door.timeouts.command_s if timeout_s is None else timeout_s
+        if not whole:
+            allowed_s = watchdog.share_s(allowed_s)
         started_s = time.monotonic()
         code: int | None = None
         try:

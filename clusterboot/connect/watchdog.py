@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,6 +67,13 @@ class Watchdog:
         if self._end_s is None:
             return timeout_s
         return max(0.0, min(timeout_s, self._end_s - time.monotonic()))
+
+    def share_s(self, timeout_s: float) -> float:
+        """Cut a wait of ``timeout_s`` to half of what the command's deadline leaves.
+
+        So what one host does not answer costs the others no stage that is still to come.
+        """
+        return min(timeout_s, self.allow_s(math.inf) / 2)
 
     def late(self, timeout_s: float) -> DeadlineError:
         """Say that a wait of ``timeout_s`` seconds is over, or that the command's time is."""

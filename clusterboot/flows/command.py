@@ -46,7 +46,7 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
     with context.visit() as visit:
 
         def ask(session: Session) -> Said:
-            result = session.run([asked], "launch", timeout_s, label=label)
+            result = session.run([asked], "launch", timeout_s, label=label, whole=True)
             output = result.answer.sections["command"]
             return Said(output.exit_code, output.stdout, result.stderr)
 
