@@ -77,7 +77,7 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
     with (
         alone(context),
         context.visit() as visit,
-        claimed(context, visit, "bootstrap", at_once=False) as claim,
+        claimed(context, visit) as claim,
     ):
         surveyed = survey(visit, make_key=not context.dry_run)
         refuse_held(context, surveyed)
@@ -102,7 +102,7 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         if not context.dry_run:
             modes.remember(context.state_dir, mode)
         if moving and not context.dry_run:
-            claim()
+            claim("bootstrap-of-other-keys")
             surveyed = survey(visit, make_key=True, make_next=True)
         found = {name: answer.facts for name, answer in surveyed.items()}
         addresses = place_hosts(visit, found)
@@ -185,7 +185,7 @@ def _settle(
     mode: KeyMode,
     held: Authority | None,
     *,
-    claim: Callable[[], None],
+    claim: Callable[[str], None],
 ) -> _Done:
     """Bring homes that are on these terms already, or on none, to where they should be.
 
@@ -197,7 +197,7 @@ def _settle(
         cast, trusts = host_trust.certify(context, visit, cast, agreed)
     plans = _plan(context, visit, cast, agreed)
     if any(plan.edits for plan in plans.values()):
-        claim()
+        claim("bootstrap")
     edits = _distribute(context, visit, cast, agreed, plans)
     notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
     planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}

@@ -26,34 +26,34 @@ _RELEASE_S = 15.0
 
 
 @contextmanager
-def claimed(
-    context: Context, visit: Visit, command: str, *, at_once: bool = True
-) -> Iterator[Callable[[], None]]:
+def claimed(context: Context, visit: Visit, command: str | None = None) -> Iterator[Callable[[str], None]]:
     """Hold the nodes for a command, from its first write there to its last.
 
     A claim that this operator left behind, by a kill or a cut line, is taken over; somebody else's
-    only after an hour. Parameters: what is done; without ``at_once`` nothing is claimed before what
-    is given is called, so that a command that changes nothing touches nothing.
+    only after an hour. Two plain bootstraps go beside each other. Parameters: what is done; with
+    ``None`` nothing is claimed before what is given is called with that, so that a command that
+    changes nothing touches nothing.
     Errors: :class:`PartialError` where somebody else holds a node: nothing was changed then.
     """
     operator = "" if context.dry_run else _operator(context)
-    section = changing.claim_section(context.cluster.name, operator, command, _who())
     hosts: list[Host] = []
     interrupted = False
 
-    def claim(session: Session) -> Holder | None:
-        answer = session.run([section], "facts", changing.TIMEOUT_S).answer
-        return changing.parse_claim(answer.sections)
-
-    def claim_all() -> None:
+    def claim_all(command: str) -> None:
         if context.dry_run or hosts or not visit.good:
             return
         hosts[:] = visit.good
+        section = changing.claim_section(context.cluster.name, operator, command, _who())
+
+        def claim(session: Session) -> Holder | None:
+            answer = session.run([section], "facts", changing.TIMEOUT_S).answer
+            return changing.parse_claim(answer.sections)
+
         _refuse(context, visit.stage("nodes claimed", hosts, claim))
 
     try:
-        if at_once:
-            claim_all()
+        if command:
+            claim_all(command)
         yield claim_all
     except KeyboardInterrupt:
         interrupted = True
@@ -68,7 +68,7 @@ def claimed(
 
 
 def refuse_held(context: Context, surveyed: Mapping[str, Surveyed]) -> None:
-    """Refuse to go on where somebody else changes the cluster just now.
+    """Refuse a bootstrap to go on where somebody else changes the cluster just now, unless by another one.
 
     Errors: :class:`PartialError`.
     """

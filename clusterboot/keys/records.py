@@ -97,8 +97,8 @@ class Holder:
         return f"{self.who} from {self.address} with {self.command}, since {ago} ago"
 
     def is_in_the_way_of(self, operator: str) -> bool:
-        """Tell whether another operator has to wait for it."""
-        return self.operator != operator and self.age_s < LONGEST_CHANGE_S
+        """Tell whether another operator's bootstrap has to wait for it."""
+        return self.command != "bootstrap" and self.operator != operator and self.age_s < LONGEST_CHANGE_S
 
 
 @dataclass(frozen=True)
