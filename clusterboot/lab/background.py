@@ -44,4 +44,7 @@ def stop(init: Process, program: str, *first: str) -> None:
             return False
         return words[1 : 1 + len(wanted)] == wanted
 
-    process.kill(found for found, _ in process.inside(init) if is_it(found.pid))
+    running = [found for found, _ in process.inside(init)]
+    ours = {found.pid for found in running if is_it(found.pid)}
+    # Its children end by themselves, but a moment later.
+    process.kill(found for found in running if found.pid in ours or process.parent_pid(found) in ours)

@@ -82,6 +82,12 @@ def inner_pid(process: Process) -> int | None:
     return None
 
 
+def parent_pid(process: Process) -> int | None:
+    """Give the number of a process's parent. Source: proc_pid_stat(5), field 4."""
+    fields = _stat(process.pid)
+    return int(fields[1]) if fields else None
+
+
 def _stat(pid: int) -> list[str] | None:
     try:
         text = Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace")

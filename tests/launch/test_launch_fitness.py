@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -16,11 +17,21 @@ def absent(mpi: Mpi, path: str, home: Path) -> tuple[str, ...]:
     section = fitness_section(mpi, (), {})
     done = subprocess.run(
         ["/bin/sh", "-c", section.body],
-        env={"PATH": f"{path}:/usr/bin:/bin", "HOME": str(home)},
+        env={"PATH": f"{path}:{system_without_mpi(home / 'system')}", "HOME": str(home)},
         capture_output=True,
         check=True,
     )
     return parse_fitness(SectionOutput(done.stdout, 0)).absent
+
+
+def system_without_mpi(folder: Path) -> Path:
+    """Give the system's programs but those of an MPI, which only some machines have."""
+    if not folder.exists():
+        folder.mkdir()
+        for program in Path("/usr/bin").iterdir():
+            if not re.match(r"orte|prte|prterun|mpi|hydra", program.name) and program.name != "prun":
+                (folder / program.name).symlink_to(program)
+    return folder
 
 
 def install(folder: Path, *names: str) -> str:
