@@ -304,7 +304,7 @@ def shapes(lab: labs.Lab, node: str) -> list[str]:
     devices = [(init, "eth0"), (lab.switch, f"to-{node}")]
     return [
         re.sub(
-            r"tbf 8[0-9a-f]{3}:",
+            r"tbf [89a-f][0-9a-f]{3}:",
             "tbf",
             subprocess.check_output(
                 ["nsenter", f"--net=/proc/{where.pid}/ns/net", "tc", "qdisc", "show", "dev", device],
