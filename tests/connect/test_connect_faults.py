@@ -139,17 +139,20 @@ def test_the_head_dying_in_mid_run_is_one_error_for_all_behind_it(
     assert word in cause
 
 
-@pytest.mark.parametrize(("fault", "stage"), [("frozen", "channel"), ("sshd-stopped", "connect")])
+@pytest.mark.parametrize(
+    ("fault", "stages"), [("frozen", {"channel"}), ("sshd-stopped", {"channel", "connect"})]
+)
 def test_a_node_that_goes_away_between_two_stages_costs_itself_alone(
-    broken: labs.Lab, fleet: Fleet, fault: str, stage: str
+    broken: labs.Lab, fleet: Fleet, fault: str, stages: set[str]
 ) -> None:
+    """Whether the old connection's end is heard of first, or met where it is used, is a matter of chance."""
     fleet.each(hosts_of(broken), echo)
     labs.break_node(broken.name, "n2", fault)
 
     outcomes = fleet.each(hosts_of(broken), echo)
 
     assert error_of(outcomes["n2"]).host == "n2"
-    assert error_of(outcomes["n2"]).stage == stage
+    assert error_of(outcomes["n2"]).stage in stages
     assert outcomes["n1"] == outcomes["n3"] == "hello\n"
 
 

@@ -137,18 +137,19 @@ def test_without_a_bootstrap_the_benchmark_says_what_to_do(lab: labs.Lab, operat
 def test_a_link_that_is_fast_only_after_a_rest_is_not_ok_and_the_sizes_are_named(
     make_lab: Callable[..., labs.Lab], operator: Operator
 ) -> None:
-    """Small messages pass such a link at its rate; the large end of the sweep is what it sustains."""
+    """Small messages may pass such a link at its rate; the large end of the sweep is what it sustains."""
     lab = make_lab(nodes=4, rate="100mbit")
     cluster = ("--cluster", str(lab.cluster_file))
     operator.document("bootstrap", *cluster)
-    sweep = ("--collective", "sendrecv", "-b", "1K", "-e", "4M", "-f", "4")
+    # The launch itself may have drained the link: then all sizes are equally slow, below a minimum.
+    minimum = ("--min-busbw", f"{0.5 * 100e6 / 8 / 1e9}")
+    sweep = ("--collective", "sendrecv", "-b", "1K", "-e", "4M", "-f", "4", *minimum)
     sound = operator.document("nccl-test", *cluster, *sweep)
     assert sound["verdict"] == "ok", sound["reason"]
     labs.break_node(lab.name, "n3", "bursty")
     bursty = operator.document("nccl-test", *cluster, *sweep, expect=6)
     assert bursty["verdict"] == "slow"
-    assert "busbw falls from" in bursty["reason"]
-    assert "to 4 MiB" in bursty["reason"]
+    assert "4 MiB" in bursty["reason"]
     # No row of either, small or large, is faster than the line.
     for said in (sound, bursty):
         for row in said["tests"][0]["rows"]:
