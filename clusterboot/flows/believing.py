@@ -42,44 +42,45 @@ done
 def place_hosts(visit: Visit, facts: Mapping[str, NodeFacts]) -> AddressPlan:
     """Choose every good host's address on the interconnect.
 
-    Of several hosts that claim one address, the one that the operator reaches there keeps it: the
-    cluster file has it so, or the host's own key answers there. Where neither tells, who had it at
-    the last bootstrap keeps it; else all of them are out, since what is sent there may reach any.
+    Of several hosts that claim one address, the one that the operator reaches there keeps it: its host
+    key answers there. Where none can be reached there, who has it by the cluster file, or had it at
+    the last bootstrap, keeps it; else all of them are out, since what is sent there may reach any.
     Errors: as :func:`clusterboot.hostfiles.choose_addresses`.
     """
     network = visit.cluster.network
     plan = hostfiles.choose_addresses(visit.good, facts, network)
     if not plan.contested:
         return plan
-    owners = _reached_there(visit, plan.contested)
-    for member in members_state.load(visit.state_dir):
-        if member.name in plan.contested.get(member.address, ()):
-            owners.setdefault(member.address, member.name)
+    answering = _reached_there(visit, plan.contested)
+    before = {member.address: member.name for member in members_state.load(visit.state_dir)}
+    owners = {}
+    for ip, names in plan.contested.items():
+        named = [name for name in names if _is_named(visit.machine(name), ip)]
+        known = answering.get(ip) or named or [name for name in names if before.get(ip) == name]
+        if len(known) == 1:
+            owners[ip] = known[0]
     return hostfiles.choose_addresses(visit.good, facts, network, owners)
 
 
-def _reached_there(visit: Visit, contested: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Find out whose host key answers at each address; one that answers for two, or for none, is left out."""
+def _is_named(host: Host, ip: str) -> bool:
+    """Tell whether the cluster file has this address for a host."""
+    return ip in (host.login.hostname, host.internal_ip)
+
+
+def _reached_there(visit: Visit, contested: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Find out whose host keys answer at each address that can be reached: two, for two names of a machine."""
     tries: list[tuple[str, Host]] = []
-    owners: dict[str, str] = {}
     for ip, names in contested.items():
-        holders = [visit.machine(name) for name in names]
-        named = [host.name for host in holders if ip in (host.login.hostname, host.internal_ip)]
-        if len(named) == 1:
-            owners[ip] = named[0]
-            continue
-        for host in holders:
+        for host in map(visit.machine, names):
             login = replace(host.login, hostname=ip, hostkey_alias=host.login.hostkey_name)
             tries.append((ip, replace(host, name=f"{host.name} at {ip}", login=login)))
-    if not tries:
-        return owners
     visit.events.note("several hosts claim one address: looking whose host key answers there")
     outcomes = visit.fleet.each([host for _, host in tries], lambda _: True)
     answered: dict[str, list[str]] = {}
     for ip, host in tries:
         if not isinstance(outcomes[host.name], ClusterbootError):
             answered.setdefault(ip, []).append(host.name.removesuffix(f" at {ip}"))
-    return owners | {ip: names[0] for ip, names in answered.items() if len(names) == 1}
+    return answered
 
 
 def believe(visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan) -> Believed:

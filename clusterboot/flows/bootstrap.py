@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from clusterboot import hostfiles, keys
@@ -17,7 +17,7 @@ from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, plan_home
 from clusterboot.flows.members import authorities_found, members_of, needs_exchange
-from clusterboot.flows.operator_claim import claimed, refuse_held
+from clusterboot.flows.operator_claim import Claim, claimed, refuse_held
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.outputs import hostfile_texts
 from clusterboot.flows.proof import Proof, examine
@@ -185,7 +185,7 @@ def _settle(
     mode: KeyMode,
     held: Authority | None,
     *,
-    claim: Callable[[str], None],
+    claim: Claim,
 ) -> _Done:
     """Bring homes that are on these terms already, or on none, to where they should be.
 
@@ -196,8 +196,8 @@ def _settle(
     if mode == "ca":
         cast, trusts = host_trust.certify(context, visit, cast, agreed)
     plans = _plan(context, visit, cast, agreed)
-    if any(plan.edits for plan in plans.values()):
-        claim("bootstrap")
+    if changing := {writer for writer, plan in plans.items() if plan.edits}:
+        claim("bootstrap", changing)
     edits = _distribute(context, visit, cast, agreed, plans)
     notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
     planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}

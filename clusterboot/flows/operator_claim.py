@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -20,29 +20,34 @@ from clusterboot.keys import changing
 from clusterboot.keys.records import Holder
 from clusterboot.report.folding import fold
 
+# What is done, and the names of the hosts that are to be changed: all of them for None.
+Claim = Callable[..., None]
+
 _FILE = "operator"
 # What an interrupted command may take to release nodes that answer.
 _RELEASE_S = 15.0
 
 
 @contextmanager
-def claimed(context: Context, visit: Visit, command: str | None = None) -> Iterator[Callable[[str], None]]:
+def claimed(context: Context, visit: Visit, command: str | None = None) -> Iterator[Claim]:
     """Hold the nodes for a command, from its first write there to its last.
 
     A claim that this operator left behind, by a kill or a cut line, is taken over; somebody else's
     only after an hour. Two plain bootstraps go beside each other. Parameters: what is done; with
-    ``None`` nothing is claimed before what is given is called with that, so that a command that
-    changes nothing touches nothing.
+    ``None`` nothing is claimed before what is given is called with that, and with the hosts that are
+    to be changed: so that what is not changed is not touched.
     Errors: :class:`PartialError` where somebody else holds a node: nothing was changed then.
     """
     operator = "" if context.dry_run else _operator(context)
     hosts: list[Host] = []
     interrupted = False
 
-    def claim_all(command: str) -> None:
-        if context.dry_run or hosts or not visit.good:
+    def claim_all(command: str, names: Collection[str] | None = None) -> None:
+        if context.dry_run or hosts:
             return
-        hosts[:] = visit.good
+        hosts[:] = [host for host in visit.good if names is None or host.name in names]
+        if not hosts:
+            return
         section = changing.claim_section(context.cluster.name, operator, command, _who())
 
         def claim(session: Session) -> Holder | None:
