@@ -68,7 +68,7 @@ def _is_named(host: Host, ip: str) -> bool:
 
 
 def _reached_there(visit: Visit, contested: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Find out whose host keys answer at each address that can be reached: two, for two names of a machine."""
+    """Find out whose host keys answer at each address: those of two names of one machine both do."""
     tries: list[tuple[str, Host]] = []
     for ip, names in contested.items():
         for host in map(visit.machine, names):

@@ -87,6 +87,7 @@ def test_a_node_without_gpus_makes_it_mpi_or_an_error_that_names_it(
         smi.chmod(0o755)
 
 
+@pytest.mark.alone
 def test_a_map_by_gpu_names_the_one_gpu_that_is_slow(gpu_lab: labs.Lab, user: Operator) -> None:
     slow = {"FAKE_GPUS": "2", "FAKE_NCCL_MBPS": "20", "FAKE_NCCL_SLOW": "n2:1"}
     path = cluster_with(gpu_lab, user.folder / "slow.yaml", slow)
