@@ -11,6 +11,7 @@ _RANK = re.compile(
     r"\bRank\s+(?P<rank>\d+)(?:\s+Group\s+(?P<group>\d+))?(?:\s+Pid\s+(?P<pid>\d+))?"
     r"\s+on\s+(?:(?!device\s)(?P<host>\S+)\s+)?device\s+(?P<device>\d+)\s+\[(?P<bus>[^\]]*)\]\s*(?P<name>.*)"
 )
+_RANK_BEGUN = re.compile(r"\s*#\s+Rank\s+\d")
 _SWEEP = re.compile(
     r"^[^A-Za-z]*nThreads? +\d+ +nGpus +\d+ +minBytes +(?P<begin>\d+) +maxBytes +(?P<end>\d+)"
     r" +step: *(?P<step>\d+)\((?P<unit>factor|bytes)\)(?P<rest>.*)"
@@ -35,6 +36,11 @@ _WORDS = ("Rank", "nThread", "Out of", "Avg bus", "Reducing", "test", "collbench
 def may_be(text: str) -> bool:
     """Tell quickly whether a line can be any that is read here or a column header."""
     return any(word in text for word in _WORDS)
+
+
+def begins_rank(text: str) -> bool:
+    """Tell whether a line begins as those of the list of devices do."""
+    return _RANK_BEGUN.match(text) is not None
 
 
 def rank(text: str) -> Rank | None:

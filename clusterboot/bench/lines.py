@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from clusterboot.bench.headers import begins_rank
 from clusterboot.bench.prefixes import strip_prefix
 
 _BOMS = (
@@ -31,7 +32,7 @@ _MPI_TAG = re.compile(
 )
 # `srun --label` and Hydra's -prepend-rank, at the start of a line only.
 _LABEL = re.compile(r" *(?:(?P<label>\d{1,5}): |\[(?P<bracket>\d{1,5})\] )")
-# A row is printed in pieces, and Hydra labels each piece.
+# A row is printed in pieces, and Hydra labels each piece; a long list of devices srun cuts anywhere.
 _ROW_LIKE = re.compile(r"\s*\d+\s+\d+\s+[a-z]")
 _TIME_ONLY = re.compile(r"[\s\d:.,/+TZ-]*(?:\w{3} \w{3} +\d+ [\d:]+ \d{4})?\s*")
 
@@ -164,4 +165,6 @@ def _labelled(number: int, plain: str, ended: bool, labelled: bool) -> Line:
     if _ROW_LIKE.match(text):
         # No cell has a bracket or ends in a colon; the label may be glued to the cell before it.
         text = re.sub(rf"\[{rank}\]|{re.escape(label[0].strip())}(?=\s)", " ", text)
+    elif begins_rank(text):
+        text = text.replace(label[0], "")
     return Line(number, text, rank, ended, host or inner)

@@ -20,6 +20,8 @@ from clusterboot.bench.table import read_columns
 
 # printf's %g gives six digits at most: fewer at the very end of a log may be a number cut short.
 _ALL_DIGITS = 6
+_LONGEST_RANK = 300
+_SENTENCE = 400
 
 
 class _LogReader:
@@ -37,6 +39,7 @@ class _LogReader:
         self.ranks: dict[Process, int] = {}
         self.messages = MessageReader()
         self.warned: set[tuple[int, Process]] = set()
+        self.begun_ranks: dict[int, str] = {}
 
     @property
     def current(self) -> Draft | None:
@@ -44,6 +47,7 @@ class _LogReader:
         return self.drafts[-1] if self.drafts else None
 
     def feed(self, line: Line) -> None:
+        line = self._joined(line)
         text = line.text
         if is_library_chatter(text):
             self._library(text)
@@ -64,6 +68,18 @@ class _LogReader:
         self._note(line, draft, alone=bool(rows) or text.lstrip().startswith("#"))
         if draft is not None and known and not draft.test.concluded:
             self._conclude(draft, line)
+
+    def _joined(self, line: Line) -> Line:
+        """Put a line of the list of devices together where ``srun --label`` gave each piece its own."""
+        if line.rank is None:
+            return line
+        begun = self.begun_ranks.pop(line.rank, None)
+        whole = line.text if begun is None else begun + line.text
+        if headers.begins_rank(whole) and len(whole) < _LONGEST_RANK:
+            if headers.rank(whole) is not None:
+                return line._replace(text=whole)
+            self.begun_ranks[line.rank] = whole
+        return line
 
     def _library(self, text: str) -> None:
         self.began = True
