@@ -157,6 +157,8 @@ class _LogReader:
     def _keep(self, found: Found) -> None:
         """Keep a problem where it belongs: with the test that it stands in, or outside all."""
         problem, pattern, place = found.problem, found.pattern, found.place
+        if self.drafts and place.draft is None and _is_quoted(found.match):
+            return
         if pattern is WARNING:
             self._keep_warning(found, place)
             return
@@ -268,6 +270,14 @@ def _read_first_lines(draft: Draft, line: Line) -> None:
         collective=(of_program(name) if name else None) or draft.test.collective,
         sweep=headers.sweep(text) or draft.test.sweep,
     )
+
+
+def _is_quoted(match: re.Match[str]) -> bool:
+    """Tell whether a message stands between backticks in somebody's sentence."""
+    before = re.split(r"\n\n|\f", match.string[max(0, match.start() - _SENTENCE) : match.start()])[-1]
+    after = re.split(r"\n\n|\f", match.string[match.end() : match.end() + _SENTENCE])[0]
+    said, tick, _ = before.partition("`")
+    return bool(tick and said.strip()) and before.count("`") % 2 == 1 and "`" in after
 
 
 def _line_of(problem: Problem) -> int:

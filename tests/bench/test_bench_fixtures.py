@@ -132,6 +132,7 @@ fail_ssh_ipv6_zone: could-not-launch; ; ssh fe80::5054:ff:fe12:3456%eth0 1
 fail_ucx_alone: could-not-launch; ; mpi-launch gpu002 1
 fail_unknown_framed_message: could-not-launch; ; mpi-launch gpu002 2
 prose_after_the_footer: ok; 2.13 16 9;
+prose_quotes_a_failure: ok; 2.13 16 9;
 rank_lines_without_host: ok; 2.13 16 9;
 two_tables_without_first_lines: inconclusive; 2.13 0 9, 2.13 0 9; truncated - -, truncated - -
 """
