@@ -220,6 +220,10 @@ class _LogReader:
         explained = any(draft.problems or draft.test.out_of_bounds for draft in drafts)
         if not self.outside and not explained:
             self._explain_by_what_is_left(drafts)
+        elif not explained and all(problem.kind == "mpi-launch" for problem in self.outside):
+            # Daemons that could not be started: a login that failed is why.
+            logins = (found.problem for found in self.weak if found.problem.kind == "ssh")
+            self.outside = sorted([*self.outside, *logins], key=_line_of)
         tests = tuple(draft.finish() for draft in drafts)
         began = self.began or any(draft.begun for draft in drafts)
         return ParsedLog(tests, distinct(self.outside), distinct_warnings(self.outside_warnings), began)

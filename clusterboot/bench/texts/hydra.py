@@ -59,6 +59,13 @@ HYDRA = (
 )
 
 CONSEQUENCES = (
+    *texts(
+        "mpi-launch",
+        _PROXY,
+        r"\[mpiexec@\S+ {some}downstream from host {host} (?:exited with|was killed by)",
+        in_midrun="killed",
+        strength="weak",
+    ),
     *texts("killed", KILLED, "BAD TERMINATION OF ONE OF YOUR APPLICATION", strength="weak"),
     *texts(
         "mpi-launch",

@@ -241,6 +241,7 @@ STARTS = (
         _DAEMONS,
         "{speaker}(?:ORTE_ERROR_LOG|PRRTE ERROR|PRTE ERROR|PMIX ERROR|PMIX_ERROR_LOG|OPAL ERROR): "
         "{some}in file",
+        r"{speaker}\[\[\d+,\d+\],\d+\] \w*tcp_\w+: {some}failed: ",
         strength="faint",
     ),
 )

@@ -61,7 +61,6 @@ SCHEDULERS = (
         r"Task launch for \S+ failed on node {host}: ",
         "srun: error: timeout waiting for task launch",
         "srun: error: Timed out waiting for job step to ",
-        "srun: error: Application launch (?:add )?failed",
         "srun: error: Nodes {host} are still not ready",
         "slurmstepd: error: Failed to (?:invoke|set|send|look)",
         r"slurmstepd: error: \S*: IO setup failed",
@@ -96,14 +95,17 @@ SCHEDULERS = (
         "mpi-launch",
         _PALS,
         "^(?:launch|start|setup|fork|rpc) failed on {host}: ",
-        r"\b(?:launch|start) failed on {host}: (?:Couldn't|CXI|Requested|Failed)",
+        r"\b(?:launch|start) failed on {host}: (?:Couldn't|CXI|Requested|Failed|[Nn]o|exec)",
     ),
+    *texts("mpi-launch", _PALS, r"^(?:\S+: )?[a-z]+ failed on {host}: ", strength="faint"),
     *texts("killed", KILLED, r"^{host}: rank {rank} (?:died from|exited due to) signal", running=True),
     *texts("mpi-launch", _POD, "error: unable to upgrade connection", r"Error from server \("),
 )
 
 _SAID_NO_MORE = "the program said no more than that; run it alone on that node"
 CONSEQUENCES = (
+    # The line that names the node stands before it.
+    *texts("mpi-launch", _STEP, "srun: error: Application launch (?:add )?failed", strength="weak"),
     *texts(
         "killed",
         _SAID_NO_MORE,

@@ -1,7 +1,8 @@
 """What the transports below MPI say when they cannot work: UCX, libfabric, PSM, TCP.
 
 Sources: UCX's ``src/ucs/debug/log.c`` (form of its lines); Open MPI's ``help-mtl-*.txt``,
-``help-mpi-btl-*.txt``, ``help-mpi-pml-ob1.txt`` and ``btl_tcp_endpoint.c``; libfabric's ``fi_log``.
+``help-mpi-btl-*.txt``, ``help-mpi-pml-ob1.txt``, ``btl_tcp_endpoint.c``, ``pml_base_select.c`` and
+``common_ucx.h`` (its errors have the source's file and line); libfabric's ``fi_log``.
 Their warnings that stand before good tables, as of OpenFabrics device initialisation, are left
 alone.
 """
@@ -26,6 +27,8 @@ TRANSPORTS = (
         "mpi-launch",
         _FABRIC,
         "{speaker}OFI MTL is aborting",
+        r"{speaker}PML \w+ cannot be selected",
+        r"{speaker}selected pml \w+, but peer",
         "OFI MTL was not able to find endpoint information for a remote",
         "failed to register your buffer. This error is fatal",
         "OFI provider …does not have enough free bits",
@@ -87,6 +90,7 @@ TRANSPORTS = (
         "mpi-launch",
         _ADAPTER,
         r"{speaker}\bUCX (?:ERROR|FATAL) ",
+        r"{speaker}\w+\.c:\d+ Error: ",
         r"libfabric:\d+:\S+ …(?:failed|error|abort)",
         in_midrun="nccl-error",
         strength="faint",
