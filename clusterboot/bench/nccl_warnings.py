@@ -65,7 +65,11 @@ _REMEDIES = tuple(
             "check NVLink there: nvidia-smi topo -m, nvidia-smi nvlink -s, the fabric manager's service",
         ),
         (
-            r"Cuda failure|HIP failure|CUDA|cuda|hip[A-Z]|Duplicate GPU|GPU",
+            r"Duplicate GPU",
+            "start no more ranks a node than it has GPUs, each with one of its own; see CUDA_VISIBLE_DEVICES",
+        ),
+        (
+            r"Cuda failure|HIP failure|CUDA|cuda|hip[A-Z]|GPU",
             "check the host's GPUs and driver with nvidia-smi and its kernel log for Xid",
         ),
         (

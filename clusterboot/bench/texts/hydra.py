@@ -32,9 +32,16 @@ HYDRA = (
         running=True,
     ),
     *texts("mpi-launch", _INIT, r"application called MPI_Abort\({some} - process {rank}"),
+    *texts(
+        "mpi-launch",
+        _INIT,
+        # HPE's build of MPICH says where.
+        r"MPICH ERROR \[Rank {rank}\] (?:\[[^\]]*\] ){1,2}\[{name}\] - Abort\(\S+ {some}"
+        r"Fatal error in (?:internal_|P?MPI_)\w+",
+    ),
     *texts("mpi-launch", _INIT, r"Fatal error in (?:internal_|P?MPI_)\w+"),
     *texts(
-        "mpi-launch", _PROXY, r"unable to run \w*proxy on {host}", "unable to get host address for {host}"
+        "mpi-launch", _PROXY, r"[Uu]nable to run \w*proxy on {host}", "unable to get host address for {host}"
     ),
     *texts(
         "mpi-launch",

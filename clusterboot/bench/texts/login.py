@@ -1,6 +1,7 @@
 """What OpenSSH's client says when a login fails or is lost.
 
-Source: OpenSSH's ``sshconnect.c``, ``sshconnect2.c``, ``kex.c``, ``ssh.c`` and ``clientloop.c``.
+Source: OpenSSH's ``sshconnect.c``, ``sshconnect2.c``, ``kex.c``, ``packet.c``, ``ssh.c`` and
+``clientloop.c``.
 """
 
 from clusterboot.bench.pattern import texts
@@ -45,7 +46,8 @@ LOGIN = (
         "ssh",
         _LOST,
         "Connection (?:closed|reset) by (?:remote host )?{host} port",
-        "Connection to {host} (?:closed by remote host|timed out)",
+        r"Connection to {host}(?: port \d+)? (?:closed by remote host|timed out)",
+        r"banner exchange: Connection (?:to|from) {host} port \d+: ",
         "Timeout, server {host} not responding",
         "client_loop: send disconnect: ",
         in_midrun="killed",

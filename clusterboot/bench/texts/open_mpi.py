@@ -123,7 +123,7 @@ STARTS = (
     *texts(
         "mpi-launch",
         _OPTIONS,
-        "{starter}: Error: [Uu]nknown option",
+        "{starter}: (?:Error: )?(?:[Uu]nknown|[Uu]nrecognized|[Ii]nvalid) option",
         "unrecognized (?:option|value|modifier|qualifier|directive|hwloc) was (?:included on the|given for)",
         "contains an unrecognized (?:modifier|qualifier)",
         "(?:directive|policy) is not recognized",
