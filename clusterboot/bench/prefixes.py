@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from clusterboot.bench.where import PROGRAM
+
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?"
 _ZONE = r"(?:Z| ?[+-]\d\d:?\d\d| (?:UTC|GMT|[A-Z]{2,4}T)\b)?"
 # Each can stand alone or before another: `kubectl logs --prefix --timestamps`, `ts`, journalctl.
@@ -26,10 +28,12 @@ _ALWAYS = re.compile(
 )
 # pdsh, clush, kubetail, stern: a name and a colon, before something that this project knows.
 _NAMED = re.compile(
-    r"(?!(?:error|warning|fatal|note|info)\b)(?P<host>[A-Za-z][A-Za-z0-9_.-]*(?:\[[^\]\s]*\])?):[ \t]"
+    rf"(?!(?:error|warning|fatal|note|info)\b|(?:{PROGRAM}):)"
+    r"(?P<host>[A-Za-z][A-Za-z0-9_.-]*(?:\[[^\]\s]*\])?):[ \t]"
     r"(?=\s*\#|\s*\d+\s+\d+\s+[a-z][a-z0-9_]*\s|\s*nThread\s|[\w.-]+:\d+:\d+\s\[|[\w.-]+:\s+(?:Test|Invalid)\s"
     r"|(?:\s+(?:N/A|-?[\d.]+(?:e[+-]?\d+)?))+\s*$|/[\w./-]+:\s|(?:ba|da|z)?sh:\s|[\w./-]+:\serror\swhile|mpirun|srun:|slurmstepd"
-    r"|\s*Out of bounds|\s*Avg bus|\s*size\s+count|\s*[\w./@-]+:\sPermission\sdenied)"
+    r"|\s*Out of bounds|\s*Avg bus|\s*size\s+count|\s*[\w./@-]+:\sPermission\sdenied"
+    rf"|(?:{PROGRAM}):\s)"
 )
 _POD = re.compile(r"launcher|(?:^|-)worker-\d+-[a-z0-9]{5}$")
 # The first character of everything above; most lines of a log are dealt with here.

@@ -12,7 +12,12 @@ _REDACTED = r"<[^<>\n]{1,60}>|\([^()\n]{1,60}\)"
 # As groups of a pattern: a machine as other programs write it; as a process writes its own name before a pid.
 HOST = rf"\[?(?P<host>{_IPV6}|{_NAME}|{_REDACTED})\]?"
 NAME = rf"(?P<host>{_NAME}|{_REDACTED})"
-_NO_NAMES = ("null", "none", "unknown")
+# A program's name before a colon is no machine's.
+PROGRAM = (
+    r"(?:ba|da|z|k|t?c|s)?sh|env|\w+_perf\w*|orted|prted|prterun|mpirun|mpiexec|srun|slurmstepd|hydra_\w+"
+    r"|collbench"
+)
+_NO_NAME = re.compile(rf"null|none|unknown|{PROGRAM}", re.IGNORECASE)
 
 
 def over_lines(words: str) -> str:
@@ -44,7 +49,7 @@ def host_of(match: re.Match[str]) -> str | None:
     host = (match.groupdict().get("host") or "").strip("<>()[]").strip()
     if host.count(":") > 1 and not _is_address(host):
         host = host.partition(":")[0]
-    return host if host and host.lower() not in _NO_NAMES else None
+    return host if host and not _NO_NAME.fullmatch(host) else None
 
 
 def _is_address(host: str) -> bool:
