@@ -33,9 +33,12 @@ _PROGRAM = (
     r"reduce|gather|scatter|alltoall|alltoallv|allreduce|allgather|reducescatter|broadcast|hypercube|p2p|bench|"
     r"benchmark|tests?|runs?|results?|logs?|outs?|outputs?|pairs?|pairwise|debug|without|with"
 )
+_DAY = r"20\d\d-?[01]\d-?[0-3]\d(?:[T_-]?\d\d[:.-]?\d\d(?:[:.-]?\d\d)?Z?)?"
+_DATED = re.compile(rf"^{_DAY}[-_.]+|[-_.]+{_DAY}$")
 _NO_HOST = re.compile(
     # Of counts, as N2 and G8, capitals tell them from hosts.
-    rf"\d*|(?-i:[NG])\d+|np\d+|x\d+|\d+gpus?|gpus?|nodes?|hosts?|client|server|mlx\d|{_PROGRAM}",
+    rf"\d*|(?-i:[NG])\d+|np\d+|x\d+|\d+gpus?|gpus?|nodes?|hosts?|client|server|mlx\d"
+    rf"|{_DAY}|\d\d[:.-]\d\d[:.-]\d\d|\d+[KMG]i?B?|(?:slurm|job|run|iter|round|try|pair|test)[-_.]?\d*|{_PROGRAM}",
     re.IGNORECASE,
 )
 _BEFORE = re.compile(rf"(?:(?:{_PROGRAM})[-_.])+", re.IGNORECASE)
@@ -54,16 +57,29 @@ def pair_in_name(path: str) -> tuple[str, str] | None:
     stem = PurePath(path).name
     while stem != (shorter := _ENDINGS.sub("", stem)):
         stem = shorter
-    for between in _BETWEEN:
+    pairs = _pairs(_DATED.sub("", stem), _BETWEEN)
+    return pairs.pop() if len(pairs) == 1 else None
+
+
+def _pairs(stem: str, separators: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Find what pairs of hosts a name may tell of, by the surest of the separators that tells any."""
+    for at, between in enumerate(separators, 1):
         words = stem.split(between)
         if len(words) < 2:
             continue
-        pairs = _alike(words, between) or _only_two(words)
-        if len(pairs) == 1:
-            return pairs.pop()
-        if pairs:
-            return None
-    return None
+        weaker = separators[at:]
+        if pairs := _alike(words, between) or _inside(words, weaker) or _only_two(words):
+            return pairs
+        left = [word for word in words if not _NO_HOST.fullmatch(word)]
+        if len(left) == 1:  # as in ib_write_bw_alice-bob_20260102
+            return _pairs(left[0], weaker)
+    return set()
+
+
+def _inside(words: list[str], separators: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Look for two hosts that are alike within one word, as in ``rack7_n1-n2_20260102``."""
+    found = {pair for word in words for each in separators for pair in _alike(word.split(each), each)}
+    return {pair for pair in found if re.search("[A-Za-z]", pair[0])}
 
 
 def hosts_in_command(line: str) -> tuple[str, str] | None:
