@@ -31,6 +31,7 @@ def _read(text: str, path: str) -> list[Found]:
     NA mean not measured too. Other programs' tables of pairs become figures of pairs.
     Errors: :class:`UsageError` for what is no such table.
     """
+    text = _without_remarks(text)
     first = text.lstrip("\r\n").splitlines()[0]
     delimiter = max(_DELIMITERS, key=first.count)
     lines = _blanks_apart(text, path) if delimiter not in first else _split(text, delimiter, path)
@@ -48,6 +49,18 @@ def _read(text: str, path: str) -> list[Found]:
         raise bad(path, "its rows are not in the order of its columns")
     skip = 1 if has_corner or not header[0] else 0
     return [Table(Rows(names, [[_cell(cell, path) for cell in line[skip:]] for line in body]))]
+
+
+def _without_remarks(text: str) -> str:
+    """Leave out lines like ``# made by …`` that stand above a header with separators."""
+    rest = text.lstrip("\r\n")
+    while rest.startswith("#") and "\n" in rest:
+        line, _, below = rest.partition("\n")
+        if any(mark in line for mark in _DELIMITERS):
+            break
+        rest = below.lstrip("\r\n")
+    first = rest.partition("\n")[0]
+    return rest if any(mark in first for mark in _DELIMITERS) else text
 
 
 def _is_other(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from clusterboot.diagnose.matrix.checks import bad
 from clusterboot.diagnose.matrix.pairnames import pair_in_name, two_names
-from clusterboot.diagnose.matrix.stored import PairFigure
+from clusterboot.diagnose.matrix.stored import PairFigure, sustained
 
 # Names of columns, in small letters without anything between: two for the ends, and whether the data
 # goes from the first to the second; or one for both.
@@ -29,6 +29,7 @@ _ENDS = (
     ("sourcenode", "destinationnode", True),
 )
 _BOTH = ("nodes", "hosts", "pair", "nodelist", "hostlist", "hostpair", "nodepair", "hostnames")
+_SIZES = frozenset({"size", "msgsize", "messagesize", "bytes", "sizebytes", "sizeb"})
 # What makes figures different measurements.
 _APART = frozenset(
     {
@@ -45,7 +46,8 @@ _APART = frozenset(
         "ranks",
         "np",
     }
-    | {"device", "hca", "size", "msgsize", "messagesize", "bytes", "sizebytes", "sizeb", "dtype"}
+    | {"device", "hca", "dtype"}
+    | _SIZES
 )
 _RATE = re.compile(r"busbw|bus_?bw|bandwidth|throughput|\bbw\b|_bw|bw_|^bw|rate", re.IGNORECASE)
 _NO_RATE = re.compile(r"msg|message", re.IGNORECASE)
@@ -53,9 +55,13 @@ _NO_RATE = re.compile(r"msg|message", re.IGNORECASE)
 _UNITS = (
     (re.compile(r"(?:GB/?ps|GBs|GB/s(?:ec)?|gb_s|GB_s)\W*$"), 1.0),
     (re.compile(r"(?:Gbps|Gb/s(?:ec)?|Gbit/s|gbit_s|gbits?|Gbits(?:/s(?:ec)?)?|gbps)\W*$"), 1 / 8),
+    (re.compile(r"(?:Mbps|Mb/s(?:ec)?|Mbit/s|mbit_s|mbits?|Mbits(?:/s(?:ec)?)?|mbps)\W*$"), 1 / 8000),
     (re.compile(r"(?:MiB/s|MiBs|mib_s|MB/sec)\W*$"), 2**20 / 1e9),
     (re.compile(r"(?:MBps|MBs|MB/s|mb_s)\W*$"), 1e-3),
 )
+_ABSENT = frozenset({"", "na", "n/a", "null", "none", "-"})
+# What stands for a figure where there is none: FAILED, timeout, not measured.
+_WORDS = re.compile(r"(?!(?i:inf|infinity|nan)$)[A-Za-z]+(?:[ _-][A-Za-z]+)*")
 
 
 def is_pair_table(header: Sequence[str]) -> bool:
@@ -66,8 +72,9 @@ def is_pair_table(header: Sequence[str]) -> bool:
 def read_pair_table(header: Sequence[str], lines: Sequence[Sequence[str]], path: str) -> list[PairFigure]:
     """Read such a table, one figure a line; lines of no pair are left out.
 
-    Errors: :class:`UsageError` for a line with too many or too few cells, a bandwidth that is no number,
-    or where no line is of a pair.
+    A word in a figure's place, as ``FAILED``, is why a pair was not measured.
+    Errors: :class:`UsageError` for a line with too many or too few cells, a bandwidth that is neither a
+    number nor a word, or where no line is of a pair or has a figure.
     """
     columns, rate = _ends(header), _rate(header)
     if columns is None or rate is None:
@@ -75,6 +82,9 @@ def read_pair_table(header: Sequence[str], lines: Sequence[Sequence[str]], path:
     places, one_way = columns
     at, factor, has_unit = rate
     apart = [place for place, name in enumerate(header) if _plain(name) in _APART and place not in places]
+    size = _swept(header, lines)
+    apart = [place for place in apart if place != size]
+    sweeps: dict[tuple[str, tuple[str, str]], dict[int, float]] = {}
     figures = []
     for line in lines:
         if len(line) != len(header):
@@ -82,14 +92,35 @@ def read_pair_table(header: Sequence[str], lines: Sequence[Sequence[str]], path:
         ends = (line[places[0]], line[places[1]]) if len(places) > 1 else _two(line[places[0]])
         if ends is None or ends[0] == ends[1]:
             continue
-        what = ", ".join(f"{header[place]} {line[place]}" for place in apart)
+        told = [f"{header[place]} {line[place]}" for place in apart]
+        what = ", ".join(told if size is None else [*told, "at the large end of its sizes"])
         words = f"{header[at]}{'' if has_unit else ' (taken as GB/s)'}{': ' if what else ''}{what}"
         value = _number(line[at], path)
-        why = None if value is not None else "its line has no figure"
-        figures.append(PairFigure(words, path, ends, None if value is None else value * factor, one_way, why))
+        said = "" if line[at].lower() in _ABSENT else f" but '{line[at][:40]}'"
+        why = None if value is not None else f"its line has no figure{said}"
+        if size is not None and value is not None:
+            sweeps.setdefault((words, ends), {})[int(line[size])] = value * factor
+        else:
+            rate_gb_s = None if value is None else value * factor
+            figures.append(PairFigure(words, path, ends, rate_gb_s, one_way, why))
+    figures += [
+        PairFigure(words, path, ends, sustained(points), one_way) for (words, ends), points in sweeps.items()
+    ]
     if not figures:
         raise bad(path, "none of its lines is of a pair of two hosts")
+    if all(figure.rate_gb_s is None for figure in figures):
+        raise bad(path, f"its column '{header[at][:40]}' has no figure")
     return figures
+
+
+def _swept(header: Sequence[str], lines: Sequence[Sequence[str]]) -> int | None:
+    """Find the column of sizes in bytes, where lines have several: they are steps of one measurement."""
+    places = [place for place, name in enumerate(header) if _plain(name) in _SIZES]
+    if len(places) != 1:
+        return None
+    cells = {line[places[0]] for line in lines if len(line) == len(header)}
+    is_sweep = len(cells) > 1 and all(re.fullmatch(r"[0-9]{1,18}", cell) for cell in cells)
+    return places[0] if is_sweep else None
 
 
 def _plain(name: str) -> str:
@@ -121,6 +152,8 @@ def _rate(header: Sequence[str]) -> tuple[int, float, bool] | None:
 
     def order(place: int) -> int:
         name = header[place].lower()
+        if re.search(r"alg", name):  # of one collective's data; what links carry is the bus's
+            return 3
         return 0 if re.search(r"peak|max", name) else 2 if re.search(r"av(?:era)?ge?|mean|min", name) else 1
 
     at = min(found, key=order)
@@ -133,7 +166,7 @@ def _unit(name: str) -> float | None:
 
 
 def _number(cell: str, path: str) -> float | None:
-    if cell.lower() in {"", "na", "n/a", "null", "none", "-"}:
+    if cell.lower() in _ABSENT or _WORDS.fullmatch(cell):
         return None
     try:
         return float(cell)
