@@ -91,6 +91,17 @@ def test_a_dead_pair_among_good_ones_is_found() -> None:
         ("sendrecv-n1,n2.log", ("n1", "n2")),
         ("n1,n2.log", ("n1", "n2")),
         ("nccl-test-node-a__node-b-run.log", ("node-a", "node-b")),
+        ("all_nodes_ib_write_bw_node01-node02_20260102.log", ("node01", "node02")),
+        ("node1-node2_2026-01-02.log", ("node1", "node2")),
+        ("osu_bw_h1_h2-20260102.log", ("h1", "h2")),
+        ("ip-10-20-11-30_ip-10-20-11-31.log", ("ip-10-20-11-30", "ip-10-20-11-31")),
+        ("2026-01-02_10-11-12_alice_bob.log", ("alice", "bob")),
+        ("all_reduce_perf_alice-bob_16G.log", ("alice", "bob")),
+        ("cluster1_node1-node2.log", ("node1", "node2")),
+        ("job_x17abc_node01-node02_20260102.log", ("node01", "node02")),
+        ("pair-0001_gpu-a1_gpu-b7.log", ("gpu-a1", "gpu-b7")),
+        ("ip-10-0-0-1_host7.log", ("ip-10-0-0-1", "host7")),
+        ("ib_write_bw_gpu-01.log", None),
         ("nccl.log", None),
         ("osu_bw.log", None),
         ("n1_n1.log", None),
@@ -178,3 +189,28 @@ def test_hostile_sizes_end_soon() -> None:
     ):
         with pytest.raises(UsageError):
             read_matrices([("m", raw)], "m")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n\xff\xfe\xfd", "a PNG picture"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "a PDF document"),
+        (b"\x1f\x8b\x08\xff\xfe", "packed with gzip"),
+        (b"\x80\x81\x82\x83", "not text"),
+    ],
+)
+def test_what_is_no_text_is_named(data: bytes, kind: str) -> None:
+    with pytest.raises(UsageError, match=f"n1-n2: it is {kind}"):
+        read_matrices([("n1-n2", data)], "n1-n2")
+
+
+def test_sizes_of_a_table_are_one_sweep() -> None:
+    text = "host1,host2,size,busbw\n" + "".join(
+        f"{pair},{size},{rate}\n"
+        for pair, end in (("a,b", 40), ("a,c", 20))
+        for size, rate in ((8, 0.0), (1 << 20, 9.0), (1 << 30, end), (2 << 30, end), (4 << 30, end))
+    )
+    (sweep,) = read_matrices([("m", text.encode())], "m")
+    assert rows(sweep.matrix.bandwidth_gbps)[0] == [None, 40.0, 20.0]
+    assert sweep.caption == "busbw (taken as GB/s): at the large end of its sizes"

@@ -39,14 +39,17 @@ def _read(text: str, path: str) -> list[PairFigure]:
     if not log.tests:
         return [unbegun(log, path)]
     figures = []
+    whole = next((test for test in log.tests if len(_hosts(test)) == _PAIR), None)
     for test, judgement in zip(log.tests, judged.tests, strict=True):
-        hosts = _hosts(test)
+        # A test that was cut off among its first lines ran where the others of its log did.
+        place = whole if whole and not test.rows and len(_hosts(test)) < _PAIR else test
+        hosts = _hosts(place)
         if hosts and len(hosts) != _PAIR:
             where = "one host" if len(hosts) == 1 else f"{len(hosts)} hosts"
             raise bad(path, f"it is a log of nccl-tests on {where}, not a pair", "read it with nccl-parse")
         ends = (hosts[0], hosts[1]) if hosts else None
         rate, why = _rate(test, judgement)
-        figures.append(PairFigure(_what(test), path, ends, rate, why=why))
+        figures.append(PairFigure(_what(test, len(place.ranks)), path, ends, rate, why=why))
     return figures
 
 
@@ -64,10 +67,9 @@ def _only_pair(log: ParsedLog) -> tuple[str, str] | None:
     return (hosts[0], hosts[1]) if len(hosts) == _PAIR else None
 
 
-def _what(test: BenchTest) -> str:
+def _what(test: BenchTest, ranks: int) -> str:
     collective = COLLECTIVES.get(test.collective or "")
     name = collective.program if collective else "nccl-tests"
-    ranks = len(test.ranks)
     return f"{name}, {ranks} ranks" if ranks else name
 
 

@@ -18,6 +18,7 @@ from clusterboot.diagnose.matrix.tables import CAPTION_LENGTH, Cells, numbered_t
 _RUNNING = re.compile(r"\s*Running (\w+)\.?\s*$")
 _CAPTION = re.compile(r".*\b(?P<one>\w+)\(row\) (?P<arrow><->|->|<-) (?P<other>\w+)\(column\)(?P<rest>.*)")
 _PROCESS = re.compile(r"\s*Process (\d{1,6}) \((\S{1,200})\): device (\d{1,3}):")
+_TITLE = re.compile(r"\s*nvbandwidth Version\b")
 _GPU = frozenset({"GPU"})
 
 
@@ -28,7 +29,7 @@ def _caption(line: str) -> re.Match[str] | None:
 def _recognises(text: str) -> bool:
     if '"nvbandwidth"' in text[:2000] and text.lstrip().startswith("{"):
         return True
-    return "(row)" in text and any(map(_caption, text.splitlines()))
+    return bool(_TITLE.match(text)) or ("(row)" in text and any(map(_caption, text.splitlines())))
 
 
 def _read(text: str, path: str) -> list[Table]:

@@ -31,6 +31,19 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     ((r"^ssh_config:|^type: (?:fleet|slurm)\b",), "a cluster file"),
     ((r"^[\w.-]{1,253} slots=\d",), "a hostfile"),
 )
+_MAGIC = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"\x1f\x8b", "packed with gzip"),
+    (b"BZh", "packed with bzip2"),
+    (b"\xfd7zXZ", "packed with xz"),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd"),
+    (b"PK\x03\x04", "a ZIP archive, or an office document"),
+    (b"\x7fELF", "a program"),
+    (b"SQLite format 3", "an SQLite database"),
+)
 _SEARCHES = tuple((tuple(re.compile(word, re.MULTILINE) for word in words), kind) for words, kind in _KINDS)
 
 
@@ -38,6 +51,11 @@ def kind_of(text: str) -> str | None:
     """Say what a text is that is no matrix and no log of a pair; ``None`` where it is nothing known."""
     beginning = text[:_BEGINNING]
     return next((kind for words, kind in _SEARCHES if all(word.search(beginning) for word in words)), None)
+
+
+def kind_of_bytes(data: bytes) -> str | None:
+    """Say what a file is that is no text, by its first bytes; ``None`` where they are nothing known."""
+    return next((kind for magic, kind in _MAGIC if data.startswith(magic)), None)
 
 
 def kind_of_csv(header: list[str]) -> str | None:

@@ -112,7 +112,8 @@ def _matrix(what: str, members: Sequence[_Placed], others: Sequence[_Placed], pa
     cells: list[list[float | None]] = [[None] * len(nodes) for _ in nodes]
     for (one, other), values in rates.items():
         cells[one][other] = median(values)
-    whys = [str(each) for each in (*members, *others) if each.figure.why or each.ends is None]
+    told = (str(each) for each in (*members, *others) if each.figure.why or each.ends is None)
+    whys = list(dict.fromkeys(told))
     repeated = sum(len(values) > 1 for values in rates.values())
     if repeated:
         whys.append(f"{repeated} cells have several figures: their median counts")

@@ -30,8 +30,11 @@ _DEAD = re.compile(r"Completion with error|Failed status \d+|wr_id \d+ syndrom")
 _FAILED = re.compile(
     r"(?:Couldn't |Could not |Unable to |Failed to |Unexpected |Problem|IB device .* not found|.*[Ee]rror\b)"
 )
-# All that a client prints whose server is not there.
-_UNCONNECTED = re.compile(r"Couldn't connect to \S{1,253}:\d{1,5}\b|Unable to init the socket connection")
+# All that is printed where the server, or the device, is not there.
+_UNCONNECTED = re.compile(
+    r"Couldn't connect to \S{1,253}:\d{1,5}\b|Unable to init the socket connection"
+    r"|IB device \S{1,64} not found|Unable to find the Infiniband/RoCE device"
+)
 _PROGRAMS = {"RDMA_Write": "ib_write_bw", "RDMA_Read": "ib_read_bw", "Send": "ib_send_bw"}
 
 

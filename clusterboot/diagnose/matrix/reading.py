@@ -13,7 +13,7 @@ from clusterboot.diagnose.matrix.mpigraph import MPIGRAPH
 from clusterboot.diagnose.matrix.ncclform import NCCL_TESTS, unbegun
 from clusterboot.diagnose.matrix.nvbandwidthform import NVBANDWIDTH
 from clusterboot.diagnose.matrix.osuform import OSU
-from clusterboot.diagnose.matrix.othertools import kind_of
+from clusterboot.diagnose.matrix.othertools import kind_of, kind_of_bytes
 from clusterboot.diagnose.matrix.p2pform import P2P
 from clusterboot.diagnose.matrix.pairs import matrices_of_pairs
 from clusterboot.diagnose.matrix.perftestform import PERFTEST
@@ -111,7 +111,8 @@ def _text(data: bytes, path: str) -> str:
     except UnicodeDecodeError:
         text = decode(data)
         if text.count("\ufffd") > len(text) * _MOST_FOREIGN:
-            raise bad(path, "it is not text") from None
+            kind = kind_of_bytes(data)
+            raise bad(path, f"it is {kind}" if kind else "it is not text") from None
     if not text.strip():
         raise bad(path, "it is empty")
     return text
