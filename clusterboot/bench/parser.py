@@ -239,6 +239,9 @@ class _LogReader:
             if found.pattern.strength == "faint" and _line_of(found.problem) > last
         ]
         left = [found for found in self.weak if found.pattern.strength == "weak"]
+        if not drafts and not self.began and all(found.problem.kind == "killed" for found in left):
+            # Before anything began, what the runtime said may be why the launcher saw an exit code.
+            left += faint
         left = left or (faint if unfinished or not drafts else [])
         self.began = self.began or any(found.pattern.running for found in left)
         told = sorted((found.problem for found in left), key=_line_of)
