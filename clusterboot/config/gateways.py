@@ -9,7 +9,7 @@ from clusterboot.config.cluster import Host, Login
 from clusterboot.config.folding import MAX_HOSTS
 from clusterboot.config.logins import Context, Where, make_login
 from clusterboot.config.model import Hop, HostEntry, SshBlock
-from clusterboot.config.names import parse_hop
+from clusterboot.config.names import canonical, parse_hop
 from clusterboot.config.problems import RuleError, shown
 from clusterboot.config.proxy_command import as_jump
 from clusterboot.config.ssh_config import Settings, SshConfig, expand_tokens
@@ -152,14 +152,15 @@ def make_hosts(context: Context, fleet: SshBlock, routes: Routes) -> tuple[Host,
     ]
     ports: dict[str, set[int]] = {}
     for host, _, _ in entries:
-        ports.setdefault(host.hostname.lower(), set()).add(host.login.port)
+        ports.setdefault(canonical(host.hostname), set()).add(host.login.port)
     first: dict[object, tuple[Host, int]] = {}
     hosts: list[Host] = []
     for each, nameless, index in entries:
         line = context.document.line((*_FLEET, "hosts", index))
-        forwarded = nameless and len(ports[each.hostname.lower()]) > 1
+        forwarded = nameless and len(ports[canonical(each.hostname)]) > 1
         host = replace(each, name=f"{each.hostname}-{each.login.port}") if forwarded else each
-        for key, what in _marks(host):
+        # A name that was made of both is in nobody's file: what is there twice is the machine.
+        for key, what in sorted(_marks(host), key=lambda mark: forwarded and mark[0] != _machine(host)):
             earlier, its_line = first.setdefault(key, (host, line))
             if earlier is not host:
                 apart = key == host.name.lower() and _machine(earlier) != _machine(host)

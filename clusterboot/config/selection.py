@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from clusterboot.config.cluster import Host
@@ -9,12 +10,15 @@ from clusterboot.config.folding import expand
 from clusterboot.config.problems import RuleError
 from clusterboot.errors import UsageError
 
+_WITH_PORT = re.compile(r"\s*\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]:[0-9]{1,5}\s*")
+
 
 def hosts_called(hosts: Iterable[Host]) -> dict[str, tuple[Host, ...]]:
     """List what hosts may be called by, and who is called so.
 
     A host's name means that host alone. Any other word means all hosts that have it: the hostname
-    of the cluster file, the address that is dialled, ``hostname:port``, the ``internal_ip``.
+    of the cluster file, the address that is dialled, either with its port (``hostname:port``,
+    ``[fd00::4]:22``), the ``internal_ip``.
     """
     hosts = tuple(hosts)
     called: dict[str, tuple[Host, ...]] = {}
@@ -27,7 +31,7 @@ def hosts_called(hosts: Iterable[Host]) -> dict[str, tuple[Host, ...]]:
 def _words(host: Host) -> dict[str, None]:
     dialled = dict.fromkeys((host.hostname or host.name, host.login.hostname))
     # An IPv6 address with a port behind it would be another address.
-    with_port = (f"{name}:{host.login.port}" for name in dialled if ":" not in name)
+    with_port = (f"{f'[{name}]' if ':' in name else name}:{host.login.port}" for name in dialled)
     return dict.fromkeys((*dialled, *with_port, *((host.internal_ip,) if host.internal_ip else ())))
 
 
@@ -48,7 +52,10 @@ def select(hosts: Sequence[Host], *, wanted: str | None, unwanted: str | None) -
 
 def _known(text: str, hosts: Sequence[Host], option: str) -> set[str]:
     try:
-        words = dict.fromkeys(expand(text))
+        # Brackets around an address with colons, a port behind them, are no range.
+        rest = [part for part in text.split(",") if not _WITH_PORT.fullmatch(part)]
+        addressed = [part.strip() for part in text.split(",") if _WITH_PORT.fullmatch(part)]
+        words = dict.fromkeys((*addressed, *(expand(",".join(rest)) if rest else ())))
     except RuleError as error:
         raise UsageError(f"{option}: {error.cause}", remedy=error.remedy) from None
     called = hosts_called(hosts)

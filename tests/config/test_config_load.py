@@ -281,7 +281,7 @@ FORWARDED = fleet(
     "  - {hostname: GW.example.org, port: 22014}",
     "  - {hostname: gw.example.org, port: 22015, name: third}",
     "  - {hostname: '2001:db8::7', port: 22016}",
-    "  - {hostname: '2001:db8::7', port: 22017, internal_ip: 10.1.0.5}",
+    "  - {hostname: '2001:DB8:0::7', port: 22017, internal_ip: 10.1.0.5}",
     "  - {hostname: n6, port: 22}",
 )
 
@@ -293,7 +293,7 @@ def test_hosts_of_one_hostname_with_different_ports_are_machines(load_text: Load
         ("GW.example.org-22014", "[gw.example.org]:22014"),
         ("third", "[gw.example.org]:22015"),
         ("2001:db8::7-22016", "[2001:db8::7]:22016"),
-        ("2001:db8::7-22017", "[2001:db8::7]:22017"),
+        ("2001:DB8:0::7-22017", "[2001:db8::7]:22017"),
         ("n6", "n6"),
     ]
 
@@ -305,8 +305,11 @@ def test_hosts_of_one_hostname_with_different_ports_are_machines(load_text: Load
         ("gw.example.org:[22013,22015]", [0, 2]),
         ("third", [2]),
         ("gw.example.org", [0, 1, 2]),
-        ("2001:db8::7-22017", [4]),
+        ("2001:DB8:0::7-22017", [4]),
         ("10.1.0.5,n6", [4, 5]),
+        ("[2001:db8::7]:22016", [3]),
+        ("2001:db8::7", [3, 4]),
+        ("gw.example.org:[22013,22015],[2001:db8::7]:22017,n[6]", [0, 2, 4, 5]),
     ],
 )
 def test_a_host_is_chosen_by_name_hostname_port_and_address(

@@ -71,7 +71,7 @@ ONE_EACH = [
     (
         "type: fleet\nname: test\nssh_config:\n  hosts:\n  - {hostname: a, port: 2201}\n"
         "  - {hostname: A, port: 2202}\n  - {hostname: a, port: 2201}",
-        "7: host 'a-2201' is here twice, first in line 5; keep one of them",
+        "7: the machine a port 2201 is here twice, first in line 5; keep one of them",
     ),
     (
         "type: fleet\nname: test\nssh_config:\n  hosts:\n  - {hostname: a, port: 2201}\n"
