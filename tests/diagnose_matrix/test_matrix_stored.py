@@ -214,3 +214,12 @@ def test_sizes_of_a_table_are_one_sweep() -> None:
     (sweep,) = read_matrices([("m", text.encode())], "m")
     assert rows(sweep.matrix.bandwidth_gbps)[0] == [None, 40.0, 20.0]
     assert sweep.caption == "busbw (taken as GB/s): at the large end of its sizes"
+
+
+def test_pairs_of_one_direction_are_all_measured() -> None:
+    text = b"src,dst,GB/s\na,b,10\na,c,10\nb,c,10\nc,b,10\n"
+    (stored,) = read_matrices([("m", text)], "m")
+    notes = infer(stored.matrix).notes
+    assert notes == (
+        "2 of 3 pairs were measured in one direction: what is bad in the other one alone would not show",
+    )

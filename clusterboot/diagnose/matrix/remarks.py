@@ -34,10 +34,15 @@ def remarks(picture: Picture) -> tuple[str, ...]:
     if 0 < share < 1:
         pairs = int(np.count_nonzero(np.triu(picture.seen, 1)))
         nodes = len(picture.matrix.nodes)
-        found.append(
-            f"{pairs} of {nodes * (nodes - 1) // 2} pairs were measured: "
-            "a bad link between two others would not show"
-        )
+        every = nodes * (nodes - 1) // 2
+        if pairs < every:
+            told = "a bad link between two others would not show"
+            found.append(f"{pairs} of {every} pairs were measured: {told}")
+        else:
+            told = "what is bad in the other one alone would not show"
+            found.append(
+                f"{2 * every - _count(known)} of {every} pairs were measured in one direction: {told}"
+            )
     return (*found, *_tiers(picture))
 
 
