@@ -223,3 +223,15 @@ def test_pairs_of_one_direction_are_all_measured() -> None:
     assert notes == (
         "2 of 3 pairs were measured in one direction: what is bad in the other one alone would not show",
     )
+
+
+def test_a_sweep_that_was_cut_off_is_no_slow_pair() -> None:
+    def log(last: int) -> bytes:
+        sizes = "".join(f"{1 << power} {min(24000.0, 3.0 * (1 << power))}\n" for power in range(last))
+        return f"# OSU MPI Bandwidth Test v7.3\n# Size      Bandwidth (MB/s)\n{sizes}".encode()
+
+    files = [("h1_h2.log", log(3)), ("h1_h3.log", log(23)), ("h2_h3.log", log(22))]
+    (stored,) = read_matrices(files, "pairs")
+    assert rows(stored.matrix.bandwidth_gbps)[0] == [None, None, 24.0]
+    assert "h1 and h2: not measured; its sizes end at 4 bytes, where the others' go to" in stored.notes[0]
+    assert read_matrices(files[:1], "h1_h2.log")[0].matrix.bandwidth_gbps[0, 1] == 0.012

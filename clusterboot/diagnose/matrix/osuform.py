@@ -45,22 +45,30 @@ def _read(text: str, path: str) -> list[PairFigure]:
     )
     ends = (named[0], named[1]) if named else None
     figures = [
-        PairFigure(what, path, ends, rate, one_way, None if rate else "the test has no rows")
-        for what, one_way, rate in _tests(lines)
+        PairFigure(
+            what,
+            path,
+            ends,
+            sustained(points),
+            one_way,
+            None if points else "the test has no rows",
+            largest_bytes=max(points, default=None),
+        )
+        for what, one_way, points in _tests(lines)
     ]
     if not figures:
         raise bad(path, "it has no bandwidth test of OSU")
     return figures
 
 
-def _tests(lines: list[str]) -> Iterator[tuple[str, bool, float | None]]:
-    """Give each test's name, whether its data goes one way, and its bandwidth in 10^9 bytes a second."""
+def _tests(lines: list[str]) -> Iterator[tuple[str, bool, dict[int, float]]]:
+    """Give each test's name, whether its data goes one way, and its bandwidths in 10^9 bytes a second."""
     what, one_way, factor = "", False, 0.0
     points: dict[int, float] = {}
     for line in (*lines, "OSU end Test"):
         if _OTHER_TITLE.match(line):
             if what:
-                yield what, one_way, sustained(points)
+                yield what, one_way, points
             title = _TITLE.match(line)
             what, one_way = _PROGRAMS[title["test"]] if title else ("", False)
             factor, points = 0.0, {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, replace
+from statistics import median, median_high
 
 from clusterboot.diagnose.matrix.checks import MOST_NODES, Rows, bad, matrix_of
 from clusterboot.diagnose.matrix.pairnames import pair_in_name
@@ -16,6 +16,8 @@ from clusterboot.printable import one_line
 # More notes than this nobody reads, and a hostile folder could write millions.
 _MOST_NOTES = 40
 _MOST_MEASUREMENTS = 64
+# A sweep that ends so many times below the others' was cut off.
+_CUT = 4
 
 
 def matrices_of_pairs(
@@ -44,7 +46,9 @@ def matrices_of_pairs(
     # A log that ended before it began is of nodes that are there, also where nothing was measured with one.
     others = [each if known & set(each.ends or ()) else _Placed(each.figure, None) for each in others]
     return [
-        _matrix(what, members, others, path) for group in groups.items() for what, members in _by_rail(*group)
+        _matrix(what, _without_cut(members), others, path)
+        for group in groups.items()
+        for what, members in _by_rail(*group)
     ]
 
 
@@ -90,6 +94,25 @@ def _by_rail(what: str, members: list[_Placed]) -> Iterator[tuple[str, list[_Pla
         return
     for rail in dict.fromkeys(each.figure.rail for each in members):
         yield f"{what}, {rail or 'unknown device'}", [each for each in members if each.figure.rail == rail]
+
+
+def _without_cut(members: list[_Placed]) -> list[_Placed]:
+    """Take sweeps that ended long before the others' for not measured: small sizes are slow everywhere."""
+    ends = [
+        each.figure.largest_bytes for each in members if each.figure.largest_bytes and each.figure.rate_gb_s
+    ]
+    if not ends:
+        return members
+    usual = median_high(ends)
+    kept = []
+    for each in members:
+        last = each.figure.largest_bytes
+        if last and each.figure.rate_gb_s and last * _CUT < usual:
+            why = f"its sizes end at {last} bytes, where the others' go to {usual}"
+            kept.append(_Placed(replace(each.figure, rate_gb_s=None, why=why), each.ends))
+        else:
+            kept.append(each)
+    return kept
 
 
 def _matrix(what: str, members: Sequence[_Placed], others: Sequence[_Placed], path: str) -> StoredMatrix:

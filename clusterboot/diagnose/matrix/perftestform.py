@@ -119,7 +119,8 @@ def _read(text: str, path: str) -> list[PairFigure]:
             ends = ends[::-1] if is_server else ends
             ends = ends[::-1] if test.program == "ib_read_bw" else ends
         what = f"{test.program}{', both directions together' if both else ''}"
-        figures.append(PairFigure(what, path, ends, test.rate_gb_s, not both, test.why, test.device))
+        largest = max(test.points, default=None)
+        figures.append(PairFigure(what, path, ends, test.rate_gb_s, not both, test.why, test.device, largest))
     if not figures:
         raise bad(path, "it has no bandwidth test of perftest")
     return figures

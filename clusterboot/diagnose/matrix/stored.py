@@ -28,6 +28,7 @@ class PairFigure:
     where the log does not say. ``rate_gb_s`` is 0 for a dead pair, ``None`` for one that was not
     measured, and ``why`` says so in words. ``one_way`` is true where the rate is that from the first
     end to the second, false where it is that of both directions, ``None`` where nothing tells.
+    ``largest_bytes`` is where a sweep of sizes ended.
     """
 
     what: str
@@ -37,6 +38,7 @@ class PairFigure:
     one_way: bool | None = False
     why: str | None = None
     rail: str | None = None
+    largest_bytes: int | None = None
 
 
 Found = Table | PairFigure
