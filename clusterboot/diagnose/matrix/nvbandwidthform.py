@@ -18,6 +18,8 @@ from clusterboot.diagnose.matrix.tables import CAPTION_LENGTH, Cells, numbered_t
 _RUNNING = re.compile(r"\s*Running (\w+)\.?\s*$")
 _CAPTION = re.compile(r".*\b(?P<one>\w+)\(row\) (?P<arrow><->|->|<-) (?P<other>\w+)\(column\)(?P<rest>.*)")
 _PROCESS = re.compile(r"\s*Process (\d{1,6}) \((\S{1,200})\): device (\d{1,3}):")
+# A launcher may have said something before it, and after.
+_DOCUMENT = re.compile(r'^[ \t]*\{\s*"nvbandwidth"', re.MULTILINE)
 _TITLE = re.compile(r"\s*nvbandwidth Version\b")
 _GPU = frozenset({"GPU"})
 
@@ -27,13 +29,14 @@ def _caption(line: str) -> re.Match[str] | None:
 
 
 def _recognises(text: str) -> bool:
-    if '"nvbandwidth"' in text[:2000] and text.lstrip().startswith("{"):
+    if _DOCUMENT.search(text[:20_000]):
         return True
     return bool(_TITLE.match(text)) or ("(row)" in text and any(map(_caption, text.splitlines())))
 
 
 def _read(text: str, path: str) -> list[Table]:
-    found = list(_from_json(text, path) if text.lstrip().startswith("{") else _from_text(text, path))
+    document = _DOCUMENT.search(text[:20_000])
+    found = list(_from_json(text[document.start() :].lstrip(), path) if document else _from_text(text, path))
     tables = [table for table in found if table is not None]
     if not tables:
         raise bad(path, "it is nvbandwidth's output without a table of GPU to GPU bandwidths")
@@ -66,7 +69,7 @@ def _from_text(text: str, path: str) -> Iterator[Table | None]:
 
 def _from_json(text: str, path: str) -> Iterator[Table | None]:
     try:
-        document = json.loads(text)
+        document, _ = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError) as problem:
         raise bad(path, f"it is not JSON: {problem}") from None
     inner = document.get("nvbandwidth") if isinstance(document, dict) else None
