@@ -51,33 +51,42 @@ def _read(text: str, path: str) -> list[PairFigure]:
             ends,
             sustained(points),
             one_way,
-            None if points else "the test has no rows",
+            _why(points, wrong),
             largest_bytes=max(points, default=None),
         )
-        for what, one_way, points in _tests(lines)
+        for what, one_way, points, wrong in _tests(lines)
     ]
     if not figures:
         raise bad(path, "it has no bandwidth test of OSU")
     return figures
 
 
-def _tests(lines: list[str]) -> Iterator[tuple[str, bool, dict[int, float]]]:
-    """Give each test's name, whether its data goes one way, and its bandwidths in 10^9 bytes a second."""
+def _tests(lines: list[str]) -> Iterator[tuple[str, bool, dict[int, float], list[int]]]:
+    """Give each test's name, whether its data goes one way, its rates in GB/s, and sizes with wrong data."""
     what, one_way, factor = "", False, 0.0
     points: dict[int, float] = {}
+    wrong: list[int] = []
     for line in (*lines, "OSU end Test"):
         if _OTHER_TITLE.match(line):
             if what:
-                yield what, one_way, points
+                yield what, one_way, points, wrong
             title = _TITLE.match(line)
             what, one_way = _PROGRAMS[title["test"]] if title else ("", False)
-            factor, points = 0.0, {}
+            factor, points, wrong = 0.0, {}, []
         elif pairs := _PAIRS.match(line):
             what = f"{what}, {pairs[1]} pairs" if what and pairs[1] != "1" else what
         elif unit := _UNIT.match(line):
             factor = _FACTOR[unit[1]]
         elif what and factor and (row := _ROW.match(line)):
             points[int(row[1])] = float(row[2]) * factor
+            if line.endswith("Fail"):  # the column of osu_bw -c
+                wrong.append(int(row[1]))
+
+
+def _why(points: dict[int, float], wrong: list[int]) -> str | None:
+    if not points:
+        return "the test has no rows"
+    return f"wrong-data: validation failed at {wrong[0]} bytes" if wrong else None
 
 
 OSU = Format("a log of OSU's bandwidth tests", _recognises, _read)
