@@ -101,8 +101,8 @@ def sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
 
     yield start
     for process in running:
-        process.kill()
-        process.wait()
+        with process:
+            process.kill()
 
 
 @pytest.fixture(scope="session")
@@ -135,10 +135,11 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
     def start(*keys: Any) -> str:
         sock = str(tmp_path / f"agent{len(running)}")
-        running.append(subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL))
-        pause = threading.Event()
-        while not Path(sock).exists():
-            pause.wait(0.005)
+        running.append(subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.PIPE))
+        said = running[-1].stdout
+        assert said
+        # It says where it is once it listens there, which is later than the socket is to be seen.
+        assert said.readline()
         for key in keys:
             subprocess.run(
                 ["ssh-add", "-q", str(key.path)],
@@ -150,8 +151,8 @@ def agent(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
     yield start
     for process in running:
-        process.kill()
-        process.wait()
+        with process:
+            process.kill()
 
 
 @pytest.fixture

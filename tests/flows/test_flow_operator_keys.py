@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,11 +58,11 @@ def said(operator: Operator, *args: str, expect: int, **env: str) -> dict[str, A
 @contextmanager
 def agent(operator: Operator, *keys: Path) -> Iterator[str]:
     sock = str(operator.folder / "agent")
-    with subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.PIPE) as process:
         try:
-            pause = threading.Event()
-            while not Path(sock).exists():
-                pause.wait(0.005)
+            # It says where it is once it listens there, which is later than the socket is to be seen.
+            assert process.stdout
+            assert process.stdout.readline()
             env = {**os.environ, "SSH_AUTH_SOCK": sock}
             for key in keys:
                 subprocess.run(["ssh-add", "-q", str(key)], env=env, check=True, stdin=subprocess.DEVNULL)
