@@ -10,8 +10,8 @@ from clusterboot.config.cluster import KeyMode, VerifyMode
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError
 from clusterboot.facts.records import NodeFacts
-from clusterboot.flows import host_trust, terms
 from clusterboot.flows import mode as modes
+from clusterboot.flows import terms
 from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
@@ -27,7 +27,7 @@ from clusterboot.flows.terms import Cast, with_successors
 from clusterboot.flows.validity import require_clocks
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import AddressPlan
-from clusterboot.keys import Edit, HomePlan, HostTrust, LoginFailure, LoginFinding, Terms
+from clusterboot.keys import Edit, HomePlan, LoginFailure, LoginFinding, Terms
 from clusterboot.keys import state as members_state
 from clusterboot.keys.authority import Authority
 
@@ -37,7 +37,7 @@ class Bootstrapped:
     """What a bootstrap came to.
 
     ``mode`` is on what terms the nodes trust each other, ``choice`` a line on why where that was
-    not asked for; ``host_trust`` says in ``ca`` mode how each host is known. ``edits`` has the
+    not asked for. ``edits`` has the
     files that changed (or would, in a dry run) on each host, below its home, and ``planned`` what
     a dry run would edit there; ``notes`` are lines for people, by host. ``shared_homes`` are the
     groups of hosts that see one home; ``launch_host`` is where the logins were tried from;
@@ -49,7 +49,6 @@ class Bootstrapped:
     exit_code: ExitCode
     mode: KeyMode = "per-node"
     choice: str | None = None
-    host_trust: Mapping[str, HostTrust] = field(default_factory=dict)
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
     addresses: AddressPlan | None = None
     edits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -114,8 +113,7 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         members = members_of(context, visit, surveyed, addresses, groups, believed=believed)
         # Who turned out to be no member is of no home either.
         groups = remaining(visit, groups)
-        network = str(addresses.network) if addresses.network else None
-        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups, network)
+        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
         if moving and not context.dry_run:
             done = _move(context, visit, cast, mode, held)
         else:
@@ -135,7 +133,6 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             planned=done.planned,
             notes=_joined(done.notes, believed.notes),
             names={name: names for name, names in believed.names.items() if names},
-            host_trust=done.host_trust,
             shared_homes=tuple(tuple(group) for group in groups if len(group) > 1),
             launch_host=proof.launch_host,
             login_failures=(*done.failures, *proof.failures),
@@ -153,7 +150,6 @@ class _Done:
     failures: tuple[LoginFailure, ...] = ()
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     planned: Mapping[str, tuple[Edit, ...]] = field(default_factory=dict)
-    host_trust: Mapping[str, HostTrust] = field(default_factory=dict)
     stopped: str | None = None
 
 
@@ -162,20 +158,10 @@ def _move(context: Context, visit: Visit, cast: Cast, mode: KeyMode, held: Autho
     cast = replace(cast, members=with_successors(cast))
     agreed = terms.agree(context, mode, cast, held, successors=True)
     ip = {member.name: member.address for member in cast.members}
-    trusts: dict[str, HostTrust] = {}
-
-    def certify(cast: Cast) -> Cast:
-        cast, found = host_trust.certify(context, visit, cast, agreed)
-        trusts.update(found)
-        return cast
-
-    moved = exchange(visit, cast, agreed, ip, certify if mode == "ca" else None)
+    moved = exchange(visit, cast, agreed, ip)
     if moved.finished:
-        members_state.save(context.state_dir, moved.members)
-        if mode != "ca":
-            hosts = host_trust.certified_hosts(visit, cast.surveyed)
-            host_trust.decertify(visit, context.cluster.name, hosts)
-    return _Done(moved.edits, moved.failures, host_trust=trusts, stopped=moved.stopped)
+        members_state.save(context.state_dir, cast.members)
+    return _Done(moved.edits, moved.failures, stopped=moved.stopped)
 
 
 def _settle(
@@ -192,16 +178,13 @@ def _settle(
     Parameters: ``claim`` holds the nodes, once something is to be changed there.
     """
     agreed = terms.agree(context, mode, cast, held)
-    trusts: dict[str, HostTrust] = {}
-    if mode == "ca":
-        cast, trusts = host_trust.certify(context, visit, cast, agreed)
     plans = _plan(context, visit, cast, agreed)
     if changing := {writer for writer, plan in plans.items() if plan.edits}:
         claim("bootstrap", changing)
     edits = _distribute(context, visit, cast, agreed, plans)
     notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
     planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}
-    return _Done(edits, (), notes, planned, trusts)
+    return _Done(edits, (), notes, planned)
 
 
 def _joined(

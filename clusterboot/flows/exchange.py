@@ -6,7 +6,7 @@ nodes themselves have: so an exchange that was cut off is finished by the next o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from clusterboot import keys
@@ -16,7 +16,7 @@ from clusterboot.flows.change import change, persistently
 from clusterboot.flows.proof import blame, try_logins
 from clusterboot.flows.terms import Cast
 from clusterboot.flows.visit import Visit
-from clusterboot.keys import HomePlan, LoginFailure, Member, NodeKey, Survey, Terms
+from clusterboot.keys import HomePlan, LoginFailure, NodeKey, Survey, Terms
 from clusterboot.keys.records import Phase
 from clusterboot.launch.tree import Login
 from clusterboot.report.folding import fold
@@ -27,13 +27,12 @@ class Exchanged:
     """What an exchange came to: the files that changed on each host, failed proofs, and whether it ended.
 
     Where it did not, the old credentials are still accepted everywhere; ``stopped_by`` are the hosts
-    that could not go along. ``members`` are those of the cast as they are in the end.
+    that could not go along.
     """
 
     edits: Mapping[str, tuple[str, ...]]
     failures: tuple[LoginFailure, ...]
     finished: bool
-    members: tuple[Member, ...] = ()
     stopped_by: tuple[str, ...] = ()
 
     @property
@@ -53,14 +52,12 @@ def exchange(
     cast: Cast,
     terms: Terms,
     ip: Mapping[str, str],
-    certify: Callable[[Cast], Cast] | None = None,
 ) -> Exchanged:
     """Move every home to new terms.
 
     Parameters: who takes part, all of whom are in good standing; the terms; each host's
-    address for the others; ``certify`` gives the hosts certificates, once everybody knows who
-    signs them. One that fails on the way stops the rest before anything old goes: if the others went
-    on without it, it would let none of them in any more.
+    address for the others. One that fails on the way stops the rest before anything old goes: if the
+    others went on without it, it would let none of them in any more.
     """
     changed: dict[str, tuple[str, ...]] = {}
 
@@ -76,15 +73,11 @@ def exchange(
             changed[name] = tuple(dict.fromkeys((*changed.get(name, ()), *paths)))
         if len(visit.good) < len(cast.surveyed):
             return stopped()
-        if step == "in" and certify is not None:
-            cast = certify(cast)
-            if len(visit.good) < len(cast.surveyed):
-                return stopped()
         if step == "in":
             failures = _prove(visit, cast, terms, ip)
             if failures:
                 return stopped(failures)
-    return Exchanged(changed, (), finished=True, members=cast.members)
+    return Exchanged(changed, (), finished=True)
 
 
 def plan_home(session: Session, cluster: str, cast: Cast, keep: tuple[str, ...], terms: Terms) -> HomePlan:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from clusterboot.config.cluster import KeyMode
 from clusterboot.errors import ExitCode, HostResult, PartialError
-from clusterboot.flows import host_trust, terms
 from clusterboot.flows import mode as modes
+from clusterboot.flows import terms
 from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, prove_ring
@@ -67,23 +67,18 @@ def rotate(context: Context) -> Rotated:
         believed = believe(visit, facts, addresses)
         members = members_of(context, visit, surveyed, addresses, groups, believed=believed)
         groups = remaining(visit, groups)
-        network = str(addresses.network) if addresses.network else None
-        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups, network)
+        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
         # Between two modes, after a move that was cut off, it is finished.
         mode = modes.choose(context, surveyed, groups, mode_of(context.cluster.name, surveyed)).mode
         modes.remember(context.state_dir, mode)
         cast = replace(cast, members=with_successors(cast))
         agreed = terms.agree(context, mode, cast, terms.hold_next(context, mode), successors=True)
         ip = {entry.host: entry.ip for entry in addresses.addresses}
-
-        def certify(cast: Cast) -> Cast:
-            return host_trust.certify(context, visit, cast, agreed)[0]
-
         files = [answer.keys.authorized_keys.content for answer in surveyed.values()]
-        result = exchange(visit, cast, agreed, ip, certify if mode == "ca" else None)
+        result = exchange(visit, cast, agreed, ip)
         if result.finished:
             terms.settle(context, mode)
-            members_state.save(context.state_dir, result.members)
+            members_state.save(context.state_dir, cast.members)
             if was_used(context.state_dir, files, context.cluster.name):
                 take_back_head(visit)
             # Nothing is written after this: what the nodes have now is what is proven.

@@ -11,7 +11,7 @@ from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts import home
-from clusterboot.flows import host_trust, mode, terms
+from clusterboot.flows import mode, terms
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.launcher import HEAD, take_back_head, was_used
@@ -64,10 +64,6 @@ def teardown(context: Context) -> TornDown:
 
             return persistently(attempt)
 
-        shown = {name for name, left in found.items() if left.remains.host_certificate}
-        host_trust.decertify(visit, cluster.name, [host for host in visit.good if host.name in shown])
-        swept = {name for name, left in found.items() if left.remains.host_left} - shown
-        host_trust.sweep(visit, cluster.name, [host for host in visit.good if host.name in swept])
         # Before the nodes' lines go, by which another operator's machine would know of it.
         removed = take_back_head(visit) if head_launched else ()
         writers = [host for host in visit.good if host.name in plans]

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from clusterboot import keys
 from clusterboot.config.cluster import KeyMode
-from clusterboot.connect.knownhosts import public_text
 from clusterboot.errors import PartialError, UsageError
 from clusterboot.flows.context import Context
 from clusterboot.flows.survey import Surveyed
@@ -22,12 +21,11 @@ _NOT_MADE = "ssh-ed25519 (the-key-that-bootstrap-will-make)"
 
 @dataclass(frozen=True)
 class Cast:
-    """Who takes part: what was found on the hosts, the members, the hosts of each home, their subnet."""
+    """Who takes part: what was found on the hosts, the members, the hosts of each home."""
 
     surveyed: Mapping[str, Surveyed]
     members: tuple[Member, ...]
     groups: tuple[tuple[str, ...], ...]
-    network: str | None = None
 
 
 def agree(
@@ -56,8 +54,6 @@ def _terms(context: Context, mode: KeyMode, cast: Cast, held: Authority | None, 
         held.public,
         successors=successors,
         certificates=_certificates(context, held, cast, successors=successors),
-        host_certificates=_host_certificates(context, held, cast),
-        network=cast.network,
     )
 
 
@@ -179,33 +175,6 @@ def _certificates(context: Context, held: Authority, cast: Cast, *, successors: 
             now_s=context.started_s,
             hours=context.cluster.options.certificate_hours,
         )
-    return signed
-
-
-def _host_certificates(context: Context, held: Authority, cast: Cast) -> dict[str, str]:
-    """Sign for each sshd whose certificate is missing, half through its life, or not what it should be."""
-    signed = {}
-    for member in keys.distinct_names(cast.members):
-        found = cast.surveyed.get(member.name)
-        if found is None:
-            continue
-        public_key = public_text(found.host_key)
-        principals = tuple(dict.fromkeys((member.name, *member.names, member.address)))
-        state = authority.read_certificate(found.keys.host_certificate or "")
-        if (
-            state is None
-            or (state.public_key, state.signer, state.principals) != (public_key, held.public, principals)
-            or state.is_due(context.started_s)
-        ):
-            signed[member.name] = authority.host_certificate(
-                held,
-                context.cluster.name,
-                member.name,
-                public_key,
-                principals,
-                now_s=context.started_s,
-                hours=context.cluster.options.certificate_hours,
-            )
     return signed
 
 

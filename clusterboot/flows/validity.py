@@ -47,9 +47,5 @@ def _put_out(
 
 def _found(answer: Surveyed) -> tuple[Validity, ...]:
     key = answer.keys.key
-    texts = (
-        ("its certificate", key.certificate if key else None),
-        ("its host certificate", answer.keys.host_certificate),
-    )
-    states = ((what, authority.read_certificate(text or "")) for what, text in texts)
-    return tuple(Validity(what, state.valid_after_s, state.valid_before_s) for what, state in states if state)
+    state = authority.read_certificate(key.certificate or "") if key else None
+    return (Validity("its certificate", state.valid_after_s, state.valid_before_s),) if state else ()

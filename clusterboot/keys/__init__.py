@@ -4,7 +4,6 @@ from clusterboot.keys.authority import BACKDATED_S
 from clusterboot.keys.claims import Believed, sources_of
 from clusterboot.keys.diff import unified
 from clusterboot.keys.findings import LoginFinding, findings
-from clusterboot.keys.hostcert import HostTrust
 from clusterboot.keys.install import TIMEOUT_S as INSTALL_TIMEOUT_S
 from clusterboot.keys.install import RacedError, removal_section
 from clusterboot.keys.install import parse as parse_install
@@ -41,7 +40,6 @@ __all__ = [
     "Believed",
     "Edit",
     "HomePlan",
-    "HostTrust",
     "LoginFailure",
     "LoginFinding",
     "Member",

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -152,38 +150,6 @@ def user_certificate(
         .valid_after(int(now_s) - BACKDATED_S)
         .valid_before(int(now_s + hours * 3600))
         .add_critical_option(b"source-address", ",".join(sources).encode())
-        .sign(authority.key)
-    )
-    return certificate.public_bytes().decode() + "\n"
-
-
-def host_certificate(
-    authority: Authority,
-    cluster: str,
-    host: str,
-    public_key: str,
-    principals: Sequence[str],
-    *,
-    now_s: float,
-    hours: float = DEFAULT_HOURS,
-) -> str:
-    """Sign the key of a node's sshd: the text for its ``HostCertificate``.
-
-    Parameters: ``principals`` are the names and addresses that it vouches for; the others as for
-    :func:`user_certificate`. Source: PROTOCOL.certkeys of OpenSSH.
-    """
-    key = load_ssh_public_key(public_key.encode())
-    if not isinstance(key, Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey):
-        raise ValueError("no certificate can be made for such a host key")  # noqa: TRY004
-    certificate = (
-        sshformat.SSHCertificateBuilder()
-        .public_key(key)
-        .serial(int.from_bytes(os.urandom(7), "big"))
-        .type(sshformat.SSHCertificateType.HOST)
-        .key_id(f"clusterboot:{cluster}:{host}".encode())
-        .valid_principals([word.encode() for word in principals])
-        .valid_after(int(now_s) - BACKDATED_S)
-        .valid_before(int(now_s + hours * 3600))
         .sign(authority.key)
     )
     return certificate.public_bytes().decode() + "\n"

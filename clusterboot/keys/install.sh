@@ -5,8 +5,7 @@
 umask 077
 cb_waited_max=${cb_waited_max:-60}
 cb_silence_max=${cb_silence_max:-45}
-# The folder that the lock is in: the user's, but where root's own files are changed.
-cb_base=${cb_base:-$HOME/.ssh}
+cb_base=$HOME/.ssh
 
 # Tests kill the writer at a named step; the variable is set nowhere else.
 cb_at() {

@@ -33,7 +33,7 @@ def launcher_edits(
     name = survey.key.file if survey.key else KEY_FILE
     config = render_config(cluster, members, cheap_exchange=cheap_exchange, identity=name)
     edits = (
-        lines.edit_own(usable(survey.own_known_hosts, host), render_known_hosts(cluster, members)),
+        lines.edit_own(usable(survey.own_known_hosts, host), render_known_hosts(members)),
         lines.edit_own(usable(survey.own_config, host), config),
     )
     return tuple(changeable(edit, host) for edit in edits if edit is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from clusterboot.config.cluster import Host
 from clusterboot.config.names import without_colons
@@ -12,7 +12,7 @@ from clusterboot.errors import PartialError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.keys import lines
 from clusterboot.keys.claims import names_by_right
-from clusterboot.keys.nodeconfig import render_config, render_known_hosts, render_open_config
+from clusterboot.keys.nodeconfig import render_config, render_known_hosts
 from clusterboot.keys.records import (
     KEY_FILE,
     OWN_DIR,
@@ -186,26 +186,14 @@ class _Home:
         """The nodes' configuration as this home is to have it."""
         name = identity(self.survey, self.terms)
         cheap = not self.terms.openssh_kex and all(one.prefers_cheap_exchange for one in self.here)
-        if self.terms.mode != "ca":
-            return render_config(self.cluster, self.members, cheap_exchange=cheap, identity=name)
-        return render_open_config(
-            self.cluster,
-            self.members,
-            self.terms.network,
-            cheap_exchange=cheap,
-            identity=name,
-            before=self.survey.own_config.content.decode("utf-8", "replace"),
-        )
+        return render_config(self.cluster, self.members, cheap_exchange=cheap, identity=name)
 
     @property
     def known_hosts(self) -> str:
         """The hosts that this home is to know, and while terms change those that it knows now."""
-        terms = self.terms
-        authority = terms.authority if terms.mode == "ca" else None
-        if terms.phase != "in":
-            return render_known_hosts(self.cluster, self.members, authority)
-        pins = (replace(one, host_certified=False) for one in self.members)
-        text = render_known_hosts(self.cluster, tuple(pins), authority)
+        text = render_known_hosts(self.members)
+        if self.terms.phase != "in":
+            return text
         present = self.survey.own_known_hosts.content.decode("utf-8", "replace").splitlines(keepends=True)
         return text + "".join(line for line in present if line not in text)
 

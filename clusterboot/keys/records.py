@@ -56,7 +56,6 @@ class Survey:
     what ssh says of a configuration of the user's that it refuses; ``left_behind`` is true where
     there is a lock or a half-written file, of somebody at work or of somebody who was killed.
     ``key`` is the one in use, ``next_key`` its successor; ``key_files`` names all files of keys.
-    ``host_certificate`` is the cluster's certificate for the node's sshd, where it has one;
     ``holder`` is who changes the cluster on it just now.
     ``sshd_port`` is the port on which the node's sshd took this login, which may not be the one dialled.
     """
@@ -74,7 +73,6 @@ class Survey:
     next_key: NodeKey | None = None
     sshd_port: int | None = None
     key_files: tuple[str, ...] = ()
-    host_certificate: str | None = None
     holder: Holder | None = None
 
 
@@ -108,8 +106,7 @@ class Member:
     ``address`` is where the others reach it; ``names`` are what people may call it, besides;
     ``sources`` are the addresses that its logins may come from. ``key_owner`` names the
     home that its key lives in: nodes that share a home share it. ``lacks_include`` is true
-    where ssh is older than 7.3, ``lacks_restrict`` where it is older than 7.2; ``host_certified``
-    where its sshd shows a certificate of the cluster's.
+    where ssh is older than 7.3, ``lacks_restrict`` where it is older than 7.2.
     """
 
     name: str
@@ -124,7 +121,6 @@ class Member:
     prefers_cheap_exchange: bool = False
     lacks_include: bool = False
     lacks_restrict: bool = False
-    host_certified: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,8 +131,7 @@ class Terms:
     file of the shared key and ``private_text`` its content; ``certificates`` has the text for
     each host that needs a new one. ``phase``: ``in`` adds what is new and takes nothing away,
     ``switch`` makes the nodes use it, ``out`` takes the old away, ``all`` is all of it at once.
-    ``host_certificates`` has the same for each host whose sshd needs one; ``network`` is the subnet
-    of the nodes' addresses. With ``successors`` the nodes' next keys are meant, not those in use.
+    With ``successors`` the nodes' next keys are meant, not those in use.
     ``away`` names members that were not reached; what lets them in now goes on doing so. ``openssh_kex``
     keeps OpenSSH's own order of key exchanges.
     """
@@ -150,8 +145,6 @@ class Terms:
     successors: bool = False
     away: frozenset[str] = frozenset()
     openssh_kex: bool = False
-    host_certificates: Mapping[str, str] = field(default_factory=dict)
-    network: str | None = None
 
 
 PER_NODE = Terms()

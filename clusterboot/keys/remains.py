@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterboot.connect.script import Section, SectionOutput
-from clusterboot.keys import hostcert, survey
+from clusterboot.keys import survey
 from clusterboot.keys.records import OWN_DIR, NodeFile
 
 # In the order of their change: what can lock somebody out goes last.
@@ -20,8 +20,7 @@ class Remains:
     """The user's files as they are, which of them clusterboot made, and its own folder if it is there.
 
     ``installed`` is true where a bootstrap came so far that the user's files may have lines of its.
-    ``left_behind`` is as in :class:`clusterboot.keys.Survey`; ``host_certificate`` is true where
-    sshd has one of the cluster's, ``host_left`` where root's part may have been killed at its work.
+    ``left_behind`` is as in :class:`clusterboot.keys.Survey`.
     """
 
     files: tuple[NodeFile, ...]
@@ -29,8 +28,6 @@ class Remains:
     own_dir: str | None
     installed: bool = False
     left_behind: bool = False
-    host_certificate: bool = False
-    host_left: bool = False
 
 
 def sections(cluster: str) -> tuple[Section, ...]:
@@ -40,7 +37,7 @@ def sections(cluster: str) -> tuple[Section, ...]:
     remains = f'd="$HOME/"{own}\n{state}\n{_CREATED}\nexit 0'
     left = Section("keys.left", survey.SHOW_LEFT)
     files = (survey.file_section(name, cluster) for name in _FILES)
-    return (Section("keys.remains", remains), left, hostcert.survey_section(cluster), *files)
+    return (Section("keys.remains", remains), left, *files)
 
 
 def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
@@ -52,6 +49,4 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remains:
         own_dir=OWN_DIR.format(name=cluster) if state else None,
         installed=state == "installed",
         left_behind="left" in outputs["keys.left"].text,
-        host_certificate=hostcert.parse_survey(outputs) is not None,
-        host_left=hostcert.is_left(outputs),
     )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from clusterboot.connect.knownhosts import key_type_of
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
-from clusterboot.keys import changing, hostcert, install
+from clusterboot.keys import changing, install
 from clusterboot.keys.records import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
 from clusterboot.printable import one_line
 
@@ -182,7 +182,6 @@ def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[
     return (
         Section("keys.identity", own + names + make + calls + _SHOW_KEYS),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
-        hostcert.survey_section(cluster),
         Section("keys.config_check", check),
         Section("keys.left", SHOW_LEFT),
         changing.look_section(cluster),
@@ -208,7 +207,7 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
     """
     identity = outputs["keys.identity"]
     lines = identity.text.splitlines()
-    for name in ("keys.identity", "keys.host_keys", "keys.host_certificate"):
+    for name in ("keys.identity", "keys.host_keys"):
         _refuse_odd(outputs[name], host)
     if identity.exit_code:
         said = one_line(next((line[7:] for line in lines if line.startswith("failed ")), ""))
@@ -234,7 +233,6 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
         key_files=tuple(line.removeprefix("file ") for line in lines if line.startswith("file ")),
         left_behind="left" in outputs["keys.left"].text,
         config_fault=one_line(fault[1]) if fault else None,
-        host_certificate=hostcert.parse_survey(outputs),
         holder=changing.parse_look(outputs),
         **files,
     )

@@ -42,7 +42,7 @@ class NodeTime:
 
 
 def objections(nodes: Mapping[str, NodeTime], now_s: float) -> dict[str, PartialError]:
-    """Say, of each node that could not log in or be logged in to because of the time, why.
+    """Say, of each node that could not log in or let others in because of the time, why.
 
     Parameters: the nodes by name; the operator's clock. A certificate is judged by the time
     that most nodes have, and a node's clock by the certificates that are good then.

@@ -73,9 +73,6 @@ sed "s,^  IdentityFile .*,  IdentityFile "{line}"," "$HOME/"{own}/config >"$cb_c
 
 # What OpenSSH's client says, and what that means between two nodes. The first match counts.
 _CAUSES = (
-    # Of a host's; ssh then says that no plain key is known either.
-    (r"Certificate invalid: not yet valid", "clock"),
-    (r"Certificate invalid: expired", "certificate"),
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed|No \S+ host key is known", "pin"),
     (r"Permission denied|Too many authentication failures", "auth"),
     (r"Connection refused", "refused"),

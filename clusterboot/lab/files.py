@@ -166,11 +166,6 @@ def sshd_config(lab: Lab) -> str:
     return _SSHD_CONFIG.format(sftp=sftp, root="prohibit-password" if lab.user == ROOT else "no")
 
 
-def sudoers(*, password: bool = False) -> str:
-    """Write who may become root on the nodes: the user, with a password or, as on most clusters, without."""
-    return f"root ALL=(ALL:ALL) ALL\n{USER} ALL=(ALL:ALL) {'' if password else 'NOPASSWD: '}ALL\n"
-
-
 def write_host_keys(folder: Path, name: str, host_keys: dict[str, KeyPair]) -> None:
     """Write a machine's host keys into what is its /etc/ssh."""
     for kind, key in host_keys.items():
@@ -197,8 +192,6 @@ def _write_shared_etc(lab: Lab) -> None:
     folder = _folder(lab.folder / "etc")
     for name, text in texts.items():
         _write(folder / name, text, 0o640 if "shadow" in name else 0o644)
-    # Read by the nodes' sudo where the machine has one to share.
-    _write(folder / "sudoers", sudoers(), 0o440)
 
 
 def _write_machine(lab: Lab, name: str, host_keys: dict[str, KeyPair]) -> None:

@@ -38,8 +38,8 @@ def up(
     """Start a virtual cluster: a head and ``nodes`` compute nodes ``n1`` to ``nN``, ready for use.
 
     Parameters: ``rate`` is that of each node's link, both ways, in tc's words; ``shared_home`` gives all
-    nodes one home (the head keeps its own); ``user`` is who logs in, ``ubuntu``, who may become root with
-    the nodes' sudo where this machine has one, or ``root``. A lab that runs as asked for is left as it is
+    nodes one home (the head keeps its own); ``user`` is who logs in, ``ubuntu`` or
+    ``root``. A lab that runs as asked for is left as it is
     (``already_running``); one of which a part is gone is started anew.
     Errors: ``UsageError`` for a bad parameter, a machine that cannot run it or keep it apart from itself,
     or a running lab with other parameters; ``ClusterbootError`` where starting failed. Nothing is left of a

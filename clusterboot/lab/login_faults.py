@@ -132,23 +132,6 @@ def _open_logins(lab: Lab, fault: Fault) -> None:
     sshd.checked(machine_of(lab, fault.node), ["rm", "-f", "/etc/nologin"])
 
 
-def _ask_for_password(lab: Lab, fault: Fault) -> Fault:
-    if shutil.which("sudo", path="/bin:/usr/bin") is None:
-        raise UsageError("sudo is not installed here", remedy="install it with: apt-get install sudo")
-    _write_sudoers(machine_of(lab, fault.node), files.sudoers(password=True))
-    return fault
-
-
-def _ask_no_more(lab: Lab, fault: Fault) -> None:
-    _write_sudoers(machine_of(lab, fault.node), files.sudoers())
-
-
-def _write_sudoers(node: LabNode, text: str) -> None:
-    # sudo reads none that others could write to.
-    script = "umask 227 && cat >/etc/sudoers.new && mv -f /etc/sudoers.new /etc/sudoers"
-    sshd.checked(node, ["sh", "-c", script], text)
-
-
 def _setting(kind: str, summary: str) -> tuple[str, FaultKind]:
     return kind, FaultKind(f"{summary}: {_SETTINGS[kind]}", configure, _configure_back)
 
@@ -178,7 +161,6 @@ LOGIN_FAULTS = dict(
         ("nologin", FaultKind("/etc/nologin is there", _close_logins, _open_logins)),
         ("nologin-shell", FaultKind("the user's login shell is nologin", _change_shell, _restore_shell)),
         ("noisy-shell", FaultKind("the user's .bashrc prints 1 MB", _spoil_start_up, _restore_start_up)),
-        ("sudo-password", FaultKind("sudo wants a password", _ask_for_password, _ask_no_more)),
         _setting("big-banner", "a banner of 250 kB"),
         (
             "certificates-only",

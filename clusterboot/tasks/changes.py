@@ -8,23 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from clusterboot.report.folding import by_value, fold
+from clusterboot.report.folding import fold
 from clusterboot.report.say import say
 
 if TYPE_CHECKING:
-    from clusterboot.flows.bootstrap import Bootstrapped
     from clusterboot.keys import Edit
-
-
-def host_trust(result: Bootstrapped, *, dry_run: bool) -> list[str]:
-    """Say, in ``ca`` mode, what a dry run would do to sshd, and who is pinned all the same and why."""
-    planned = [name for name, trust in result.host_trust.items() if trust.certified and trust.changed]
-    reasons = {name: trust.reason for name, trust in result.host_trust.items() if not trust.certified}
-    would = [f"Would give sshd on {fold(planned)} a certificate, in /etc/ssh"] if dry_run and planned else []
-    return would + [
-        f"Hosts: {fold(names)} pinned one by one, without host certificates: {reason}"
-        for reason, names in by_value(reasons)
-    ]
 
 
 def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, list[str]]]:

@@ -17,7 +17,7 @@ from clusterboot.printable import printable
 from clusterboot.report import cluster as report
 from clusterboot.report.folding import by_value, fold
 from clusterboot.report.say import say
-from clusterboot.tasks.changes import changes, folded, host_trust, show_changes
+from clusterboot.tasks.changes import changes, folded, show_changes
 from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import SHARED, choice, context, next_command
 
@@ -34,7 +34,7 @@ Options = Mapping[str, Any]
 _KEYS = ("per-node", "ca", "shared")
 _MEANING = {
     "per-node": "each node has a key of its own, which never leaves it",
-    "ca": "certificates of this machine's authority, which bootstrap renews after half their life",
+    "ca": "certificates of this machine's authority, renewed by bootstrap after half their life; hosts are pinned",
     "shared": "one key for all nodes: who has one node has them all",
 }
 _VERIFY = ("launch", "full", "none")
@@ -87,10 +87,6 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
         "keys": result.mode,
         "keys_reason": result.choice,
         "finished": result.stopped is None,
-        "host_certificates": {
-            name: {"installed": trust.certified, "reason": trust.reason or None}
-            for name, trust in result.host_trust.items()
-        },
         "shared_homes": [list(group) for group in result.shared_homes],
         "network": str(plan.network) if plan and plan.network else None,
         "network_reason": plan.explanation if plan else None,
@@ -146,7 +142,6 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines.append(result.stopped)
     elif result.mode != "per-node":
         lines.append(f"Keys: {result.mode}: {_MEANING[result.mode]}")
-    lines += host_trust(result, dry_run=at.dry_run)
     if at.dry_run:
         show_changes(to, result.planned)
         lines += [

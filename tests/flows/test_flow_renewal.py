@@ -22,16 +22,12 @@ def state_dir(lab: labs.Lab, operator: Operator) -> Path:
     return operator.folder / "state/clusterboot" / lab.name
 
 
-def certificates(lab: labs.Lab, node: str) -> dict[str, Path]:
-    own = lab.home(node) / f".ssh/clusterboot/{lab.name}"
-    return {
-        "user": next(own.glob("id_*-cert.pub")),
-        "host": lab.folder / node / f"etc/ssh/clusterboot-{lab.name}-cert.pub",
-    }
+def certificate(lab: labs.Lab, node: str) -> Path:
+    return next((lab.home(node) / f".ssh/clusterboot/{lab.name}").glob("id_*-cert.pub"))
 
 
 def read(path: Path) -> authority.CertificateState:
-    state = authority.read_certificate(path.read_text().partition("\n")[0])
+    state = authority.read_certificate(path.read_text())
     assert state is not None
     return state
 
@@ -70,19 +66,18 @@ def test_what_is_half_through_its_life_is_renewed_and_what_is_out_of_its_time_is
         )
         assert {host.status for host in bootstrap(context, "none", "ca").hosts} == {"ok"}
     operator.document("bootstrap", *cluster)
-    young = {name: path.read_text() for name, path in certificates(lab, "n3").items()}
+    young = certificate(lab, "n3").read_text()
     for node in ("n1", "n2"):
-        for path in certificates(lab, node).values():
-            assert read(path).valid_before_s > time.time() + 23 * HOUR
+        assert read(certificate(lab, node)).valid_before_s > time.time() + 23 * HOUR
     before = others(lab)
     assert operator.document("bootstrap", *cluster)["changed_files"] == {}
-    assert {name: path.read_text() for name, path in certificates(lab, "n3").items()} == young
+    assert certificate(lab, "n3").read_text() == young
 
     # All of them expired: nothing is launched, and each host is told of with why and what to do.
     held = authority.load(state_dir(lab, operator) / "ca_key")
     assert held is not None
     for node in ("n1", "n2", "n3"):
-        path = certificates(lab, node)["user"]
+        path = certificate(lab, node)
         state = read(path)
         path.write_text(
             authority.user_certificate(

@@ -27,8 +27,9 @@ INLINE = "canary-inline-1be6a8"
 class Life:
     """Three lives of one cluster, one in each mode, and all that was to be seen of them.
 
-    ``secrets`` has each secret's bytes by name; ``kept`` every file of every machine while the cluster was
-    up, by machine and path, each content that it had; ``said`` what the commands printed.
+    ``up`` describes every machine after each change; ``secrets`` has each secret's bytes by name;
+    ``kept`` every file of every machine while the cluster was up, by machine and path, each content that
+    it had; ``said`` what the commands printed.
     """
 
     lab: labs.Lab
@@ -37,6 +38,7 @@ class Life:
     watch: Watch = field(default_factory=Watch)
     after: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
     running: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    up: list[dict[str, dict[str, str]]] = field(default_factory=list)
     secrets: dict[str, set[bytes]] = field(default_factory=dict)
     kept: dict[tuple[str, str], set[bytes]] = field(default_factory=dict)
     said: list[bytes] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Life:
 
     def look(self) -> None:
         """Take in what is where just now."""
+        self.up.append({machine.name: snapshot(machine) for machine in self.lab.machines})
         for machine in self.lab.machines:
             for path, content in texts(machine).items():
                 self.kept.setdefault((machine.name, path), set()).add(content)
@@ -124,6 +127,15 @@ def check_after_a_teardown_every_machine_is_as_it_was_before_the_first_bootstrap
         assert life.running[mode] == {machine.name: ["sshd"] for machine in life.lab.machines}, mode
 
 
+def check_nothing_outside_the_users_home_was_ever_changed(life: Life) -> None:
+    assert len(life.up) == len(MODES) + 1
+    for now in life.up:
+        for machine, before in life.before.items():
+            changed = {path for path, _ in set(now[machine].items()) ^ set(before.items())}
+            assert machine == "head" or changed
+            assert {path for path in changed if not path.startswith("/home/ubuntu/")} == set(), machine
+
+
 def check_no_secret_is_among_the_words_or_in_the_environment_of_any_process(life: Life) -> None:
     assert len(life.secrets) >= 3 + 2 * 4, "each node has had keys of its own in each mode"
     assert len(life.watch.words) > 50
@@ -173,6 +185,7 @@ def is_key(path: str, contents: set[bytes]) -> bool:
 def test_a_clusters_life_leaves_no_secret_on_the_way_and_nothing_in_the_end(life: Life) -> None:
     # In one test, since tests that share three lives may be given to two processes.
     check_after_a_teardown_every_machine_is_as_it_was_before_the_first_bootstrap(life)
+    check_nothing_outside_the_users_home_was_ever_changed(life)
     check_no_secret_is_among_the_words_or_in_the_environment_of_any_process(life)
     check_no_secret_is_printed_logged_or_kept_beside_its_own_file(life)
     check_a_private_key_is_in_its_own_file_on_its_own_node_and_nowhere_else(life)

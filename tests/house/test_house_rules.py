@@ -77,6 +77,14 @@ def test_only_its_room_speaks_a_library(path: Path) -> None:
         assert {name for name in of_connect if not name.startswith(PURE_OF_CONNECT)} == set()
 
 
+def test_nothing_becomes_root_on_a_node() -> None:
+    """The lab and the operator's own files know of sudo; what is sent to nodes does not."""
+    own = ("lab", "files.py", "connect/audit.py")
+    for path in sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".sh")):
+        if not str(path.relative_to(PACKAGE)).startswith(own):
+            assert not re.search(r"\b(?:sudo|doas|pkexec)\b", path.read_text(encoding="utf-8")), path
+
+
 def test_nothing_trusts_blindly() -> None:
     words = re.compile(
         r"AutoAddPolicy|StrictHostKeyChecking[ =]no|ssh-keyscan|yaml\.load\("

@@ -170,12 +170,3 @@ def test_two_clusters_of_one_home_change_nothing_of_each_others(make_home: MakeH
         assert last.install(MEMBERS) == ()
         last.take_back()
         assert home.contents() == before
-
-
-def test_what_is_kept_while_the_lock_is_taken_has_no_name_that_taking_it_uses() -> None:
-    room = Path(install.__file__).parent
-    ours, theirs = (
-        set(re.findall(r"\b(cb_\w+)=", (room / name).read_text())) for name in ("install.sh", "hostcert.sh")
-    )
-    # What was said last, and what is set anew before each use.
-    assert ours & theirs == {"cb_said", "cb_before"}

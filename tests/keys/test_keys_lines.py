@@ -138,7 +138,7 @@ def test_a_name_that_two_nodes_have_is_nobodys() -> None:
 
 def test_known_hosts_has_every_host_key_under_the_name_that_config_gives_it() -> None:
     encoded = base64.b64encode(HOST_KEY).decode()
-    assert render_known_hosts("lab", MEMBERS[:2]) == f"n1 ssh-ed25519 {encoded}\nn2 ssh-ed25519 {encoded}\n"
+    assert render_known_hosts(MEMBERS[:2]) == f"n1 ssh-ed25519 {encoded}\nn2 ssh-ed25519 {encoded}\n"
 
 
 @pytest.mark.parametrize(
