@@ -34,7 +34,7 @@ Options = Mapping[str, Any]
 _KEYS = ("per-node", "ca", "shared")
 _MEANING = {
     "per-node": "each node has a key of its own, which never leaves it",
-    "ca": "certificates of this machine's authority, renewed by bootstrap after half their life; hosts are pinned",
+    "ca": "certificates of this machine's authority, renewed by bootstrap; hosts are pinned",
     "shared": "one key for all nodes: who has one node has them all",
 }
 _VERIFY = ("launch", "full", "none")
