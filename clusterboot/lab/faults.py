@@ -211,7 +211,7 @@ def _power_on(lab: Lab, fault: Fault) -> None:
     in_network(init_of(node), ["ip", "-batch", "-"], lines)
     if node.name == HEAD:
         # Else who dialled it meanwhile hears for some seconds more that it is not there: arp(7).
-        machine.run([machine.tool("ip"), "neighbour", "flush", "dev", network.outside_link(lab)])
+        machine.run([machine.tool("ip"), "neighbour", "flush", "dev", lab.link])
     _start_sshd(lab, fault)
 
 

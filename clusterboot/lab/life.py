@@ -106,7 +106,7 @@ def find(name: str) -> Lab:
 
 def is_whole(lab: Lab) -> bool:
     """Say whether every machine of a lab, its switch and its link to the operator are there."""
-    link = machine.has_link(network.outside_link(lab))
+    link = machine.has_link(lab.link)
     return link and process.alive(lab.switch) and all(process.alive(m.init) for m in lab.machines)
 
 
@@ -147,7 +147,7 @@ def _start(lab: Lab) -> Lab:
     store.create(lab)
     files.write_all(lab, machine.owner())
     _ip(network.claim_lines(lab))
-    no_ipv6 = Path("/proc/sys/net/ipv6/conf", network.outside_link(lab), "disable_ipv6")
+    no_ipv6 = Path("/proc/sys/net/ipv6/conf", lab.link, "disable_ipv6")
     if no_ipv6.exists():
         no_ipv6.write_text("1", encoding="ascii")  # One connected route is all that this machine sees.
     # A session of its own: Ctrl-C comes to this process alone, which then ends that one in order.
@@ -242,7 +242,7 @@ def _erase(name: str) -> None:
     if lab:
         process.kill(m.init for m in lab.machines if m.init)
         process.kill([lab.switch] if lab.switch else [])
-        _unlink(network.outside_link(lab))
+        _unlink(lab.link)
     store.delete(name)
 
 

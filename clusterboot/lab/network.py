@@ -8,7 +8,6 @@ which overflows at 1,024 (net.ipv4.neigh.default.gc_thresh3, arp(7)): 33 nodes i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network
 
@@ -43,24 +42,18 @@ def free_index(taken: Iterable[int], routes: Sequence[IPv4Network]) -> int | Non
     return next(clear, free[0] if free else None)
 
 
-def outside_link(lab: Lab) -> str:
-    """Name this machine's end of the link to the head; no other lab's has the same name."""
-    return "cb-" + hashlib.sha256(str(lab.folder).encode()).hexdigest()[:10]
-
-
 def claim_lines(lab: Lab) -> list[str]:
     """Make the link to the head on this machine, not yet up."""
-    name = outside_link(lab)
     return [
-        f"link add {name} type veth peer name {name}p",
-        f"address add {lab.operator_address}/{lab.outside.prefixlen} dev {name}",
+        f"link add {lab.link} type veth peer name {lab.link}p",
+        f"address add {lab.operator_address}/{lab.outside.prefixlen} dev {lab.link}",
     ]
 
 
 def hand_over_lines(lab: Lab) -> list[str]:
     """Move the far end of that link into the head, under a name that says where it leads; this end up."""
-    name, pid = outside_link(lab), lab.head.init.pid if lab.head.init else 0
-    return [f"link set {name}p netns {pid} name ext0", f"link set {name} up"]
+    pid = lab.head.init.pid if lab.head.init else 0
+    return [f"link set {lab.link}p netns {pid} name ext0", f"link set {lab.link} up"]
 
 
 def head_outside_lines(lab: Lab) -> list[str]:

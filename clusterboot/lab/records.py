@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import asdict, dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -69,7 +70,8 @@ class Lab:
 
     ``folder`` has all its files; ``index`` chooses its subnets; ``rate_bps`` is the rate of each
     node's link in bits a second; ``user`` is who logs in to the nodes, ``ubuntu`` or ``root``;
-    ``already_running`` is true where ``up`` found it as asked for.
+    ``link`` is this machine's end of the link to the head, with a random name, since labs in two root
+    directories can share one network; ``already_running`` is true where ``up`` found it as asked for.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Lab:
     faults: tuple[Fault, ...] = ()
     already_running: bool = False
     user: str = USER
+    link: str = ""
 
     @property
     def uid(self) -> int:
@@ -177,7 +180,7 @@ def node_address(index: int, number: int) -> str:
 def new_lab(
     name: str, folder: Path, index: int, nodes: int, rate_bps: int, *, shared_home: bool, user: str = USER
 ) -> Lab:
-    """Describe a lab that has not been started."""
+    """Describe a lab that has not been started, with a link of its own."""
     return Lab(
         name=name,
         folder=folder,
@@ -185,6 +188,7 @@ def new_lab(
         rate_bps=rate_bps,
         shared_home=shared_home,
         user=user,
+        link=f"cb-{secrets.token_hex(5)}",
         head=LabNode(HEAD, str(cluster_network(index)[-255])),
         nodes=tuple(LabNode(f"n{i}", node_address(index, i)) for i in range(1, nodes + 1)),
     )

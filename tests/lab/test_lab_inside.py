@@ -123,9 +123,7 @@ def test_nodes_are_out_of_reach_from_outside(lab: labs.Lab) -> None:
     assert set(on_all(lab, "ip", "route", "show", "default")) == {""}
     # Even somebody who routes there deliberately gets nowhere: the head does not forward.
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as outside:
-        outside.setsockopt(
-            socket.SOL_SOCKET, socket.SO_BINDTODEVICE, labs.life.network.outside_link(lab).encode()
-        )
+        outside.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, lab.link.encode())
         outside.settimeout(0.3)
         with pytest.raises(OSError, match=r"timed out|unreachable|No route"):
             outside.connect((lab.nodes[0].address, 22))

@@ -45,7 +45,7 @@ def test_nothing_is_left_behind(make_lab: MakeLab, lab_root: str) -> None:
     assert len(inside) == 3
     inside += [found for m in lab.machines if m.init for found, _ in process.inside(m.init)]
     inits = [m.init for m in lab.machines]
-    link = life.network.outside_link(lab)
+    link = lab.link
     assert len(inside) >= 4
     assert Path("/sys/class/net", link).exists()
 
@@ -143,9 +143,14 @@ def test_a_failed_start_is_taken_back(
     failure: type[BaseException],
 ) -> None:
     before = traces(lab_root)
+    described: list[labs.Lab] = []
 
     def fail(*_: object) -> None:
         raise failure("in the middle")
+
+    def new_lab(*args: Any, **options: Any) -> labs.Lab:
+        described.append(labs.records.new_lab(*args, **options))
+        return described[-1]
 
     target, attribute = {
         "write_all": (files, "write_all"),
@@ -155,6 +160,7 @@ def test_a_failed_start_is_taken_back(
     }[moment]
     real_ip = life._ip
     with monkeypatch.context() as patch:
+        patch.setattr(life, "new_lab", new_lab)
         patch.setattr(target, attribute, fail)
         if moment == "claim":
             # The link is made, and then it fails.
@@ -164,12 +170,26 @@ def test_a_failed_start_is_taken_back(
 
     assert traces(lab_root) == before
     assert labs.status("t-fails") == []
-    assert not Path("/sys/class/net", _link_of("t-fails")).exists()
+    (lab,) = described
+    assert not Path("/sys/class/net", lab.link).exists()
 
 
-def _link_of(name: str) -> str:
-    lab = labs.records.new_lab(name, store.folder(name), 0, 1, 1, shared_home=False)
-    return life.network.outside_link(lab)
+def test_labs_of_one_folder_name_in_two_roots_share_a_network(make_lab: MakeLab, lab_root: str) -> None:
+    """Two containers on the host's network, say: each lab has its own link, which goes with it alone."""
+    lab = make_lab(nodes=2)
+    code = f"""
+from clusterboot import lab as labs
+other = labs.up({lab.name!r}, nodes=2)
+assert labs.status(other.name)[0].state == "running"
+assert labs.down(other.name)
+"""
+    hidden = 'mount -t tmpfs other "$1" && shift && exec "$@"'
+    argv = ["unshare", "--mount", "sh", "-c", hidden, "sh", lab_root, sys.executable, "-c", code]
+
+    subprocess.run(argv, check=True)
+
+    assert labs.status(lab.name)[0].state == "running"
+    assert Path("/sys/class/net", lab.link).exists()
 
 
 def test_a_start_that_is_killed_leaves_only_what_down_removes(lab_root: str) -> None:
