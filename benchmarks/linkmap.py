@@ -173,7 +173,7 @@ def main() -> None:
                 results["runs"].append(asdict(run))
                 _write(results)
             if asked.cost or not asked.only:
-                _clusterboot(Path(folder), "link-map", "--cluster", str(lab.cluster_file), "--mode", "quick")
+                _clusterboot(Path(folder), "link-map", "--cluster", str(lab.cluster_file))
                 results["launch"] = launch_cost(lab)
                 results["inference"] = inference_cost()
                 _write(results)

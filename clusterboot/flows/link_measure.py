@@ -89,7 +89,7 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
         run, end = _run_apart(run, plan, options, crowd, limit_s)
     else:
         end = _calm(run, plan, limit_s) or end
-    for _ in range(_MOST_SETTLING if options.mode != "quick" else 0):
+    for _ in range(_MOST_SETTLING):
         chosen = _open(run.state, options.mode)
         following = _also(run, chosen, plan, limit_s) if chosen and end.how != "interrupted" else None
         if following is None:

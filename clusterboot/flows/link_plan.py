@@ -10,10 +10,10 @@ import numpy as np
 
 from clusterboot.bench.pairs_options import PairsOptions, PairsRound, cost, fitting_pair_s
 from clusterboot.diagnose.matrix.records import Flags, Pair
-from clusterboot.diagnose.matrix.schedule import adaptive_rounds, quick_rounds, rounds
+from clusterboot.diagnose.matrix.schedule import adaptive_rounds, few_rounds, rounds
 from clusterboot.errors import UsageError
 
-MapMode = Literal["quick", "full", "adaptive"]
+MapMode = Literal["full", "adaptive"]
 # Why a round is measured: for the matrix; each pair alone, to compare with what it gives among
 # others; once more, because a pair is suspect (again) or all are noisy (more). But for those of pairs
 # alone the samples of all visits count alike.
@@ -81,8 +81,8 @@ def first_plan(
     spendable_s = budget_s * (1 - _KEPT_SHARE) if mode == "adaptive" else budget_s
     if mode != "full" and fitting_pair_s(planned, spendable_s, options.join_s) < _LEAST_PAIR_S:
         # Fewer partners are worth more than figures that say nothing.
-        for partners in range(len(quick_rounds(nodes)), 1, -1):
-            planned = _with_solo(remaining(_in_full(quick_rounds(nodes, partners)), known))
+        for partners in range(len(few_rounds(nodes)), 1, -1):
+            planned = _with_solo(remaining(_in_full(few_rounds(nodes, partners)), known))
             if fitting_pair_s(planned, spendable_s, options.join_s) >= _LEAST_PAIR_S:
                 break
     pair_s = fitting_pair_s(planned, spendable_s, options.join_s)
@@ -113,8 +113,8 @@ def apart_plan(
     most_s = _MOST_APART_S if limit_s is None else limit_s
     choices = [rounds_of(mode, nodes)]
     choices += [
-        _in_full(quick_rounds(nodes, count))
-        for count in range(len(quick_rounds(nodes)) - 1, _LEAST_PARTNERS - 1, -1)
+        _in_full(few_rounds(nodes, count))
+        for count in range(len(few_rounds(nodes)) - 1, _LEAST_PARTNERS - 1, -1)
     ]
     for chosen in choices:
         plan = LinkPlan(in_parts(remaining(chosen, known), pairs_at_once), options)
@@ -127,10 +127,8 @@ def rounds_of(mode: MapMode, nodes: int) -> tuple[PlannedRound, ...]:
     """List the rounds of a mode: what is measured in full, then what with both directions at once only."""
     if mode == "full":
         return _in_full(rounds(nodes))
-    if mode == "quick":
-        return _in_full(quick_rounds(nodes))
-    quick, others = adaptive_rounds(nodes)
-    return (*_in_full(quick), *(PlannedRound(each, both_only=True) for each in others))
+    few, others = adaptive_rounds(nodes)
+    return (*_in_full(few), *(PlannedRound(each, both_only=True) for each in others))
 
 
 def remaining(planned: Sequence[PlannedRound], known: Known) -> tuple[PlannedRound, ...]:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 # Enough for the plateau of NVLink.
 _GPU_BYTES = 64 * 1024**2
-_MODES = ("adaptive", "quick", "full")
+_MODES = ("adaptive", "full")
 
 
 @command(
     "link-map",
     shared=SHARED,
-    mode="adaptive, quick or full (default adaptive: quick, and then what settles it)",
+    mode="adaptive or full (default adaptive: some pairs in full, and then what settles it)",
     budget="seconds that the measuring may take",
     e="largest message (default 4M, 64M in GPU memory)",
     by="node or gpu (default node): gpu maps rank to rank, so that a bad NVLink, slot or rail shows",

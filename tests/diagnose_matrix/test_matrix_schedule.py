@@ -25,7 +25,7 @@ from simulator import (
 )
 
 from clusterboot.diagnose.matrix.records import PairMatrix, Rates
-from clusterboot.diagnose.matrix.schedule import adaptive_rounds, next_round, quick_rounds, rounds
+from clusterboot.diagnose.matrix.schedule import adaptive_rounds, few_rounds, next_round, rounds
 
 
 @pytest.mark.parametrize("nodes", [0, 1, 2, 3, 4, 5, 8, 15, 16, 65])
@@ -38,7 +38,7 @@ def test_in_a_tournament_every_pair_meets_once(nodes: int):
 
 @pytest.mark.parametrize("nodes", [2, 3, 5, 16, 65, 1024])
 def test_no_node_is_twice_in_a_round(nodes: int):
-    for plan in (rounds(nodes), quick_rounds(nodes)):
+    for plan in (rounds(nodes), few_rounds(nodes)):
         for each in plan:
             ends = list(itertools.chain(*each))
             assert len(ends) == len(set(ends))
@@ -54,8 +54,8 @@ def test_the_adaptive_rounds_are_a_whole_tournament(nodes: int):
 
 
 @pytest.mark.parametrize(("nodes", "least"), [(2, 1), (4, 3), (16, 6), (17, 6), (64, 8), (1024, 128)])
-def test_quick_rounds_give_each_node_several_partners(nodes: int, least: int):
-    plan = quick_rounds(nodes)
+def test_few_rounds_give_each_node_several_partners(nodes: int, least: int):
+    plan = few_rounds(nodes)
     partners = np.bincount(list(itertools.chain(*itertools.chain(*plan))), minlength=nodes)
     assert partners.min() >= least
     assert len(set(itertools.chain(*plan))) == sum(map(len, plan))

@@ -104,7 +104,7 @@ def test_a_map_by_gpu_names_the_one_gpu_that_is_slow(gpu_lab: labs.Lab, user: Op
 
 @pytest.mark.slow
 def test_a_map_by_gpu_over_mpi_or_of_shared_gpus_says_so(gpu_lab: labs.Lab, user: Operator) -> None:
-    cluster = ("--cluster", str(user.folder / "cluster.yaml"), "-e", "64K", "--mode", "quick")
+    cluster = ("--cluster", str(user.folder / "cluster.yaml"), "-e", "64K", "--mode", "full")
     over_mpi = user.run("link-map", *cluster, "--by", "gpu", "--backend", "mpi", "--json")
     said = json.loads(over_mpi.stdout)
     assert (said["backend"], len(said["nodes"])) == ("mpi", 6)

@@ -135,7 +135,7 @@ def test_a_link_map_takes_no_figure_of_a_node_without_a_rank_of_its_own(lying: L
     lying.begin(ON_ONE)
     cluster = ("--cluster", str(lying.lab.cluster_file))
 
-    said = lying.operator.document("link-map", *cluster, "--backend", "mpi", "--mode", "quick", expect=6)
+    said = lying.operator.document("link-map", *cluster, "--backend", "mpi", "--mode", "full", expect=6)
 
     assert said["verdict"] == "inconclusive"
     assert {rate for row in said["bandwidth_gbps"] for rate in row} == {None}

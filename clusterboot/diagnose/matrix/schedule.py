@@ -1,4 +1,4 @@
-"""Which pairs to measure, and in which order: whole tournaments, quick ones, and what is left open.
+"""Which pairs to measure, and in which order: whole tournaments, few rounds of them, and what is left open.
 
 A round is a set of pairs without a node in common, so that all of it runs at once.
 """
@@ -18,8 +18,8 @@ from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix, Rat
 Round = tuple[Pair, ...]
 
 # So many partners, or such a share of all, clear a good node although some of them are bad.
-_QUICK_PARTNERS = 6
-_QUICK_SHARE = 8
+_FEW_PARTNERS = 6
+_FEW_SHARE = 8
 # Where the others are met too, fewer tell a node's direction.
 _ADAPTIVE_PARTNERS = 4
 _ADAPTIVE_SHARE = 16
@@ -40,13 +40,13 @@ def rounds(nodes: int) -> tuple[Round, ...]:
     return tuple(_round(nodes, index) for index in range(_count(nodes)))
 
 
-def quick_rounds(nodes: int, partners: int | None = None) -> tuple[Round, ...]:
+def few_rounds(nodes: int, partners: int | None = None) -> tuple[Round, ...]:
     """Choose few rounds of the tournament, far apart, so that each node meets several partners.
 
     Neighbouring rounds pair a node with neighbours, which often share a switch.
     """
     count = _count(nodes)
-    wanted = max(_QUICK_PARTNERS, nodes // _QUICK_SHARE) if partners is None else partners
+    wanted = max(_FEW_PARTNERS, nodes // _FEW_SHARE) if partners is None else partners
     chosen = min(count, wanted + nodes % 2)
     return tuple(_round(nodes, index * count // chosen) for index in range(chosen))
 
@@ -60,8 +60,8 @@ def adaptive_rounds(nodes: int, partners: int | None = None) -> tuple[tuple[Roun
     Parameters: ``partners`` is how many each node meets in full.
     """
     wanted = max(_ADAPTIVE_PARTNERS, nodes // _ADAPTIVE_SHARE) if partners is None else partners
-    quick = quick_rounds(nodes, wanted)
-    return quick, tuple(each for each in rounds(nodes) if each not in set(quick))
+    few = few_rounds(nodes, wanted)
+    return few, tuple(each for each in rounds(nodes) if each not in set(few))
 
 
 def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
