@@ -12,7 +12,7 @@ KeyMode = Literal["per-node", "ca", "shared"]
 VerifyMode = Literal["launch", "full", "none"]
 KexOrder = Literal["curve25519", "openssh"]
 ResultsAccess = Literal["owner", "group", "all"]
-MpiKind = Literal["openmpi", "mpich", "intelmpi", "mvapich"]
+MpiKind = Literal["openmpi", "mpich", "intelmpi"]
 
 
 @dataclass(frozen=True)

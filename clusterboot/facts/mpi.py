@@ -15,11 +15,13 @@ from clusterboot.facts.text import PRELUDE, absolute, clean
 # One file under several names (Debian's alternatives, /opt/x -> /opt/x-1.2) is one MPI: -ef
 # compares inodes without a process, in dash, bash and busybox alike. Each is run once.
 # Intel's mpirun finds its mpiexec.hydra by PATH, which can be another MPI's, unless a script beside
-# it says where it is installed; a package index's wheel has no such script.
+# it says where it is installed; a package index's wheel has no such script. MVAPICH, which is not
+# supported and alone has an mpiname, would be taken for MPICH, whose launcher it has.
 _SNIPPET = r"""nl='
 '
 found=
 look() {
+  [ -x "$1/mpiname" ] && return
   names='LAUNCHERS'
   [ -x "$1/hydra_bstrap_proxy" ] && ! [ -f "$1/mpivars.sh" ] && ! [ -f "$1/../env/vars.sh" ] &&
     ! [ -f "$1/../setvars.sh" ] && names=mpiexec.hydra
@@ -40,7 +42,6 @@ for c in $found; do
   printf '\n@mpi %s\n' "$c"
   for n in mpicc.openmpi mpicc.mpich mpicc; do [ -x "$d/$n" ] && printf 'has:%s\n' $n; done
   "$c" --version 2>&1
-  [ -x "$d/mpiname" ] && printf '\nmpiname:' && "$d/mpiname" -n -v
 done
 """
 _EVERYWHERE = r"""IFS=:
@@ -55,7 +56,6 @@ for d in $PATH; do
 done"""
 
 _SIGNS: tuple[tuple[MpiKind, re.Pattern[str]], ...] = (
-    ("mvapich", re.compile(r"^mpiname:\s*MVAPICH\S*\s+(?:Version\s*:?\s*)?([0-9]\S*)", re.MULTILINE)),
     ("openmpi", re.compile(r"^mpi(?:run|exec)\S* \((?:Open MPI|OpenRTE)\) ([0-9]\S*)", re.MULTILINE)),
     (
         "intelmpi",

@@ -23,10 +23,9 @@ from clusterboot.report.folding import fold
 _DIALECTS = {
     "openmpi": hostfiles.render_openmpi,
     "mpich": hostfiles.render_mpich,
-    "mvapich": hostfiles.render_mpich,
     "intelmpi": hostfiles.render_intelmpi,
 }
-_NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "mvapich": "MVAPICH", "intelmpi": "Intel MPI"}
+_NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "intelmpi": "Intel MPI"}
 
 
 @dataclass(frozen=True)
@@ -133,9 +132,9 @@ def _require_family(mpi: Mpi, addresses: AddressPlan) -> None:
 
     Source: HYDU_sock_connect in MPICH's src/pm/hydra/lib/utils/sock.c, which asks gethostbyname(3).
     """
-    if mpi.kind in ("mpich", "mvapich") and any(":" in entry.ip for entry in addresses.addresses):
+    if mpi.kind == "mpich" and any(":" in entry.ip for entry in addresses.addresses):
         raise ValidationError(
-            f"{_NAMES[mpi.kind]} {mpi.version} launches over IPv4 alone, and the nodes' addresses are IPv6",
+            f"MPICH {mpi.version} launches over IPv4 alone, and the nodes' addresses are IPv6",
             stage="launch",
             remedy="use Open MPI or Intel MPI (clusterboot.mpi.kind), or name an IPv4 subnet as"
             " ssh_config.network",

@@ -74,7 +74,7 @@ def other_mpi(mpi: Mpi, libraries: Sequence[str]) -> str | None:
     """Say which MPI a program was built for where that is not the one that launches it.
 
     With the wrong one each rank is alone in a world of its own. Source: the libraries' sonames;
-    MPICH, MVAPICH and Intel MPI share theirs (the MPICH ABI Compatibility Initiative).
+    MPICH and Intel MPI share theirs (the MPICH ABI Compatibility Initiative).
     """
     for path in libraries:
         name = path.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Hydra's command line, in the dialects of MPICH, MVAPICH and Intel MPI.
+"""Hydra's command line, in the dialects of MPICH and Intel MPI.
 
 Hydra exports the launcher's whole environment unless a list is given, so one always is.
 """
@@ -14,7 +14,6 @@ from clusterboot.launch.spec import Command, RunSpec, check
 # What the launcher starts on other nodes: ``bstrap`` in Hydra's sources.
 PROXIES: Mapping[MpiKind, tuple[str, ...]] = {
     "mpich": ("hydra_pmi_proxy",),
-    "mvapich": ("hydra_pmi_proxy",),
     "intelmpi": ("hydra_bstrap_proxy", "hydra_pmi_proxy"),
 }
 
@@ -26,19 +25,31 @@ def mpich(spec: RunSpec) -> Command:
     Source: ``mpiexec.hydra -help`` of 4.0.2 and 5.0.2; libfabric's fi_tcp(7), UCX's
     ``UCX_NET_DEVICES`` for the two network layers that MPICH is built on.
     """
-    return _hydra_of_mpich(spec, {})
-
-
-def mvapich(spec: RunSpec) -> Command:
-    """Describe a run for MVAPICH, whose launcher is MPICH's.
-
-    Errors: ``UsageError`` for a description that cannot be carried out.
-    Source: MVAPICH2 user guide, ``MV2_ENABLE_AFFINITY`` and ``MV2_USE_BLOCKING``; MVAPICH 3 and
-    later name the first ``MVP_ENABLE_AFFINITY``.
-    """
-    unbound = {"MV2_ENABLE_AFFINITY": "0", "MVP_ENABLE_AFFINITY": "0"} if spec.bind == "none" else {}
-    waiting = {"MV2_USE_BLOCKING": "1"} if spec.oversubscribed else {}
-    return _hydra_of_mpich(spec, unbound | waiting)
+    check(spec)
+    # MPICH 4.1 and later sleep for a moment where others call sched_yield(2), which a fair scheduler
+    # may answer with the same process again: 8.4 ms and 2.6 ms for an allreduce of 1 KiB over 8 nodes
+    # on 2 cores. An older one takes no notice.
+    waiting = {"MPIR_CVAR_ENABLE_HEAVY_YIELD": "1"} if spec.oversubscribed else {}
+    env = waiting | _tcp_layers(spec) | _tcp_interface(spec) | rank_env(spec)
+    argv = [spec.mpi.launcher, "-f", spec.hostfile, "-n", str(spec.ranks)]
+    argv += ["-ppn", str(spec.ranks_per_node), "-launcher", "ssh"]
+    if spec.agent[0] != "ssh":
+        argv += ["-launcher-exec", spec.agent[0]]
+    # The nodes call the launcher back: by an address where one is known, since its host
+    # name need not resolve on them.
+    if spec.launch_address:
+        argv += ["-localhost", spec.launch_address]
+    elif spec.interface:
+        argv += ["-iface", spec.interface]
+    argv += [
+        "-bind-to",
+        spec.bind,
+        "-genvlist",
+        ",".join(sorted(env)),
+        *spec.extra_args,
+        *ranked_program(spec),
+    ]
+    return Command(tuple(argv), env | _agent_args("HYDRA_LAUNCHER_EXTRA_ARGS", spec))
 
 
 def intelmpi(spec: RunSpec) -> Command:
@@ -71,34 +82,6 @@ def intelmpi(spec: RunSpec) -> Command:
         argv += ["-iface", spec.interface]
     argv += ["-genvlist", ",".join(sorted(env)), *spec.extra_args, *ranked_program(spec)]
     return Command(tuple(argv), env | _agent_args("I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS", spec))
-
-
-def _hydra_of_mpich(spec: RunSpec, flavour_env: dict[str, str]) -> Command:
-    check(spec)
-    # MPICH 4.1 and later sleep for a moment where others call sched_yield(2), which a fair scheduler
-    # may answer with the same process again: 8.4 ms and 2.6 ms for an allreduce of 1 KiB over 8 nodes
-    # on 2 cores. An older one takes no notice.
-    waiting = {"MPIR_CVAR_ENABLE_HEAVY_YIELD": "1"} if spec.oversubscribed else {}
-    env = waiting | flavour_env | _tcp_layers(spec) | _tcp_interface(spec) | rank_env(spec)
-    argv = [spec.mpi.launcher, "-f", spec.hostfile, "-n", str(spec.ranks)]
-    argv += ["-ppn", str(spec.ranks_per_node), "-launcher", "ssh"]
-    if spec.agent[0] != "ssh":
-        argv += ["-launcher-exec", spec.agent[0]]
-    # The nodes call the launcher back: by an address where one is known, since its host
-    # name need not resolve on them.
-    if spec.launch_address:
-        argv += ["-localhost", spec.launch_address]
-    elif spec.interface:
-        argv += ["-iface", spec.interface]
-    argv += [
-        "-bind-to",
-        spec.bind,
-        "-genvlist",
-        ",".join(sorted(env)),
-        *spec.extra_args,
-        *ranked_program(spec),
-    ]
-    return Command(tuple(argv), env | _agent_args("HYDRA_LAUNCHER_EXTRA_ARGS", spec))
 
 
 def _tcp_interface(spec: RunSpec) -> dict[str, str]:

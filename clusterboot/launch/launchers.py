@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from clusterboot.config.cluster import MpiKind
 from clusterboot.facts.records import Mpi
-from clusterboot.launch.hydra import PROXIES, intelmpi, mpich, mvapich
+from clusterboot.launch.hydra import PROXIES, intelmpi, mpich
 from clusterboot.launch.openmpi import openmpi, runtime
 from clusterboot.launch.spec import Command, RunSpec
 
@@ -15,7 +15,6 @@ Launcher = Callable[[RunSpec], Command]
 LAUNCHERS: Mapping[MpiKind, Launcher] = {
     "openmpi": openmpi,
     "mpich": mpich,
-    "mvapich": mvapich,
     "intelmpi": intelmpi,
 }
 

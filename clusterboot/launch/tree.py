@@ -41,7 +41,7 @@ def launch_logins(
     if radix is not None and radix < 2:
         raise ValueError(f"a launch tree of radix {radix} does not exist")
     pairs: Iterable[tuple[str, str]]
-    if not tree_spawn or kind in ("mpich", "mvapich"):
+    if not tree_spawn or kind == "mpich":
         pairs = ((launching_host, host) for host in hosts)
     elif kind == "intelmpi":
         pairs = _split(launching_host, hosts, radix or _INTELMPI_WIDTH)

@@ -35,7 +35,7 @@ PIECES = [
     b"eth0 0000010A 00000000 0001 0 0 0 0000FF0F\neth0: 1\n",
     b"zz 01 80 10 80 lo\n00000000000000000000000000000001 ff ff ff ff lo\n",
     b"path:/home\nreal:/home\nstat:1:2\nmount:1 2 0:60 / / rw - nfs4 a:/b rw,addr=::1\nmount:- - - - - - -\n",
-    b"has:mpicc\nmpirun (Open MPI) 4.1.4\nHYDRA build details:\n Version: 3\nmpiname:MVAPICH2\n",
+    b"has:mpicc\nmpirun (Open MPI) 4.1.4\nHYDRA build details:\n Version: 3\n",
     b"library:/l/libnccl.so.2\nfile:/l/libnccl.so.2.1\ndefine:x\ntest:/a/all_reduce_perf\nssh:OpenSSH_9\n",
     b'affinity:0-99999999999,5-,-,,\npackages: -1 x \nlimit:Max open files  many  x  files\nos:"unclosed\n',
     b"/sys/class/infiniband/m/ports/1/rate:1e9999\n/sys/class/infiniband/m/ports/1/state:\n",

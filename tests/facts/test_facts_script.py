@@ -103,6 +103,14 @@ def test_mpi_of_the_prefix_comes_first_and_one_file_counts_once(shell: list[str]
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_mvapich_is_not_taken_for_mpich(shell: list[str], tmp_path: Path) -> None:
+    install(tmp_path / "bin/mpirun", "echo 'HYDRA build details:'; echo '    Version: 3.2.1'")
+    assert [mpi.kind for mpi in ask(shell, prefix=str(tmp_path)).mpi] == ["mpich"]
+    install(tmp_path / "bin/mpiname", "echo 'MVAPICH2 2.3.7'")
+    assert ask(shell, prefix=str(tmp_path)).mpi == ()
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
 def test_nccl_and_its_tests_are_found(shell: list[str], tmp_path: Path) -> None:
     library = tmp_path / "lib" / "libnccl.so.2"
     library.parent.mkdir()

@@ -35,7 +35,6 @@ ALL: list[tuple[MpiKind, str]] = [
     ("openmpi", "4.1.4"),
     ("openmpi", "5.0.1"),
     ("mpich", "4.0.2"),
-    ("mvapich", "3.0"),
     ("intelmpi", "2021"),
 ]
 

@@ -1,4 +1,4 @@
-"""How Hydra is told what to run, and where: MPICH, MVAPICH and Intel MPI."""
+"""How Hydra is told what to run, and where: MPICH and Intel MPI."""
 
 from __future__ import annotations
 
@@ -50,29 +50,6 @@ def test_mpich_names_the_interface_where_the_launching_address_is_unknown() -> N
     argv = command(spec("mpich", "5.0.2", "/m", interfaces=("ib0",))).argv
 
     assert " ".join(argv).startswith("/m -f runs/r1/hostfile -n 16 -ppn 8 -launcher ssh -iface ib0 ")
-
-
-def test_mvapich_is_mpich_with_its_own_affinity() -> None:
-    made = command(spec("mvapich", "2.3.7", "/opt/mv/bin/mpiexec"))
-
-    assert " ".join(made.argv) == (
-        "/opt/mv/bin/mpiexec -f runs/r1/hostfile -n 16 -ppn 8 -launcher ssh -bind-to none"
-        " -genvlist CLUSTERBOOT_RUN,MV2_ENABLE_AFFINITY,MVP_ENABLE_AFFINITY /opt/nt/all_reduce_perf -b 8"
-    )
-    assert made.env["MV2_ENABLE_AFFINITY"] == made.env["MVP_ENABLE_AFFINITY"] == "0"
-
-
-def test_mvapich_full() -> None:
-    made = command(spec("mvapich", "3.0", "/opt/mv/bin/mpiexec", **FULL))
-    like_mpich = command(spec("mpich", "4.0.2", "/usr/bin/mpiexec.hydra", **FULL))
-
-    named = like_mpich.argv.index("-genvlist") + 1
-    assert (made.argv[1:named], made.argv[named + 1 :]) == (
-        like_mpich.argv[1:named],
-        like_mpich.argv[named + 1 :],
-    )
-    assert made.argv[named].split(",") == sorted([*like_mpich.argv[named].split(","), "MV2_USE_BLOCKING"])
-    assert made.env == {**like_mpich.env, "MV2_USE_BLOCKING": "1"}
 
 
 def test_intelmpi_minimal() -> None:
