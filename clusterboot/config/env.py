@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import yaml
+
 from clusterboot.config.names import check_env_key, check_env_value
 from clusterboot.config.problems import Problems, RuleError
-from clusterboot.config.yamlfile import Items, Node, Pairs, Scalar
+from clusterboot.config.yamlfile import line_of
 
 _NULL = "tag:yaml.org,2002:null"
 _Entry = tuple[int, str, str | None]
 
 
-def read_env(node: Node | None, environ: Mapping[str, str], problems: Problems) -> dict[str, str]:
+def read_env(node: yaml.Node | None, environ: Mapping[str, str], problems: Problems) -> dict[str, str]:
     """Read the environment that a cluster file sets.
 
     Parameters: the node of ``env``, a mapping or a list of ``K=V`` and ``K``, or ``None``
@@ -40,19 +42,20 @@ def _value(key: str, value: str | None, environ: Mapping[str, str]) -> str:
     return check_env_value(key, environ[key] if value is None else value)
 
 
-def _entries(node: Node | None, problems: Problems) -> Iterator[_Entry]:
-    if isinstance(node, Pairs):
-        for key, (line, value) in node.pairs.items():
-            if isinstance(value, Scalar):
-                yield line, key, None if value.tag == _NULL else value.text
+def _entries(node: yaml.Node | None, problems: Problems) -> Iterator[_Entry]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(value, yaml.ScalarNode):
+                yield line_of(key), key.value, None if value.tag == _NULL else value.value
             else:
-                problems.add(line, f"env: the value of '{key}' is not text", "write KEY: value")
-    elif isinstance(node, Items):
-        for item in node.items:
-            if isinstance(item, Scalar):
-                key, equals, text = item.text.partition("=")
-                yield item.line, key, text if equals else None
+                cause = f"env: the value of '{key.value}' is not text"
+                problems.add(line_of(key), cause, "write KEY: value")
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            if isinstance(item, yaml.ScalarNode):
+                key, equals, text = item.value.partition("=")
+                yield line_of(item), key, text if equals else None
             else:
-                problems.add(item.line, "env: an element is not text", "write KEY=VALUE, or KEY alone")
+                problems.add(line_of(item), "env: an element is not text", "write KEY=VALUE, or KEY alone")
     elif node is not None and node.tag != _NULL:
-        problems.add(node.line, "env is neither a mapping nor a list", "write KEY: value, one a line")
+        problems.add(line_of(node), "env is neither a mapping nor a list", "write KEY: value, one a line")

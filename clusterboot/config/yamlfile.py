@@ -1,8 +1,8 @@
-"""YAML read with care: the line of every node is kept, and a hostile file stays harmless.
+"""YAML read with care: the line of everything in it is kept, and a hostile file stays harmless.
 
-Nodes are composed here from the parser's events and not by ``yaml.compose``: libyaml's
-composer recurses without a limit (a file of 200,000 brackets ends the process), and
-PyYAML keeps the last of two equal keys in silence.
+PyYAML composes the nodes. What it lets pass is refused here: it keeps the last of two equal keys in silence,
+its composer recurses without a limit (200,000 brackets end the process), and aliases may stand for more
+than there is memory.
 """
 
 from __future__ import annotations
@@ -31,43 +31,12 @@ _convert = yaml.constructor.SafeConstructor()
 
 
 @dataclass(frozen=True)
-class Scalar:
-    """A value without parts. ``text`` is as written; ``tag`` what YAML takes it for."""
-
-    line: int
-    tag: str
-    text: str
-    size: int = 1
-
-
-@dataclass(frozen=True)
-class Items:
-    """A YAML sequence. ``size`` counts all nodes in it with its aliases written out."""
-
-    line: int
-    items: tuple[Node, ...]
-    size: int
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """A YAML mapping with its merge keys resolved: its own keys first, then what it takes over."""
-
-    line: int
-    pairs: dict[str, tuple[int, Node]]
-    size: int
-
-
-Node = Scalar | Items | Pairs
-
-
-@dataclass(frozen=True)
 class Document:
-    """A YAML file: its top mapping and the lines of everything in it."""
+    """A YAML file: its top mapping, merge keys resolved, and the lines of everything in it."""
 
-    root: Pairs
+    root: yaml.MappingNode
 
-    def node(self, path: Sequence[str | int]) -> Node | None:
+    def node(self, path: Sequence[str | int]) -> yaml.Node | None:
         """Find the node at ``path``, or ``None``."""
         *_, (_, node, complete) = self._walk(path)
         return node if complete else None
@@ -77,16 +46,19 @@ class Document:
         *_, (line, _, _) = self._walk(path)
         return line
 
-    def _walk(self, path: Sequence[str | int]) -> Iterator[tuple[int, Node, bool]]:
-        node: Node = self.root
-        yield node.line, node, not path
+    def _walk(self, path: Sequence[str | int]) -> Iterator[tuple[int, yaml.Node, bool]]:
+        node: yaml.Node = self.root
+        yield line_of(node), node, not path
         for index, step in enumerate(path):
-            if isinstance(node, Pairs) and isinstance(step, str) and step in node.pairs:
-                line, node = node.pairs[step]
-            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.items):
-                node = node.items[step]
-                line = node.line
-            elif isinstance(node, Pairs) and isinstance(step, int):
+            if isinstance(node, yaml.MappingNode) and isinstance(step, str):
+                found = next(((key, value) for key, value in node.value if key.value == step), None)
+                if found is None:
+                    return
+                line, node = line_of(found[0]), found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                node = node.value[step]
+                line = line_of(node)
+            elif isinstance(node, yaml.MappingNode) and isinstance(step, int):
                 continue  # an object standing where a list may stand is its only element
             else:
                 return
@@ -94,7 +66,12 @@ class Document:
 
     def data(self, problems: Problems) -> dict[str, Any]:
         """Turn the document into plain values, aliases written out; bad scalars become problems."""
-        return {key: _plain(node, problems) for key, (_, node) in self.root.pairs.items()}
+        return {key.value: _plain(value, problems) for key, value in self.root.value}
+
+
+def line_of(node: yaml.Node) -> int:
+    """Give the line that a node begins in, counted from 1."""
+    return int(node.start_mark.line) + 1
 
 
 def read(path: Path, problems: Problems) -> Document:
@@ -105,21 +82,20 @@ def read(path: Path, problems: Problems) -> Document:
     Errors: ``ConfigError`` where there is no document to go on with.
     """
     text = _text(path, problems)
-    composer = _Composer(text, problems)
     try:
-        root = composer.document()
+        _look_ahead(text, problems)
+        root = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
         _stop(problems, line, f"not valid YAML: {error.problem or error.context}", _yaml_remedy(text, line))
     except yaml.YAMLError as error:
         _stop(problems, None, f"not valid YAML: {error}", "correct the file")
-    finally:
-        composer.close()
-    if root is None or (isinstance(root, Scalar) and root.tag == f"{_TAG}null"):
+    if root is None or root.tag == f"{_TAG}null":
         _stop(problems, 1, "the file is empty", "write a fleet: type, name and ssh_config")
-    if not isinstance(root, Pairs):
-        _stop(problems, root.line, "the file is not a mapping of keys", "begin it with 'type: fleet'")
+    if not isinstance(root, yaml.MappingNode):
+        _stop(problems, line_of(root), "the file is not a mapping of keys", "begin it with 'type: fleet'")
+    _Checks(problems).check(root)
     return Document(root)
 
 
@@ -168,116 +144,119 @@ def _yaml_remedy(text: str, line: int | None) -> str:
     return "correct the indentation, brackets or quotes here or just above"
 
 
-class _Composer:
-    """Nodes from events, with limits on depth and on what aliases expand to."""
+def _look_ahead(text: str, problems: Problems) -> None:
+    """Refuse what must not come to the composer, or what it says less well."""
+    opened: list[str | None] = []
+    anchors: set[str | None] = set()
+    documents = 0
+    event: Any
+    for event in yaml.parse(text, _Loader):
+        line = event.start_mark.line + 1
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        if documents > 1:
+            _stop(problems, line, "a second YAML document begins", "keep one fleet in one file")
+        if isinstance(event, yaml.AliasEvent) and event.anchor not in anchors:
+            _stop(problems, line, f"unknown alias {shown(event.anchor)}", "define it above with '&'")
+        if isinstance(event, yaml.CollectionStartEvent):
+            opened.append(event.anchor)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchors.add(opened.pop())
+        elif isinstance(event, yaml.ScalarEvent):
+            anchors.add(event.anchor)
+        if len(opened) > _MAX_DEPTH:
+            _stop_nested(problems, line)
 
-    def __init__(self, text: str, problems: Problems) -> None:
-        self._loader = _Loader(text)
+
+def _stop_nested(problems: Problems, line: int) -> NoReturn:
+    _stop(problems, line, f"nested deeper than {_MAX_DEPTH} levels", "write a flat file")
+
+
+class _Checks:
+    """Checks nodes, each once however many aliases lead to it, and resolves merge keys in place."""
+
+    def __init__(self, problems: Problems) -> None:
         self._problems = problems
-        self._anchors: dict[str, Node] = {}
+        self._extents: dict[yaml.Node, tuple[int, int]] = {}
 
-    def close(self) -> None:
-        self._loader.dispose()
+    def check(self, node: yaml.Node) -> tuple[int, int]:
+        """Check a node and all that is in it.
 
-    def document(self) -> Node | None:
-        self._loader.get_event()  # the stream's start
-        if isinstance(self._loader.get_event(), yaml.StreamEndEvent):
-            return None
-        root = self._node(self._loader.get_event(), 0)
-        self._loader.get_event()  # the document's end
-        after = self._loader.get_event()
-        if not isinstance(after, yaml.StreamEndEvent):
-            self._stop(after, "a second YAML document begins", "keep one fleet in one file")
-        return root
-
-    def _stop(self, event: Any, cause: str, remedy: str) -> NoReturn:
-        _stop(self._problems, event.start_mark.line + 1, cause, remedy)
-
-    def _node(self, event: Any, depth: int) -> Node:
-        if isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self._anchors:
-                self._stop(event, f"unknown alias {shown(event.anchor)}", "define it above with '&'")
-            return self._anchors[event.anchor]
+        Returns: how many nodes it is and how deep it goes, with its aliases written out.
+        Errors: ``ConfigError`` where that is too much.
+        """
+        if node in self._extents:
+            return self._extents[node]
+        inside: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            self._check_tag(node, "seq")
+            inside = node.value
+        elif isinstance(node, yaml.MappingNode):
+            self._check_tag(node, "map")
+            inside = [each for pair in node.value for each in pair]
+        for each in inside:
+            self.check(each)
+        if isinstance(node, yaml.MappingNode):
+            node.value = self._merged(node)
+            inside = [each for pair in node.value for each in pair]
+        extents = [self._extents[each] for each in inside]
+        size = 1 + sum(size for size, _ in extents)
+        depth = max((depth + 1 for _, depth in extents), default=0)
+        if size > _MAX_NODES:
+            remedy = "write it out, or fold host names"
+            _stop(self._problems, line_of(node), "aliases make this too large", remedy)
         if depth > _MAX_DEPTH:
-            self._stop(event, f"nested deeper than {_MAX_DEPTH} levels", "write a flat file")
-        build: Callable[[Any, int], Node] = self._scalar
-        if isinstance(event, yaml.SequenceStartEvent):
-            build = self._items
-        elif isinstance(event, yaml.MappingStartEvent):
-            build = self._pairs
-        node = build(event, depth)
-        if node.size > _MAX_NODES:
-            self._stop(event, "aliases make this too large", "write it out, or fold host names")
-        if event.anchor:
-            self._anchors[event.anchor] = node
-        return node
+            _stop_nested(self._problems, line_of(node))
+        self._extents[node] = size, depth
+        return size, depth
 
-    def _scalar(self, event: Any, _depth: int) -> Scalar:
-        tag = event.tag
-        if tag is None or tag == "!":
-            tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
-        return Scalar(event.start_mark.line + 1, tag, event.value)
+    def _check_tag(self, node: yaml.Node, kind: str) -> None:
+        if node.tag != f"{_TAG}{kind}":
+            cause = f"YAML tag {shown(node.tag)}"
+            self._problems.add(line_of(node), cause, "take the tag out; plain values only")
 
-    def _check_tag(self, event: Any, kind: str) -> None:
-        if event.tag not in (None, "!", f"{_TAG}{kind}"):
-            line = event.start_mark.line + 1
-            self._problems.add(line, f"YAML tag {shown(event.tag)}", "take the tag out; plain values only")
-
-    def _items(self, start: Any, depth: int) -> Items:
-        self._check_tag(start, "seq")
-        items: list[Node] = []
-        while not isinstance(event := self._loader.get_event(), yaml.SequenceEndEvent):
-            items.append(self._node(event, depth + 1))
-        return Items(start.start_mark.line + 1, tuple(items), 1 + sum(item.size for item in items))
-
-    def _pairs(self, start: Any, depth: int) -> Pairs:
-        self._check_tag(start, "map")
-        own: dict[str, tuple[int, Node]] = {}
-        merged: list[Node] = []
-        while not isinstance(event := self._loader.get_event(), yaml.MappingEndEvent):
-            line = event.start_mark.line + 1
-            key = self._node(event, depth + 1)
-            value = self._node(self._loader.get_event(), depth + 1)
-            if not isinstance(key, Scalar):
-                self._problems.add(
-                    line, "a key that is itself a list or mapping", "use a plain word as the key"
-                )
+    def _merged(self, node: yaml.MappingNode) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+        """Give a mapping's own pairs, the first of equal keys, then those that it takes over."""
+        own: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
+        sources: list[yaml.Node] = []
+        for key, value in node.value:
+            line = line_of(key)
+            if not isinstance(key, yaml.ScalarNode):
+                cause = "a key that is itself a list or mapping"
+                self._problems.add(line, cause, "use a plain word as the key")
             elif key.tag == _MERGE:
-                merged += value.items if isinstance(value, Items) else [value]
-            elif key.text in own:
-                cause = f"key {shown(key.text)} is here twice, first in line {own[key.text][0]}"
+                sources += value.value if isinstance(value, yaml.SequenceNode) else [value]
+            elif key.value in own:
+                cause = f"key {shown(key.value)} is here twice, first in line {line_of(own[key.value][0])}"
                 self._problems.add(line, cause, "keep one of them")
             else:
-                own[key.text] = (line, value)
-        for source in merged:
-            if isinstance(source, Pairs):
-                own = {**source.pairs, **own}
+                own[key.value] = key, value
+        for source in sources:
+            if isinstance(source, yaml.MappingNode):
+                own = {**{key.value: (key, value) for key, value in source.value}, **own}
             else:
-                self._problems.add(
-                    source.line, "'<<' takes over something that is no mapping", "name a mapping"
-                )
-        size = 1 + sum(1 + value.size for _, value in own.values())
-        return Pairs(start.start_mark.line + 1, own, size)
+                cause = "'<<' takes over something that is no mapping"
+                self._problems.add(line_of(source), cause, "name a mapping")
+        return list(own.values())
 
 
-def _plain(node: Node, problems: Problems) -> Any:
-    if isinstance(node, Items):
-        return [_plain(item, problems) for item in node.items]
-    if isinstance(node, Pairs):
-        return {key: _plain(value, problems) for key, (_, value) in node.pairs.items()}
+def _plain(node: yaml.Node, problems: Problems) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, problems) for item in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {key.value: _plain(value, problems) for key, value in node.value}
     kind = node.tag.removeprefix(_TAG)
     if kind in ("str", "timestamp", "value", "merge"):
-        return node.text
+        return node.value
     try:
-        return _PLAIN_SCALARS[kind](yaml.ScalarNode(node.tag, node.text))
+        return _PLAIN_SCALARS[kind](node)
     except (ValueError, LookupError, OverflowError):
         known = kind in _PLAIN_SCALARS
-        cause = f"{shown(node.text)} is not a YAML {kind}" if known else f"YAML tag {shown(node.tag)}"
-        problems.add(node.line, cause, "take the tag out, or put the value in quotes")
-        return node.text
+        cause = f"{shown(node.value)} is not a YAML {kind}" if known else f"YAML tag {shown(node.tag)}"
+        problems.add(line_of(node), cause, "take the tag out, or put the value in quotes")
+        return node.value
 
 
-_PLAIN_SCALARS: dict[str, Callable[[yaml.ScalarNode], Any]] = {
+_PLAIN_SCALARS: dict[str, Callable[[Any], Any]] = {
     "null": lambda _: None,
     "bool": _convert.construct_yaml_bool,
     "int": _convert.construct_yaml_int,

@@ -7,16 +7,17 @@ import pwd
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from clusterboot.config.logins import Context, make_login
 from clusterboot.config.names import parse_hop
 from clusterboot.config.places import Operator
 from clusterboot.config.problems import Problems
 from clusterboot.config.ssh_config import SshConfig
-from clusterboot.config.yamlfile import Document, Pairs
+from clusterboot.config.yamlfile import Document
 
 HOME = pwd.getpwuid(os.getuid()).pw_dir
-
-
+EMPTY = Document(yaml.MappingNode("tag:yaml.org,2002:map", [], yaml.Mark("", 0, 0, 0, None, None)))
 ENVIRON = {"HOME": HOME, "PATH": os.environ["PATH"], "KEYS": "/etc/keys"}
 
 
@@ -47,7 +48,7 @@ def we_say(config: Path, host: str, user: str | None = None) -> tuple[dict[str, 
     operator = Operator.here(ENVIRON)
     reader = SshConfig(operator, config, problems, warnings)
     found = reader.lookup(host, user)
-    context = Context(Document(Pairs(1, {}, 1)), config.parent, operator, reader, problems, warnings)
+    context = Context(EMPTY, config.parent, operator, reader, problems, warnings)
     login = make_login(context, found, user=user, port=None, identity=None)
     problems.raise_if_any()
     answer = {

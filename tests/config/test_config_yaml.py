@@ -80,6 +80,12 @@ def test_aliases_that_expand_without_end_are_refused(problems_of: Refused) -> No
     assert "aliases make this too large" in problem
 
 
+def test_aliases_that_nest_without_end_are_refused(problems_of: Refused) -> None:
+    chain = "".join(f"  a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 800))
+    (problem,) = problems_of(f"{GOOD}nodes:\n  a0: &a0 [x]\n{chain}")
+    assert "nested deeper than 32 levels" in problem
+
+
 def test_merge_keys_that_expand_without_end_are_refused_too(problems_of: Refused) -> None:
     wide = "m0: &m0 {" + ", ".join(f"k{n}: v" for n in range(1000)) + "}\n"
     merges = "".join(f"m{n}: &m{n} {{a: *m{n - 1}, b: *m{n - 1}, <<: *m{n - 1}}}\n" for n in range(1, 12))
