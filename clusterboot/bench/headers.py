@@ -11,6 +11,7 @@ _RANK = re.compile(
     r"\bRank\s+(?P<rank>\d+)(?:\s+Group\s+(?P<group>\d+))?(?:\s+Pid\s+(?P<pid>\d+))?"
     r"\s+on\s+(?:(?!device\s)(?P<host>\S+)\s+)?device\s+(?P<device>\d+)\s+\[(?P<bus>[^\]]*)\]\s*(?P<name>.*)"
 )
+_REMARK = re.compile(r"\s*#(?:\s|$)")
 _RANK_BEGUN = re.compile(r"\s*#\s+Rank\s+\d")
 _SWEEP = re.compile(
     r"^[^A-Za-z]*nThreads? +\d+ +nGpus +\d+ +minBytes +(?P<begin>\d+) +maxBytes +(?P<end>\d+)"
@@ -36,6 +37,11 @@ _WORDS = ("Rank", "nThread", "Out of", "Avg bus", "Reducing", "test", "collbench
 def may_be(text: str) -> bool:
     """Tell quickly whether a line can be any that is read here or a column header."""
     return any(word in text for word in _WORDS)
+
+
+def is_remark(text: str) -> bool:
+    """Tell whether a line is one of the benchmark's own, that a mark and a blank begin."""
+    return _REMARK.match(text) is not None
 
 
 def begins_rank(text: str) -> bool:

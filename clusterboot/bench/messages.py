@@ -12,35 +12,34 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from clusterboot.bench.drafts import Place
+from clusterboot.bench.frames import GOES_ON, LONGEST, MARK, RULE, ends_a_run, frames, gives_up
 from clusterboot.bench.lines import Line
 from clusterboot.bench.nccl_warnings import WARNING, is_fatal, remedy_for
 from clusterboot.bench.pattern import SPEAKER, WORD, Pattern
 from clusterboot.bench.records import Problem
 from clusterboot.bench.texts import PATTERNS
-from clusterboot.bench.texts.open_mpi import FRAMED
-from clusterboot.bench.where import host_before, host_in, host_of, over_lines
+from clusterboot.bench.texts.open_mpi import FAMILIES, GENERAL
+from clusterboot.bench.where import host_before, host_in, host_of
 
-# A rule of dashes frames one message; in a window it is a form feed.
-_RULE = re.compile(r"[-=]{20,}")
-_FRAME = "\f"
-# No message is longer, and none names its host farther from its first words.
+# Another rule ends a paragraph.
+_OTHER_RULE = re.compile(r"[-=]{20,}")
+# No message names its host farther from its first words.
 _REACH = 1500
 _WINDOW = 16000
 _SPOKEN = 200
 _LONGEST_TEXT = 400
-_GOES_ON = re.compile(
-    over_lines(
-        "(?:job|[Ww]e|[Oo]peration|program) will continue|ill continue attempting|ly a warning|warning only"
-    )
-)
 _SENTENCE = re.compile(r"[.!](?=\s|$)|:(?=\n\n)|\n\n|\f")
+_ALL = re.compile(rf"\S[^{MARK}]*")
 
 _HINTED: dict[str, list[tuple[int, Pattern]]] = {}
-for _order, _pattern in enumerate((WARNING, *PATTERNS)):
+for _order, _pattern in enumerate((WARNING, *PATTERNS, *GENERAL)):
     _HINTED.setdefault(_pattern.hint, []).append((_order, _pattern))
 _HINTS = frozenset(_HINTED)
+_LAST = len(PATTERNS)
+_BEGINNING = 250
 
 
 @dataclass(frozen=True)
@@ -73,14 +72,27 @@ class _Window:
         self.lines.append((line, place))
         self.size += len(part) + 1
 
-    def drop(self, keep: int) -> None:
-        """Forget what lies more than ``keep`` characters before the end."""
-        at = bisect_right(self.starts, self.size - keep) - 1
+    def drop(self, before: int) -> None:
+        """Forget the lines that end before a place in the text."""
+        at = bisect_right(self.starts, before) - 1
         cut = self.starts[at]
         del self.parts[:at], self.lines[:at]
         self.starts = [start - cut for start in self.starts[at:]]
         self.size -= cut
         self.done = max(0, self.done - cut)
+
+
+class _Hit(NamedTuple):
+    """A pattern's words, where their message ends, and where it begins if it stands between two rules."""
+
+    match: re.Match[str]
+    pattern: Pattern
+    stop: int
+    framed: int | None = None
+
+    @property
+    def start(self) -> int:
+        return self.match.start() if self.framed is None else self.framed
 
 
 class MessageReader:
@@ -97,16 +109,15 @@ class MessageReader:
         """
         window = self._windows.setdefault(line.rank, _Window())
         words = " ".join(line.text.split())
-        if _RULE.fullmatch(words):
-            words = _FRAME
+        if _OTHER_RULE.fullmatch(words):
+            words = MARK if words == RULE else ""
         if alone:
             window.add("", line, place)
         window.add(words, line, place)
         if alone:
             window.add("", line, place)
         if window.size > _WINDOW:
-            yield from self._scan(window, window.size - _REACH)
-            window.drop(2 * _REACH)
+            yield from self._scan(window, window.size - LONGEST)
 
     def finish(self) -> Iterator[Found]:
         """Give what is left when the log has ended."""
@@ -114,68 +125,95 @@ class MessageReader:
             yield from self._scan(window, window.size + 1)
 
     def _scan(self, window: _Window, end: int) -> Iterator[Found]:
-        """Find what begins before ``end`` and was not found before."""
+        """Find what begins before ``end`` and was not found before, and forget what nothing refers to."""
         text = "\n".join(window.parts)
-        matches = _distinct(text, window.done)
-        for at, (match, pattern) in enumerate(matches):
-            if match.start() >= end:
+        framed = frames(text, whole=end > len(text))
+        for hit in _distinct(text, window.done, framed):
+            if hit.start >= end:
                 break
-            following = matches[at + 1][0].start() if at + 1 < len(matches) else len(text)
-            if not _only_warns(text, match, following):
-                yield _found(window, text, match, pattern, following)
-            window.done = match.end()
+            if _ends_a_run(text, hit):
+                yield _found(window, text, hit)
+            window.done = max(hit.match.end(), hit.stop if hit.framed is not None else 0)
         window.done = max(window.done, min(end, len(text)))
+        keep = max(0, end - _REACH)
+        window.drop(min(keep, *(start - 2 for start, stop in framed if stop > keep), keep))
 
 
-def _distinct(text: str, start: int) -> list[tuple[re.Match[str], Pattern]]:
-    """Find all messages of a text, each once: where two texts overlap, the first of the table counts."""
-    hits = sorted(
+def _distinct(text: str, start: int, framed: list[tuple[int, int]]) -> list[_Hit]:
+    """Find all messages of a text: of two that overlap, or stand in one frame, the table's first counts."""
+    hints = sorted(
         (hinted for hint in _HINTS.intersection(WORD.findall(text)) for hinted in _HINTED[hint]),
         key=lambda hinted: hinted[0],
     )
-    taken: list[tuple[re.Match[str], Pattern]] = []
+    known = [pattern for order, pattern in hints if order <= _LAST]
+    general = [pattern for order, pattern in hints if order > _LAST]
     free = bytearray(b"\1") * (len(text) + 1)
-    framed = [FRAMED] if text.count(_FRAME) > 1 else []
-    for pattern in [*(pattern for _, pattern in hits), *framed]:
+    hits: list[_Hit] = []
+
+    def take(match: re.Match[str], pattern: Pattern) -> None:
+        span = next((each for each in framed if each[0] <= match.start() < each[1]), None)
+        begin, end = span or match.span()
+        if 0 not in free[begin:end]:
+            free[begin:end] = bytes(end - begin)
+            hits.append(_Hit(match, pattern, end, begin if span else None))
+
+    for pattern in known:
         for match in pattern.regex.finditer(text, start):
-            span = slice(match.start(), match.end())
-            if 0 not in free[span]:
-                free[span] = bytes(match.end() - match.start())
-                taken.append((match, pattern))
-    return sorted(taken, key=lambda each: each[0].start())
+            take(match, pattern)
+    for begin, end in framed:
+        whole = _ALL.match(text, begin, end) if begin >= start else None
+        if whole:
+            take(whole, _family(whole[0]))
+    for pattern in general:
+        for match in pattern.regex.finditer(text, start):
+            take(match, pattern)
+    hits.sort(key=lambda hit: hit.start)
+    following = [*(hit.start for hit in hits), len(text)][1:]
+    return [
+        hit if hit.framed is not None else hit._replace(stop=_stop(text, hit.stop, limit))
+        for hit, limit in zip(hits, following, strict=True)
+    ]
 
 
-def _only_warns(text: str, match: re.Match[str], following: int) -> bool:
-    """Tell whether a message says of itself that the run goes on."""
-    break_ = _FRAME if _is_framed(text, match.start()) else "\n\n"
-    stop = min(following, match.end() + _REACH)
-    end = text.find(break_, match.end(), stop)
-    return _GOES_ON.search(text, match.start(), max(end if end >= 0 else stop, match.end())) is not None
+def _stop(text: str, end: int, following: int) -> int:
+    """Say how far a message without rules may go on: to the next one or to a rule."""
+    rule = text.find(MARK, end, end + _REACH)
+    return max(end, min(following, end + _REACH if rule < 0 else rule))
 
 
-def _is_framed(text: str, at: int) -> bool:
-    before, after = text.rfind(_FRAME, max(0, at - _REACH), at), text.find(_FRAME, at, at + 2 * _REACH)
-    return before >= 0 and after > 0
+def _family(said: str) -> Pattern:
+    """Choose what a message between two rules is about that no text is known of."""
+    family = next(each for each in FAMILIES if each.regex.search(said[:_BEGINNING]))
+    return replace(family, strength="weak") if gives_up(said) else family
 
 
-def _found(window: _Window, text: str, match: re.Match[str], pattern: Pattern, following: int) -> Found:
-    start, end = match.start("said") if pattern is FRAMED else match.start(), match.end()
-    while text[start] in "\n\f":
+def _ends_a_run(text: str, hit: _Hit) -> bool:
+    """Tell whether a message is no remark on a run that goes on."""
+    if hit.framed is None:
+        end = text.find("\n\n", hit.match.end(), hit.stop)
+        return GOES_ON.search(text, hit.start, end if end >= 0 else hit.stop) is None
+    said = text[hit.framed : hit.stop]
+    return ends_a_run(said) if hit.pattern.hint == "" else GOES_ON.search(said) is None
+
+
+def _found(window: _Window, text: str, hit: _Hit) -> Found:
+    match, pattern, start, stop = hit.match, hit.pattern, hit.start, hit.stop
+    while text[start] in "\n" + MARK:
         start += 1
     first = bisect_right(window.starts, start) - 1
     line, place = window.lines[first]
-    stop = text.find(_FRAME, start, end + _REACH)
-    stop = min(following, end + _REACH if stop < 0 else stop)
     named = host_of(match)
     if pattern.spoken:
-        paragraph = text[max(0, start - _SPOKEN) : start].rpartition("\n\n")[2].rpartition(_FRAME)[2]
+        paragraph = text[max(0, start - _SPOKEN) : start].rpartition("\n\n")[2].rpartition(MARK)[2]
         named = next((host_of(tag) for tag in reversed([*SPEAKER.finditer(paragraph)])), None)
-    named = (
-        named or host_in(text[start : max(stop, end)]) or host_before(text[max(0, start - _REACH) : start])
-    )
+    named = named or host_in(text[start:stop]) or host_before(text[max(0, start - _REACH) : start])
     rank = match.groupdict().get("rank")
     told = int(rank) if rank else (line.rank if named in (None, line.host) else None)
-    shown = _shown(text, window.starts[first], end, pattern)
+    if hit.framed is not None:
+        shown = _sentence(text[start:stop])
+    else:
+        last = text.find("\n", max(start, match.end() - 1))
+        shown = _short(text[window.starts[first] : last if last >= 0 else len(text)])
     problem = Problem(pattern.kind, shown, pattern.remedy, named or line.host, line.number, told)
     if pattern is not WARNING:
         return Found(problem, pattern, match, place)
@@ -186,21 +224,16 @@ def _found(window: _Window, text: str, match: re.Match[str], pattern: Pattern, f
     return Found(problem, pattern, match, place, words)
 
 
-def _shown(text: str, start: int, end: int, pattern: Pattern) -> str:
-    """Give a message's words: its lines, or between two rules its sentence with what a colon announces."""
-    last = text.find("\n", max(start, end - 1))
-    stop = len(text) if last < 0 else last
-    before, after = (
-        text.rfind(_FRAME, max(0, start - _REACH), start),
-        text.find(_FRAME, start, start + 2 * _REACH),
-    )
-    if pattern is FRAMED:
-        end = start + 1
-    if before >= 0 and after > 0:
-        ended = _SENTENCE.search(text, end, after + 1)
-        stop = min(ended.end() if ended else after, after)
-        if text[stop - 1 : stop] == ":":
-            paragraph = text.find("\n\n", stop + 2, after)
-            stop = after if paragraph < 0 else paragraph
-    words = " ".join(text[start:stop].replace(_FRAME, " ").split())
+def _sentence(said: str) -> str:
+    """Give the first sentence of a message between two rules, with what its colon announces."""
+    ended = _SENTENCE.search(said)
+    stop = ended.end() if ended else len(said)
+    if said[stop - 1 : stop] == ":":
+        paragraph = said.find("\n\n", stop + 2)
+        stop = len(said) if paragraph < 0 else paragraph
+    return _short(said[:stop])
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.replace(MARK, " ").split())
     return words if len(words) <= _LONGEST_TEXT else words[: _LONGEST_TEXT - 1].rstrip() + "\u2026"

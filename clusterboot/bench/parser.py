@@ -65,7 +65,7 @@ class _LogReader:
             draft = self._open(rows)
         if draft is not None and (rows or known):
             self._fill(draft, line, rows)
-        self._note(line, draft, alone=bool(rows) or text.lstrip().startswith("#"))
+        self._note(line, draft, alone=bool(rows) or headers.is_remark(text))
         if draft is not None and known and not draft.test.concluded:
             self._conclude(draft, line)
 

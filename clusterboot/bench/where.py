@@ -26,7 +26,7 @@ def over_lines(words: str) -> str:
 
 
 _VALUE = rf" ?: ?{HOST}(?=\s|$)(?! :\s)"
-_PROSE = r"(?!(?:that|where|which|and|or|is|it|to|in|for|with|the|this|an?|not|due|failed)\b)"
+_PROSE = r"(?!(?:that|where|which|and|or|is|it|to|in|for|with|the|this|an?|not|due|failed|names?)\b)"
 # The first that a message has: a partner is named beside the machine that complains of it.
 _FIELDS = tuple(
     re.compile(over_lines(words))
@@ -36,7 +36,8 @@ _FIELDS = tuple(
         rf"\bRUNNING AT {HOST}",
         rf"\bHost key for {HOST} has changed",
         rf"\b(?:[Nn]ode(?:name)?|Node name|Reported from nodename|Local host|[Hh]ost(?:name)?){_VALUE}",
-        rf"\b(?:[Oo]n|of) (?:the )?(?:node|host) {_PROSE}{HOST}(?=[\s.,;:]|$)",
+        rf"\b(?:[Oo]n|of|claimed) (?:the )?(?:node|host) {_PROSE}{HOST}(?=[\s.,;:]|$)",
+        rf"\bnode \({HOST}\) that",
     )
 )
 # Two ends that cannot reach each other: neither is the one to blame.

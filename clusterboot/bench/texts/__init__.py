@@ -13,8 +13,6 @@ PATTERNS = (
     *programs.KILLS,
     *transports.TRANSPORTS,
     *open_mpi.STARTS,
-    *open_mpi.REMARKS,
-    *open_mpi.GENERAL,
     *(
         pattern
         for program in (open_mpi, hydra, schedulers, programs, benchmarks)

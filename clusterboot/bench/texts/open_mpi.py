@@ -10,7 +10,10 @@ differently in each version.
 import re
 
 from clusterboot.bench.pattern import Pattern, texts
+from clusterboot.bench.records import ProblemKind
 from clusterboot.bench.texts.programs import EXECUTABLE, KILLED
+from clusterboot.bench.texts.transports import CUDA, FABRIC, MEMLOCK
+from clusterboot.bench.where import over_lines
 
 _TIME = "raise the limit, or find what stopped moving with a smaller run"
 _SLOTS = "give every node its number of GPUs as slots, or start fewer ranks"
@@ -80,9 +83,6 @@ STARTS = (
     ),
     *texts("missing-executable", "install ssh on the launch host", '"plm_[rs]sh_agent" was set to a path'),
     *texts(
-        "missing-library", "install libz on that node", "ue to a missing libz library on the receiving node"
-    ),
-    *texts(
         "no-slots",
         _SLOTS,
         "not enough (?:slots|nodes|resources|CPUs|cpus) (?:available|on|in|are)",
@@ -110,14 +110,6 @@ STARTS = (
         "{daemon} detected a (?:bad parameter|parse error) in the (?:hostfile|rankfile)",
         "hostfile was provided that contains",
         "not included in the current allocation",
-        "A relative host was (?:specified|improperly)",
-        "contained a node …that is not in your allocation",
-        "add hosts from a hostfile",
-        "invalid (?:syntax|rank) {some}in (?:the rankfile|sequential hostfile)",
-        "A rank is missing its location specification",
-        "host was either not allocated or oversubscribed its slots",
-        "A process could not be mapped",
-        "didn't find any hosts in the map for this application",
     ),
     *texts("mpi-launch", "start it as an ordinary user", "{starter} has detected an attempt to run as root"),
     *texts(
@@ -125,40 +117,16 @@ STARTS = (
         _OPTIONS,
         "{starter}: (?:Error: )?(?:[Uu]nknown|[Uu]nrecognized|[Ii]nvalid) option",
         "unrecognized (?:option|value|modifier|qualifier|directive|hwloc) was (?:included on the|given for)",
-        "contains an unrecognized (?:modifier|qualifier)",
-        "(?:directive|policy) is not recognized",
-        "Conflicting (?:directives for|requests for timeout)",
-        "two conflicting directives regarding",
-        "multiple instances of an MCA param",
-        "does not support multiple different",
         "No executable was specified on the",
         "could not find anything to do",
         "Unable to open the appfile",
-        "one that failed to specify the number of processes",
-        "but (?:failed to provide )?the number of processes to (?:start was omitted|be executed)",
-        "negative number of processes to run",
-        "invalid value was given for the number of processes per resource",
-        "is not supported (?:as a default value|in combination with the)",
-        "that requires a value, but (?:no value for it was given|the provided value is invalid)",
-        "pattern that doesn't match the required syntax",
-        "Both (?:a prefix|TCP interface include and exclude lists|static and dynamic port ranges)",
-        "MCA framework parameters can only take a single negation",
-        "requested stdin target is out of range",
         "may be a typo in the (?:option|command line)",
     ),
     *texts(
         "mpi-launch",
         _BINDING,
         "would (?:result in binding more|require binding processes to more)",
-        "process binding is not supported on the host",
         "tried to bind (?:a new process|memory for a new process), but something went wrong",
-        "tried to bind memory for a new process but something went wrong",
-        "an appropriate target could not be found",
-        "at least one node does NOT support binding (?:processes|memory)",
-        "No (?:bindable )?objects of the specified type were",
-        "attempt to assign hardware locations to processes on a compute node failed",
-        "request to bind processes could not be completed",
-        "memory binding policy requires that we abort",
     ),
     *texts(
         "mpi-launch",
@@ -166,9 +134,6 @@ STARTS = (
         "could not (?:change to|find) the specified working directory",
         "unable to change to the requested working directory",
         "unable to create the desired directory",
-        "unable to set a directory to the desired mode",
-        "on the list of prohibited locations",
-        "unable to obtain the username in order to create a path",
         "restriction for Unix's socket's path-length",
     ),
     *texts(
@@ -178,21 +143,11 @@ STARTS = (
         "process or daemon was unable to complete a TCP connection",
         "unable to establish a communication connection to the",
         "No network interfaces were found for out-of-band",
-        "specified network is not parseable",
-        "None of the TCP networks specified",
-        "resulted in no networks being available",
-        "No sockets were able to be opened on the available",
-        "connection was refused due to a failure to authenticate",
-        "send a message to a process whose address is unknown",
-        "unable to bind its listening socket",
-        "no (?:non-loopback|loopback|available) interfaces were found",
     ),
     *texts(
         "mpi-launch",
         _VERSIONS,
         "detected a mismatch in versions between two processes",
-        "does not currently support multi-endian",
-        "was detected to have a different architecture",
     ),
     *texts("mpi-launch", _LIMIT, "system limit exceeded on number of (?:pipes|network connections)"),
     *texts(
@@ -208,18 +163,12 @@ STARTS = (
         "{daemon} daemon has (?:unexpectedly )?failed ",
         r"A daemon (?:\(pid \d+\) )?died unexpectedly",
         "A daemon failed to report back after being spawned",
-        "A daemon has no recorded node",
-        "was detected to be missing a daemon",
         "process starter …(?:failed to|cannot spawn)",
         "srun returned non-zero exit status",
-        "cmd line to launch remote daemons is too long",
         "could not determine the type of remote shell",
-        "No available launching agents were found",
-        "unable to determine the status of the daemons",
         "unable to start the specified application",
         "unable to launch the specified application(?! as it could not)",
         "Your job failed to map",
-        r"The user \(\d+\) is unknown to the system",
     ),
     *texts(
         "mpi-launch",
@@ -229,12 +178,6 @@ STARTS = (
         "MPI_INIT has failed because",
         "PMIx_Init failed for the following reason",
         "An internal error has occurred (?:in|during the startup of) {daemon}",
-        "Open RTE was unable to initialize properly",
-        "PMIx server's listener thread failed to start",
-        "PMIx server was unable to (?:store|setup)",
-        r"The call to pmix_init_server\(\) failed",
-        "said that they could be used for a new communicator",
-        "does not match the ID registered by the host runtime",
     ),
     *texts(
         "mpi-launch",
@@ -246,29 +189,8 @@ STARTS = (
     ),
 )
 
-# These stand beside good tables as well.
-REMARKS = (
-    *texts(
-        "mpi-launch", _OPTIONS, "An invalid value was supplied for an (?:MCA|enum) variable", strength="faint"
-    ),
-    *texts(
-        "mpi-launch",
-        _FOLDER,
-        "unable to (?:setup a rendezvous point|create (?:the rendezvous|a shared memory backing) file)",
-        strength="faint",
-    ),
-    *texts(
-        "mpi-launch",
-        _INSTALLATION,
-        "unable to find any usable plugins for the",
-        "No components were able to be opened in the",
-        "A library call unexpectedly failed",
-        strength="faint",
-    ),
-)
-
 _READ = "read the whole text between the rules; mpirun --help and the nodes' logs say more"
-# What all of these texts have in common, for those that are written later.
+# What many of these texts have in common, for those that are not known and have lost their rules.
 GENERAL = texts(
     "mpi-launch",
     _READ,
@@ -302,23 +224,59 @@ CONSEQUENCES = (
     ),
 )
 
-# A text between two rules, as Open MPI prints all of these, that none of the above is: it speaks of the
-# runtime, and is no remark on a run that goes on.
-FRAMED = Pattern(
-    "mpi-launch",
-    "",
-    re.compile(
-        r"^\f\n+(?=[^\f]{0,2000}\b(?:O?MPI|PRT?E|PRRTE|O?RTE|PMIx?\d?|MCA|BTL|OFI|UCX|PSM2?|mpirun|prterun|"
-        r"process(?:es)?|procs|daemons?|application|job|hostfile|allocation|slots|nodes?|hosts?|mapping|"
-        r"binding|CPUs?|"
-        r"library|hwloc|Slurm|SLURM|PBS|LSF|CUDA|address)\b)"
-        r"(?![^\f]{0,2000}(?:WARN|Warn|warning|continue|[Dd]eprecated|[Bb]y[ \n]default|"
-        r"[Uu]se[ \n]default|[Ll]imiting[ \n]to|"
-        r"(?:is|be)[ \n](?:ignored|disabled|used|deactivated)|been[ \n]ignored|performance|"
-        r"[Ff]all(?:ing)?[ \n]back|silence|"
-        r"[Dd]eactivating|Setting[ \n]back|OpenFabrics|not[ \n]freed|terminated[ \n]normally|\(BYSLOT\)))"
-        r"(?P<said>[^\f]{20,2000})\f"
+
+def _families(*rows: tuple[ProblemKind, str, str]) -> tuple[Pattern, ...]:
+    """Write families: a kind, a remedy, and the words of which one is in the beginning of such a message."""
+    return tuple(
+        Pattern(kind, "", re.compile(over_lines(words)), remedy, "faint") for kind, remedy, words in rows
+    )
+
+
+# What a message between two rules is about that none of the above is: the first that fits.
+FAMILIES = _families(
+    ("missing-library", "install libz on all nodes, or build Open MPI without it", r"decompressed"),
+    ("timeout", _TIME, r"[Tt]imed out|time limit|not changing"),
+    ("killed", KILLED, r"exceeded (?:\w+ ){,6}memory|memory limit"),
+    ("cuda-error", CUDA, r"call to (?:cu[A-Z]\w+|allocate memory within the CUDA)"),
+    ("missing-executable", EXECUTABLE, r"executable (?:\S+ ){,9}could not be found"),
+    (
+        "no-slots",
+        _SLOTS,
+        r"[Nn]ot enough(?! space)|[Nn]o (?:slots|nodes)|(?<!or )(?<!binding )[Mm]ore (?:processes|cpus)\b"
+        r"|too many proc|oversubscribed its|allocat(?:ed|e enough) resources|already filled|empty hosts",
     ),
-    _READ,
-    "faint",
+    ("mpi-launch", MEMLOCK, r"lock(?:ed)? memory|memlock|queue pair|register some memory"),
+    (
+        "mpi-launch",
+        FABRIC,
+        r"OFI|[Ll]ibfabric|PSM2?\b|OpenFabrics|openib|RDMA|usNIC|usnic|UCX|NICs?\b|Endpoint|iWARP|transport",
+    ),
+    ("mpi-launch", CUDA, r"CUDA|GPU|accelerator"),
+    (
+        "mpi-launch",
+        _HOSTFILE,
+        r"host ?file|[Rr]ankfile|sequence file|allocation|-host\b|relative host|host was",
+    ),
+    ("mpi-launch", _VERSIONS, r"\bversion|architecture|endian|configured without|not built with"),
+    (
+        "mpi-launch",
+        _BINDING,
+        r"\b[Bb]ind(?:ing|ings)?\b|\bbound\b|affinity|[Cc]pu ?(?:set|list)|topology|objects?\b",
+    ),
+    ("mpi-launch", _LIMIT, r"system limit|\bpipe\b|descriptor"),
+    ("mpi-launch", _FOLDER, r"director(?:y|ies)|session|shared.memory|path\b"),
+    (
+        "mpi-launch",
+        _ROUTE,
+        r"\bTCP\b|out-of-band|\bnetwork|interfaces?\b|[Ss]ocket|[Cc]onnect(?:ion)?\b|IP address|IPv4|reach",
+    ),
+    (
+        "mpi-launch",
+        _OPTIONS,
+        r"[Oo]ptions?\b|[Dd]irectives?\b|[Mm]odifiers?\b|[Qq]ualifiers?\b|MCA (?:param|var)|command line"
+        r"|cmd line|polic(?:y|ies)|[Rr]equest\b|specified|specification|parameter|value (?:was|provided)",
+    ),
+    ("mpi-launch", _DAEMONS, r"\bdaemons?\b|process starter|launch"),
+    ("mpi-launch", _INSTALLATION, r"component|framework|plugin|initiali[sz]|internal|\w_init\b|[Ii]nit\b"),
+    ("mpi-launch", _READ, r"\S"),
 )

@@ -13,36 +13,32 @@ _ADAPTER = (
     "look at that host's network adapters (ibstat, fi_info, ucx_info -d), or choose others with "
     "UCX_NET_DEVICES"
 )
-_FABRIC = (
+FABRIC = (
     "check with fi_info that each node has the provider, or choose another (FI_PROVIDER, I_MPI_OFI_PROVIDER)"
 )
-_MEMLOCK = (
+MEMLOCK = (
     "raise the memlock limit (ulimit -l unlimited) for logins and for slurmd, or free the adapter's resources"
 )
 _TCP = "choose the network with btl_tcp_if_include, and see whether a firewall lies between these nodes"
-_CUDA = "check the host's GPUs and driver with nvidia-smi and its kernel log for Xid"
+CUDA = "check the host's GPUs and driver with nvidia-smi and its kernel log for Xid"
 
 TRANSPORTS = (
     *texts(
         "mpi-launch",
-        _FABRIC,
+        FABRIC,
         "{speaker}OFI MTL is aborting",
         r"{speaker}PML \w+ cannot be selected",
         r"{speaker}selected pml \w+, but peer",
         "OFI MTL was not able to find endpoint information for a remote",
         "failed to register your buffer. This error is fatal",
-        "OFI provider …does not have enough free bits",
-        "Scalable Endpoint feature is (?:enabled by the user but|required)",
         "Initialization of PSM2? library failed",
         "PSM2? was unable to open an endpoint",
-        "Error obtaining unique transport key from",
         "(?:shm|dapl|tmi|ofa|ofi|tcp|shm:\\w+) fabric is not available and fallback fabric is not enabled",
     ),
     *texts(
         "mpi-launch",
-        _FABRIC,
+        FABRIC,
         r"failed an OFI Libfabric library call",
-        "exceed the number of available OFI contexts",
         r"MPI startup\(\): {some}\b(?:could not|cannot|can't|failed|not found)\b",
         strength="faint",
     ),
@@ -55,7 +51,7 @@ TRANSPORTS = (
     ),
     *texts(
         "mpi-launch",
-        _MEMLOCK,
+        MEMLOCK,
         "process failed to create a queue pair",
     ),
     *texts(
@@ -83,7 +79,7 @@ TRANSPORTS = (
     ),
     *texts(
         "cuda-error",
-        _CUDA,
+        CUDA,
         "The call to cu\\w+(?:\\(\\S*\\))? failed\\. This (?:is a unrecoverable error|is highly unusual)",
     ),
     *texts(
