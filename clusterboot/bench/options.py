@@ -160,14 +160,3 @@ def effective_size(
         return count * element
     unit = max(1, share_bytes // element)
     return count // ranks // unit * unit * ranks * element
-
-
-def expected_sizes(
-    options: BenchOptions, collective: str, ranks: int, dtype: str = "float"
-) -> tuple[int, ...]:
-    """List the sizes of the rows that a run must print, in order, in bytes.
-
-    Parameters: the options; one collective; the number of ranks; nccl-tests' name of a type.
-    Returns: one size a row; several may be 0.
-    """
-    return tuple(effective_size(size, collective, ranks, dtype) for size in nominal_sizes(options.sweep))

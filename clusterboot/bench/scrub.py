@@ -204,26 +204,6 @@ def _is_folder(name: str, value: str) -> bool:
     return name.upper() in _SHELLS_FOLDERS and value.startswith("/")
 
 
-def scrub_json(value: Any) -> Any:
-    """Replace the secrets in a parsed JSON document, whatever its depth.
-
-    Parameters: the document. A string ``NAME=value`` counts as a variable, as in ``env`` of
-    nccl-tests' ``-J``; so does a member whose name looks like a credential's.
-    Returns: a copy; nothing but strings is changed.
-    """
-    if isinstance(value, str):
-        name, equals, _ = value.partition("=")
-        return f"{name}={REMOVED}" if equals and is_secret_name(name) else scrub(value)
-    if isinstance(value, dict):
-        return {
-            key: REMOVED if isinstance(item, str) and item and is_secret_name(str(key)) else scrub_json(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [scrub_json(item) for item in value]
-    return value
-
-
 def is_secret_name(name: str) -> bool:
     """Tell whether a variable of this name is likely to hold a credential rather than a path to one."""
     return _IS_SECRET_NAME.match(name) is not None and _KEEPS.search(name) is None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from clusterboot.bench.records import PLACEMENTS, BenchTest, PlacementName
+from clusterboot.bench.records import PLACEMENTS, PlacementName
 from clusterboot.errors import UsageError
 
 
@@ -94,23 +94,6 @@ def expected_to_json(expectation: Expectation, collectives: Sequence[str | None]
             }
         )
     return found
-
-
-def baseline_of(tests: tuple[BenchTest, ...]) -> Baseline:
-    """Make a baseline of an earlier run's tests; of what it repeats the median counts."""
-    points: dict[BaselineKey, list[float]] = {}
-    ranks: dict[str, int] = {}
-    for test in tests:
-        if test.collective is None:
-            continue
-        ranks[test.collective] = len(test.ranks)
-        for row in test.rows:
-            for name in PLACEMENTS:
-                place = row.placement(name)
-                if place is not None and place.busbw_gbps is not None:
-                    key = BaselineKey(test.collective, row.dtype, row.redop, row.root, name, row.size_bytes)
-                    points.setdefault(key, []).append(place.busbw_gbps)
-    return _baseline(points, ranks)
 
 
 def _baseline(points: Mapping[BaselineKey, list[float]], ranks: Mapping[str, int]) -> Baseline:

@@ -45,14 +45,6 @@ class Build:
         return f"{bench_folder(cluster, self.digest)}/{token(self.program, 'a program')}"
 
 
-@dataclass(frozen=True)
-class Built:
-    """A program that is there. ``path`` is absolute; ``fresh`` is true where it was built just now."""
-
-    path: str
-    fresh: bool
-
-
 def build_section(build: Build, cluster: str) -> Section:
     """Describe how a node builds a program, or finds that it has it.
 
@@ -92,16 +84,16 @@ def build_section(build: Build, cluster: str) -> Section:
     return Section("build", "\n".join(body))
 
 
-def parse_build(output: SectionOutput, host: str) -> Built:
+def parse_build(output: SectionOutput, host: str) -> str:
     """Read what :func:`build_section` did on a node.
 
-    Returns: where the program is. Errors: ``ValidationError`` at stage ``launch`` that says
+    Returns: the program's absolute path. Errors: ``ValidationError`` at stage ``launch`` that says
     what stood in the way, with the compiler's own words where it was the compiler.
     """
     *said, last = output.text.rstrip("\n").split("\n")
     word, _, rest = last.partition(" ")
     if output.exit_code == 0 and word in ("built", "same") and rest.startswith("/"):
-        return Built(rest, fresh=word == "built")
+        return rest
     cause, remedy = _CAUSES.get(rest, _CAUSES["folder"]) if word == "failed" else _CAUSES["folder"]
     detail = "\n".join(said).strip()
     raise ValidationError(f"{cause}: {detail}" if detail else cause, host=host, stage="launch", remedy=remedy)

@@ -43,7 +43,7 @@ def mpich(spec: RunSpec) -> Command:
         argv += ["-iface", spec.interface]
     argv += [
         "-bind-to",
-        spec.bind,
+        "none",
         "-genvlist",
         ",".join(sorted(env)),
         *spec.extra_args,
@@ -61,11 +61,10 @@ def intelmpi(spec: RunSpec) -> Command:
     """
     check(spec)
     fabric = {"FI_PROVIDER": "tcp"} if spec.tcp_only else {}
-    pinning = {"I_MPI_PIN": "off"} if spec.bind == "none" else {"I_MPI_PIN_DOMAIN": "core"}
     # Waiting ranks sleep; the default is to spin. An allreduce of 1 KiB over 8 nodes on 2 cores took
     # 22.7 ms with the default, 4.4 ms with I_MPI_THREAD_YIELD=2 and 0.6 ms with this.
     waiting = {"I_MPI_WAIT_MODE": "1"} if spec.oversubscribed else {}
-    env = fabric | pinning | waiting | _tcp_interface(spec) | rank_env(spec)
+    env = fabric | {"I_MPI_PIN": "off"} | waiting | _tcp_interface(spec) | rank_env(spec)
     argv = [spec.mpi.launcher, "-machinefile", spec.hostfile, "-n", str(spec.ranks)]
     argv += ["-ppn", str(spec.ranks_per_node), "-bootstrap", "ssh"]
     over_ipv6 = spec.launch_address is not None and ":" in spec.launch_address

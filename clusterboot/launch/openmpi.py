@@ -83,7 +83,7 @@ def openmpi(spec: RunSpec) -> Command:
     if spec.prefix:
         argv += ["--prefix", spec.prefix]
     argv += ["--hostfile", spec.hostfile, "-np", str(spec.ranks), "--map-by", _mapping(spec)]
-    argv += ["--bind-to", spec.bind, *_started(spec, by), *_transport(spec, by)]
+    argv += ["--bind-to", "none", *_started(spec, by), *_transport(spec, by)]
     for name in sorted(env):
         argv += ["-x", name]
     return Command((*argv, *spec.extra_args, *ranked_program(spec)), env)

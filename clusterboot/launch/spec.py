@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from typing import Literal
 
 from clusterboot.errors import UsageError
 from clusterboot.facts.records import Mpi
@@ -54,7 +53,6 @@ class RunSpec:
     tcp_links: int = 2
     oversubscribed: bool = False
     as_root: bool = False
-    bind: Literal["none", "core"] = "none"
     radix: int | None = None
     tree_spawn: bool = True
     apart: bool = False

@@ -188,13 +188,6 @@ class Stream:
             self.end = RunEnd(cast(How, match[1].decode()), code, killed, left)
 
 
-def parse_end(raw: bytes, nonce: str) -> RunEnd | None:
-    """Read how a run ended from all that came on standard output; ``None`` where it was cut off."""
-    stream = Stream(nonce)
-    stream.feed(raw)
-    return stream.end
-
-
 def _overlap(data: bytes, mark: bytes) -> int:
     """Count the bytes at the end of ``data`` that may be the beginning of ``mark``."""
     return next((n for n in range(min(len(data), len(mark) - 1), 0, -1) if mark.startswith(data[-n:])), 0)

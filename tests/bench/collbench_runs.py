@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusterboot.bench.program import build_argv, sources
+from clusterboot.bench.options import BenchOptions, effective_size, nominal_sizes
+from clusterboot.bench.program import BUILD_ARGS, sources
 
 FAKE_SOURCES = Path(__file__).parent / "fake_gpu"
 MPIRUN = [
@@ -39,8 +40,16 @@ def build(folder: Path, *flags: str) -> Path:
     for name, content in sources().items():
         (folder / name).write_bytes(content)
     binary = folder / "collbench"
-    subprocess.run([*build_argv("mpicc", str(binary), str(folder)), *flags], check=True, timeout=300)
+    units = [str(folder / name) for name in sources() if name.endswith(".c")]
+    subprocess.run(["mpicc", *units, *BUILD_ARGS, "-o", str(binary), *flags], check=True, timeout=300)
     return binary
+
+
+def expected_sizes(
+    options: BenchOptions, collective: str, ranks: int, dtype: str = "float"
+) -> tuple[int, ...]:
+    """List the sizes of the rows that a run must print, in order, in bytes."""
+    return tuple(effective_size(size, collective, ranks, dtype) for size in nominal_sizes(options.sweep))
 
 
 def build_stand_ins(folder: Path) -> StandIns:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from collbench_runs import expected_sizes
 
-from clusterboot.bench.options import BenchOptions, argv, collbench_argv, expected_sizes
+from clusterboot.bench.options import BenchOptions, argv, collbench_argv
 from clusterboot.errors import UsageError
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pairs_log import PairsLog, parse_pairs
 
-from clusterboot.bench.pairs import PairRow, PairsLog, parse_pairs
+from clusterboot.bench.pairs import PairRow
 from clusterboot.bench.pairs_options import (
     PairsOptions,
     PairsRound,

@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from collbench_runs import build
 
 from clusterboot.bench.parser import parse_log
-from clusterboot.bench.program import build_argv, sources
 
 MPIRUN = [
     *("mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1"),
@@ -29,10 +29,7 @@ def test_the_busbw_of_large_sizes_is_that_of_a_plain_loop(
     tmp_path: Path, size_bytes: int, record_property: Callable[[str, object], None]
 ) -> None:
     """In turns and on the same buffers, so that what else the machine does meets both."""
-    for name, content in sources().items():
-        (tmp_path / name).write_bytes(content)
-    collbench, plain = tmp_path / "collbench", tmp_path / "plain.so"
-    subprocess.run(build_argv("mpicc", str(collbench), str(tmp_path)), check=True)
+    collbench, plain = build(tmp_path), tmp_path / "plain.so"
     source = Path(__file__).with_name("plain_allreduce.c")
     subprocess.run(
         ["mpicc", "-std=c11", "-O2", "-shared", "-fPIC", "-o", str(plain), str(source)], check=True

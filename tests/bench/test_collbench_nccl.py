@@ -18,12 +18,13 @@ from collbench_runs import (
     StandIns,
     build,
     build_stand_ins,
+    expected_sizes,
     runner,
 )
+from pairs_log import parse_pairs
 
 from clusterboot.bench.collectives import COLLECTIVES
-from clusterboot.bench.options import BenchOptions, collbench_argv, expected_sizes
-from clusterboot.bench.pairs import parse_pairs
+from clusterboot.bench.options import BenchOptions, collbench_argv
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import BenchTest
 from clusterboot.diagnose.expectation import Expectation

@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from collbench_runs import MPIRUN, SANITIZED, STRICT, Run, build, runner
+from collbench_runs import MPIRUN, SANITIZED, STRICT, Run, build, expected_sizes, runner
+from pairs_log import parse_pairs
 
 from clusterboot.bench.collectives import COLLECTIVES
-from clusterboot.bench.options import BenchOptions, collbench_argv, expected_sizes
-from clusterboot.bench.pairs import parse_pairs
+from clusterboot.bench.options import BenchOptions, collbench_argv
 from clusterboot.bench.parser import parse_log
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.diagnose.verdict import judge

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from baselines import baseline_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Placement, Rank, Row, Sweep
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
-from clusterboot.diagnose.expectation import Expectation, baseline_of
+from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import judge_repeats
 from clusterboot.diagnose.verdict import Judgement, judge
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from baselines import baseline_of
 
 from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Placement, Rank, Row, Sweep
 from clusterboot.diagnose.bandwidth import changes
-from clusterboot.diagnose.expectation import Expectation, baseline_of
+from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import judge_repeats, spreads
 from clusterboot.diagnose.verdict import Judgement, LogJudgement, judge, report_of
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from baselines import baseline_of
 
 from clusterboot.bench.document import to_json
 from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import BenchTest, ParsedLog, Placement, Problem, Rank, Row, Sweep, Verdict
 from clusterboot.diagnose.bandwidth import plateaus
-from clusterboot.diagnose.expectation import Expectation, baseline_from_json, baseline_of
+from clusterboot.diagnose.expectation import Expectation, baseline_from_json
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.diagnose.verdict import judge, report_of
 from clusterboot.errors import UsageError

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pairs_log import parse_pairs
 
 import launch_mpis
 from clusterboot import lab as labs
-from clusterboot.bench.pairs import parse_pairs
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pairs_log import parse_pairs
 
 from clusterboot import lab as labs
-from clusterboot.bench.pairs import parse_pairs
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone]

@@ -37,7 +37,6 @@ FULL: dict[str, object] = {
     "tcp_only": True,
     "oversubscribed": True,
     "as_root": True,
-    "bind": "core",
     "radix": 2,
     "agent": ("/opt/bin/myssh", "-4"),
     "prefix": "/opt/mpi",

@@ -26,7 +26,7 @@ def test_mpich_full() -> None:
     assert made.argv == (
         *("/usr/bin/mpiexec.hydra", "-f", "runs/r1/hostfile", "-n", "16", "-ppn", "8"),
         *("-launcher", "ssh", "-launcher-exec", "/opt/bin/myssh", "-localhost", "10.1.0.4"),
-        *("-bind-to", "core", "-genvlist"),
+        *("-bind-to", "none", "-genvlist"),
         "A,CLUSTERBOOT_RUN,FI_PROVIDER,FI_TCP_IFACE,MPIR_CVAR_ENABLE_HEAVY_YIELD,NCCL_IB_HCA,"
         "NCCL_SOCKET_IFNAME,UCX_NET_DEVICES,UCX_TLS,WANDB_KEY",
         *("--extra", "one two", "/opt/nt/all_reduce_perf", "-b", "8"),
@@ -73,7 +73,7 @@ def test_intelmpi_full() -> None:
         *("/opt/intel/mpi/bin/mpirun", "-machinefile", "runs/r1/hostfile", "-n", "16", "-ppn", "8"),
         *("-bootstrap", "ssh", "-bootstrap-exec", "/opt/bin/myssh", "-branch-count", "2", "-iface", "eth0"),
         "-genvlist",
-        "A,CLUSTERBOOT_RUN,FI_PROVIDER,FI_TCP_IFACE,I_MPI_PIN_DOMAIN,I_MPI_WAIT_MODE,"
+        "A,CLUSTERBOOT_RUN,FI_PROVIDER,FI_TCP_IFACE,I_MPI_PIN,I_MPI_WAIT_MODE,"
         "NCCL_IB_HCA,NCCL_SOCKET_IFNAME,WANDB_KEY",
         *("--extra", "one two", "/opt/nt/all_reduce_perf", "-b", "8"),
     )
@@ -83,7 +83,7 @@ def test_intelmpi_full() -> None:
         "FI_PROVIDER": "tcp",
         "FI_TCP_IFACE": "eth0",
         "I_MPI_HYDRA_BOOTSTRAP_EXEC_EXTRA_ARGS": "-4",
-        "I_MPI_PIN_DOMAIN": "core",
+        "I_MPI_PIN": "off",
         "I_MPI_WAIT_MODE": "1",
         "NCCL_IB_HCA": "mlx5_0,mlx5_1",
         "NCCL_SOCKET_IFNAME": "=eth0",

@@ -27,7 +27,7 @@ def test_openmpi_4_full() -> None:
     assert made.argv == (
         *("/opt/mpi/bin/mpirun", "--allow-run-as-root", "--prefix", "/opt/mpi"),
         *("--hostfile", "runs/r1/hostfile", "-np", "16", "--map-by", "ppr:8:node:oversubscribe"),
-        *("--bind-to", "core", "--mca", "clusterboot_run", "r1"),
+        *("--bind-to", "none", "--mca", "clusterboot_run", "r1"),
         *("--mca", "plm_rsh_agent", "/opt/bin/myssh -4", "--mca", "routed_radix", "2"),
         *("--mca", "oob_tcp_if_include", "10.1.0.0/16", "--mca", "pml", "ob1"),
         *("--mca", "btl", "self,vader,tcp", "--mca", "btl_tcp_links", "2"),
@@ -61,7 +61,7 @@ def test_openmpi_5_full() -> None:
     assert made.argv == (
         *("/opt/mpi/bin/mpirun", "--allow-run-as-root", "--prefix", "/opt/mpi"),
         *("--hostfile", "runs/r1/hostfile", "-np", "16", "--map-by", "ppr:8:node:oversubscribe"),
-        *("--bind-to", "core", "--prtemca", "clusterboot_run", "r1"),
+        *("--bind-to", "none", "--prtemca", "clusterboot_run", "r1"),
         *("--prtemca", "plm_ssh_agent", "/opt/bin/myssh -4", "--prtemca", "rml_base_radix", "2"),
         *("--prtemca", "prte_if_include", "eth0", "--mca", "pml", "ob1"),
         *("--mca", "btl", "self,sm,tcp", "--mca", "btl_tcp_links", "2"),

@@ -53,7 +53,7 @@ def test_a_program_is_built_from_its_exact_source(shell: list[str], build: Build
     built = parse_build(answer(shell, build, home), "n1")
 
     program = home / build.path("lab")
-    assert (built.path, built.fresh) == (str(program), True)
+    assert built == str(program)
     assert program.read_text() == SOURCE + "int c;\n"
     assert program.stat().st_mode & 0o077 == 0o055
     assert program.parent.stat().st_mode & 0o777 == 0o700
@@ -63,12 +63,12 @@ def test_a_program_is_built_from_its_exact_source(shell: list[str], build: Build
 
 def test_a_program_that_is_there_is_not_built_again(shell: list[str], build: Build, home: Path) -> None:
     first = parse_build(answer(shell, build, home), "n1")
-    before = identity(Path(first.path))
+    before = identity(Path(first))
 
     again = parse_build(answer(shell, build, home), "n1")
 
-    assert (again.path, again.fresh) == (first.path, False)
-    assert identity(Path(again.path)) == before
+    assert again == first
+    assert identity(Path(again)) == before
     assert (home / "compiled").read_text() == "run\n"
 
 

@@ -15,7 +15,7 @@ from supervised import NONCE, Run
 
 from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import Command
-from clusterboot.launch.supervise import RunEnd, Stream, parse_end, render_supervisor
+from clusterboot.launch.supervise import RunEnd, Stream, render_supervisor
 
 
 def test_both_streams_and_the_exit_code_come_through_untouched(start: Callable[..., Run]) -> None:
@@ -264,11 +264,17 @@ def test_however_the_bytes_come_the_frame_goes_and_the_output_stays(
     assert stream.end == RunEnd("exited", 7, killed=1)
 
 
+def end_of(raw: bytes) -> RunEnd | None:
+    stream = Stream(NONCE)
+    stream.feed(raw)
+    return stream.end
+
+
 @pytest.mark.parametrize(
     "tail", ["", "other end exited 0 0 0\n", f"{NONCE} end exited 0 0", f"{NONCE} end fine 0 0 0\n"]
 )
 def test_a_stream_without_its_end_line_was_cut_off(tail: str) -> None:
-    assert parse_end(f"{NONCE} begin\n# Out of bounds values : 0 OK\n{tail}".encode(), NONCE) is None
+    assert end_of(f"{NONCE} begin\n# Out of bounds values : 0 OK\n{tail}".encode()) is None
 
 
 def test_a_finished_line_is_given_out_at_once() -> None:
@@ -280,4 +286,4 @@ def test_a_finished_line_is_given_out_at_once() -> None:
 
 @given(st.binary())
 def test_an_end_is_never_read_out_of_foreign_bytes(raw: bytes) -> None:
-    assert parse_end(raw, NONCE) is None
+    assert end_of(raw) is None
