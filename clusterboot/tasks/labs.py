@@ -10,6 +10,7 @@ from rich.text import Text
 
 from clusterboot.errors import UsageError
 from clusterboot.report.cluster import show_summary
+from clusterboot.report.say import say
 from clusterboot.tasks.command import Outcome, Session, command
 from clusterboot.tasks.options import next_command, whole
 
@@ -103,10 +104,19 @@ def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Ou
 
 
 def _show_faults(to: Console) -> None:
+    from rich.table import Table
+
     from clusterboot import lab
 
+    table = Table("fault", "of", "what it does", box=None, pad_edge=False)
     for fault, kind in lab.FAULTS.items():
-        to.print(Text(f"{fault + kind.form:<20} {kind.summary}{' (of: switch)' if kind.on_switch else ''}"))
+        of = "switch" if kind.on_switch else "node"
+        if to.is_terminal:
+            table.add_row(fault + kind.form, of, kind.summary)
+        else:
+            say(to, Text(f"{fault + kind.form:<20} {of:<6} {kind.summary}"))
+    if table.rows:
+        to.print(table)
 
 
 @command("lab.mend", node="the node, head, or switch", name=_NAME)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from clusterboot.lab import FAULTS
 from operator_fixture import Operator
 
 GOOD = """type: fleet
@@ -181,3 +182,9 @@ def test_a_place_for_state_that_cannot_be_written_is_told_before_anything_is_con
         assert "Traceback" not in done.stderr
         assert "/proc/clusterboot/mine" in error_of(done.stderr)
         assert "cannot be written" in error_of(done.stderr)
+
+
+def test_every_fault_of_a_lab_is_a_line_of_its_own_in_a_pipe(operator: Operator) -> None:
+    told = operator.run("lab.break", "n1", "help").stdout.splitlines()
+    assert len(told) == len(FAULTS)
+    assert [line.split()[0].partition(":")[0].partition("[")[0] for line in told] == list(FAULTS)
