@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clusterboot.bench.headers import ranks_on_a_gpu
-from clusterboot.bench.pairs import PairRow, PairSamples, PairsNode, RoundEnd, read_pairs_line
+from clusterboot.bench.pairs import PairRow, PairSamples, PairSegments, PairsNode, RoundEnd, read_pairs_line
 
 _PROGRAM = re.compile(r"# clusterboot collbench (\S+): (MPI, host memory|NCCL \S+, GPU memory); (.+)")
 _PLAN = re.compile(r"# All pairs test starting: \d+ nodes, \d+ pairs in (\d+) rounds, ")
@@ -31,6 +31,7 @@ class PairsLog:
     nodes: tuple[PairsNode, ...] = ()
     rows: tuple[PairRow, ...] = ()
     samples: tuple[PairSamples, ...] = ()
+    segments: tuple[PairSegments, ...] = ()
     ended_rounds: tuple[int, ...] = ()
     concluded: bool = False
 
@@ -54,6 +55,7 @@ def parse_pairs(data: bytes) -> PairsLog:
         nodes=tuple(each for each in said if isinstance(each, PairsNode)),
         rows=tuple(each for each in said if isinstance(each, PairRow)),
         samples=tuple(each for each in said if isinstance(each, PairSamples)),
+        segments=tuple(each for each in said if isinstance(each, PairSegments)),
         ended_rounds=tuple(each.round for each in said if isinstance(each, RoundEnd)),
         concluded=any(line.rstrip("\r") == _END for line in lines),
     )

@@ -11,6 +11,7 @@ _NODE = re.compile(r"#  Node +(\d+) (?:(unreached)|Rank +(\d+) Pid +\d+ on +(\S+
 _ROUND = re.compile(r"# round (\d+)")
 _PAIR_WORDS = 8
 _SAMPLES_WORDS = 8
+_SEGMENTS_WORDS = 7
 _WAYS = {"alone": False, "both": True}
 _ENDS = {"settled": True, "budget": False}
 # What the program prints for a direction by itself where it measured only both at once.
@@ -55,6 +56,21 @@ class PairSamples:
 
 
 @dataclass(frozen=True)
+class PairSegments:
+    """What TCP sent in one direction of a pair for its samples: segments with data, and those sent again.
+
+    ``both`` says whether both directions were busy; ``sent`` counts what was sent again, too.
+    """
+
+    round: int
+    sender: int
+    receiver: int
+    both: bool
+    sent: int
+    resent: int
+
+
+@dataclass(frozen=True)
 class RoundEnd:
     """All rows of this round have come."""
 
@@ -74,13 +90,15 @@ class PairsNode:
     device: int | None = None
 
 
-def read_pairs_line(line: str) -> PairRow | PairSamples | RoundEnd | PairsNode | None:
+def read_pairs_line(line: str) -> PairRow | PairSamples | PairSegments | RoundEnd | PairsNode | None:
     """Read one line, with or without its newline; ``None`` for one that is nothing of these."""
     line = line.rstrip("\r\n")
     if line.startswith("pair "):
         return _row(line.split())
     if line.startswith("samples "):
         return _samples(line.split())
+    if line.startswith("segments "):
+        return _segments(line.split())
     node = _NODE.fullmatch(line)
     if node:
         rank = None if node[2] else _whole(node[3])
@@ -118,6 +136,17 @@ def _samples(words: list[str]) -> PairSamples | None:
     if sender == receiver or max(sender, receiver) >= _MOST_NODES:
         return None
     return PairSamples(round_, sender, receiver, _WAYS[words[4]], _ENDS[words[5]], size, gbps)
+
+
+def _segments(words: list[str]) -> PairSegments | None:
+    if len(words) != _SEGMENTS_WORDS or words[4] not in _WAYS:
+        return None
+    round_, sender, receiver, sent, resent = (_whole(word) for word in (*words[1:4], *words[5:]))
+    if round_ is None or sender is None or receiver is None or sent is None or resent is None:
+        return None
+    if sender == receiver or max(sender, receiver) >= _MOST_NODES:
+        return None
+    return PairSegments(round_, sender, receiver, _WAYS[words[4]], sent, resent)
 
 
 def _whole(word: str) -> int | None:

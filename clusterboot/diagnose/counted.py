@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from statistics import median
 
+from clusterboot.diagnose.matrix.words import percent
 from clusterboot.launch.counters import Counters
 
 # A wire loses less by orders of magnitude; TCP itself makes that much of a full queue at times.
@@ -59,24 +60,18 @@ def _of_host(name: str, grown: Mapping[str, Counters]) -> list[str]:
         for key, (whole, words) in _SHARES.items():
             part = figures.get(key, 0) / max(1, figures.get(whole, 0))
             if part >= _TELLING:
-                said.append(f"{_percent(part)} of what {device} {words}")
+                said.append(f"{percent(part)} of what {device} {words}")
     shares = {host: share for host, each in grown.items() if (share := retransmitted(each)) is not None}
     own = shares.pop(name, None)
     others = median(shares.values()) if shares else None
     if own is not None and own >= max(_TELLING, _STANDS_OUT * (others or 0.0)):
-        beside = f"; the others, {_percent(others)}" if others is not None else ""
-        said.append(f"it had to send {_percent(own)} of its TCP segments again{beside}")
+        beside = f"; the others, {percent(others)}" if others is not None else ""
+        said.append(f"it had to send {percent(own)} of its TCP segments again{beside}")
     elif own is not None and others is not None and others >= max(_TELLING, _STANDS_OUT * own):
         said.append(
-            f"the others had to send {_percent(others)} of their TCP segments again, it {_percent(own)}:"
+            f"the others had to send {percent(others)} of their TCP segments again, it {percent(own)}:"
             " what is sent to it is lost"
         )
     elif own is not None and others is not None and min(own, others) >= _TELLING:
-        said.append(
-            f"it had to send {_percent(own)} of its TCP segments again, the others {_percent(others)}"
-        )
+        said.append(f"it had to send {percent(own)} of its TCP segments again, the others {percent(others)}")
     return said
-
-
-def _percent(share: float | None) -> str:
-    return f"{100 * (share or 0.0):.2g}%"

@@ -47,14 +47,18 @@ def resume(path: Path, nodes: Sequence[str]) -> LinkState:
     if earlier.samples is not None:
         book = state.one_way_samples if earlier.one_way_gbps is None else state.both_samples
         book.take_over(here, there, earlier.samples)
+    if earlier.segments is not None:
+        at, was = np.ix_(here, here), np.ix_(there, there)
+        state.segments.sent[at] = earlier.segments.sent[was]
+        state.segments.resent[at] = earlier.segments.resent[was]
     take(state.both_gbps, _square(document.get("both_gbps"), len(earlier.nodes)))
     state.rounds, state.launches, state.measurements = (
         _count(document.get(key)) for key in ("rounds", "launches", "measurements")
     )
     state.crowd = _crowd(document.get("crowd"))
-    at = np.argwhere(~np.isnan(state.both_gbps) | ~np.isnan(state.one_way_gbps))
+    known = np.argwhere(~np.isnan(state.both_gbps) | ~np.isnan(state.one_way_gbps))
     # What an earlier map found stands.
-    state.looked = {(min(one, other), max(one, other)) for one, other in at.tolist()}
+    state.looked = {(min(one, other), max(one, other)) for one, other in known.tolist()}
     return state
 
 

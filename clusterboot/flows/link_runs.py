@@ -12,7 +12,7 @@ from typing import Any
 
 from clusterboot.bench.headers import ranks_on_a_gpu
 from clusterboot.bench.options import NcclLibraries
-from clusterboot.bench.pairs import PairRow, PairSamples, RoundEnd, read_pairs_line
+from clusterboot.bench.pairs import PairRow, PairSamples, PairSegments, RoundEnd, read_pairs_line
 from clusterboot.bench.pairs_options import cost, pairs_argv, schedule_text
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import ExitCode
@@ -141,6 +141,7 @@ class _Follower:
         self._order = order
         self._rows: list[PairRow] = []
         self._samples: dict[tuple[int, int], list[PairSamples]] = {}
+        self._segments: dict[tuple[int, int], list[PairSegments]] = {}
         self._free_at_s = 0.0
         self.rounds = 0
 
@@ -153,6 +154,8 @@ class _Follower:
             self._rows.append(said)
         elif isinstance(said, PairSamples):
             self._samples.setdefault((said.sender, said.receiver), []).append(said)
+        elif isinstance(said, PairSegments):
+            self._segments.setdefault((said.sender, said.receiver), []).append(said)
         elif isinstance(said, RoundEnd):
             self._end_round(said.round)
 
@@ -161,13 +164,14 @@ class _Follower:
             return
         ended = self._plan.rounds[number]
         for row in self._rows:
-            samples = self._samples.get((row.sender, row.receiver), ())
-            self._run.state.take(row, self._order, ended.taking, samples)
+            at = (row.sender, row.receiver)
+            samples, segments = self._samples.get(at, ()), self._segments.get(at, ())
+            self._run.state.take(row, self._order, ended.taking, samples, segments)
         self.rounds += 1
         self._run.state.rounds += ended.taking == "first"
         self._run.state.measurements += len(self._rows) // 2 * (1 if ended.both_only else 3)
         self._tell(number)
-        self._rows, self._samples = [], {}
+        self._rows, self._samples, self._segments = [], {}, {}
         began_s = time.monotonic()
         if began_s >= self._free_at_s:
             self._run.save()

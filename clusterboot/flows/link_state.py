@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.bench.pairs import PairRow, PairSamples
+from clusterboot.bench.pairs import PairRow, PairSamples, PairSegments
 from clusterboot.diagnose.counted import told_by_counters
 from clusterboot.diagnose.matrix.document import matrix_to_json, rows_to_json
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.picture import draw
-from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates
+from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates, Segments
 from clusterboot.flows.link_doubt import (
     Doubt,
     all_in_doubt,
@@ -62,12 +62,12 @@ class LinkState:
     """The matrix of a link map at work, and how it came to be.
 
     ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once, each what
-    ``one_way_samples`` and ``both_samples`` say. ``solo_gbps`` has, for each cell measured alone, both at
-    once, what it gave among others and alone; ``visits`` how often each pair was measured among others,
-    ``looked`` are those measured again for a suspicion; ``set_aside`` the nodes that could not take part,
-    with the reason; ``remarks`` what else happened; ``counters`` what those of each host grew by. With
-    ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and nothing but a dead pair can be found. ``line_gbps``
-    is what the line of each cell can carry, NaN where that is not known.
+    ``one_way_samples`` and ``both_samples`` say; ``segments`` what TCP sent for all. ``solo_gbps`` has, for
+    each cell measured alone, both at once, what it gave among others and alone; ``visits`` how often each
+    pair was measured among others, ``looked`` are those measured again for a suspicion; ``set_aside`` the
+    nodes that could not take part, with the reason; ``remarks`` what else happened; ``counters`` what those
+    of each host grew by. With ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and nothing but a dead pair can
+    be found. ``line_gbps`` is what the line of each cell can carry, NaN where that is not known.
     """
 
     nodes: tuple[str, ...]
@@ -76,6 +76,7 @@ class LinkState:
     both_gbps: Rates
     one_way_samples: SampleBook
     both_samples: SampleBook
+    segments: Segments
     rounds: int = 0
     launches: int = 0
     measurements: int = 0
@@ -94,16 +95,20 @@ class LinkState:
         """Begin with nothing measured."""
         one_way, latency, both = np.full((3, len(nodes), len(nodes)), np.nan)
         books = SampleBook.empty(len(nodes)), SampleBook.empty(len(nodes))
-        return cls(tuple(nodes), one_way, latency, both, *books)
+        return cls(tuple(nodes), one_way, latency, both, *books, Segments.nothing(len(nodes)))
 
     @property
     def matrix(self) -> PairMatrix:
         """The matrix as it is now: of single directions, unless some pairs have both at once only."""
         if (np.isnan(self.one_way_gbps) & ~np.isnan(self.both_gbps)).any():
             samples = self.both_samples.snapshot()
-            return PairMatrix(self.nodes, self.both_gbps, self.latency_us, self.one_way_gbps, samples)
+            return PairMatrix(
+                self.nodes, self.both_gbps, self.latency_us, self.one_way_gbps, samples, self.segments
+            )
         samples = self.one_way_samples.snapshot()
-        return PairMatrix(self.nodes, self.one_way_gbps, self.latency_us, samples=samples)
+        return PairMatrix(
+            self.nodes, self.one_way_gbps, self.latency_us, samples=samples, segments=self.segments
+        )
 
     def known(self, at: Sequence[int]) -> Known:
         """Say which pairs of some of the nodes have been measured."""
@@ -114,12 +119,17 @@ class LinkState:
         return Known(one_way, both)
 
     def take(
-        self, row: PairRow, order: Sequence[int], how: Taking = "first", samples: Sequence[PairSamples] = ()
+        self,
+        row: PairRow,
+        order: Sequence[int],
+        how: Taking = "first",
+        samples: Sequence[PairSamples] = (),
+        segments: Sequence[PairSegments] = (),
     ) -> None:
         """Enter a row with its samples.
 
         Parameters: ``order`` has this map's index of each node of the run; ``how`` says why the row was
-        measured; ``samples`` are those of this direction, alone and with both at once.
+        measured; ``samples`` and ``segments`` are those of this direction, alone and with both at once.
         """
         if max(row.sender, row.receiver) >= len(order):
             return
@@ -131,11 +141,13 @@ class LinkState:
             self.visits[min(at), max(at)] = self.visits.get((min(at), max(at)), 0) + 1
         if how == "again":
             self.looked.add((min(at), max(at)))
-        self.both_gbps[at] = _enter(
-            self.both_samples, at, row.both_gbps, [each for each in samples if each.both]
-        )
+        for each in segments:
+            self.segments.sent[at] += each.sent
+            self.segments.resent[at] += each.resent
+        both = [sample for sample in samples if sample.both]
+        self.both_gbps[at] = _enter(self.both_samples, at, row.both_gbps, both)
         if row.busbw_gbps is not None:
-            alone = [each for each in samples if not each.both]
+            alone = [sample for sample in samples if not sample.both]
             self.one_way_gbps[at] = _enter(self.one_way_samples, at, row.busbw_gbps, alone)
         if row.latency_us is not None:
             self.latency_us[at] = row.latency_us
@@ -214,6 +226,7 @@ class LinkState:
             crowded = ~(rates == 0)
             book.forget(crowded)
             rates[crowded] = np.nan
+        self.segments.sent[:] = self.segments.resent[:] = 0
         self.latency_us[:] = np.nan
         self.solo_gbps.clear()
         self.looked.clear()

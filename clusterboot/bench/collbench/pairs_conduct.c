@@ -167,7 +167,7 @@ static void print_head(const struct conductor *c, const struct rounds *rounds)
     fflush(stdout);
 }
 
-/* A line for each length of stream that a direction was sampled with. */
+/* A line for each length of stream that a direction was sampled with, and one for what TCP sent for them. */
 static void print_samples(int round, int from, int to, const char *how, const struct way *w)
 {
     for (int i = 0; i < w->n; i++) {
@@ -178,6 +178,8 @@ static void print_samples(int round, int from, int to, const char *how, const st
     }
     if (w->n)
         printf("\n");
+    if (w->sent.segments > 0)
+        printf("segments %4d %5d %5d %5s %11.0f %9.0f\n", round, from, to, how, w->sent.segments, w->sent.again);
 }
 
 static void print_way(int round, int from, int to, const struct link_rates *r, const struct way *alone,

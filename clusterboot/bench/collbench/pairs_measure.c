@@ -20,6 +20,8 @@ struct link {
     enum step_op op;
     size_t message_bytes;
     size_t max_bytes;
+    struct tcp_count out; /* what the present way has sent */
+    struct tcp_count in;
 };
 
 int measure_allocate_mpi(size_t max_bytes)
@@ -56,6 +58,10 @@ static int carry(void *state, size_t bytes, int streams, double limit_s, double 
         if (!await_all(&l->pair, l->pair.stuck_s, 1, &request))
             return 0;
     }
+    if (l->op != STEP_IN)
+        tcp_count_add(&l->out, own.sent);
+    if (l->op != STEP_OUT)
+        tcp_count_add(&l->in, others.sent);
     for (int i = 0; i < own.n; i++) {
         if (l->op != STEP_IN)
             out_s[i] = shorter(own.sent_s[i], own.told_s[i]);
@@ -154,7 +160,11 @@ static void choose_messages(struct link *l, enum step_op op)
 static int sample(struct link *l, enum step_op op, const struct pairs_options *o, struct way *out, struct way *in)
 {
     struct streams s = streams_of(l, op);
-    return !l->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
+    l->out = l->in = (struct tcp_count){0, 0};
+    int well = !l->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
+    out->sent = l->out;
+    in->sent = l->in;
+    return well;
 }
 
 void measure_pair_mpi(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found)

@@ -31,6 +31,7 @@ struct answer {
     int token;
     int well;
     double elapsed_s;
+    struct tcp_count sent; /* in this step by who answers */
 };
 
 struct meeting {
@@ -41,6 +42,8 @@ struct meeting {
     enum step_op op;
     size_t max_bytes;
     double each_s; /* a byte, as far as it is known: for how long a step may take */
+    struct tcp_count out; /* what the present way has sent */
+    struct tcp_count in;
 };
 
 static char *send_buffer;
@@ -140,14 +143,19 @@ static int lead_step(struct meeting *m, enum step_op op, size_t bytes, int times
                      double *others_s)
 {
     static struct order order; /* a dead pair may still read it */
-    struct answer answer = {0, 0, 0};
+    struct answer answer = {0};
     if (m->pair.dead)
         return 0;
     order = (struct order){.op = (int)op, .token = m->token, .times = times, .bytes = bytes};
     order.limit_s = m->pair.stuck_s + 4 * expected_s;
+    struct tcp_count before = tcp_count_now();
     int well = say(m, &order, sizeof order, TAG_ORDER) && carry_out(m, &order, own_s);
+    if (op != STEP_IN)
+        tcp_count_add(&m->out, tcp_count_since(before));
     well = hear_answer(m, &answer, order.limit_s + 2 * m->pair.stuck_s) && answer.well && well;
     m->pair.dead = !well;
+    if (op != STEP_OUT)
+        tcp_count_add(&m->in, answer.sent);
     *others_s = answer.elapsed_s;
     return well;
 }
@@ -198,7 +206,11 @@ static int sample(struct meeting *m, enum step_op op, const struct pairs_options
 {
     struct streams s = {m, carry, op != STEP_IN, op != STEP_OUT};
     m->op = op;
-    return !m->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
+    m->out = m->in = (struct tcp_count){0, 0};
+    int well = !m->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
+    out->sent = m->out;
+    in->sent = m->in;
+    return well;
 }
 
 static int lead_meeting(struct meeting *m)
@@ -224,8 +236,9 @@ static void follow_steps(struct meeting *m)
         double elapsed_s = 0;
         if (order.op == STEP_MEET)
             m->token = order.token;
+        struct tcp_count before = tcp_count_now();
         well = order.op == STEP_MEET ? join(m, order.id) : carry_out(m, &order, &elapsed_s);
-        answer = (struct answer){m->token, well, elapsed_s};
+        answer = (struct answer){m->token, well, elapsed_s, tcp_count_since(before)};
         well = say(m, &answer, sizeof answer, TAG_WORD) && well;
     }
     m->pair.dead = m->pair.dead || !well;

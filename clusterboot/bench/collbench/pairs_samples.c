@@ -22,7 +22,7 @@
 #define FASTER 1.5 /* than the size before: then it is mostly a wait that was timed, and a longer stream tells more */
 #define MOST_LONGER 4
 #define TELLING 0.25 /* of a stream's time: shorter ones may have passed unshaped */
-#define SHORT (1.0 / 3) /* of a stream's time: such a stream was none */
+#define SHORT 0.8 /* of a stream's time: in less, what a bucket passes at once would show */
 #define MISSED 0.0625 /* the probability that the median lies beyond one end of its interval */
 #define WELL_KNOWN 0.08 /* the width of the interval, of the median */
 #define KNOWN 0.25 /* the same where the usual time is over */

@@ -2,6 +2,8 @@
 #ifndef PAIRS_SAMPLES_H
 #define PAIRS_SAMPLES_H
 
+#include "pairs_tcp.h"
+
 #include <stddef.h>
 
 #define MOST_SAMPLES 64
@@ -13,6 +15,7 @@ struct way {
     int is_settled; /* the median was known well before the time was spent */
     double bytes[MOST_SAMPLES];
     double gb_s[MOST_SAMPLES];
+    struct tcp_count sent; /* for all streams of this direction, those that warmed it up as well */
 };
 
 /* The rate at which the median byte was carried; 0 of no samples. */

@@ -248,6 +248,7 @@ int streams_run(struct pair *p, const struct stream_order *o, int leads, struct 
     static struct course course;
     struct course *c = &course;
     int looks = 0;
+    struct tcp_count before = tcp_count_now();
     *c = (struct course){.pair = p, .order = o, .times = times, .leads = leads, .heard = &heard};
     c->window = stream_window((size_t)o->message_bytes);
     c->in.is_used = o->op == STEP_BOTH || (o->op == STEP_IN) == leads;
@@ -276,6 +277,7 @@ int streams_run(struct pair *p, const struct stream_order *o, int leads, struct 
     if (p->dead)
         give_up(c);
     let_go(&c->hearing);
+    times->sent = tcp_count_since(before);
     times->n = c->in.is_used ? c->in.streams : c->out.streams;
     return !p->dead;
 }

@@ -21,6 +21,7 @@ struct stream_times {
     double received_s[MOST_SAMPLES];
     double sent_s[MOST_SAMPLES];
     double told_s[MOST_SAMPLES]; /* of those sent from here, by the clock of who received them */
+    struct tcp_count sent;       /* by this end, in all of them */
 };
 
 int streams_allocate(size_t max_bytes); /* returns 0 where there is not so much memory */

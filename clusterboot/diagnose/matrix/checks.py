@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.records import PairMatrix, Rates, Samples
+from clusterboot.diagnose.matrix.records import PairMatrix, Rates, Samples, Segments
 from clusterboot.errors import UsageError
 from clusterboot.printable import one_line, printable
 
@@ -32,6 +32,7 @@ class Rows:
     latency_us: Sequence[Any] | None = None
     one_way_gbps: Sequence[Any] | None = None
     samples: Sequence[Any] | None = None
+    segments: Sequence[Any] | None = None
 
 
 def bad(path: str, cause: str, remedy: str = _REMEDY) -> UsageError:
@@ -53,7 +54,8 @@ def matrix_of(path: str, rows: Rows) -> PairMatrix:
     if rows.one_way_gbps is not None:
         one_way_gbps = _square(path, "one_way_gbps", rows.one_way_gbps, nodes)
     samples = None if rows.samples is None else _samples(path, rows.samples, nodes)
-    return PairMatrix(nodes, bandwidth_gbps, latency_us, one_way_gbps, samples)
+    segments = None if rows.segments is None else _segments(path, rows.segments, nodes)
+    return PairMatrix(nodes, bandwidth_gbps, latency_us, one_way_gbps, samples, segments)
 
 
 def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ def _samples(path: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Samples:
     """Read an object of figures a cell; what one of them lacks is not known."""
 
     def table(name: str) -> Rates:
-        return _square(path, f"samples.{name}", [_column(row, name) for row in rows], nodes)
+        return _table(path, "samples", rows, name, nodes)
 
     return Samples(
         np.nan_to_num(table("n")).astype(np.int64),
@@ -104,6 +106,18 @@ def _samples(path: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Samples:
         table("q3_gb_s"),
         np.nan_to_num(table("bytes")).astype(np.int64),
     )
+
+
+def _segments(path: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Segments:
+    sent, resent = (
+        np.nan_to_num(_table(path, "segments", rows, name, nodes)).astype(np.int64)
+        for name in ("sent", "resent")
+    )
+    return Segments(sent, resent)
+
+
+def _table(path: str, what: str, rows: Sequence[Any], name: str, nodes: tuple[str, ...]) -> Rates:
+    return _square(path, f"{what}.{name}", [_column(row, name) for row in rows], nodes)
 
 
 def _column(row: Any, name: str) -> Any:

@@ -6,23 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.records import SAMPLE_RATES, Finding, Inference, PairMatrix, Rates, Samples
+from clusterboot.diagnose.matrix.records import (
+    SAMPLE_RATES,
+    Finding,
+    Flags,
+    Inference,
+    PairMatrix,
+    Rates,
+    Samples,
+    Segments,
+)
 
 
 def matrix_to_json(matrix: PairMatrix, inference: Inference) -> dict[str, Any]:
     """Give the part of a document that is a matrix's: nodes, cells, findings, verdict, notes.
 
     What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gbps`` where
-    ``bandwidth_gbps`` was measured with both directions at once, ``samples`` where they were kept.
+    ``bandwidth_gbps`` was measured with both directions at once, ``samples`` and
+    ``segments`` where they were kept.
     """
     one_way = {} if matrix.one_way_gbps is None else {"one_way_gbps": rows_to_json(matrix.one_way_gbps)}
     samples = {} if matrix.samples is None else {"samples": _samples(matrix.samples)}
+    segments = {} if matrix.segments is None else {"segments": _segments(matrix.segments)}
     return {
         "nodes": list(matrix.nodes),
         "bandwidth_gbps": rows_to_json(matrix.bandwidth_gbps),
         "latency_us": None if matrix.latency_us is None else rows_to_json(matrix.latency_us),
         **one_way,
         **samples,
+        **segments,
         "findings": [_finding(finding) for finding in inference.findings],
         "verdict": inference.verdict,
         "notes": list(inference.notes),
@@ -58,10 +70,19 @@ def _samples(samples: Samples) -> list[list[dict[str, Any] | None]]:
         **{name: rows_to_json(getattr(samples, field)) for name, field in SAMPLE_RATES.items()},
         "bytes": samples.bytes.tolist(),
     }
-    size = len(samples.count)
+    return _objects(columns, samples.count > 0)
+
+
+def _segments(segments: Segments) -> list[list[dict[str, Any] | None]]:
+    columns = {"sent": segments.sent.tolist(), "resent": segments.resent.tolist()}
+    return _objects(columns, segments.sent > 0)
+
+
+def _objects(columns: dict[str, Any], known: Flags) -> list[list[dict[str, Any] | None]]:
+    size = len(known)
     return [
         [
-            {name: rows[one][other] for name, rows in columns.items()} if samples.count[one, other] else None
+            {name: rows[one][other] for name, rows in columns.items()} if known[one, other] else None
             for other in range(size)
         ]
         for one in range(size)

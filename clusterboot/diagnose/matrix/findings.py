@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from clusterboot.diagnose.matrix.links import SlowPair
+from clusterboot.diagnose.matrix.losses import Losses, share_of
 from clusterboot.diagnose.matrix.picture import DEAD, Picture
 from clusterboot.diagnose.matrix.records import Cells, Direction, Finding, Flags, Pair
 from clusterboot.diagnose.matrix.sets import SlowSet
 from clusterboot.diagnose.matrix.swings import Swings
 from clusterboot.diagnose.matrix.units import Unit
-from clusterboot.diagnose.matrix.words import arrow, measured, names, rate, verbs
+from clusterboot.diagnose.matrix.words import arrow, measured, names, percent, rate, verbs
 
 
 def node_finding(picture: Picture, unit: Unit, missing: Sequence[Pair]) -> Finding:
@@ -148,6 +149,38 @@ def as_swinging(
     told = f"{finding.evidence}; its measurements {swing_of(picture, swings, cells)}{_open(visits)}"
     next_pairs = finding.next_pairs or _named(picture, visits)
     return replace(finding, stability="swinging", evidence=told, next_pairs=next_pairs)
+
+
+def lossy_node(picture: Picture, losses: Losses, node: int) -> Finding:
+    """Tell of a node that loses packets, whatever its rates are."""
+    direction = losses.nodes[node]
+    cells = cells_of(picture, [node], direction)
+    told = f"{names(picture.matrix, [node])}: {loss_of(picture, losses, cells, direction)}"
+    return Finding("node", _hosts(picture, [node]), direction, _mean_share(picture, cells), told)
+
+
+def lossy_link(picture: Picture, losses: Losses, pair: Pair, direction: Direction) -> Finding:
+    """Tell of a pair that loses packets, of which neither end does with others."""
+    cells = link_cells(pair, direction)
+    lost = f"{percent(share_of(losses, cells))} of what was sent had to be sent again"
+    told = f"{arrow(picture.matrix, *pair, direction)}: {lost}; {_others_lose(picture, losses)}"
+    return Finding("link", _hosts(picture, pair), direction, _mean_share(picture, cells), told)
+
+
+def loss_of(picture: Picture, losses: Losses, cells: Flags, direction: Direction) -> str:
+    """Say how much of what a node sends, or is sent, had to be sent again, beside the others'."""
+    told = {"out": "what it sent", "in": "what it was sent", "both": "what it sent and was sent"}[direction]
+    lost = f"{percent(share_of(losses, cells))} of {told} had to be sent again"
+    return f"{lost}; {_others_lose(picture, losses)}"
+
+
+def _others_lose(picture: Picture, losses: Losses) -> str:
+    others = np.ones_like(picture.seen)
+    for node in losses.nodes:
+        others[node, :] = others[:, node] = False
+    for pair, direction in losses.links:
+        others[link_cells(pair, direction)] = False
+    return f"of the others', {percent(share_of(losses, others))}"
 
 
 def _open(visits: Sequence[Pair]) -> str:

@@ -7,6 +7,8 @@ looks only at what the earlier ones do not explain.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from clusterboot.diagnose.matrix.ambiguity import (
@@ -23,6 +25,9 @@ from clusterboot.diagnose.matrix.findings import (
     hidden_finding,
     link_cells,
     link_finding,
+    loss_of,
+    lossy_link,
+    lossy_node,
     node_finding,
     set_finding,
     swinging_link,
@@ -30,6 +35,7 @@ from clusterboot.diagnose.matrix.findings import (
     unmeasured_finding,
 )
 from clusterboot.diagnose.matrix.links import SlowPair, find_links, too_many
+from clusterboot.diagnose.matrix.losses import Losses, find_losses
 from clusterboot.diagnose.matrix.picture import DEAD, Picture, draw, only_dead
 from clusterboot.diagnose.matrix.records import Cells, Finding, Flags, Inference, MatrixVerdict, PairMatrix
 from clusterboot.diagnose.matrix.remarks import half_is_slow, heavy_tails, remarks
@@ -81,15 +87,21 @@ def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | 
     if half_is_slow(picture) or 2 * np.count_nonzero(suspects.any) >= len(picture.matrix.nodes):
         return None
     covered, told, units = _units(picture, suspects)
+    losses = find_losses(picture)
     in_group = np.zeros(len(picture.matrix.nodes), dtype=bool)
     for unit in units:
         in_group[list(unit.members)] |= len(unit.members) > 1
+    lossy = [node for node in losses.nodes if not in_group[node]]
+    # Words and acknowledgements are lost as well, and hold up the other direction.
+    covered |= cells_of(picture, lossy, "both")
     swings = find_swings(picture, covered, in_group)
     told = [_swinging_too(picture, swings, finding) for finding in told]
     swinging = _swinging_nodes(picture, swings, told)
     told = [*(finding for finding in told if finding.hosts not in swinging), *swinging.values()]
+    told = _lossy_too(picture, losses, lossy, told, slow={unit.members for unit in units})
     for node, direction in swings.nodes.items():
-        covered |= cells_of(picture, [node], direction)
+        # Both ways at once the other one waits for what comes and goes.
+        covered |= cells_of(picture, [node], "both" if node in swings.now_and_then else direction)
     found = find_links(picture.residuals, covered, picture.noise)
     links = tuple(both_ways(link, swings, picture) for link in found if not is_chance(link, swings, picture))
     slow = np.zeros_like(picture.seen)
@@ -103,6 +115,10 @@ def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | 
     for pair, way in swinging_links(swings, picture, known):
         told.append(swinging_link(picture, swings, pair, way, further_visits(picture, pair)))
         covered[link_cells(pair, way)] = True
+    for pair, way in losses.links:
+        if not (slow | slow.T | covered | covered.T)[pair]:
+            told.append(lossy_link(picture, losses, pair, way))
+            covered[link_cells(pair, way)] = True
     blamed = covered | slow | cells_of(picture, list(swings.nodes), "both")
     return tuple(told), heavy_tails(picture, swings, blamed)
 
@@ -136,6 +152,34 @@ def _swinging_nodes(picture: Picture, swings: Swings, told: list[Finding]) -> di
             cells = cells_of(picture, [node], slow[hosts].direction)
             found[hosts] = as_swinging(picture, swings, slow[hosts], cells)
     return found
+
+
+def _lossy_too(
+    picture: Picture,
+    losses: Losses,
+    lossy: list[int],
+    told: list[Finding],
+    *,
+    slow: set[tuple[int, ...]],
+) -> list[Finding]:
+    """Tell of the nodes that lose packets.
+
+    What is told of such a node already is widened to the directions in which it loses, if it is ``slow``.
+    Of one that swings the loss alone tells the direction: a way that waits for the other one swings, too.
+    """
+    by_host = {finding.hosts: finding for finding in told if finding.kind == "node"}
+    for node in lossy:
+        found, direction = lossy_node(picture, losses, node), losses.nodes[node]
+        before = by_host.get(found.hosts)
+        if before is None:
+            told = [*told, found]
+            continue
+        if (node,) in slow and before.direction != direction:
+            direction = "both"
+        lost = loss_of(picture, losses, cells_of(picture, [node], losses.nodes[node]), losses.nodes[node])
+        also = replace(before, direction=direction, evidence=f"{before.evidence}; {lost}", next_pairs=())
+        told = [also if each is before else each for each in told]
+    return told
 
 
 def _explain_dead(picture: Picture) -> tuple[Finding, ...]:

@@ -40,7 +40,7 @@ def read_json(text: str, path: str) -> Rows:
     for key in ("nodes", bandwidth):
         if not isinstance(document.get(key), list):
             raise bad(path, f"it has no list {key}")
-    for key in ("latency_us", one_way, "samples"):
+    for key in ("latency_us", one_way, "samples", "segments"):
         if document.get(key) is not None and not isinstance(document[key], list):
             raise bad(path, f"{key} is not a list of rows")
     return Rows(
@@ -49,6 +49,7 @@ def read_json(text: str, path: str) -> Rows:
         document.get("latency_us"),
         document.get(one_way),
         document.get("samples"),
+        document.get("segments"),
     )
 
 

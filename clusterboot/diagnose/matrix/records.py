@@ -59,6 +59,24 @@ SAMPLE_RATES = {
 
 
 @dataclass(frozen=True, eq=False)
+class Segments:
+    """What TCP sent from each node to each other one in all visits: a row a sender, a column a receiver.
+
+    ``sent`` counts segments with data, and ``resent`` those of them that were sent again since they were
+    lost; both are 0 where nothing is known.
+    """
+
+    sent: NDArray[np.int64]
+    resent: NDArray[np.int64]
+
+    @classmethod
+    def nothing(cls, nodes: int) -> Segments:
+        """Begin with nothing sent."""
+        sent, resent = np.zeros((2, nodes, nodes), dtype=np.int64)
+        return cls(sent, resent)
+
+
+@dataclass(frozen=True, eq=False)
 class PairMatrix:
     """What was measured between nodes.
 
@@ -66,7 +84,8 @@ class PairMatrix:
     not measured, 0 is measured and dead, the diagonal is NaN. ``latency_us`` has the same shape,
     and so has ``one_way_gbps``: where ``bandwidth_gbps`` was measured with both directions at
     once, it has what pairs give in one direction by itself, for those of which that is known.
-    ``samples`` tells of the measurements that ``bandwidth_gbps`` is the median of, where they are known.
+    ``samples`` tells of the measurements that ``bandwidth_gbps`` is the median of, where they are known,
+    and ``segments`` what TCP sent for all of them.
     """
 
     nodes: tuple[str, ...]
@@ -74,6 +93,7 @@ class PairMatrix:
     latency_us: Rates | None = None
     one_way_gbps: Rates | None = None
     samples: Samples | None = None
+    segments: Segments | None = None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from itertools import combinations
 import numpy as np
 
 from clusterboot.diagnose.matrix.infer import infer
+from clusterboot.diagnose.matrix.losses import find_losses
 from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, Picture, draw
 from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix, Rates, row_middles
+from clusterboot.diagnose.matrix.swings import held_up
 
 Round = tuple[Pair, ...]
 
@@ -25,6 +27,8 @@ _ADAPTIVE_PARTNERS = 4
 _ADAPTIVE_SHARE = 16
 _LOOKS_A_GROUP = 3
 _LOOKS_A_SWING = 6
+# Pairs of a node that were held up, until its others are looked at.
+_LEAST_HELD = 2
 # A pair to compare with is as fast as its tier, within this (logarithm).
 _NEAR = 0.1
 _LONELY = 0.7
@@ -70,14 +74,19 @@ def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
     Returns: slow links, with a few pairs beside them of the same tier, where little is known of what
     single directions give there; a few pairs of each group of which they are not known; of a link that
     swings, other pairs of its ends, one of which may come and go; of a node that does, pairs
-    whose single directions are not known; nothing for what is dead, which no noise looks like.
+    whose single directions are not known; nothing for what is dead, which no noise looks like. The same for
+    nodes and pairs that were held up and that nobody is blamed for, yet. Of a node that loses packets
+    more is known than further visits would tell.
     """
     at = {name: index for index, name in enumerate(matrix.nodes)}
     one_way = matrix.bandwidth_gbps if matrix.one_way_gbps is None else matrix.one_way_gbps
     both = draw(replace(matrix, one_way_gbps=None))
+    lossy = find_losses(both).nodes
     looks: list[Pair] = []
     for finding in inference.findings:
         hosts = [at[host] for host in finding.hosts]
+        if finding.kind == "node" and hosts[0] in lossy:
+            continue
         if finding.stability == "swinging":
             looks += _of_swinging(hosts, matrix, one_way)
         if not finding.severity or finding.next_pairs:
@@ -86,18 +95,22 @@ def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
             looks += [(min(hosts), max(hosts)), *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gbps)]
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
-    return tuple(dict.fromkeys(looks)) or (_lonely(matrix) if inference.verdict != "ok" else ())
+    bad = {at[host] for finding in inference.findings if finding.kind != "link" for host in finding.hosts}
+    looks += _of_held_up(draw(matrix), bad, one_way)
+    return tuple(dict.fromkeys(looks)) or (_lonely(matrix, bad) if inference.verdict != "ok" else ())
 
 
-def _lonely(matrix: PairMatrix) -> Round:
+def _lonely(matrix: PairMatrix, bad: set[int]) -> Round:
     """Choose the few pairs that are far slower than what either end usually gives.
 
-    A handful of disturbed measurements can look like a tier, so that nothing is concluded.
+    A handful of disturbed measurements can look like a tier, so that nothing is concluded. Of the pairs
+    of nodes that are bad that is no surprise.
     """
     rates = np.fmax(matrix.bandwidth_gbps, matrix.bandwidth_gbps.T)
     usual = row_middles(rates)
     with np.errstate(invalid="ignore"):
         slow = np.triu((rates > 0) & (rates < _LONELY * np.minimum(usual[:, None], usual[None, :])), 1)
+    slow[list(bad), :] = slow[:, list(bad)] = False
     pairs = [(one, other) for one, other in np.argwhere(slow).tolist()]
     return tuple(pairs) if len(pairs) <= len(matrix.nodes) // 2 else ()
 
@@ -126,6 +139,18 @@ def _of_swinging(hosts: Sequence[int], matrix: PairMatrix, one_way: Rates) -> li
         others = others[~np.isin(others, hosts)]
         chosen = others[:: max(1, len(others) // _LOOKS_A_SWING)][:_LOOKS_A_SWING]
         looks += [(min(node, int(other)), max(node, int(other))) for other in chosen]
+    return looks
+
+
+def _of_held_up(picture: Picture, bad: set[int], one_way: Rates) -> list[Pair]:
+    """Choose the pairs that were held up, and if an end has several of them, its other pairs."""
+    held = held_up(picture)
+    held = np.asarray(held | held.T)
+    held[list(bad), :] = held[:, list(bad)] = False
+    looks = [(one, other) for one, other in np.argwhere(np.triu(held, 1)).tolist()]
+    counts = held.sum(axis=1)
+    for node in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts >= _LEAST_HELD)]:
+        looks = [*_of_swinging([int(node)], picture.matrix, one_way), *looks]
     return looks
 
 

@@ -46,8 +46,10 @@ _BY_CHANCE_SLOW = 0.01
 # One low sample in a pair's visits is nothing yet.
 _LEAST_LOW = 2
 _NEGLIGIBLE = 1e-9
-# So many single directions, all sound, of a node that comes and goes are no chance.
+# So many single directions of a node that comes and goes tell something, where all of them are sound and
+# are that by chance less often than this.
 _ENOUGH_ONE_WAY = 7
+_ALL_SOUND_BY_CHANCE = 0.01
 # A direction that gives as much of the expected now and then comes and goes, and is not slow for good.
 _SOUND = 0.85
 _MOST_NODES_SHARE = 1 / 3
@@ -241,35 +243,53 @@ def _now_and_then(
 
     A pair is odd where it is slow, or swings. A node is named before its links where it has so many
     odd pairs as chance would not give it, when each pair is odd as often as those of the other
-    nodes; the worst node first, whose pairs then say nothing of its partners.
+    nodes; the worst node first, whose pairs then say nothing of its partners. Where single samples stall
+    everywhere, for the nodes' processors are busy, too many pairs are odd to tell; pairs whose visits
+    were held up for most of their time, which a moment's stall does not do, are counted by themselves.
     """
     slow = slow_cells(picture.residuals, explained, picture.noise)
     swinging = (low > 0) & (low + low.T >= _LEAST_LOW)
     odd = slow | (swinging & ~explained)
+    held = held_up(picture) & ~explained
     left = picture.seen & ~in_group[:, None] & ~in_group[None, :]
-    pairs, moving = odd | odd.T, swinging | swinging.T
+    moving = swinging | swinging.T
     one_way = picture.matrix.one_way_gbps
-    one_way_odd = odd if one_way is None else slow | (one_way < (1 - _LOW) * np.exp(picture.usual))
+    one_way_odd = odd if one_way is None else slow | _lacks(one_way, picture)
     found: dict[int, Direction] = {}
-    while True:
-        here = pairs & left
-        counts = here.sum(axis=1)
-        node = int(np.argmax(counts))
-        partners = int(np.count_nonzero(left[node]))
-        count = int(counts[node])
-        least = _LEAST_ODD if (moving & left)[node].any() else _LEAST_STEADY
-        is_enough = count >= max(least, _ODD_SHARE * partners)
-        others = left.copy()
-        others[node, :] = others[:, node] = False
-        share = max(
-            _share(int(np.count_nonzero(here & others)) // 2, int(np.count_nonzero(others)) // 2),
-            _of_samples(low, samples, others & ~explained),
-        )
-        by_chance = _tail(count, partners, share) * len(counts)
-        if not is_enough or by_chance > _BY_CHANCE:
-            return found
-        found[node] = _odd_direction(node, one_way_odd, picture)
-        left[node, :] = left[:, node] = False
+    for cells, of_samples in ((odd, True), (held, False)):
+        while True:
+            here = (cells | cells.T) & left
+            counts = here.sum(axis=1)
+            node = int(np.argmax(counts))
+            partners = int(np.count_nonzero(left[node]))
+            count = int(counts[node])
+            least = _LEAST_ODD if (moving & left)[node].any() else _LEAST_STEADY
+            is_enough = count >= max(least, _ODD_SHARE * partners)
+            others = left.copy()
+            others[node, :] = others[:, node] = False
+            beside = int(np.count_nonzero(here & others)) // 2, int(np.count_nonzero(others)) // 2
+            if of_samples:
+                share = max(_share(*beside), _of_samples(low, samples, others & ~explained))
+            else:
+                share = float(_shares(*map(np.array, beside)))
+            by_chance = _tail(count, partners, share) * len(counts)
+            if not is_enough or by_chance > _BY_CHANCE:
+                break
+            found[node] = _odd_direction(node, one_way_odd, picture)
+            left[node, :] = left[:, node] = False
+    return found
+
+
+def held_up(picture: Picture) -> Flags:
+    """Find the directions that lack much of what they should give in any of the ways they were measured."""
+    one_way = picture.matrix.one_way_gbps
+    lacking = _lacks(picture.matrix.bandwidth_gbps, picture)
+    return lacking if one_way is None else lacking | _lacks(one_way, picture)
+
+
+def _lacks(rates: Rates, picture: Picture) -> Flags:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(rates < (1 - _LOW) * np.exp(picture.usual))
 
 
 def _of_samples(low: Counts, samples: Samples, cells: Flags) -> float:
@@ -285,15 +305,23 @@ def _of_samples(low: Counts, samples: Samples, cells: Flags) -> float:
 def _odd_direction(node: int, odd: Flags, picture: Picture) -> Direction:
     """Say in which direction a node comes and goes: in one alone only where the other is sound throughout.
 
+    It must be so in more visits than chance would have it, if it came and went as often as the first.
     Single directions are known of a few pairs, and both at once do not tell them apart.
     """
     one_way = picture.matrix.one_way_gbps
     is_known = picture.seen if one_way is None else ~np.isnan(one_way)
-    sends, receives = (
-        bool(cells.any() or np.count_nonzero(known) < _ENOUGH_ONE_WAY)
+    sent, received = (
+        (int(np.count_nonzero(cells & known)), int(np.count_nonzero(known)))
         for cells, known in ((odd[node], is_known[node]), (odd[:, node], is_known[:, node]))
     )
-    return _direction(sends, receives)
+    return _direction(_may_be(sent, received), _may_be(received, sent))
+
+
+def _may_be(counted: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Tell whether a direction may come and go: it was odd, or so rarely seen that chance may have hid it."""
+    odd, known = counted
+    often = other[0] / max(1, other[1])
+    return bool(odd or known < _ENOUGH_ONE_WAY or (1 - often) ** known > _ALL_SOUND_BY_CHANCE)
 
 
 def _direction(sends: bool, receives: bool) -> Direction:
