@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from xml.etree import ElementTree
+from typing import Literal
 
 from clusterboot.bench.records import (
     PLACEMENTS,
@@ -18,7 +16,7 @@ from clusterboot.bench.records import (
 )
 from clusterboot.diagnose.bandwidth import plateaus
 from clusterboot.printable import one_line
-from clusterboot.report.escapes import csv_cell, prometheus_sample, xml_text
+from clusterboot.report.writers import Case, Sample, csv_cell, csv_text, junit_text, prometheus_text
 
 CSV_COLUMNS = (
     *(
@@ -54,9 +52,10 @@ def to_csv(report: LogReport) -> str:
     rows has one line without figures.
     Source: RFC 4180; text that a spreadsheet would take for a formula is preceded by ``'``.
     """
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(CSV_COLUMNS)
+    return csv_text(CSV_COLUMNS, _csv_rows(report))
+
+
+def _csv_rows(report: LogReport) -> Iterator[list[object]]:
     for number, test in enumerate(report.tests, 1):
         head = [
             csv_cell(report.path),
@@ -67,8 +66,7 @@ def to_csv(report: LogReport) -> str:
             len(test.ranks),
         ]
         tail = [csv_cell(test.library), "yes" if test.shares_gpus else ""]
-        writer.writerows([*head, *cells, *tail] for cells in _csv_cells(test))
-    return out.getvalue()
+        yield from ([*head, *cells, *tail] for cells in _csv_cells(test))
 
 
 def _csv_cells(test: BenchTest) -> Iterator[list[object]]:
@@ -112,37 +110,13 @@ def to_junit(report: LogReport) -> str:
     of them with host, line and remedy. ``time`` is the sum of the rows' times in seconds.
     Source: the schema that Jenkins and GitLab read.
     """
-    cases = list(_cases(report))
-    failures = sum(verdict not in ("ok", *_ERRORS) for _, verdict, *_ in cases)
-    errors = sum(verdict in _ERRORS for _, verdict, *_ in cases)
-    counts = {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors)}
-    root = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(root, "testsuite", {"name": "clusterboot.nccl", **counts, "skipped": "0"})
-    for name, verdict, problems, time_s, about in cases:
-        attributes = {
-            "classname": xml_text(report.path or "nccl-tests"),
-            "name": xml_text(name),
-            "time": f"{time_s:.6f}",
-        }
-        case = ElementTree.SubElement(suite, "testcase", attributes)
-        if about:
-            properties = ElementTree.SubElement(case, "properties")
-            for key, value in about.items():
-                ElementTree.SubElement(properties, "property", {"name": key, "value": xml_text(value)})
-        if verdict == "ok":
-            continue
-        kind = "error" if verdict in _ERRORS else "failure"
-        message = one_line(problems[0].text, 300) if problems else verdict
-        told = ElementTree.SubElement(case, kind, {"type": verdict, "message": xml_text(message)})
-        told.text = xml_text("\n".join(_told(problem) for problem in problems))
-    ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return junit_text("clusterboot.nccl", report.path or "nccl-tests", list(_cases(report)))
 
 
 _ERRORS: tuple[Verdict, ...] = ("inconclusive", "could-not-launch")
 
 
-def _cases(report: LogReport) -> Iterator[tuple[str, Verdict, tuple[Problem, ...], float, dict[str, str]]]:
+def _cases(report: LogReport) -> Iterator[Case]:
     seen: dict[str, int] = {}
     worst_told = report.verdict == "ok"
     for test in report.tests:
@@ -153,10 +127,21 @@ def _cases(report: LogReport) -> Iterator[tuple[str, Verdict, tuple[Problem, ...
         about = {"library": test.library} if test.library else {}
         about |= {"shares_gpus": "no measure of bandwidth"} if test.shares_gpus else {}
         shown = f"{name} {seen[name]}" if seen[name] > 1 else name
-        yield shown, verdict, test.problems, _time_s(test), about
+        yield _case(shown, verdict, test.problems, _time_s(test), about)
     if not worst_told:
         # What stands outside the tests decided: without a case of its own it would be lost.
-        yield "log", report.verdict, report.problems, 0.0, {}
+        yield _case("log", report.verdict, report.problems, 0.0, {})
+
+
+def _case(
+    name: str, verdict: Verdict, problems: tuple[Problem, ...], time_s: float, about: dict[str, str]
+) -> Case:
+    if verdict == "ok":
+        return Case(name, time_s=time_s, properties=about)
+    kind: Literal["error", "failure"] = "error" if verdict in _ERRORS else "failure"
+    message = problems[0].text if problems else verdict
+    text = "\n".join(_told(problem) for problem in problems)
+    return Case(name, kind, verdict, message, text, time_s, about)
 
 
 def _time_s(test: BenchTest) -> float:
@@ -181,32 +166,26 @@ def to_prometheus(report: LogReport) -> str:
     the median sustained at the large end; ``clusterboot_nccl_wrong_values`` and
     ``clusterboot_nccl_problems{kind}`` count; ``clusterboot_nccl_shares_gpus`` is 1 where ranks
     shared a GPU, and then no bandwidth is given. Base units, as Prometheus asks for: bytes and seconds.
-    Source: Prometheus' "Exposition formats" and "Metric and label naming".
     """
-    families: dict[str, tuple[str, list[str]]] = {}
+    return prometheus_text(_all_samples(report))
+
+
+def _all_samples(report: LogReport) -> Iterator[Sample]:
     for number, test in enumerate(report.tests, 1):
         base = {"path": report.path or "", "test": str(number), "collective": test.collective or "unknown"}
-        for name, text, labels, value in _samples(test, base):
-            families.setdefault(name, (text, []))[1].append(prometheus_sample(name, labels, value))
+        yield from _samples(test, base)
     overall = {"path": report.path or ""}
-    name = "clusterboot_nccl_log_verdict"
-    families[name] = ("1 for the verdict of the whole log.", [])
     for verdict in _VERDICTS:
-        families[name][1].append(
-            prometheus_sample(name, {**overall, "verdict": verdict}, float(verdict == report.verdict))
-        )
-    name = "clusterboot_nccl_problems"
-    families[name] = ("Problems of the log, by kind.", [])
+        labels = {**overall, "verdict": verdict}
+        text = "1 for the verdict of the whole log."
+        yield "clusterboot_nccl_log_verdict", text, labels, float(verdict == report.verdict)
     for kind in sorted({problem.kind for problem in report.problems}):
         count = sum(problem.kind == kind for problem in report.problems)
-        families[name][1].append(prometheus_sample(name, {**overall, "kind": kind}, float(count)))
-    lines = []
-    for name, (text, samples) in families.items():
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *dict.fromkeys(samples)]
-    return "\n".join(lines) + "\n"
+        labels = {**overall, "kind": kind}
+        yield "clusterboot_nccl_problems", "Problems of the log, by kind.", labels, float(count)
 
 
-def _samples(test: BenchTest, base: dict[str, str]) -> Iterator[tuple[str, str, dict[str, str], float]]:
+def _samples(test: BenchTest, base: dict[str, str]) -> Iterator[Sample]:
     for verdict in _VERDICTS:
         labels = {**base, "verdict": verdict}
         yield "clusterboot_nccl_verdict", "1 for the test's verdict.", labels, float(test.verdict == verdict)
@@ -250,3 +229,6 @@ def _row_labels(
         "size_bytes": str(size_bytes),
         "placement": placement,
     }
+
+
+FORMATS = {"csv": to_csv, "junit": to_junit, "prometheus": to_prometheus}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from xml.etree import ElementTree
+from typing import Literal
 
 import numpy as np
 
 from clusterboot.diagnose.matrix.records import Finding, Inference, MatrixVerdict, PairMatrix, Rates
-from clusterboot.printable import one_line
-from clusterboot.report.escapes import csv_cell, prometheus_sample, xml_text
+from clusterboot.report.writers import Case, Sample, csv_cell, csv_text, junit_text, prometheus_text
 
 CSV_COLUMNS = ("sender", "receiver", "bandwidth_gbps", "one_way_gbps", "latency_us")
 _VERDICTS: tuple[MatrixVerdict, ...] = ("ok", "slow", "inconclusive")
@@ -21,17 +18,19 @@ def matrix_to_csv(matrix: PairMatrix) -> str:
     """Write each measured direction of each pair on a line, under one line of column names.
 
     ``bandwidth_gbps`` and ``one_way_gbps`` are 10^9 bytes a second, 0 for dead; what is not known
-    is empty. The findings are in the other formats. Source: RFC 4180.
+    is empty. The findings are in the other formats.
     """
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(CSV_COLUMNS)
     further = [matrix.one_way_gbps, matrix.latency_us]
-    for at, to in _measured(matrix):
-        cells = [matrix.bandwidth_gbps[at, to], *(_figure(rates, at, to) for rates in further)]
-        names = [csv_cell(matrix.nodes[at]), csv_cell(matrix.nodes[to])]
-        writer.writerow([*names, *("" if np.isnan(cell) else f"{cell:.10g}" for cell in cells)])
-    return out.getvalue()
+    names = [csv_cell(node) for node in matrix.nodes]
+    rows = (
+        (names[at], names[to], matrix.bandwidth_gbps[at, to], *(_figure(rates, at, to) for rates in further))
+        for at, to in _measured(matrix)
+    )
+    written = (
+        (at, to, *("" if np.isnan(figure) else f"{figure:.10g}" for figure in figures))
+        for at, to, *figures in rows
+    )
+    return csv_text(CSV_COLUMNS, written)
 
 
 def matrix_to_junit(matrix: PairMatrix, inference: Inference) -> str:
@@ -40,26 +39,8 @@ def matrix_to_junit(matrix: PairMatrix, inference: Inference) -> str:
     One ``testsuite`` named ``clusterboot.link-map`` with a ``testcase`` a node, and one a link or
     group that is at fault. A finding is a ``failure``, one that is not certain or not measured an
     ``error``; a verdict that no finding bears out has a case of its own, ``map``.
-    Source: the schema that Jenkins and GitLab read.
     """
-    cases = list(_cases(matrix, inference))
-    counts = {
-        "tests": str(len(cases)),
-        "failures": str(sum(kind == "failure" for _, kind, _ in cases)),
-        "errors": str(sum(kind == "error" for _, kind, _ in cases)),
-    }
-    root = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(
-        root, "testsuite", {"name": "clusterboot.link-map", **counts, "skipped": "0"}
-    )
-    for name, kind, told in cases:
-        attributes = {"classname": "link-map", "name": xml_text(name)}
-        case = ElementTree.SubElement(suite, "testcase", attributes)
-        if kind:
-            words = {"type": inference.verdict, "message": xml_text(one_line(told, 300))}
-            ElementTree.SubElement(case, kind, words).text = xml_text(told)
-    ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return junit_text("clusterboot.link-map", "link-map", list(_cases(matrix, inference)))
 
 
 def matrix_to_prometheus(matrix: PairMatrix, inference: Inference) -> str:
@@ -69,15 +50,9 @@ def matrix_to_prometheus(matrix: PairMatrix, inference: Inference) -> str:
     ``clusterboot_link_finding_severity{kind,hosts,where,direction,certain}`` is measured over
     expected, 0 for dead and -1 for not measured; ``clusterboot_link_bandwidth_bytes_per_second`` and
     ``clusterboot_link_latency_seconds`` with ``{sender,receiver}`` have the pairs. Base units: bytes
-    and seconds. Source: Prometheus' "Exposition formats" and "Metric and label naming".
+    and seconds.
     """
-    families: dict[str, tuple[str, list[str]]] = {}
-    for name, text, labels, value in _samples(matrix, inference):
-        families.setdefault(name, (text, []))[1].append(prometheus_sample(name, labels, value))
-    lines = []
-    for name, (text, samples) in families.items():
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge", *dict.fromkeys(samples)]
-    return "\n".join(lines) + "\n"
+    return prometheus_text(_samples(matrix, inference))
 
 
 def _measured(matrix: PairMatrix) -> Iterator[tuple[int, int]]:
@@ -88,27 +63,29 @@ def _figure(rates: Rates | None, at: int, to: int) -> float:
     return float("nan") if rates is None else float(rates[at, to])
 
 
-def _cases(matrix: PairMatrix, inference: Inference) -> Iterator[tuple[str, str, str]]:
-    """Give each case's name, its kind where it did not pass, and what is said then."""
+def _cases(matrix: PairMatrix, inference: Inference) -> Iterator[Case]:
     alone = {each.hosts[0]: each for each in inference.findings if _is_of_one_node(each)}
     for node in matrix.nodes:
-        yield (node, _kind(alone[node]), alone[node].evidence) if node in alone else (node, "", "")
+        yield _of_finding(node, alone[node], inference) if node in alone else Case(node)
     for finding in inference.findings:
         if not _is_of_one_node(finding):
-            yield f"{finding.kind} {'-'.join(finding.hosts)}", _kind(finding), finding.evidence
+            yield _of_finding(f"{finding.kind} {'-'.join(finding.hosts)}", finding, inference)
     if inference.verdict != "ok" and not inference.findings:
-        yield "map", "error", "; ".join(inference.notes) or inference.verdict
+        told = "; ".join(inference.notes) or inference.verdict
+        yield Case("map", "error", inference.verdict, told, told)
+
+
+def _of_finding(name: str, finding: Finding, inference: Inference) -> Case:
+    unsure = finding.next_pairs or finding.severity is None
+    kind: Literal["error", "failure"] = "error" if unsure else "failure"
+    return Case(name, kind, inference.verdict, finding.evidence, finding.evidence)
 
 
 def _is_of_one_node(finding: Finding) -> bool:
     return finding.kind == "node" and len(finding.hosts) == 1
 
 
-def _kind(finding: Finding) -> str:
-    return "error" if finding.next_pairs or finding.severity is None else "failure"
-
-
-def _samples(matrix: PairMatrix, inference: Inference) -> Iterator[tuple[str, str, dict[str, str], float]]:
+def _samples(matrix: PairMatrix, inference: Inference) -> Iterator[Sample]:
     labels: dict[str, str]
     for verdict in _VERDICTS:
         labels = {"verdict": verdict}
@@ -131,3 +108,10 @@ def _samples(matrix: PairMatrix, inference: Inference) -> Iterator[tuple[str, st
         latency_us = _figure(matrix.latency_us, at, to)
         if not np.isnan(latency_us):
             yield "clusterboot_link_latency_seconds", "Latency one way.", labels, latency_us / 1e6
+
+
+MATRIX_FORMATS = {
+    "csv": lambda matrix, _: matrix_to_csv(matrix),
+    "junit": matrix_to_junit,
+    "prometheus": matrix_to_prometheus,
+}

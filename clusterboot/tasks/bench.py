@@ -97,10 +97,12 @@ def nccl_parse_task(_: Session, log: str, format: str = "") -> Outcome:  # noqa:
     from clusterboot.bench.document import to_json
     from clusterboot.flows.logs import read_logs
     from clusterboot.report import bench as report
+    from clusterboot.report.formats import FORMATS
     from clusterboot.tasks import formats
 
-    output = formats.chosen(format)
+    output = formats.chosen(format, FORMATS)
     readings = read_logs(log, sys.stdin.buffer)
+    formats.require_one(format, readings, "logs")
 
     def show(to: Console) -> None:
         for reading in readings:
@@ -116,5 +118,5 @@ def nccl_parse_task(_: Session, log: str, format: str = "") -> Outcome:  # noqa:
     return Outcome(
         ExitCode.OK if good else ExitCode.VALIDATION,
         more={"files": [to_json(reading.report) for reading in readings]},
-        show=output([reading.report for reading in readings]) if output else show,
+        show=output(readings[0].report) if output else show,
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from clusterboot.errors import ExitCode, UsageError
+from clusterboot.errors import ExitCode
 from clusterboot.tasks.command import Outcome, Session, command
 
 
@@ -23,15 +23,13 @@ def diagnose_task(_: Session, matrix: str, format: str = "") -> Outcome:  # noqa
     from clusterboot.diagnose.matrix.reading import MOST_BYTES, read_matrices
     from clusterboot.flows.inputs import read_inputs
     from clusterboot.report.matrix import show_matrix
-    from clusterboot.tasks.matrix_format import matrix_format
+    from clusterboot.report.matrix_formats import MATRIX_FORMATS
+    from clusterboot.tasks import formats
     from clusterboot.tasks.options import next_command
 
-    output = matrix_format(format)
+    output = formats.chosen(format, MATRIX_FORMATS)
     found = read_matrices(read_inputs(matrix, sys.stdin.buffer, MOST_BYTES + 1), matrix)
-    if output and len(found) > 1:
-        raise UsageError(
-            f"--format {format}: {len(found)} matrices are too many", remedy="give one matrix at a time"
-        )
+    formats.require_one(format, found, "matrices")
     judged = []
     for stored in found:
         inference = infer(stored.matrix)

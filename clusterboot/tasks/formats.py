@@ -1,43 +1,43 @@
-"""``--format``: benchmark results for other programs, on standard output."""
+"""``--format``: results for other programs, on standard output."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec
 
 from rich.console import Console
 
-from clusterboot.bench.records import LogReport
 from clusterboot.errors import UsageError
-from clusterboot.report.formats import to_csv, to_junit, to_prometheus
 from clusterboot.tasks.command import Show
 from clusterboot.tasks.options import choice
 
-_FORMATS: dict[str, Callable[[LogReport], str]] = {
-    "csv": to_csv,
-    "junit": to_junit,
-    "prometheus": to_prometheus,
-}
+_Result = ParamSpec("_Result")
 
 
-def chosen(name: str) -> Callable[[Sequence[LogReport]], Show] | None:
-    """Give what prints reports in a format; ``None`` where none was asked for.
+def chosen(name: str, formats: Mapping[str, Callable[_Result, str]]) -> Callable[_Result, Show] | None:
+    """Give what prints a result in a format; ``None`` where none was asked for.
 
-    Errors: :class:`UsageError` for a format that there is not, and later for several reports:
-    each of these formats is one document.
+    Errors: :class:`UsageError` for a format that there is not.
     """
     if not name:
         return None
-    render = _FORMATS[choice("--format", name, tuple(_FORMATS))]
+    render = formats[choice("--format", name, tuple(formats))]
 
-    def printing(reports: Sequence[LogReport]) -> Show:
-        if len(reports) > 1:
-            raise UsageError(
-                f"--format {name}: {len(reports)} logs are too many", remedy="give one log at a time"
-            )
-
+    def printing(*result: _Result.args, **more: _Result.kwargs) -> Show:
         def show(to: Console) -> None:
-            to.file.write(render(reports[0]))
+            to.file.write(render(*result, **more))
 
         return show
 
     return printing
+
+
+def require_one(name: str, found: Sequence[object], what: str) -> None:
+    """Refuse several results in a format, each of which is one document.
+
+    Parameters: the format; the results, ``what`` is the word for one of them.
+    """
+    if name and len(found) > 1:
+        raise UsageError(
+            f"--format {name}: {len(found)} {what} are too many", remedy="give one of them at a time"
+        )

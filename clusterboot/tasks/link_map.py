@@ -60,7 +60,8 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.flows.link_map import link_map
     from clusterboot.flows.link_measure import LinkMapOptions
     from clusterboot.flows.pages import publish
-    from clusterboot.tasks.matrix_format import matrix_format
+    from clusterboot.report.matrix_formats import MATRIX_FORMATS
+    from clusterboot.tasks import formats
     from clusterboot.units import parse_size
 
     choice("--mode", mode, _MODES)
@@ -71,7 +72,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     except ValueError as error:
         raise UsageError(f"-e: {error}") from None
     budget_s = number("--budget", budget)
-    output = matrix_format(format)
+    output = formats.chosen(format, MATRIX_FORMATS)
     at = context(session, shared)
     start = launch_place(at.cluster, launch_from or None)
     options = LinkMapOptions(

@@ -24,6 +24,7 @@ from clusterboot.flows.pages import publish
 from clusterboot.report import bench as report
 from clusterboot.report.cluster import show_failures, show_summary
 from clusterboot.report.factlines import fact_lines
+from clusterboot.report.formats import FORMATS
 from clusterboot.tasks import formats
 from clusterboot.tasks.command import Outcome, Session
 from clusterboot.tasks.options import choice, context, next_command, number, whole
@@ -79,7 +80,7 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         dtype=asked.dtype or None,
     )
     choice("--backend", asked.backend, _BACKENDS)
-    output = formats.chosen(asked.output)
+    output = formats.chosen(asked.output, FORMATS)
     expectation = _expectation(number("--min-busbw", asked.min_busbw), asked.baseline)
     ranks_per_node = whole("--procs-per-node", asked.procs_per_node, 1)
     at = context(session, shared)
@@ -108,7 +109,7 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
         result.exit_code,
         result.hosts,
         more,
-        output([result.report])
+        output(result.report)
         if output and result.report
         else lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
         save=(lambda text: publish(folder, at.scrubber(text))) if folder else None,
