@@ -19,10 +19,13 @@ _BOMS = (
 # Bytes looked at to tell UTF-16 without a byte order mark: every other one is zero there.
 _SAMPLE = 4096
 
-# ECMA-48: CSI sequences, OSC strings up to BEL or ST, and two-character escapes.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# ECMA-48: CSI sequences, OSC strings up to BEL or ST, and two-character escapes; colours also where the
+# escape itself was lost on a web page.
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\[\d{1,3}(?:;\d{1,3})*m"
+)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_NOT_PLAIN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|&lt;|&gt;")
+_NOT_PLAIN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|&lt;|&gt;|\[[\d;]+m")
 
 # `[1,0]<stdout>:` of Open MPI's --tag-output; since Open MPI 5 it names the job before it, and
 # the host and process after it; with time stamps alone there is only `<stdout>:`.

@@ -17,6 +17,7 @@ from clusterboot.bench.rccl_json import read_rccl_json
 from clusterboot.bench.records import BenchTest, ParsedLog, Problem, Row, Tool
 from clusterboot.bench.rows import RowReader, is_library_chatter
 from clusterboot.bench.table import read_columns
+from clusterboot.bench.texts.transports import TRANSPORTS
 
 # printf's %g gives six digits at most: fewer at the very end of a log may be a number cut short.
 _ALL_DIGITS = 6
@@ -221,9 +222,16 @@ class _LogReader:
         if not self.outside and not explained:
             self._explain_by_what_is_left(drafts)
         elif not explained and all(problem.kind == "mpi-launch" for problem in self.outside):
-            # Daemons that could not be started: a login that failed is why.
-            logins = (found.problem for found in self.weak if found.problem.kind == "ssh")
-            self.outside = sorted([*self.outside, *logins], key=_line_of)
+            # Daemons that could not be started: a login that failed is why. What names no host may be
+            # explained by what the transport of one host remarked.
+            nameless = not any(problem.host for problem in self.outside)
+            causes = (
+                found.problem
+                for found in self.weak
+                if found.problem.kind == "ssh"
+                or (nameless and found.pattern in TRANSPORTS and found.problem.host)
+            )
+            self.outside = sorted([*self.outside, *causes], key=_line_of)
         tests = tuple(draft.finish() for draft in drafts)
         began = self.began or any(draft.begun for draft in drafts)
         return ParsedLog(tests, distinct(self.outside), distinct_warnings(self.outside_warnings), began)
@@ -239,7 +247,7 @@ class _LogReader:
             if found.pattern.strength == "faint" and _line_of(found.problem) > last
         ]
         left = [found for found in self.weak if found.pattern.strength == "weak"]
-        if not drafts and not self.began and all(found.problem.kind == "killed" for found in left):
+        if not drafts and not self.began:
             # Before anything began, what the runtime said may be why the launcher saw an exit code.
             left += faint
         left = left or (faint if unfinished or not drafts else [])

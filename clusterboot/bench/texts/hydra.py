@@ -20,7 +20,7 @@ HYDRA = (
     *texts(
         "missing-executable",
         EXECUTABLE,
-        r"(?:\[proxy:\d+(?::\d+)?@{name}\]{some})?execvp error on file \S+",
+        r"(?:\[proxy:?[\d:]*@{name}\]{some})?execvp error on file \S+",
         r"\[mpiexec@\S+ …unable to get path to the \w+ executable",
     ),
     *texts("timeout", _TIME, "APPLICATION TIMED OUT, TIMEOUT = "),
@@ -53,9 +53,7 @@ HYDRA = (
         _HOSTS,
         r"\[mpiexec@\S+ {some}(?:error parsing hostfile|unable to open host file|unexpected token)",
     ),
-    *texts(
-        "mpi-launch", _PROXY, r"\[proxy:\d+(?::\d+)?@{name}\] {some}\b(?:error|unable to|cannot|failed)\b"
-    ),
+    *texts("mpi-launch", _PROXY, r"\[proxy:?[\d:]*@{name}\] {some}\b(?:error|unable to|cannot|failed)\b"),
     # A proxy that is gone: it never came, or it was lost with its host.
     *texts(
         "mpi-launch",

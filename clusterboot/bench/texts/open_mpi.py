@@ -65,7 +65,6 @@ ENDS = (
     ),
     *texts("mpi-launch", _APPLICATION, "MPI_ABORT was invoked on rank {rank}"),
     *texts("mpi-launch", _INSTALLATION, r"(?:\[{name}:\d+\] )?\*\*\* An error occurred in P?MPI_Init"),
-    *texts("mpi-launch", _APPLICATION, r"(?:\[{name}:\d+\] )?\*\*\* An error occurred in P?MPI_\w+"),
 )
 
 STARTS = (
@@ -206,6 +205,12 @@ GENERAL = texts(
 
 _SAID_NO_MORE = "the program said no more than that; run it alone on that node"
 CONSEQUENCES = (
+    *texts(
+        "mpi-launch",
+        _APPLICATION,
+        r"(?:\[{name}:\d+\] )?\*\*\* An error occurred in P?MPI_\w+",
+        strength="weak",
+    ),
     *texts(
         "killed",
         "the program said no more than that; run it alone on one node",

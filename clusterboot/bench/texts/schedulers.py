@@ -85,7 +85,7 @@ SCHEDULERS = (
     *texts(
         "mpi-launch",
         _PMIX,
-        r"slurmstepd: error: mpi/pmix\w*: \w+: {name} \[\d+\]: \S+:\d+: (?!Failed to remove|Error handler)",
+        r"\berror: mpi/pmix\w*: \w+: {name} \[\d+\]: \S+:\d+: (?!Failed to remove|Error handler)",
         r"slurmstepd: error: {name} \[\d+\] pmixp_\S+ …mpi/pmix: ERROR: (?!Failed to remove|Error handler)",
         "slurmstepd: error: {some}mpi/pmix: ERROR: (?!Failed to remove|Error handler)",
         r"slurmstepd: error: (?:\S+ )?(?:Failed mpi_g_slurmstepd_prefork|mpi/pmix)",

@@ -2,7 +2,8 @@
 
 Sources: UCX's ``src/ucs/debug/log.c`` (form of its lines); Open MPI's ``help-mtl-*.txt``,
 ``help-mpi-btl-*.txt``, ``help-mpi-pml-ob1.txt``, ``btl_tcp_endpoint.c``, ``pml_base_select.c`` and
-``common_ucx.h`` (its errors have the source's file and line); libfabric's ``fi_log``.
+``common_ucx.h`` (its errors have the source's file and line); libfabric's ``fi_log``; PSM2's and PSM3's
+``_HFI_ERROR`` (host and pid without a blank before the words).
 Their warnings that stand before good tables, as of OpenFabrics device initialisation, are left
 alone.
 """
@@ -19,7 +20,11 @@ FABRIC = (
 MEMLOCK = (
     "raise the memlock limit (ulimit -l unlimited) for logins and for slurmd, or free the adapter's resources"
 )
+_LINK = "look at both hosts' network adapters, cables and switch ports: ibstat, perfquery, ethtool -S"
 _TCP = "choose the network with btl_tcp_if_include, and see whether a firewall lies between these nodes"
+_REACH = (
+    "see whether these hosts reach each other on the addresses that UCX chose; UCX_NET_DEVICES names others"
+)
 CUDA = "check the host's GPUs and driver with nvidia-smi and its kernel log for Xid"
 
 TRANSPORTS = (
@@ -44,7 +49,9 @@ TRANSPORTS = (
     ),
     *texts(
         "killed",
-        "look at both hosts' network adapters, cables and switch ports: ibstat, perfquery, ethtool -S",
+        _LINK,
+        # UCX's last words have no level: `[host:pid:0:tid] file.c:line words`.
+        r"{tag} \w+\.c:\d+ (?:FATAL: )?{some}(?:Transport|RNR) retry count exceeded",
         "InfiniBand retry count between two MPI processes has been exceeded",
         '"receiver not ready" retry count on a',
         "RDMA CM returned (?:that the device|an event error)",
@@ -84,10 +91,28 @@ TRANSPORTS = (
     ),
     *texts(
         "mpi-launch",
+        MEMLOCK,
+        r"{speaker}\bUCX (?:ERROR|FATAL) {some}(?:[Cc]annot allocate memory|locked memory)",
+        in_midrun="nccl-error",
+        strength="faint",
+    ),
+    *texts(
+        "mpi-launch",
+        _REACH,
+        r"{speaker}\bUCX (?:ERROR|FATAL) {some}(?:refused|unreachable|No route|timed out)",
+        in_midrun="nccl-error",
+        strength="faint",
+    ),
+    *texts(
+        "mpi-launch",
         _ADAPTER,
         r"{speaker}\bUCX (?:ERROR|FATAL) ",
         r"{speaker}\w+\.c:\d+ Error: ",
-        r"libfabric:\d+:\S+ …(?:failed|error|abort)",
+        r"{speaker}\w+\.c:\d+ Fatal: ",
+        r"{speaker}\w+\.c:\d+ Assertion ",
+        r"{name}(?:\.\d+|:\S+ )PSM\d can't open ",
+        r"{name}(?:\.\d+|:\S+ )hfi_\w+: {some}\bfailed\b",
+        r"libfabric:\d+:\S*<(?:warn|critical)> {some}\b(?i:failed|error|abort|unable|cannot|can't)\b",
         in_midrun="nccl-error",
         strength="faint",
     ),
