@@ -16,7 +16,7 @@ from invoke.program import Program
 
 from clusterboot import __version__, interrupts
 from clusterboot.errors import ExitCode
-from clusterboot.tasks import audit, bench, cluster, diagnose, labs, link_map, report
+from clusterboot.tasks import audit, bench, cluster, diagnose, labs, link_map, nccl_test, report
 
 namespace = Collection(
     audit.audit,
@@ -25,7 +25,7 @@ namespace = Collection(
     cluster.rotate_keys_task,
     cluster.run_task,
     cluster.teardown_task,
-    bench.nccl_test_task,
+    nccl_test.nccl_test_task,
     bench.nccl_parse_task,
     diagnose.diagnose_task,
     link_map.link_map_task,

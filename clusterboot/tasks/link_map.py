@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import SHARED, choice, context, next_command, number
+from clusterboot.tasks.options import SHARED, choice, context, next_command, number, size
 
 if TYPE_CHECKING:
     from clusterboot.flows.backends import BackendChoice
@@ -55,22 +55,17 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.bench.pairs_options import PairsOptions
-    from clusterboot.errors import UsageError
     from clusterboot.flows.launcher import launch_place
     from clusterboot.flows.link_map import link_map
     from clusterboot.flows.link_measure import LinkMapOptions
     from clusterboot.flows.pages import publish
     from clusterboot.report.matrix_formats import MATRIX_FORMATS
     from clusterboot.tasks import formats
-    from clusterboot.units import parse_size
 
     choice("--mode", mode, _MODES)
     choice("--by", by, ("node", "gpu"))
     choice("--backend", backend, ("auto", "nccl", "mpi"))
-    try:
-        largest_bytes = parse_size(e or "4M")
-    except ValueError as error:
-        raise UsageError(f"-e: {error}") from None
+    largest_bytes = size("-e", e or "4M")
     budget_s = number("--budget", budget)
     output = formats.chosen(format, MATRIX_FORMATS)
     at = context(session, shared)

@@ -1,34 +1,27 @@
-"""``nccl-test``: its options made into a run, and the run's result shown."""
+"""The task that launches a collective benchmark: its options made into a run, and the run's result shown.
+
+What it needs is imported when it runs: it would slow the start of all others.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 from rich.text import Text
 
-from clusterboot.bench.document import bench_test_to_json
-from clusterboot.bench.options import BenchOptions
-from clusterboot.diagnose.expectation import Expectation, baseline_from_json, expected_to_json
 from clusterboot.errors import UsageError
-from clusterboot.flows.backends import BackendChoice
-from clusterboot.flows.benchmarked import Benchmarked, Judged
-from clusterboot.flows.launcher import launch_place
-from clusterboot.flows.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
-from clusterboot.flows.pages import publish
-from clusterboot.report import bench as report
-from clusterboot.report.cluster import show_failures, show_summary
-from clusterboot.report.factlines import fact_lines
-from clusterboot.report.formats import FORMATS
-from clusterboot.tasks import formats
-from clusterboot.tasks.command import Outcome, Session
-from clusterboot.tasks.options import choice, context, next_command, number, whole
-from clusterboot.units import parse_size
+from clusterboot.tasks.command import Outcome, Session, command
+from clusterboot.tasks.options import SHARED, choice, context, next_command, number, size, whole
+
+if TYPE_CHECKING:
+    from clusterboot.diagnose.expectation import Expectation
+    from clusterboot.flows.backends import BackendChoice
+    from clusterboot.flows.benchmarked import Benchmarked, Judged
 
 _BACKENDS = ("auto", "nccl-tests", "nccl", "mpi")
 # collbench repeats until the rate is steady; of 64 MiB over a gigabit link it can do that only a few times.
@@ -39,76 +32,99 @@ _MOST_RUNS = 1000
 _GPU_END_BYTES = 8 * 1024**3
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The task's own options as text, as they were given."""
+@command(
+    "nccl-test",
+    shared=SHARED,
+    collective="which, separated by commas (default all_reduce)",
+    backend="auto, nccl-tests, nccl or mpi (default auto: the first of them that all nodes have)",
+    b="smallest size (default 8)",
+    e="largest size (default 64M in host memory, 8G on GPUs)",
+    f="factor between sizes (default 2)",
+    n="iterations a size (default 20; the project's own program repeats until the rate is steady)",
+    w="warm-up iterations (default 5)",
+    c="1 to check the data, 0 not to (default 1)",
+    dtype="float (default), double, int32; on GPUs also half, bfloat16 and what nccl-tests has",
+    share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
+    min_busbw="GB/s that must be sustained at the large end of the sweep",
+    baseline="a result.json to compare with",
+    launch_from="the node to launch from, or head (default the first good one)",
+    procs_per_node="ranks a node, in place of the hostfile's slots",
+    repeat="run it so often, and judge the medians",
+    no_progress="end a run that prints nothing for so many seconds (default 300)",
+    time_limit="end a run after so many seconds (default 900)",
+    format="csv, junit or prometheus on standard output, in place of the table",
+)
+def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
+    session: Session,
+    shared: Mapping[str, Any],
+    collective: str = "all_reduce",
+    backend: str = "auto",
+    b: str = "8",
+    e: str = "",
+    f: str = "2",
+    n: str = "",
+    w: str = "5",
+    c: str = "1",
+    dtype: str = "",
+    share_gpu: bool = False,
+    min_busbw: str = "",
+    baseline: str = "",
+    launch_from: str = "",
+    procs_per_node: str = "",
+    repeat: str = "",
+    no_progress: str = "",
+    time_limit: str = "",
+    format: str = "",  # noqa: A002  # the option's name
+) -> Outcome:
+    """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
+    from clusterboot.bench.options import BenchOptions
+    from clusterboot.diagnose.expectation import Expectation
+    from clusterboot.flows.launcher import launch_place
+    from clusterboot.flows.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
+    from clusterboot.flows.pages import publish
+    from clusterboot.report.formats import FORMATS
+    from clusterboot.tasks import formats
 
-    collective: str
-    backend: str
-    smallest: str
-    largest: str
-    factor: str
-    iterations: str
-    warmup: str
-    check: str
-    dtype: str
-    share_gpu: bool
-    min_busbw: str
-    baseline: str
-    launch_from: str
-    procs_per_node: str
-    repeat: str
-    no_progress: str
-    time_limit: str
-    output: str
-
-
-def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outcome:
-    """Check every option, then run the benchmark.
-
-    Errors: :class:`UsageError` for an option or a cluster file, before anything is contacted.
-    """
     bench = BenchOptions(
-        collectives=tuple(name.strip() for name in asked.collective.split(",")),
-        begin_bytes=_size("-b", asked.smallest),
-        end_bytes=_size("-e", asked.largest or "64M"),
-        factor=whole("-f", asked.factor, 2) or 2,
-        iterations=whole("-n", asked.iterations, 1) or 20,
-        warmup=_count("-w", asked.warmup),
-        check=_count("-c", asked.check),
-        cap_s=None if asked.iterations else _SIZE_CAP_S,
-        dtype=asked.dtype or None,
+        collectives=tuple(name.strip() for name in collective.split(",")),
+        begin_bytes=size("-b", b),
+        end_bytes=size("-e", e or "64M"),
+        factor=whole("-f", f, 2) or 2,
+        iterations=whole("-n", n, 1) or 20,
+        warmup=whole("-w", w, 0) or 0,
+        check=whole("-c", c, 0) or 0,
+        cap_s=None if n else _SIZE_CAP_S,
+        dtype=dtype or None,
     )
-    choice("--backend", asked.backend, _BACKENDS)
-    output = formats.chosen(asked.output, FORMATS)
-    expectation = _expectation(number("--min-busbw", asked.min_busbw), asked.baseline)
-    ranks_per_node = whole("--procs-per-node", asked.procs_per_node, 1)
+    choice("--backend", backend, _BACKENDS)
+    output = formats.chosen(format, FORMATS)
+    expectation = _expectation(number("--min-busbw", min_busbw), baseline)
+    ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
     at = context(session, shared)
-    start = launch_place(at.cluster, asked.launch_from or None)
+    start = launch_place(at.cluster, launch_from or None)
     if at.cluster.options.expected_busbw_gbps and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gbps, source="the cluster file")
     options = NcclTestOptions(
         bench,
-        backend=cast(BackendChoice, asked.backend),
+        backend=cast("BackendChoice", backend),
         expectation=expectation,
         launch_from=start,
         ranks_per_node=ranks_per_node,
-        end_bytes_on_gpus=None if asked.largest or asked.share_gpu else _GPU_END_BYTES,
-        share_gpu=asked.share_gpu,
-        timeout_s=whole("--time-limit", asked.time_limit, 1, _LONGEST_S) or TIMEOUT_S,
-        stall_s=number("--no-progress", asked.no_progress) or STALL_S,
-        repeat=whole("--repeat", asked.repeat, 1, _MOST_RUNS) or 1,
+        end_bytes_on_gpus=None if e or share_gpu else _GPU_END_BYTES,
+        share_gpu=share_gpu,
+        timeout_s=whole("--time-limit", time_limit, 1, _LONGEST_S) or TIMEOUT_S,
+        stall_s=number("--no-progress", no_progress) or STALL_S,
+        repeat=whole("--repeat", repeat, 1, _MOST_RUNS) or 1,
     )
     if output:
         session.leave_output_to_format()
-        at = replace(at, events=session.terminal)
+        at = dataclasses.replace(at, events=session.terminal)
     result = nccl_test(at, options)
-    more = _document(result)
     folder = result.folder
     return Outcome(
         result.exit_code,
         result.hosts,
-        more,
+        _document(result),
         output(result.report)
         if output and result.report
         else lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
@@ -116,19 +132,9 @@ def carry_out(session: Session, shared: Mapping[str, Any], asked: Asked) -> Outc
     )
 
 
-def _size(option: str, text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
-
-
-def _count(option: str, text: str) -> int:
-    value = whole(option, text, 0)
-    return 0 if value is None else value
-
-
 def _expectation(min_busbw_gbps: float | None, baseline: str) -> Expectation:
+    from clusterboot.diagnose.expectation import Expectation, baseline_from_json
+
     minimum = (
         Expectation(min_busbw_gbps, source="--min-busbw") if min_busbw_gbps is not None else Expectation()
     )
@@ -141,10 +147,14 @@ def _expectation(min_busbw_gbps: float | None, baseline: str) -> Expectation:
             f"--baseline {baseline}: {problem}", remedy="give an earlier run's result.json"
         ) from None
     source = f"--min-busbw and {baseline}" if minimum.source else baseline
-    return replace(minimum, baseline=baseline_from_json(document), source=source)
+    return dataclasses.replace(minimum, baseline=baseline_from_json(document), source=source)
 
 
 def _document(result: Benchmarked) -> dict[str, Any]:
+    from clusterboot.bench.document import bench_test_to_json
+    from clusterboot.diagnose.expectation import expected_to_json
+    from clusterboot.report.factlines import fact_lines
+
     if result.report is None or result.judgement is None:
         return {"verdict": None, "tests": []}
     overall = result.judgement.overall
@@ -173,6 +183,8 @@ def _document(result: Benchmarked) -> dict[str, Any]:
 
 
 def _run(run: Judged) -> dict[str, Any]:
+    from clusterboot.bench.document import bench_test_to_json
+
     return {
         "verdict": run.report.verdict,
         "reason": run.judgement.overall.reason,
@@ -182,6 +194,9 @@ def _run(run: Judged) -> dict[str, Any]:
 
 
 def _show(to: Console, result: Benchmarked, before: str) -> None:
+    from clusterboot.report import bench as report
+    from clusterboot.report.cluster import show_failures, show_summary
+
     show_failures(to, result.hosts)
     if result.report is None or result.judgement is None:
         show_summary(to, ["No node could be benchmarked"], before)
@@ -197,7 +212,7 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
     if not result.launched:
         # Hosts' failures are told above, by node set.
         told = any(host.status == "failed" for host in result.hosts)
-        shown = replace(result.report, problems=()) if told else result.report
+        shown = dataclasses.replace(result.report, problems=()) if told else result.report
         report.show_verdict(to, shown, result.judgement)
         what = [f"To be run: {result.what}"] if result.what else []
         show_summary(to, [*what, f"Saved: {result.folder}/"], None)

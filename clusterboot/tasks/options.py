@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clusterboot import interrupts
 from clusterboot.errors import UsageError
 from clusterboot.tasks.command import Session
+from clusterboot.units import parse_size
 
 if TYPE_CHECKING:
     from clusterboot.flows.context import Context
@@ -127,6 +128,17 @@ def number(option: str, text: str) -> float | None:
     if not 0 < value < float("inf"):
         raise UsageError(f"{option} {text}: not a positive number")
     return value
+
+
+def size(option: str, text: str) -> int:
+    """Read a size in bytes, ``64M`` among them.
+
+    Errors: :class:`UsageError` for anything else.
+    """
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def choice(option: str, text: str, choices: tuple[str, ...]) -> str:
