@@ -99,6 +99,29 @@ def test_disturbances_with_a_long_tail_are_blamed_on_nobody(seed: int):
     assert infer(PairMatrix(tuple(f"n{node}" for node in range(24)), rates)).findings == ()
 
 
+@pytest.mark.parametrize("directions", [1, 2])
+def test_a_pair_of_two_racks_that_reads_as_fast_as_a_rack_blames_nobody(directions: int):
+    # Racks of two and a node alone, which one reading, or two, would put into a rack.
+    rates = np.full((17, 17), 6.0)
+    for node in range(0, 16, 2):
+        rates[node, node + 1] = rates[node + 1, node] = 12.0
+    generator = np.random.default_rng(5)
+    rates *= 1 + 0.02 * generator.standard_normal(rates.shape)
+    for one, other in ((3, 4), (16, 1))[:directions]:
+        rates[one, other] = 12.0
+    rates[16, 5] = rates[5, 16] = 12.0
+    np.fill_diagonal(rates, np.nan)
+    found = infer(PairMatrix(tuple(f"n{node}" for node in range(17)), rates))
+    assert (found.verdict, found.findings) == ("ok", ())
+
+
+@pytest.mark.parametrize("shape", ["racks", "rails"])
+def test_a_tenth_of_all_cables_hides_no_tier(shape: Shape):
+    for seed in range(8):
+        probe, faults = measurable("10% bad cables", shape, 16, seed)
+        assert METHODS["clusterboot, full"](probe) == named(faults, probe.nodes)
+
+
 def test_a_matrix_of_1024_nodes_is_judged():
     matrix = flat(1024, Fault("node", (1000,), 0.4), Fault("link", (3, 5), 0.3))
     assert {finding.hosts for finding in infer(matrix).findings} == {("n1001",), ("n4", "n6")}

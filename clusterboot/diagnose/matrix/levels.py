@@ -23,9 +23,10 @@ _DOUBT = 1.5
 
 @dataclass(frozen=True)
 class Level:
-    """A peak of the pairs' bandwidth: its logarithm, and the bounds that part it from the next."""
+    """A peak of the pairs' bandwidth: its logarithm, its width, and the bounds that part it from the next."""
 
     peak: float
+    width: float
     low: float
     high: float
 
@@ -39,6 +40,11 @@ def logarithms(bandwidth_gbps: Rates) -> Rates:
 def best_of_both(logs: Rates) -> Rates:
     """Give each pair the better of its two directions, so that one bad direction hides no tier."""
     return np.fmax(logs, logs.T)
+
+
+def worse_of_both(logs: Rates) -> Rates:
+    """Give each pair the worse of its two directions, so that one reading alone makes no pair a fast one."""
+    return np.fmin(logs, logs.T)
 
 
 def scale(values: Rates) -> float:
@@ -61,7 +67,7 @@ def find_levels(logs: Rates) -> tuple[Level, ...]:
     The width of a peak comes from how far the two directions of a pair differ, which no
     tier and no slow node moves. A level blames nobody: it may be a tier or a fault.
     """
-    pairs = best_of_both(logs)
+    pairs = worse_of_both(logs)
     values = pairs[np.triu(np.isfinite(pairs), 1)]
     if values.size == 0:
         return ()
@@ -73,7 +79,7 @@ def find_levels(logs: Rates) -> tuple[Level, ...]:
     density = np.bincount(((values - start) / step).astype(np.intp), minlength=count).astype(np.float64)
     reach = np.arange(-edge, edge + step, step)
     density = np.convolve(density, np.exp(-0.5 * (reach / width) ** 2), mode="same")
-    return _levels(density, start, step)
+    return _levels(density, start, step, width)
 
 
 def coverage(known: Flags) -> float:
@@ -91,7 +97,7 @@ def _flutter(logs: Rates) -> float:
     return cautious(spread, int(differences.size))
 
 
-def _levels(density: Rates, start: float, step: float) -> tuple[Level, ...]:
+def _levels(density: Rates, start: float, step: float, width: float) -> tuple[Level, ...]:
     """Walk down the density, and part it where it has a valley."""
     rises = np.diff(np.concatenate([[0.0], density, [0.0]]))
     peaks = np.flatnonzero((rises[:-1] > 0) & (rises[1:] <= 0))
@@ -111,6 +117,6 @@ def _levels(density: Rates, start: float, step: float) -> tuple[Level, ...]:
             kept[-1] = peak
     highs, lows = [math.inf, *bounds], [*bounds, -math.inf]
     return tuple(
-        Level(start + step * (peak + 0.5), low, high)
+        Level(start + step * (peak + 0.5), width, low, high)
         for peak, low, high in zip(kept, lows, highs, strict=True)
     )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from clusterboot.diagnose.matrix.blocks import alone, enough_pairs, find_blocks, place
+from clusterboot.diagnose.matrix.blocks import agreement, alone, enough_pairs, find_blocks, place
 from clusterboot.diagnose.matrix.cover import few_are_to_blame, few_nodes, many_share
-from clusterboot.diagnose.matrix.levels import best_of_both, find_levels
+from clusterboot.diagnose.matrix.levels import Level, best_of_both, find_levels, worse_of_both
 from clusterboot.diagnose.matrix.records import Flags, Indices, Rates
 
 # A level with more of all pairs than this is a tier of the fabric.
 _WIDE = 1 / 3
+# As fast as a level is what lies no farther from its peak than so many of its widths.
+_NEAR_WIDTHS = 3.0
+# What so many of all pairs give is usual in a fabric, and not one of many faults.
+_COMMON = 1 / 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,61 +52,89 @@ def find_structure(logs: Rates) -> Structure:
     Parameters: the cells' logarithms, ``-inf`` for dead, NaN for not measured.
     Source of the rule: a fabric's tiers concern most nodes, a fault few of them.
     """
-    pairs = best_of_both(logs)
+    pairs = worse_of_both(logs)
     seen = ~np.isnan(pairs)
-    natural, floor = _natural_boundaries(logs, pairs, seen)
-    classes, sets = _classes(pairs, seen, natural)
+    natural, floor = _natural_tiers(logs, pairs, seen)
     usual = np.isfinite(logs) & (pairs >= floor)
     expected = np.zeros_like(logs)
+    left = np.ones_like(seen)
     tiers = []
     fallback = math.nan
-    for index in range(len(natural) + 1):
-        cells = classes == index
+    for inside, blocks in (*natural, (left, ())):
+        cells = inside & left
+        left = left & ~inside
         values = logs[cells & usual]
         level = float(np.median(values)) if values.size else fallback
         expected[cells] = fallback = level
         if values.size:
-            tiers.append(Tier(level, sets[index] if index < len(sets) else ()))
+            tiers.append(Tier(level, blocks))
     return Structure(expected, usual, tuple(tiers))
 
 
-def _natural_boundaries(logs: Rates, pairs: Rates, seen: Flags) -> tuple[list[float], float]:
-    """Give the boundaries between natural tiers, and the value below which pairs are at fault."""
+_Cells = tuple[Flags, tuple[tuple[int, ...], ...]]
+
+
+def _natural_tiers(logs: Rates, pairs: Rates, seen: Flags) -> tuple[list[_Cells], float]:
+    """Give the cells and the blocks of each natural tier, and the value below which pairs are at fault."""
     levels = find_levels(logs)
     bounds = [level.low for level in levels if math.isfinite(level.low)]
     finite = pairs[np.isfinite(pairs)]
     if np.isneginf(pairs).any() and finite.size:
         bounds.append(float(finite.min()) - 1.0)
-    natural: list[float] = []
+    natural: list[_Cells] = []
     highest = np.zeros_like(seen)
     for index, bound in enumerate(bounds):
+        fast = seen & (pairs >= bound)
         slow = seen & (pairs < bound)
         above = bounds[index - 1] if index else math.inf
         below = bounds[index + 1] if index + 1 < len(bounds) else -math.inf
-        next_level = slow & (pairs >= below)
-        if few_are_to_blame(slow, seen) or (
-            not _is_wide(next_level, seen) and _are_scattered(slow, highest, seen)
-        ):
+        if few_are_to_blame(slow, seen):
             return natural, bound
-        level = seen & (pairs >= bound) & (pairs < above)
-        fast = seen & (pairs >= bound)
-        if many_share(level, seen) and not _lie_high(fast, highest, seen):
-            natural.append(bound)
-            highest |= _tier(fast, highest, seen, pairs)[0]
+        labels = _sets(fast, _alike(logs, bound, levels), highest, seen)
+        if not _is_wide(slow & (pairs >= below), seen) and _are_scattered(slow, labels, seen):
+            return natural, bound
+        if many_share(fast & (pairs < above), seen) and not (labels is None and _is_minority(fast, seen)):
+            natural.append(_tier(fast, labels, pairs))
+            highest |= natural[-1][0]
     return natural, -math.inf
 
 
-def _are_scattered(slow: Flags, highest: Flags, seen: Flags) -> bool:
+def _alike(logs: Rates, bound: float, levels: Sequence[Level]) -> Rates:
+    """Weigh for each two nodes how much it speaks for one set, above 0, or against it, below 0.
+
+    The weights are in the proportion of the logarithms of how unlikely it is otherwise. A fast pair of two
+    sets would need two readings, one a direction, that are too high alike; where one direction alone
+    is fast, one reading. What is between what is fast and what is usual below is a bad pair of one set, for
+    the same reason. What gives just what many others give below is a bad pair of one set by coincidence
+    alone. What is slower than all that is bad anywhere, and says nothing.
+    """
+    pairs, best = worse_of_both(logs), best_of_both(logs)
+    seen = ~np.isnan(pairs)
+    alike = np.where(seen & (pairs >= bound), 1.0, 0.0)
+    beside = ((level.peak, np.abs(pairs - level.peak) <= _NEAR_WIDTHS * level.width) for level in levels)
+    usual = [
+        (peak, near)
+        for peak, near in beside
+        if peak < bound and np.count_nonzero(near) > _COMMON * np.count_nonzero(seen)
+    ]
+    if usual:
+        alike[seen & (pairs > max(peak for peak, _ in usual))] = 1.0
+    for _, near in usual:
+        alike[near & (pairs < bound)] = -0.5
+    alike[seen & (pairs < bound) & (best >= bound)] += 0.5
+    return alike
+
+
+def _are_scattered(slow: Flags, labels: Indices | None, seen: Flags) -> bool:
     """Tell slow pairs that are many faults from a tier: they are the minority, and part no sets.
 
     The pairs of a tier lie between sets that are fast inside; bad cables lie anywhere, so that all
     nodes, or nearly all, stay one set.
 
-    Parameters: ``highest`` are the cells of the tiers above.
+    Parameters: ``labels`` are the sets that the fast pairs make, if any.
     """
     if not _is_minority(slow, seen):
         return False
-    labels = _sets(seen & ~slow, highest, seen)
     if labels is None:
         return True
     lone = alone(labels)
@@ -114,41 +146,26 @@ def _is_wide(level: Flags, seen: Flags) -> bool:
     return bool(np.count_nonzero(level) > _WIDE * np.count_nonzero(seen))
 
 
-def _lie_high(fast: Flags, highest: Flags, seen: Flags) -> bool:
-    """Tell fast pairs that were measured too high from a tier: they are the minority, and make no sets."""
-    return _is_minority(fast, seen) and _sets(fast, highest, seen) is None
+def _sets(fast: Flags, alike: Rates, highest: Flags, seen: Flags) -> Indices | None:
+    """Find the sets that fast pairs make: unions of the sets above, or rails, which cross those.
 
-
-def _sets(fast: Flags, highest: Flags, seen: Flags) -> Indices | None:
-    """Find the sets that fast pairs make; rails cross the nodes, and show once those are left out."""
-    labels = find_blocks(fast, seen)
-    return find_blocks(fast & ~highest, seen & ~highest) if labels is None else labels
+    Of both, those that explain more of the fast pairs that the tiers above, ``highest``, do not.
+    """
+    wider = find_blocks(fast, seen, alike)
+    if not highest.any():
+        return wider
+    left = ~highest
+    crossing = find_blocks(fast & left, seen & left, np.where(left, alike, 0.0))
+    found = [labels for labels in (wider, crossing) if labels is not None]
+    return max(found, key=lambda labels: agreement(labels, np.where(left, alike, 0.0)), default=None)
 
 
 def _is_minority(pairs: Flags, seen: Flags) -> bool:
     return enough_pairs(seen) and bool(2 * np.count_nonzero(pairs) < np.count_nonzero(seen))
 
 
-def _classes(
-    pairs: Rates, seen: Flags, natural: list[float]
-) -> tuple[NDArray[np.intp], list[tuple[tuple[int, ...], ...]]]:
-    """Number each cell's tier, the fastest 0, and list each tier's blocks."""
-    classes = np.full(pairs.shape, len(natural), dtype=np.intp)
-    open_ = np.ones(pairs.shape, dtype=bool)
-    sets: list[tuple[tuple[int, ...], ...]] = []
-    for index, bound in enumerate(natural):
-        same, blocks = _tier(seen & (pairs >= bound), ~open_, seen, pairs)
-        sets.append(blocks)
-        classes[same & open_] = index
-        open_ &= ~same
-    return classes, sets
-
-
-def _tier(
-    fast: Flags, highest: Flags, seen: Flags, pairs: Rates
-) -> tuple[Flags, tuple[tuple[int, ...], ...]]:
+def _tier(fast: Flags, labels: Indices | None, pairs: Rates) -> _Cells:
     """Give the cells of a tier: inside its blocks, or the fast ones where they make none; and the blocks."""
-    labels = _sets(fast, highest, seen)
     if labels is None:
         return fast, ()
     labels = place(labels, pairs)
