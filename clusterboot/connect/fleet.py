@@ -131,8 +131,11 @@ class Fleet:
         # A gateway that is worked on itself needs no second connection.
         chain = (*host.via, host.login)
         opened = self._gateway(chain) if chain in self._gateways else None
-        connection = opened or self._connect(host.login, self._gateway(host.via))
-        session = Session(host.name, connection, self.audit)
+        if opened is None:
+            gateway = self._gateway(host.via)
+            with self.door.watchdog.sharing():
+                opened = self._connect(host.login, gateway)
+        session = Session(host.name, opened, self.audit)
         with self._lock:
             self._sessions[host.name] = session
         return session

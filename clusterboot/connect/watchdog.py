@@ -22,14 +22,19 @@ _SWEEP_AT = 1024
 
 
 class DeadlineError(Exception):
-    """A wait ran into its deadline, or into the whole command's.
+    """A wait ran into its deadline, into the whole command's, or into one host's share of that.
 
-    ``words`` say which: ``within 10 s``, or ``before the command's deadline``.
+    ``words`` say which: ``within 10 s``, ``before the command's deadline``, ``in half of the
+    command's deadline``.
     """
 
-    def __init__(self, timeout_s: float, *, whole: bool) -> None:
-        super().__init__(timeout_s, whole)
-        self.words = "before the command's deadline" if whole else f"within {timeout_s:.3g} s"
+    def __init__(self, timeout_s: float, *, whole: bool = False, shared: bool = False) -> None:
+        super().__init__(timeout_s, whole, shared)
+        self.words = f"within {timeout_s:.3g} s"
+        if shared:
+            self.words = "in half of the command's deadline"
+        if whole:
+            self.words = "before the command's deadline"
 
 
 @dataclass
@@ -50,6 +55,7 @@ class Watchdog:
 
     def __init__(self, deadline_s: float | None = None) -> None:
         self._end_s = time.monotonic() + deadline_s if deadline_s is not None else None
+        self._shares = threading.local()
         self._heap: list[tuple[float, int, Alarm]] = []
         self._count = itertools.count()
         self._over = 0
@@ -66,7 +72,25 @@ class Watchdog:
         """Cut a wait of ``timeout_s`` to what the command's deadline leaves, at least 0 seconds."""
         if self._end_s is None:
             return timeout_s
-        return max(0.0, min(timeout_s, self._end_s - time.monotonic()))
+        end_s = min(self._end_s, self._share_end_s)
+        return max(0.0, min(timeout_s, end_s - time.monotonic()))
+
+    @property
+    def _share_end_s(self) -> float:
+        return getattr(self._shares, "end_s", math.inf)
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Give all waits of this thread in a block, together, half of what the command's deadline leaves.
+
+        So that a host which answers late at every step costs the others no stage that is still to come.
+        """
+        before_s = self._share_end_s
+        self._shares.end_s = time.monotonic() + self.allow_s(math.inf) / 2
+        try:
+            yield
+        finally:
+            self._shares.end_s = before_s
 
     def share_s(self, timeout_s: float) -> float:
         """Cut a wait of ``timeout_s`` to half of what the command's deadline leaves.
@@ -77,7 +101,8 @@ class Watchdog:
 
     def late(self, timeout_s: float) -> DeadlineError:
         """Say that a wait of ``timeout_s`` seconds is over, or that the command's time is."""
-        return DeadlineError(timeout_s, whole=self.out_of_time)
+        shared = time.monotonic() >= self._share_end_s
+        return DeadlineError(timeout_s, whole=self.out_of_time, shared=shared)
 
     @contextmanager
     def limit(self, timeout_s: float, close: Callable[[], Any]) -> Iterator[None]:

@@ -82,6 +82,23 @@ def test_a_close_that_hangs_keeps_no_other_wait(dog: Watchdog) -> None:
     dog.stop()
 
 
+def test_all_waits_of_one_share_have_half_of_the_commands_time_together() -> None:
+    dog = Watchdog(1000.0)
+    with dog.sharing():
+        assert 499 < dog.allow_s(5000) <= 500
+        with dog.sharing():
+            assert 249 < dog.allow_s(5000) <= 250
+    assert 999 < dog.allow_s(5000) <= 1000
+    brief, closed = Watchdog(0.1), threading.Event()
+
+    with pytest.raises(DeadlineError) as told, brief.sharing(), brief.limit(60, closed.set):
+        closed.wait()
+
+    assert told.value.words == "in half of the command's deadline"
+    assert not brief.out_of_time
+    brief.stop()
+
+
 def test_the_commands_deadline_stands_above_all(dog: Watchdog) -> None:
     dog = Watchdog(0.05)
     closed = threading.Event()
