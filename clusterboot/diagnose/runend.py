@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from clusterboot.bench.records import Problem, Verdict
+from clusterboot.launch.reap import BadEnd
 
 End = Literal[
     "exited",
@@ -38,10 +39,12 @@ class RunEnd:
     move again, ``node-lost`` with one of its nodes, ``line-lost`` with the operator's connection to
     the node that it was launched from, ``flooded`` by output without end.
     ``exit_code`` is mpirun's where it exited; ``detail`` one line for the user; ``problems`` what
-    the nodes said, each with its host.
+    the nodes said, each with its host. ``bad_ends`` has by host which of its ranks it says itself did
+    not end well, ``None`` where it could not be asked; empty after a run that ended well.
     """
 
     how: End = "unknown"
     exit_code: int | None = None
     detail: str = ""
     problems: tuple[Problem, ...] = ()
+    bad_ends: Mapping[str, tuple[BadEnd, ...] | None] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import Spread, repeated, spreads
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.diagnose.verdict import Judgement, LogJudgement, judge, report_of
+from clusterboot.diagnose.witnessed import witnessed
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, worst
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.backends import Backend
 from clusterboot.flows.context import Context
-from clusterboot.flows.placing import Launched, doubted
+from clusterboot.flows.placing import Launched, RankPlace, doubted, short
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code
@@ -87,12 +89,9 @@ def judge_log(
     if shares_gpus(parsed.tests):
         # Several ranks on one GPU measure nothing that could be judged.
         expectation = Expectation()
-    names = {name: slot.host for slot in slots for name in (slot.ip, slot.launch_name)}
     judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
+    judgement = witnessed(judgement, end, names_in_output(slots, launched.places))
     judgement = doubted(judgement, parsed, log.content, launched)
-    judgement = LogJudgement(
-        _named(judgement.overall, names), tuple(_named(test, names) for test in judgement.tests)
-    )
     # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
     if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
         judgement = replace(judgement, overall=_with_host(judgement.overall, launched.start))
@@ -181,10 +180,15 @@ def _kind(stage: Stage | None) -> ProblemKind:
     return "ssh" if stage in _LOGIN_STAGES else "mpi-launch"
 
 
-def _named(judgement: Judgement, names: Mapping[str, str]) -> Judgement:
-    """Call hosts by their names in the cluster file, where a launcher knows them by their addresses."""
-    problems = (replace(each, host=names.get(each.host or "", each.host)) for each in judgement.problems)
-    return replace(judgement, problems=tuple(problems))
+def names_in_output(slots: Sequence[Slot], places: Sequence[RankPlace]) -> dict[str, str]:
+    """Give each host by the names that launchers and benchmarks have for it.
+
+    What a host calls itself counts where no other has that name or calls itself so.
+    """
+    names = {name: slot.host for slot in slots for name in (slot.host, slot.ip, slot.launch_name)}
+    called = [(name, place.host) for place in places for name in {place.hostname, short(place.hostname)}]
+    counts = Counter(name for name, _ in called)
+    return {**{name: host for name, host in called if counts[name] == 1}, **names}
 
 
 def _with_host(judgement: Judgement, start: str) -> Judgement:

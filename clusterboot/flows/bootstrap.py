@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from clusterboot import hostfiles, keys
 from clusterboot.config.cluster import KeyMode, VerifyMode
 from clusterboot.connect.session import Session
-from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError, worst
 from clusterboot.facts.records import NodeFacts
 from clusterboot.flows import mode as modes
 from clusterboot.flows import terms
@@ -42,7 +42,8 @@ class Bootstrapped:
     a dry run would edit there; ``notes`` are lines for people, by host. ``shared_homes`` are the
     groups of hosts that see one home; ``launch_host`` is where the logins were tried from;
     ``files`` are the hostfiles that changed. ``stopped`` says why a change of mode came to no end.
-    ``names`` are the hosts' own names that others may call them, besides the cluster file's.
+    ``names`` are the hosts' own names that others may call them, besides the cluster file's; ``pairs``
+    the failed logins for which neither of two nodes is out.
     """
 
     hosts: tuple[HostResult, ...]
@@ -61,6 +62,7 @@ class Bootstrapped:
     files: tuple[str, ...] = ()
     stopped: str | None = None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pairs: tuple[LoginFailure, ...] = ()
 
 
 def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None) -> Bootstrapped:
@@ -122,9 +124,10 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         if verify != "none" and not context.dry_run:
             proof = examine(visit, found, addresses, verify)
         files = _write(context, visit, found, addresses)
+        partly = ExitCode.PARTIAL if proof.pairs or done.stopped else ExitCode.OK
         return Bootstrapped(
             hosts=visit.ledger.rows,
-            exit_code=exit_code(visit.ledger.rows),
+            exit_code=worst([exit_code(visit.ledger.rows), partly]),
             mode=mode,
             facts=found,
             addresses=addresses,
@@ -139,6 +142,7 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             findings=proof.findings,
             files=files,
             stopped=done.stopped,
+            pairs=proof.pairs,
         )
 
 
@@ -180,7 +184,7 @@ def _settle(
     agreed = terms.agree(context, mode, cast, held)
     plans = _plan(context, visit, cast, agreed)
     if changing := {writer for writer, plan in plans.items() if plan.edits}:
-        claim("bootstrap", changing)
+        claim("bootstrap", changing, cast.surveyed)
     edits = _distribute(context, visit, cast, agreed, plans)
     notes = {name: plan.notes for name, plan in plans.items() if plan.notes}
     planned = {name: plan.edits for name, plan in plans.items()} if context.dry_run else {}

@@ -22,21 +22,27 @@ def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
 
     Returns: what was ended, by host, where the host answered.
     """
+    section = reap_section(visit.cluster.name, run_id)
 
     def end(session: Session) -> Reaped:
         # The launch may still hold the session of the node that it starts from.
         with session.beside() as second:
-            outputs = second.run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
+            outputs = second.run([section], "launch", _ANSWER_S).answer.sections
         return parse_reaped(outputs["reap"])
 
     return visit.stage("old runs ended", hosts, end)
 
 
-def clear(visit: Visit, record: RunRecord) -> None:
-    """End what is left of the run of a record, and take the nodes that are clear of it off the record."""
+def clear(visit: Visit, record: RunRecord) -> dict[str, Reaped | None]:
+    """End what is left of the run of a record, and take the nodes that are clear of it off the record.
+
+    Returns: what each node said, ``None`` for one that did not answer.
+    """
     hosts = [host for host in (*visit.cluster.hosts, *visit.machines) if host.name in record.hosts]
     hosts = list(dict.fromkeys(hosts))
-    record.clear(name for name, reaped in reap(visit, record.run_id, hosts).items() if not reaped.left)
+    reaped = reap(visit, record.run_id, hosts)
+    record.clear(name for name, each in reaped.items() if not each.left)
+    return {host.name: reaped.get(host.name) for host in hosts}
 
 
 def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> dict[str, SectionOutput]:
@@ -73,7 +79,7 @@ def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> di
 
 def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:
     def end(session: Session) -> Reaped:
-        outputs = session.run([reap_section(run_id)], "launch", _ANSWER_S).answer.sections
+        outputs = session.run([reap_section(visit.cluster.name, run_id)], "launch", _ANSWER_S).answer.sections
         return parse_reaped(outputs["reap"])
 
     outcomes = visit.fleet.each(visit.machines, end)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from clusterboot import keys
 from clusterboot.connect.session import Session
 from clusterboot.errors import PartialError
+from clusterboot.flows.blaming import pair_in_words, second_looks, weigh
 from clusterboot.flows.change import change, persistently
-from clusterboot.flows.proof import blame, try_logins
+from clusterboot.flows.proof import try_logins
 from clusterboot.flows.terms import Cast
 from clusterboot.flows.visit import Visit
 from clusterboot.keys import HomePlan, LoginFailure, NodeKey, Survey, Terms
@@ -41,6 +42,8 @@ class Exchanged:
         if self.finished:
             return None
         who = f", since {fold(self.stopped_by)} could not go along" if self.stopped_by else ""
+        if self.failures and not who:
+            who = f", since {pair_in_words(self.failures[0])}"
         return (
             f"Keys: the change stopped half-way{who}; what was accepted before still is, everywhere. "
             "Mend that, or leave it out with --hosts, and run this again"
@@ -151,8 +154,13 @@ def prove_ring(
     if len(names) < 2:
         return ()
     ring = [Login(source, target) for source, target in zip(names, names[1:] + names[:1], strict=True)]
-    failures = tuple(keys.timed(one) for one in try_logins(visit, ring, ip, with_what))
-    for name, failure in blame(failures, ring).items():
+    found = try_logins(visit, ring, ip, with_what)
+    looks = second_looks([host.name for host in visit.good], found, ring)
+    found += try_logins(visit, looks, ip, with_what) if looks else ()
+    failures = tuple(keys.timed(one) for one in found)
+    good = {host.name for host in visit.good}
+    weighed = weigh(failures, ring, [look for look in looks if look.source in good])
+    for name, failure in weighed.blamed.items():
         cause = f"{failure.reason}; {then}" if then else failure.reason
         visit.ledger.fail(name, PartialError(cause, stage="verify", remedy=failure.remedy))
     return failures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clusterboot.connect.script import new_nonce
 from clusterboot.diagnose.runend import RunEnd
@@ -66,8 +66,11 @@ def execute(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
             if clean:
                 record.clear(list(record.hosts))
             else:
-                clear(visit, record)
-    return end
+                answers = clear(visit, record)
+    if clean:
+        return end
+    said = {name: each.bad_ends if each else None for name, each in answers.items()}
+    return replace(end, bad_ends=said)
 
 
 def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:

@@ -11,7 +11,7 @@ from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.believing import place_hosts
 from clusterboot.flows.launcher import HEAD, Head, prepare_head, prove_head
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
-from clusterboot.flows.proof import launch_host, prove, seek_start
+from clusterboot.flows.proof import prove, seek_start
 from clusterboot.flows.survey import survey
 from clusterboot.flows.validity import require_validity
 from clusterboot.flows.visit import UnfitError, Visit
@@ -103,6 +103,8 @@ def make_ready(
         if proven:
             return Ready(facts, addresses, mpi, wanted)
     start, failures = prove(visit, facts, addresses, "launch", wanted)
+    if start is not None and wanted in {host.name for host in visit.good} - {start}:
+        visit.events.note(f"launching from {start}: {wanted} does not reach every node")
     if start is None:
         first = failures[0] if failures else None
         raise ValidationError(
@@ -111,7 +113,6 @@ def make_ready(
             stage="launch",
             remedy=first.remedy if first else "run bootstrap",
         )
-    start = launch_host(visit.good, facts, wanted)
     return Ready(facts, addresses, mpi, start)
 
 
@@ -154,11 +155,13 @@ def run_spec(
     *,
     gpu: bool = False,
     run_id: str | None = None,
+    prints_mark: bool = True,
 ) -> RunSpec:
     """Describe one run of a program on ``slots``.
 
     Parameters: ``program`` is the command of every rank; ``gpu`` is true where it uses NCCL;
-    ``run_id`` is the run's name where the program has to know it.
+    ``run_id`` is the run's name where the program has to know it; ``prints_mark`` is false for a
+    program that is not the project's own, whose output gets the run's mark from the shell around it.
     """
     cluster = visit.cluster
     good = {slot.host for slot in slots}
@@ -173,6 +176,8 @@ def run_spec(
         ranks=sum(slot.slots for slot in slots),
         ranks_per_node=max(slot.slots for slot in slots),
         program=program,
+        cluster=cluster.name,
+        prints_mark=prints_mark,
         env=cluster.env,
         network=ready.addresses.network,
         interfaces=interfaces,

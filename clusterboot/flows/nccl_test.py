@@ -165,7 +165,8 @@ def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | N
 
 
 def _spec(visit: Visit, plan: _Plan, program: Program) -> RunSpec:
-    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.chosen.on_gpu)
+    own = plan.chosen.backend != "nccl-tests"
+    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.chosen.on_gpu, prints_mark=own)
 
 
 def _measure(

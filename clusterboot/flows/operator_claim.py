@@ -16,11 +16,12 @@ from clusterboot.errors import ClusterbootError, PartialError
 from clusterboot.flows.context import Context
 from clusterboot.flows.survey import Surveyed
 from clusterboot.flows.visit import Visit
-from clusterboot.keys import changing
+from clusterboot.keys import changing, survey
 from clusterboot.keys.records import Holder
 from clusterboot.report.folding import fold
 
-# What is done, and the names of the hosts that are to be changed: all of them for None.
+# What is done; the names of the hosts that are to be changed, all of them for None; and what the hosts
+# had said before: who has another key by now has met another operator.
 Claim = Callable[..., None]
 
 _FILE = "operator"
@@ -42,7 +43,9 @@ def claimed(context: Context, visit: Visit, command: str | None = None) -> Itera
     hosts: list[Host] = []
     interrupted = False
 
-    def claim_all(command: str, names: Collection[str] | None = None) -> None:
+    def claim_all(
+        command: str, names: Collection[str] | None = None, known: Mapping[str, Surveyed] | None = None
+    ) -> None:
         if context.dry_run or hosts:
             return
         hosts[:] = [host for host in visit.good if names is None or host.name in names]
@@ -50,11 +53,19 @@ def claimed(context: Context, visit: Visit, command: str | None = None) -> Itera
             return
         section = changing.claim_section(context.cluster.name, operator, command, _who())
 
-        def claim(session: Session) -> Holder | None:
-            answer = session.run([section], "facts", changing.TIMEOUT_S).answer
-            return changing.parse_claim(answer.sections)
+        wanted = {host.name for host in hosts}
+        key = survey.key_section(context.cluster.name)
 
-        _refuse(context, visit.stage("nodes claimed", hosts, claim))
+        def claim(session: Session) -> tuple[Holder | None, str | None]:
+            sections = [*([section] if session.name in wanted else []), *([key] if known else [])]
+            outputs = session.run(sections, "facts", changing.TIMEOUT_S).answer.sections
+            holder = changing.parse_claim(outputs) if session.name in wanted else None
+            return holder, survey.parse_key(outputs) if known else None
+
+        asked = [host for host in visit.good if host.name in wanted or known]
+        said = visit.stage("nodes claimed", asked, claim)
+        _refuse(context, {name: holder for name, (holder, _) in said.items()})
+        _refuse_other_keys({name: key for name, (_, key) in said.items()}, known or {})
 
     try:
         if command:
@@ -96,12 +107,26 @@ def _refuse(context: Context, found: Mapping[str, Holder | None]) -> None:
         return
     name, holder = next(iter(held.items()))
     where = f"~/.ssh/clusterboot/{context.cluster.name}/changing"
+    whose = "that node alone says so" if len(held) == 1 else "those nodes say so"
     raise PartialError(
         f"somebody else changes this cluster: {holder}; nothing was changed",
         host=fold(held),
         stage="keys",
-        remedy=f"wait until that has ended; if it was killed, remove {where} on {name} (it counts an hour)",
+        remedy=f"wait until that has ended; if it was killed, remove {where} on {name} (it counts an hour); "
+        f"{whose}: --exclude {','.join(held)} leaves out what you do not believe",
     )
+
+
+def _refuse_other_keys(now: Mapping[str, str | None], known: Mapping[str, Surveyed]) -> None:
+    """Refuse to go on with keys that are no longer the nodes': that would undo what somebody else did."""
+    other = [name for name, key in now.items() if name in known and known[name].keys.public_key != key]
+    if other:
+        raise PartialError(
+            "its key is another one than a moment ago: somebody else was at work; nothing was changed",
+            host=fold(other),
+            stage="keys",
+            remedy=f"run it again, or leave it out with --exclude {','.join(other)}",
+        )
 
 
 def _operator(context: Context) -> str:

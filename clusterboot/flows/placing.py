@@ -15,7 +15,8 @@ from clusterboot.bench.records import BenchTest, ParsedLog, Problem
 from clusterboot.diagnose.verdict import Judgement, LogJudgement
 from clusterboot.report.folding import fold
 
-# collbench's, above each table and below it: see report.c.
+# Above each table and below it, whatever program prints that: collbench itself, for others the shell
+# around rank 0.
 _MARK = re.compile(rb"(?m)^[^\n]{0,200}?# clusterboot run ([0-9a-zA-Z]{1,64})\b")
 _MARKS_A_TEST = 2
 # What a benchmark says of one of these is not doubted further: no bandwidth is concluded from it.
@@ -114,14 +115,13 @@ def _foreign(log: ParsedLog, content: bytes, launched: Launched) -> str | None:
     twice = [name for name, count in printed.items() if count > launched.collectives.count(name)]
     if twice:
         return f"the output has {' and '.join(twice)} more often than it was run"
-    own = sum(test.tool == "collbench" for test in log.tests)
-    if not own:
+    if not log.tests:
         return None
     marks = [mark.decode() for mark in _MARK.findall(content)]
     if set(marks) - set(launched.run_ids):
         return "the output carries the mark of another run"
-    if len(marks) != _MARKS_A_TEST * own:
-        return f"{len(marks)} of {_MARKS_A_TEST * own} marks of this run are in the output"
+    if len(marks) != _MARKS_A_TEST * len(log.tests):
+        return f"{len(marks)} of {_MARKS_A_TEST * len(log.tests)} marks of this run are in the output"
     return None
 
 

@@ -11,6 +11,7 @@ from clusterboot.config.cluster import Host, VerifyMode
 from clusterboot.connect.session import Session
 from clusterboot.errors import TrustError
 from clusterboot.facts.records import NodeFacts
+from clusterboot.flows.blaming import Weighed, second_looks, weigh
 from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.keys import LoginFailure, LoginFinding
@@ -27,11 +28,13 @@ class Proof:
 
     ``launch_host`` is the host that a launch can start from, ``None`` where there is none;
     ``failures`` are the logins that failed, ``findings`` the same put together by their causes.
+    ``pairs`` are failures for which nobody is out: another node reaches the target.
     """
 
     launch_host: str | None
     failures: tuple[LoginFailure, ...]
     findings: tuple[LoginFinding, ...]
+    pairs: tuple[LoginFailure, ...] = ()
 
 
 def prove(
@@ -61,41 +64,80 @@ def examine(
 ) -> Proof:
     """Try the nodes' mutual logins and put out who cannot be reached.
 
+    What one node says of another is looked at from a second one. Where that one does reach it nobody
+    is out, and a launch starts from a node that reaches all.
+
     Parameters: ``launch`` tries what the found MPI's launch tree needs, ``full`` every pair;
     ``wanted`` is the node to start from, where not the cluster file's or the first.
     Returns: what came of it.
     """
     ip = {entry.host: entry.ip for entry in addresses.addresses}
+    tried: list[Login] = []
+    looks: list[Login] = []
     failures: list[LoginFailure] = []
     findings: list[LoginFinding] = []
-    for _ in range(_LAUNCH_HOSTS_TRIED):
-        good = visit.good
-        if not good:
+    weighed = Weighed({}, ())
+    for tries_left in reversed(range(_LAUNCH_HOSTS_TRIED)):
+        if not visit.good:
             break
-        if visit.launcher and wanted == visit.launcher.name:
-            start = wanted
-        else:
-            start = launch_host(good, facts, wanted or visit.cluster.options.launch_from)
-        logins = _logins(start, good, facts, verify)
+        from_head = visit.launcher is not None and wanted == visit.launcher.name
+        start = str(wanted) if from_head else _start(visit, facts, weighed, wanted)
+        logins = _logins(start, visit.good, facts, verify)
         found = try_logins(visit, logins, ip)
+        tried += _answered(visit, logins)
+        if not from_head:
+            more = second_looks([host.name for host in visit.good], (*failures, *found), tried)
+            found += try_logins(visit, more, ip) if more else ()
+            looks += _answered(visit, more)
         found = tuple(_timed(failure, facts) for failure in found)
         failures += found
-        blamed = blame(found, logins)
-        together = keys.findings(found, [(login.source, login.target) for login in logins])
+        weighed = weigh(failures, tried, looks, believed=(start,) if from_head else ())
+        together = keys.findings(found, [(login.source, login.target) for login in (*logins, *looks)])
         findings += together
-        explained = {finding.host: finding for finding in reversed(together)}
-        for name, failure in blamed.items():
-            whole = explained.get(name)
-            cause = whole.text if whole and whole.kind != "pair" else failure.reason
-            if failure.cause == "pin":
-                visit.ledger.fail(name, TrustError(cause, stage="verify", remedy=failure.remedy))
-            else:
-                visit.ledger.fail(name, UnfitError("ssh", cause, stage="verify", remedy=failure.remedy))
-        if start not in blamed:
-            return Proof(start, tuple(failures), tuple(findings))
-        if visit.launcher and start == visit.launcher.name:
+        in_the_way = [pair for pair in weighed.pairs if Login(pair.source, pair.target) in logins]
+        blamed = dict(weighed.blamed)
+        if not tries_left and verify != "full":
+            # Of all that could start none reaches all of the others: that is more than one node's word.
+            blamed = {**{pair.target: pair for pair in in_the_way}, **blamed}
+        _put_out(visit, blamed, together)
+        if verify == "full" and start not in blamed and visit.good:
+            return Proof(
+                _start(visit, facts, weighed, wanted), tuple(failures), tuple(findings), weighed.pairs
+            )
+        if start not in blamed and (not in_the_way or not tries_left):
+            return Proof(start, tuple(failures), tuple(findings), _of_good(visit, weighed.pairs))
+        if from_head:
             break
-    return Proof(None, tuple(failures), tuple(findings))
+    return Proof(None, tuple(failures), tuple(findings), _of_good(visit, weighed.pairs))
+
+
+def _start(visit: Visit, facts: Mapping[str, NodeFacts], weighed: Weighed, wanted: str | None) -> str:
+    """Choose the node to start from: not one that does not reach another, if there is a choice."""
+    lame = {pair.source for pair in weighed.pairs}
+    able = [host for host in visit.good if host.name not in lame]
+    return launch_host(able or visit.good, facts, wanted or visit.cluster.options.launch_from)
+
+
+def _answered(visit: Visit, logins: Iterable[Login]) -> list[Login]:
+    """Give the logins whose source could say what came of them."""
+    good = {host.name for host in visit.machines}
+    return [login for login in logins if login.source in good]
+
+
+def _of_good(visit: Visit, pairs: Iterable[LoginFailure]) -> tuple[LoginFailure, ...]:
+    good = {host.name for host in visit.good}
+    return tuple(pair for pair in pairs if {pair.source, pair.target} <= good)
+
+
+def _put_out(visit: Visit, blamed: Mapping[str, LoginFailure], together: Iterable[LoginFinding]) -> None:
+    explained = {finding.host: finding for finding in reversed(tuple(together))}
+    for name, failure in blamed.items():
+        whole = explained.get(name)
+        cause = whole.text if whole and whole.kind != "pair" else failure.reason
+        if failure.cause == "pin":
+            visit.ledger.fail(name, TrustError(cause, stage="verify", remedy=failure.remedy))
+        else:
+            visit.ledger.fail(name, UnfitError("ssh", cause, stage="verify", remedy=failure.remedy))
 
 
 def _timed(failure: LoginFailure, facts: Mapping[str, NodeFacts]) -> LoginFailure:
@@ -176,18 +218,3 @@ def try_logins(
     counts = {source: len(mine) for source, mine in targets.items()}
     outcomes = visit.stage(f"logins from {fold(counts)}", hosts, attempt, parts=counts, failed=len)
     return tuple(failure for found in outcomes.values() for failure in found)
-
-
-def blame(failures: Sequence[LoginFailure], logins: Sequence[Login]) -> dict[str, LoginFailure]:
-    """Choose whom each failed login speaks against: the target, or a source that reaches nobody."""
-    tried: dict[str, int] = defaultdict(int)
-    failed: dict[str, int] = defaultdict(int)
-    for login in logins:
-        tried[login.source] += 1
-    for failure in failures:
-        failed[failure.source] += 1
-    blamed: dict[str, LoginFailure] = {}
-    for failure in failures:
-        alone = tried[failure.source] > 1 and failed[failure.source] == tried[failure.source]
-        blamed.setdefault(failure.source if alone else failure.target, failure)
-    return blamed

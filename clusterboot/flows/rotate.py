@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from clusterboot.config.cluster import KeyMode
-from clusterboot.errors import ExitCode, HostResult, PartialError
+from clusterboot.errors import ExitCode, HostResult, PartialError, worst
 from clusterboot.flows import mode as modes
 from clusterboot.flows import terms
 from clusterboot.flows.believing import believe, place_hosts
@@ -85,6 +85,13 @@ def rotate(context: Context) -> Rotated:
             last = prove_ring(visit, ip)
             result = replace(result, failures=last)
         rows = visit.ledger.rows
+        partly = ExitCode.PARTIAL if result.failures or result.stopped else ExitCode.OK
         return Rotated(
-            rows, exit_code(rows), mode, result.edits, result.failures, result.finished, result.stopped
+            rows,
+            worst([exit_code(rows), partly]),
+            mode,
+            result.edits,
+            result.failures,
+            result.finished,
+            result.stopped,
         )

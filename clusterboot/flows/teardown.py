@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -40,8 +40,9 @@ class TornDown:
 def teardown(context: Context) -> TornDown:
     """Take every line, file and folder of this cluster's off its nodes.
 
-    A home that several nodes share is cleaned once, for all of them. A node that cannot be
-    reached keeps what it has; the next call finishes there.
+    A home that several nodes share is cleaned once, for all of them; that it was theirs is seen by
+    what the others still have. A node that cannot be reached keeps what it has; the next call
+    finishes there.
     """
     cluster = context.cluster
     with alone(context), context.visit() as visit, claimed(context, visit, "teardown"):
@@ -53,26 +54,13 @@ def teardown(context: Context) -> TornDown:
         files = [file.content for left in found.values() for file in left.remains.files]
         head_launched = was_used(context.state_dir, files, cluster.name)
         if context.dry_run:
-            return _would(visit, plans, head_launched=head_launched)
-
-        def take_back(session: Session) -> tuple[str, ...]:
-            def attempt(anew: bool) -> tuple[str, ...]:
-                edits = plans[session.name].edits
-                if anew:
-                    edits = _edits(_look(cluster.name, session).remains, cluster.name)
-                return change(session, cluster.name, keys.removal_section(cluster.name, edits), edits)
-
-            return persistently(attempt)
-
+            # Without a change nobody can tell whose home is whose.
+            return _would(visit, _plans(visit, found, list(found)), head_launched=head_launched)
         # Before the nodes' lines go, by which another operator's machine would know of it.
         removed = take_back_head(visit) if head_launched else ()
-        writers = [host for host in visit.good if host.name in plans]
-        changed = visit.stage("files restored", writers, take_back)
+        changed = _take_back(visit, plans)
+        changed |= _take_back_of_others(visit, groups.values(), changed)
         changed |= {HEAD: removed} if removed else {}
-        for group in groups.values():
-            if group[0] in changed:
-                for name in group:
-                    visit.ledger.changed(name)
         members_state.forget(context.state_dir, [host.name for host in visit.good])
         away = [row.name for row in visit.ledger.rows if row.status != "ok"]
         remembered = [member.name for member in members_state.load(context.state_dir)]
@@ -81,6 +69,43 @@ def teardown(context: Context) -> TornDown:
             mode.forget(context.state_dir)
         still = tuple(dict.fromkeys((*away, *remembered)))
         return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), changed, still_to_do=still)
+
+
+def _take_back(visit: Visit, plans: Mapping[str, _Plan]) -> dict[str, tuple[str, ...]]:
+    """Clean the homes of plans, each by the host that it is planned for. Returns: what was changed there."""
+    cluster = visit.cluster.name
+
+    def take_back(session: Session) -> tuple[str, ...]:
+        def attempt(anew: bool) -> tuple[str, ...]:
+            edits = plans[session.name].edits
+            if anew:
+                edits = _edits(_look(cluster, session).remains, cluster)
+            return change(session, cluster, keys.removal_section(cluster, edits), edits)
+
+        return persistently(attempt)
+
+    writers = [host for host in visit.good if host.name in plans]
+    changed = visit.stage("files restored", writers, take_back) if writers else {}
+    for name in changed:
+        visit.ledger.changed(name)
+    return changed
+
+
+def _take_back_of_others(
+    visit: Visit, groups: Iterable[Sequence[str]], changed: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """See that what was cleaned was the home of all who say so; who still has something is cleaned itself.
+
+    A node that claims another's home would else have that one left as it is.
+    """
+    first = {name: group[0] for group in groups for name in group[1:]}
+    hosts = [host for host in visit.good if host.name in first]
+    left = visit.stage("shared homes seen", hosts, partial(_look, visit.cluster.name)) if hosts else {}
+    more = _plans(visit, left, list(left))
+    for name in left:
+        if name not in more and first[name] in changed:
+            visit.ledger.changed(name)
+    return _take_back(visit, more)
 
 
 def _would(visit: Visit, plans: Mapping[str, _Plan], *, head_launched: bool) -> TornDown:

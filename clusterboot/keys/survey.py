@@ -174,19 +174,30 @@ def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[
     Parameters: the cluster's name, checked by the cluster file's rule; ``make_key`` is
     false where nothing may change; with ``make_next`` the key's successor is made too.
     """
-    own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
     make = _MAKE_KEY.replace("@COMMENT@", shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
     calls = ('make_key "$k"\n' if make_key else "") + ('make_key "$n"\n' if make_next else "")
-    names = _KEY_NAMES.replace("@MOST@", str(_MOST_BYTES))
     check = _CHECK_CONFIG.replace("@MOST@", str(_MOST_BYTES))
     return (
-        Section("keys.identity", own + names + make + calls + _SHOW_KEYS),
+        key_section(cluster, make + calls),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
         Section("keys.config_check", check),
         Section("keys.left", SHOW_LEFT),
         changing.look_section(cluster),
         *(file_section(name, cluster) for name in _FILES),
     )
+
+
+def key_section(cluster: str, make: str = "") -> Section:
+    """Give the piece that tells a node's key, after ``make`` has been done."""
+    own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
+    names = _KEY_NAMES.replace("@MOST@", str(_MOST_BYTES))
+    return Section("keys.identity", own + names + make + _SHOW_KEYS)
+
+
+def parse_key(outputs: Mapping[str, SectionOutput]) -> str | None:
+    """Read the public key in use that :func:`key_section` said; ``None`` where there is none."""
+    current = _key(outputs["keys.identity"].text.splitlines(), "current")
+    return current.public_key if current else None
 
 
 def file_section(name: str, cluster: str) -> Section:

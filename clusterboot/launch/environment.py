@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from shlex import quote
 
+from clusterboot.launch.names import ends_file
 from clusterboot.launch.spec import RunSpec
 
 # Found again in /proc/PID/environ when the run's processes have to be ended.
@@ -29,13 +31,33 @@ def rank_env(spec: RunSpec) -> dict[str, str]:
 
 
 def ranked_program(spec: RunSpec) -> tuple[str, ...]:
-    """Give the command of a rank: the program, behind a shell where each node needs settings of its own.
+    """Give the command of a rank: the program, behind a shell that waits for it.
 
-    One environment goes to all ranks, and a list of all names would let a node take an interface
-    that is the interconnect's only elsewhere. What the user sets stays.
+    That shell leaves a line on the rank's own node where the program does not end well: a launcher's
+    and other ranks' words on that could be anybody's. Where each node needs settings of its own it
+    makes them: one environment goes to all ranks, and a list of all names would let a node take an
+    interface that is the interconnect's only elsewhere. What the user sets stays.
     """
+    mark = "" if spec.prints_mark else mark_line(spec.run_id)
+    ends = ends_file(spec.cluster, spec.run_id)
+    script = f"cb_mark={quote(mark)}; cb_ends={quote(ends)}; {_own_settings(spec)}{_rank_script()}"
+    return ("/bin/sh", "-c", script, *spec.program)
+
+
+def mark_line(run_id: str) -> str:
+    """Give the line that stands before and after what a run prints: output of another run has another."""
+    return f"# clusterboot run {run_id}"
+
+
+def _rank_script() -> str:
+    """Give the shell's script as one line, which every launcher passes on as it stands."""
+    text = resources.files("clusterboot.launch").joinpath("rank.sh").read_text("utf-8")
+    return " ".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def _own_settings(spec: RunSpec) -> str:
     if len(set(spec.interface_of.values())) < 2:
-        return spec.program
+        return ""
     names = {} if spec.mpi.kind == "openmpi" else {"FI_TCP_IFACE": "$i"}
     if names and spec.tcp_only:
         names["UCX_NET_DEVICES"] = "$i"
@@ -43,11 +65,9 @@ def ranked_program(spec: RunSpec) -> tuple[str, ...]:
         names["NCCL_SOCKET_IFNAME"] = "=$i"
     chosen = [f'{name}="{value}"; export {name}' for name, value in names.items() if name not in spec.env]
     if not chosen:
-        return spec.program
+        return ""
     hosts: dict[str, list[str]] = {}
     for host, interface in spec.interface_of.items():
         hosts.setdefault(interface, []).append(host)
     cases = [f"{'|'.join(map(quote, having))}) i={quote(name)};;" for name, having in hosts.items()]
-    script = f"case $(uname -n) in {' '.join(cases)} *) i=;; esac; "
-    script += f'[ -z "$i" ] || {{ {"; ".join(chosen)}; }}; exec "$0" "$@"'
-    return ("/bin/sh", "-c", script, *spec.program)
+    return f'case $(uname -n) in {" ".join(cases)} *) i=;; esac; [ -z "$i" ] || {{ {"; ".join(chosen)}; }}; '

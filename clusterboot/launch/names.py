@@ -38,6 +38,11 @@ def run_folder(cluster: str, run_id: str) -> str:
     return f"{cluster_folder(cluster)}/runs/{token(run_id, 'a run')}"
 
 
+def ends_file(cluster: str, run_id: str) -> str:
+    """Give the file in which a node keeps which ranks of a run did not end well, without the node's name."""
+    return f"{cluster_folder(cluster)}/ends.{token(run_id, 'a run')}"
+
+
 def bench_folder(cluster: str, digest: str) -> str:
     """Give the folder that has the benchmark built from the sources of this digest."""
     return f"{cluster_folder(cluster)}/bench/{token(digest, 'a build')}"

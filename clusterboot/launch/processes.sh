@@ -1,10 +1,15 @@
 # What runs here of run $1: a line "process PID STATE TICKS RANK" for each of its processes that
-# is a rank. TICKS is the processor time it has used. An MPI says which rank a process is in its
-# environment, each in a variable of its own.
+# is a rank's program. TICKS is the processor time it has used. An MPI says which rank a process is in
+# its environment, each in a variable of its own; the shell that waits for the program has that too.
 list_ranks() {
 	find_marked "$1"
 	for process in $marked; do
-		number=$(tr '\000' '\n' <"/proc/$process/environ" | sed -n \
+		environment=$(tr '\000' '\n' <"/proc/$process/environ")
+		case "$newline$environment$newline" in
+		*"${newline}CLUSTERBOOT_PROGRAM=1$newline"*) ;;
+		*) continue ;;
+		esac
+		number=$(printf '%s\n' "$environment" | sed -n \
 			-e 's/^OMPI_COMM_WORLD_RANK=\([0-9][0-9]*\)$/\1/p' \
 			-e 's/^PMI_RANK=\([0-9][0-9]*\)$/\1/p' \
 			-e 's/^PMIX_RANK=\([0-9][0-9]*\)$/\1/p' \

@@ -22,7 +22,9 @@ _READ_ONLY = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS"
 class RunSpec:
     """One run of one program on all hosts of a hostfile, in no MPI's dialect.
 
-    ``run_id`` marks every process of the run, see :func:`clusterboot.launch.names.new_run_id`.
+    ``run_id`` marks every process of the run, see :func:`clusterboot.launch.names.new_run_id`;
+    ``prints_mark`` is true where the program itself prints it around its output. ``cluster`` is the
+    cluster's name.
     ``hostfile`` is a path on the launching node, in the dialect of ``mpi``. ``env`` is exported
     to every rank. ``network`` is the interconnect's subnet, ``interfaces`` the names that its
     interfaces have on the nodes, each once; ``interface_of`` each node's by the node's own host name,
@@ -42,6 +44,8 @@ class RunSpec:
     ranks: int
     ranks_per_node: int
     program: tuple[str, ...]
+    cluster: str
+    prints_mark: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     network: IPv4Network | IPv6Network | None = None
     interfaces: tuple[str, ...] = ()

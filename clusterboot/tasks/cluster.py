@@ -123,6 +123,7 @@ def _finding(one: LoginFinding) -> dict[str, Any]:
 
 
 def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -> None:
+    from clusterboot.flows.blaming import pair_in_words
     from clusterboot.report.nodes import show_nodes
 
     if result.facts:
@@ -154,6 +155,7 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
     lines.append(f"Keys: changed on {fold(changed)}" if changed else "Keys: all in place, nothing changed")
     if result.launch_host:
         lines.append(f"Logins: checked from {result.launch_host}, where mpirun will start")
+    lines += [f"Logins: {pair_in_words(pair)}" for pair in result.pairs[:_MOST_NAMED]]
     lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
     report.show_summary(to, lines, _next_step(at, result, then))
 
@@ -258,14 +260,20 @@ def rotate_keys_task(session: Session, shared: Options) -> Outcome:
 
 
 def _show_rotated(to: Console, at: Context, result: Rotated) -> None:
+    from clusterboot.flows.blaming import pair_in_words
+
     report.show_failures(to, result.hosts)
-    good = fold(host.name for host in result.hosts if host.status == "ok")
+    names = [host.name for host in result.hosts if host.status == "ok"]
+    good = fold(names)
     if at.dry_run:
         lines = [f"Would replace the keys of {good}", "Nothing was changed (--dry-run)"]
     elif result.finished:
         lines = [f"Keys: new on {good}, each proven before the old one went"]
     else:
         lines = [result.stopped or "Keys: none replaced"]
+    if result.finished:
+        pairs = [each for each in result.login_failures if {each.source, each.target} <= set(names)]
+        lines += [f"Logins: {pair_in_words(pair)}" for pair in pairs[:_MOST_NAMED]]
     report.show_summary(to, lines, None)
 
 

@@ -108,7 +108,9 @@ class Bed:
         return [(int(pid), args) for pid, _, args in rows if "sshd" not in args and "bystander" not in args]
 
     def ranks(self, node: str) -> list[int]:
-        return [pid for pid, args in self.processes(node) if "bench/" in args and "mpirun" not in args]
+        """List the programs of the ranks on a node: not the launcher, nor a shell that waits for one."""
+        rows = [(pid, args) for pid, args in self.processes(node) if "bench/" in args]
+        return [pid for pid, args in rows if "mpirun" not in args and "cb_rank" not in args]
 
     def signal(self, node: str, pid: int, number: signal.Signals) -> None:
         labs.node_exec(self.lab.name, node, ["kill", f"-{number.value}", str(pid)])

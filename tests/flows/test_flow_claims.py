@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,18 @@ def named(lab: labs.Lab, names: Mapping[str, str]) -> Iterator[None]:
     finally:
         for node in names:
             labs.node_exec(lab.name, node, ["hostname", node])
+
+
+@contextmanager
+def rewriting(lab: labs.Lab, node: str, edits: str) -> Iterator[None]:
+    """Have a node's start-up file put all that a script says through sed(1)."""
+    profile = lab.home(node) / ".bashrc"
+    before = profile.read_bytes() if profile.exists() else None
+    profile.write_text(f"exec > >(sed -u '{edits}')\n")
+    try:
+        yield
+    finally:
+        profile.unlink() if before is None else profile.write_bytes(before)
 
 
 def config(lab: labs.Lab, node: str) -> str:
@@ -131,16 +144,41 @@ def test_a_start_file_that_rewrites_what_scripts_print_moves_no_other_node(
     lab: labs.Lab, operator: Operator
 ) -> None:
     """As one hostile account can, without root: its shell's start file filters all that a script says."""
-    profile = lab.home("n4") / ".bashrc"
-    before = profile.read_bytes() if profile.exists() else None
-    edits = f"s/^n4$/n1.backup.example/; s/{lab.nodes[3].address}/203.0.113.9/"
-    profile.write_text(f"exec > >(sed -u '{edits}')\n")
-    try:
+    with rewriting(lab, "n4", f"s/^n4$/n1.backup.example/; s/{lab.nodes[3].address}/203.0.113.9/"):
         document = bootstrap(operator, lab, expect=3)
-    finally:
-        profile.unlink() if before is None else profile.write_bytes(before)
 
     assert [host["name"] for host in document["hosts"] if host["status"] != "ok"] == ["n4"]
     for node in ("n1", "n2", "n3", "n5"):
         assert "n1.backup.example" not in words(lab, node)
         assert "203.0.113.9" not in config(lab, node)
+
+
+def test_a_teardown_leaves_nothing_where_another_node_claims_the_home(
+    lab: labs.Lab, operator: Operator
+) -> None:
+    bootstrap(operator, lab)
+    victim = lab.home("n2").stat()
+    with rewriting(lab, "n1", f"s/^stat:.*/stat:{victim.st_dev}:{victim.st_ino}/"):
+        shown = operator.document("teardown", "--cluster", str(lab.cluster_file), "--dry-run")
+        document = operator.document("teardown", "--cluster", str(lab.cluster_file))
+
+    assert "n2" in shown["changed_files"]
+    assert document["still_to_do"] == []
+    for node in lab.nodes:
+        assert not (lab.home(node.name) / f".ssh/clusterboot/{lab.name}").exists()
+        assert "clusterboot:" not in (lab.home(node.name) / ".ssh/authorized_keys").read_text()
+
+
+def test_a_node_that_says_it_is_held_is_told_of_and_can_be_left_out(
+    lab: labs.Lab, operator: Operator
+) -> None:
+    bootstrap(operator, lab)
+    cluster = ("--cluster", str(lab.cluster_file))
+    with rewriting(lab, "n4", "s/^changing taken$/changing held 5 teardown eve@head 192.0.2.1/"):
+        done = operator.run("rotate-keys", *cluster)
+        assert done.returncode == 3
+        assert re.search(r"n4.*eve@head.*that node alone says so: --exclude n4", done.stderr), done.stderr
+        others = operator.document("rotate-keys", *cluster, "--exclude", "n4")
+
+    assert others["finished"]
+    bootstrap(operator, lab)

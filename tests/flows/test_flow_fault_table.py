@@ -21,6 +21,9 @@ from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
+# It lets the operator in, and no other node.
+IGNORED = "keys-ignored"
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -38,14 +41,14 @@ class Scene:
     @property
     def sound(self) -> list[str]:
         """The nodes without a fault, and those whose fault does no harm."""
-        bad = {self.where[told.fault] for told in TABLE} | {self.where[fault] for fault in BETWEEN}
+        bad = {self.where[told.fault] for told in TABLE} | {self.where[IGNORED]}
         return [node.name for node in self.lab.nodes if node.name not in bad]
 
 
 @pytest.fixture(scope="module")
 def scene(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     name = f"t-table-{os.getpid()}"
-    faults = [*(told.fault for told in TABLE), *HARMLESS, *BETWEEN]
+    faults = [*(told.fault for told in TABLE), *HARMLESS, *BETWEEN, IGNORED]
     where = {fault: f"n{number}" for number, fault in enumerate(faults, 3)}
     try:
         lab = labs.up(name, nodes=2 + len(faults))
@@ -53,7 +56,7 @@ def scene(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             labs.break_node(name, where[fault], fault)
         labs.break_node(name, "n1", f"one-way:{where['one-way']}")
         labs.break_node(name, where["dead-pair"], "dead-pair:n1")
-        ignore_own_keys(lab, where["keys-ignored"])
+        ignore_own_keys(lab, where[IGNORED])
         operator = Operator(tmp_path_factory.mktemp("operator"))
         yield Scene(lab, operator, where, operator.document("bootstrap", *cluster(lab), expect=5))
     finally:
@@ -85,21 +88,30 @@ def test_a_fault_is_told_of_its_own_node(scene: Scene, told: Told) -> None:
 
 
 @pytest.mark.parametrize("fault", BETWEEN)
-def test_a_fault_between_two_nodes_is_told_of_the_pair(scene: Scene, fault: str) -> None:
-    host = scene.hosts[scene.where[fault]]
-    cause, words = BETWEEN[fault]
+def test_a_fault_between_two_nodes_is_told_of_the_pair_and_costs_neither(scene: Scene, fault: str) -> None:
+    node = scene.where[fault]
+
+    assert (scene.hosts["n1"]["status"], scene.hosts[node]["status"]) == ("ok", "ok")
+    (login,) = [login for login in scene.said["failed_logins"] if login["to"] == node]
+    assert (login["from"], login["cause"]) == ("n1", BETWEEN[fault])
+    (finding,) = [finding for finding in scene.said["findings"] if finding["host"] == node]
+    assert finding["kind"] == "pair"
+    assert finding["text"].startswith(f"n1 does not reach {node}: its SSH port does not answer")
+
+
+def test_whom_two_nodes_do_not_reach_is_out(scene: Scene) -> None:
+    host = scene.hosts[scene.where[IGNORED]]
 
     assert (host["status"], host["stage"]) == (FAILED, "verify")
-    assert re.match(words, host["cause"]), host["cause"]
+    assert re.search("cannot be reached by anyone: it refuses the node's key", host["cause"]), host["cause"]
     assert host["remedy"]
-    (login,) = [login for login in scene.said["failed_logins"] if login["to"] == host["name"]]
-    assert (login["from"], login["cause"]) == ("n1", cause)
 
 
 def test_all_other_nodes_are_done(scene: Scene) -> None:
-    assert len(scene.sound) == 2 + len(HARMLESS)
+    assert len(scene.sound) == 2 + len(HARMLESS) + len(BETWEEN)
     assert [scene.hosts[name]["status"] for name in scene.sound] == ["ok"] * len(scene.sound)
-    assert scene.said["launch_host"] == "n1"
+    # From where all of them can be reached.
+    assert scene.said["launch_host"] == "n2"
     folder = scene.operator.folder / "hostfiles" / scene.lab.name
     assert len((folder / "openmpi").read_text().splitlines()) == len(scene.sound)
     excluded = {line.partition(":")[0] for line in (folder / "excluded").read_text().splitlines()}
@@ -144,7 +156,7 @@ def test_what_hangs_once_logged_in_costs_itself_alone(scene: Scene) -> None:
         assert hosts[node]["cause"] == "the login shell began nothing before the command's deadline"
         assert "start-up file" in hosts[node]["remedy"]
     assert hosts[scene.where["frozen"]]["stage"] == "banner"
-    assert "before the command's deadline" in hosts[scene.where["frozen"]]["cause"]
+    assert "in half of the command's deadline" in hosts[scene.where["frozen"]]["cause"]
     assert {name: said["answers"][name]["stdout"] for name in said["answers"]} == {"n1": "n1\n", "n2": "n2\n"}
 
 

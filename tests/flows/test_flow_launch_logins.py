@@ -64,6 +64,8 @@ def launch(lab: labs.Lab, operator: Operator, radix: int | None, tree_spawn: boo
         ranks=len(lab.nodes),
         ranks_per_node=1,
         program=("hostname",),
+        cluster=lab.name,
+        prints_mark=True,
         network=lab.network,
         tcp_only=True,
         oversubscribed=True,

@@ -8,13 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from clusterboot import lab as labs
+from clusterboot.config.loader import load
+from clusterboot.errors import PartialError
+from clusterboot.flows.bootstrap import bootstrap
+from clusterboot.flows.context import Context
+from clusterboot.flows.events import Silence
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
@@ -147,3 +152,36 @@ def test_what_stands_in_the_claims_place_holds_nobody_up(lab: labs.Lab, first: O
         os.utime(path, (0, 0))
     assert first.document("rotate-keys", *cluster(lab))["finished"]
     assert claims(lab) == []
+
+
+class Meanwhile(Silence):
+    """Does something between what a bootstrap has seen and what it does."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def stage(self, title: str, hosts: int) -> None:
+        if title == "nodes claimed":
+            self._act()
+
+
+def test_keys_that_another_has_changed_meanwhile_stay(
+    lab: labs.Lab, first: Operator, second: Operator
+) -> None:
+    second.document("bootstrap", *cluster(lab))
+    before = own_lines(lab, "n1")
+    # So that there is something to do.
+    (lab.home("n2") / f".ssh/clusterboot/{lab.name}/known_hosts").unlink()
+    events = Meanwhile(lambda: second.document("rotate-keys", *cluster(lab)))
+    state = first.folder / "state/clusterboot" / lab.name
+    context = Context(load(lab.cluster_file), state, first.folder, events=events)
+
+    with pytest.raises(PartialError, match="its key is another one than a moment ago"):
+        bootstrap(context, "none")
+
+    rotated = own_lines(lab, "n1")
+    assert set(rotated).isdisjoint(before)
+    assert claims(lab) == []
+    said = first.document("bootstrap", "--verify", "full", *cluster(lab))
+    assert said["failed_logins"] == []
+    assert own_lines(lab, "n1") == rotated

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clusterboot.config.cluster import MpiKind
 from clusterboot.facts.records import Mpi
-from clusterboot.launch.spec import RunSpec
+from clusterboot.launch.spec import Command, RunSpec
 
 FABRIC = ipaddress.ip_network("10.1.0.0/16")
 
@@ -23,8 +23,16 @@ def spec(kind: MpiKind, version: str, launcher: str, **changes: object) -> RunSp
         ranks=16,
         ranks_per_node=8,
         program=("/opt/nt/all_reduce_perf", "-b", "8"),
+        cluster="lab",
     )
     return replace(minimal, **changes)  # type: ignore[arg-type]
+
+
+def shown(made: Command) -> tuple[str, ...]:
+    """Give a command line without the shell that waits for each rank's program."""
+    at = made.argv.index("/bin/sh")
+    assert made.argv[at + 1] == "-c"
+    return (*made.argv[:at], *made.argv[at + 3 :])
 
 
 FULL: dict[str, object] = {

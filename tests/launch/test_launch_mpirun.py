@@ -33,6 +33,7 @@ def test_a_real_mpirun_runs_as_described(home: Path) -> None:
         ranks=2,
         ranks_per_node=2,
         program=("/bin/sh", "-c", RANK),
+        cluster="lab",
         env={"TOKEN": "s3cret 'x'"},
         tcp_only=True,
         oversubscribed=True,
@@ -61,7 +62,8 @@ def test_a_real_mpirun_runs_as_described(home: Path) -> None:
         stream = Stream("5eed5eed")
         said, errors = stream.feed(process.stdout.read()), process.stderr.read()
 
-    assert sorted(said.decode().splitlines()) == [f"{rank} {run_id} s3cret 'x'" for rank in (0, 1)]
+    lines = [f"{rank} {run_id} s3cret 'x'" for rank in (0, 1)]
+    assert sorted(said.decode().splitlines()) == sorted([f"# clusterboot run {run_id}"] * 2 + lines)
     assert errors == b"0\n0\n"
     assert stream.end
     assert (stream.end.how, stream.end.exit_code) == ("exited", 0)

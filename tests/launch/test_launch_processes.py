@@ -57,8 +57,11 @@ def test_ranks_of_every_mpi_are_listed_with_their_state(
 ) -> None:
     run_id = new_run_id()
     variables = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "MV2_COMM_WORLD_RANK")
-    ranks = {spawn(CLUSTERBOOT_RUN=run_id, **{name: str(at)}): at for at, name in enumerate(variables, 10)}
-    spawn(CLUSTERBOOT_RUN=run_id)
+    program = {"CLUSTERBOOT_RUN": run_id, "CLUSTERBOOT_PROGRAM": "1"}
+    ranks = {spawn(**program, **{name: str(at)}): at for at, name in enumerate(variables, 10)}
+    spawn(**program)
+    # The shell that waits for a rank's program does nothing itself, and is no rank that stands still.
+    spawn(CLUSTERBOOT_RUN=run_id, PMI_RANK="3")
     spawn(CLUSTERBOOT_RUN=run_id + "x", PMI_RANK="3")
     first = next(iter(ranks))
     os.kill(first, signal.SIGSTOP)
