@@ -47,3 +47,8 @@ def format_size(size_bytes: int) -> str:
 def gbps(size_bytes: int, time_us: float) -> float:
     """Give the rate of ``size_bytes`` in ``time_us`` as nccl-tests does: 10^9 bytes a second."""
     return size_bytes / time_us / 1000 if time_us > 0 else 0.0
+
+
+def percent(share: float) -> str:
+    """Write a share with two digits: ``3.8%``."""
+    return f"{100 * share:.2g}%"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from statistics import median
 
-from clusterboot.diagnose.matrix.words import percent
 from clusterboot.launch.counters import Counters
+from clusterboot.units import percent
 
 # A wire loses less by orders of magnitude; TCP itself makes that much of a full queue at times.
 _TELLING = 0.001

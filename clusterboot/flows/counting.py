@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.connect.session import Session
-from clusterboot.flows.launching import Ready
+from clusterboot.flows.ready import Ready
 from clusterboot.flows.visit import Visit
 from clusterboot.launch.counters import Counters, counters_section, growth, parse_counters
 

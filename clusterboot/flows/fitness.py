@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from clusterboot.bench.records import ProblemKind
 from clusterboot.connect.session import Session
 from clusterboot.facts.records import NodeFacts
-from clusterboot.flows.launching import Ready
+from clusterboot.flows.ready import Ready
 from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import Slot
 from clusterboot.launch import ports

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from clusterboot import hostfiles, keys
 from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.believing import place_hosts
-from clusterboot.flows.launcher import HEAD, Head, prepare_head, prove_head
+from clusterboot.flows.launcher import HEAD, prepare_head, prove_head
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
 from clusterboot.flows.proof import prove, seek_start
+from clusterboot.flows.ready import Ready
 from clusterboot.flows.survey import survey
 from clusterboot.flows.validity import require_validity
 from clusterboot.flows.visit import UnfitError, Visit
@@ -25,46 +25,6 @@ _DIALECTS = {
     "mpich": hostfiles.render_mpich,
     "intelmpi": hostfiles.render_intelmpi,
 }
-_NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "intelmpi": "Intel MPI"}
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A cluster that can be launched on: its facts and addresses, the MPI, and the machine to start from.
-
-    ``head`` is that machine where it is no node.
-    """
-
-    facts: Mapping[str, NodeFacts]
-    addresses: AddressPlan
-    mpi: Mpi
-    start: str
-    head: Head | None = None
-
-    @property
-    def ip(self) -> dict[str, str]:
-        """The address of each host on the interconnect, and of the head that launches."""
-        own = {self.start: self.head.address} if self.head else {}
-        return {**{entry.host: entry.ip for entry in self.addresses.addresses}, **own}
-
-    @property
-    def machines(self) -> dict[str, NodeFacts]:
-        """What is known of the nodes, and of the head that launches."""
-        return {**self.facts, **({self.start: self.head.facts} if self.head else {})}
-
-    def node(self, visit: Visit) -> str:
-        """Name the node that stands for all: the launching one, else the first that is good."""
-        return visit.good[0].name if self.head and visit.good else self.start
-
-    @property
-    def launching_facts(self) -> NodeFacts:
-        """What is known of the launching machine."""
-        return self.machines[self.start]
-
-    @property
-    def mpi_name(self) -> str:
-        """The MPI for people: ``Open MPI 4.1.4``."""
-        return f"{_NAMES[self.mpi.kind]} {self.mpi.version}"
 
 
 def make_ready(

@@ -16,7 +16,7 @@ from clusterboot.flows.clearing import clear_orphans
 from clusterboot.flows.context import Context
 from clusterboot.flows.counting import Counting, counter_sections
 from clusterboot.flows.launcher import with_launcher
-from clusterboot.flows.launching import Ready, make_ready
+from clusterboot.flows.launching import make_ready
 from clusterboot.flows.link_doubt import line_gbps
 from clusterboot.flows.link_measure import (
     LEAST_NODES,
@@ -32,6 +32,7 @@ from clusterboot.flows.link_runs import LinkRun
 from clusterboot.flows.link_state import LinkState
 from clusterboot.flows.outputs import slots_of
 from clusterboot.flows.program import provide
+from clusterboot.flows.ready import Ready
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.visit import Visit, exit_code
 from clusterboot.hostfiles import Slot

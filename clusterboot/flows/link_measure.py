@@ -14,7 +14,6 @@ from clusterboot.diagnose.matrix.schedule import next_round, second_looks
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import PartialError
 from clusterboot.flows.backends import BackendChoice
-from clusterboot.flows.launching import Ready
 from clusterboot.flows.link_places import By, launched_on, places_of
 from clusterboot.flows.link_plan import (
     Known,
@@ -30,6 +29,7 @@ from clusterboot.flows.link_runs import LinkRun
 from clusterboot.flows.link_state import Crowd, LinkState
 from clusterboot.flows.outputs import slots_of
 from clusterboot.flows.proof import prove
+from clusterboot.flows.ready import Ready
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import Slot
 from clusterboot.units import format_size

@@ -19,11 +19,12 @@ from clusterboot.errors import ExitCode
 from clusterboot.flows.context import Context
 from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.fitness import require_ports, require_programs
-from clusterboot.flows.launching import Ready, hostfile_text, run_spec
+from clusterboot.flows.launching import hostfile_text, run_spec
 from clusterboot.flows.link_places import By, launched_on
 from clusterboot.flows.link_plan import LinkPlan
 from clusterboot.flows.link_state import LinkState
 from clusterboot.flows.proof import prove
+from clusterboot.flows.ready import Ready
 from clusterboot.flows.results import save
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit

@@ -32,11 +32,12 @@ from clusterboot.flows.events import Events
 from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.fitness import require_memlock, require_ports, require_programs, require_slots
 from clusterboot.flows.launcher import with_launcher
-from clusterboot.flows.launching import Ready, hostfile_text, make_ready, run_spec
+from clusterboot.flows.launching import hostfile_text, make_ready, run_spec
 from clusterboot.flows.locating import locate_wrong_data
 from clusterboot.flows.outputs import slots_of
 from clusterboot.flows.placing import Launched, RankPlace
 from clusterboot.flows.program import provide
+from clusterboot.flows.ready import Ready
 from clusterboot.flows.results import result_folder
 from clusterboot.flows.runlog import LineLog
 from clusterboot.flows.visit import Visit, exit_code

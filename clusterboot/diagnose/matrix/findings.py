@@ -15,7 +15,8 @@ from clusterboot.diagnose.matrix.records import Cells, Direction, Finding, Flags
 from clusterboot.diagnose.matrix.sets import SlowSet
 from clusterboot.diagnose.matrix.swings import Swings
 from clusterboot.diagnose.matrix.units import Unit
-from clusterboot.diagnose.matrix.words import arrow, measured, names, percent, rate, verbs
+from clusterboot.diagnose.matrix.words import arrow, measured, names, rate, verbs
+from clusterboot.units import percent
 
 
 def node_finding(picture: Picture, unit: Unit, missing: Sequence[Pair]) -> Finding:

@@ -26,11 +26,6 @@ def rate(gbps: float) -> str:
     return f"{gbps:.3g} GB/s"
 
 
-def percent(share: float) -> str:
-    """Write a share with two digits."""
-    return f"{100 * share:.2g}%"
-
-
 def measured(picture: Picture, cells: Cells) -> str:
     """Say what cells give and what they should: ``1.2 GB/s, 10% of the expected 12 GB/s``."""
     residuals = picture.residuals[cells]
