@@ -142,7 +142,7 @@ def test_a_machine_format_is_one_document(capsys, tmp_path):
         shutil.copy(FIXTURES / f"{name}.json", tmp_path)
     code, _, err = run(capsys, str(tmp_path), as_json=False, wanted="csv")
     assert code == 2
-    assert "give one matrix at a time" in err
+    assert "give one of them at a time" in err
     code, _, err = run(capsys, str(tmp_path / "link-both.json"), as_json=False, wanted="yaml")
     assert code == 2
     assert "--format" in err
