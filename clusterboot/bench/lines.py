@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from clusterboot.bench.headers import begins_rank
-from clusterboot.bench.prefixes import strip_prefix
+from clusterboot.bench.prefixes import names_before, strip_prefix
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -44,6 +44,13 @@ _LIBRARY_LINE = re.compile(r"[\w.-]+:\d+:\d+ \[")
 
 # No line of interest is longer; output without line ends must not cost minutes.
 _LONGEST = 4000
+_FEWEST_DOUBLED = 8
+
+
+# Figures of a row where a spreadsheet or an editor was set to another country.
+_FIGURES = re.compile(r"(?:^|\s)\d+(?:,\d+)?\s+\d+,\d+(?:\s|$)")
+_DECIMAL_COMMA = re.compile(r"(?<!\S)(-?\d+),(\d+)(?!\S)")
+_DECIMAL_POINT = re.compile(r"(?:^|\s)\d+\.\d+(?:\s|$)")
 
 
 class Line(NamedTuple):
@@ -78,20 +85,38 @@ def decode(data: bytes | str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def segments(number: int, text: str, *, ended: bool = True, labelled: bool = True) -> Iterator[Line]:
+class Dress(NamedTuple):
+    """What collectors put on the lines of a whole log, which its single lines do not tell for sure.
+
+    ``labelled`` is false where a number at a line's beginning is no rank's label; ``names`` are machines'
+    that stand before the lines, ``doubled`` is true where every line is there twice, ``commas`` where
+    its tables have commas for decimal points.
+    """
+
+    labelled: bool = True
+    names: frozenset[str] = frozenset()
+    doubled: bool = False
+    commas: bool = False
+
+
+def segments(
+    number: int, text: str, *, ended: bool = True, dress: Dress | None = None, longest: int = _LONGEST
+) -> Iterator[Line]:
     """Part one line of a log into what each process wrote of it, cleaned.
 
     Open MPI tags the beginning of each chunk: a tag in mid-line begins another process's
-    piece, and the line's end belongs to the last one only. ``labelled`` is false where a number at
-    a line's beginning is no rank's label: see :func:`split`.
+    piece, and the line's end belongs to the last one only.
     """
+    dress = dress or Dress()
     if text.startswith('{"log":'):
         text = _of_json_log(text)
-    plain = _plain(text[:_LONGEST].rstrip("\r\n"))
+    plain = _plain(text[:longest].rstrip("\r\n"))
+    if dress.commas:
+        plain = _DECIMAL_COMMA.sub(r"\1.\2", plain)
     if "<std" not in plain:
-        yield _labelled(number, plain, ended, labelled)
+        yield _labelled(number, plain, ended, dress)
         return
-    plain, _ = strip_prefix(plain)
+    plain, _ = strip_prefix(plain, dress.names)
     first = _MPI_TAG.match(plain)
     if first is not None and first["rank"] and "<std" not in plain[first.end() :]:
         inner, host = strip_prefix(plain[first.end() :])
@@ -99,7 +124,7 @@ def segments(number: int, text: str, *, ended: bool = True, labelled: bool = Tru
         return
     tags = list(_MPI_TAG.finditer(plain))
     if not tags:
-        yield _labelled(number, plain, ended, labelled)
+        yield _labelled(number, plain, ended, dress)
         return
     before = plain[: tags[0].start()]
     if not _TIME_ONLY.fullmatch(before):
@@ -115,31 +140,56 @@ def segments(number: int, text: str, *, ended: bool = True, labelled: bool = Tru
             yield Line(number, piece, rank, ended=False)
 
 
-def split(data: bytes | str) -> Iterator[Line]:
-    """Cut a whole log into cleaned lines; a carriage return within a line ends it too."""
+def split(data: bytes | str, *, longest: int = _LONGEST) -> Iterator[Line]:
+    """Cut a whole log into cleaned lines; a carriage return within a line ends it too.
+
+    What lies beyond ``longest`` characters of a line is left out.
+    """
     text = decode(data)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     pieces = text.split("\n")
-    labelled = _are_labelled(pieces)
+    dress = _dress(pieces)
+    step = 2 if dress.doubled else 1
     unended = pieces.pop()
-    for number, piece in enumerate(pieces, 1):
+    for number, piece in zip(range(1, len(pieces) + 1, step), pieces[::step], strict=True):
         if " NCCL INFO " in piece and "<std" not in piece and _LIBRARY_LINE.match(piece):
             yield Line(number, piece)
         else:
-            yield from segments(number, piece, labelled=labelled)
-    if unended:
-        for line in segments(len(pieces) + 1, unended, ended=False, labelled=labelled):
+            yield from segments(number, piece, dress=dress, longest=longest)
+    if unended and len(pieces) % step == 0:
+        for line in segments(len(pieces) + 1, unended, ended=False, dress=dress, longest=longest):
             yield line._replace(cut=True)
 
 
-def _are_labelled(pieces: list[str]) -> bool:
-    """Tell whether most lines of a log begin with a rank's label: of some, it is a word of theirs.
+def undressed(text: str) -> str:
+    """Give a whole text as its cleaned lines, of whatever length."""
+    return "".join(f"{line.text}{chr(10) * (not line.cut)}" for line in split(text, longest=len(text)))
+
+
+def _dress(pieces: list[str]) -> Dress:
+    """Look at what most lines of a log have.
 
     A message that is wrapped before ``22: Connection refused`` or ``[0] misc/socket.cc`` has no label.
     """
-    lines = [text for piece in pieces[:_SAMPLE] if (text := strip_prefix(_plain(piece[:80]))[0].strip())]
-    return sum(_LABEL.match(line) is not None for line in lines) * 2 > len(lines)
+    heads = [head for piece in pieces[:_SAMPLE] if (head := _plain(piece[:80]).strip())]
+    bare = [text for head in heads if (text := strip_prefix(head)[0])]
+    labelled = sum(_LABEL.match(line) is not None for line in bare) * 2 > len(bare)
+    return Dress(labelled, names_before(heads), _is_doubled(pieces[:-1]), _has_commas(pieces[:_SAMPLE]))
+
+
+def _has_commas(pieces: list[str]) -> bool:
+    """Tell whether the figures of a log's rows have commas, and none a point."""
+    rows = [piece for piece in pieces if "," in piece and _FIGURES.search(piece)]
+    figures = sum(len(_DECIMAL_COMMA.findall(row)) for row in rows)
+    return figures > 1 and not any(_DECIMAL_POINT.search(piece) for piece in pieces)
+
+
+def _is_doubled(pieces: list[str]) -> bool:
+    """Tell whether every line stands there twice, as where two of ``tee`` wrote to one file."""
+    if len(pieces) < _FEWEST_DOUBLED or len(set(pieces[:_SAMPLE])) < _FEWEST_DOUBLED // 2:
+        return False
+    return all(one == other for one, other in zip(pieces[::2], pieces[1::2], strict=False))
 
 
 def _of_json_log(text: str) -> str:
@@ -158,9 +208,9 @@ def _plain(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">") if "&" in text else text
 
 
-def _labelled(number: int, plain: str, ended: bool, labelled: bool) -> Line:
-    text, host = strip_prefix(plain)
-    label = _LABEL.match(text) if labelled and text[:1] in " [0123456789" else None
+def _labelled(number: int, plain: str, ended: bool, dress: Dress) -> Line:
+    text, host = strip_prefix(plain, dress.names)
+    label = _LABEL.match(text) if dress.labelled and text[:1] in " [0123456789" else None
     if label is None:
         return Line(number, text, None, ended, host)
     rank = int(label["label"] or label["bracket"])

@@ -28,7 +28,7 @@ from clusterboot.bench.where import host_before, host_in, host_of
 _OTHER_RULE = re.compile(r"[-=]{20,}")
 # No message names its host farther from its first words.
 _REACH = 1500
-_WINDOW = 16000
+_WINDOW = 40000
 _SPOKEN = 200
 _LONGEST_TEXT = 400
 _SENTENCE = re.compile(r"[.!](?=\s|$)|:(?=\n\n)|\n\n|\f")

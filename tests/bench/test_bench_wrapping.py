@@ -106,3 +106,29 @@ def test_other_widths_and_a_tag_on_each_line_change_nothing(name: str, width: in
     for (_, host), (_, wanted) in zip(problems, whole, strict=True):
         # A tag's rank may name the host that the words do not.
         assert host == wanted or (tag and wanted is None)
+
+
+@pytest.mark.parametrize("tag", ["login-9: ", "10.0.0.9: ", "2026-01-02T10:11:12Z login-9: "])
+def test_a_machines_name_before_each_line_changes_nothing(tag: str) -> None:
+    wrong = []
+    for name, lines in LOGS.items():
+        if sum(bool(line.strip()) for line in lines) < 6:
+            continue
+        verdict, problems = answer("\n".join(tag + line for line in lines[:-1]) + "\n" + lines[-1])
+        expected, whole = unchanged(name)
+        same = [
+            kind == wanted and (host == blamed or blamed is None)
+            for (kind, host), (wanted, blamed) in zip(problems, whole, strict=False)
+        ]
+        if verdict != expected or len(problems) != len(whole) or not all(same):
+            wrong.append((name, verdict, problems, expected, whole))
+    assert wrong == []
+
+
+def test_what_was_written_twice_is_read_once() -> None:
+    wrong = [
+        name
+        for name, lines in LOGS.items()
+        if len(set(lines)) >= 5 and answer("".join(f"{line}\n" * 2 for line in lines)) != unchanged(name)
+    ]
+    assert wrong == []

@@ -6,6 +6,8 @@ A fixture is a file or a folder below ``stored``, and beside it what it is read 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,54 @@ def told(path: Path) -> Any:
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.name)
 def test_it_is_read_as_what_it_is(path: Path) -> None:
     assert told(path) == json.loads(path.with_name(f"{path.name}.expected").read_text())
+
+
+def on_each_line(before: str, after: str = "") -> Callable[[str], str]:
+    return lambda text: "".join(f"{before}{line}{after}\n" for line in text.splitlines())
+
+
+DRESSES: dict[str, Callable[[str], str]] = {
+    "open-mpi": on_each_line("[1,0]<stdout>:"),
+    "prrte": on_each_line("[prterun-n1-7@1,0]<stdout>: "),
+    "srun-label": on_each_line("0: "),
+    "hydra-label": on_each_line("[0] "),
+    "pdsh": on_each_line("login-9: "),
+    "kubectl": on_each_line("[pod/pairs-launcher-x7/launcher] "),
+    "compose": on_each_line("launcher-1  | "),
+    "time": on_each_line("2026-01-02T10:11:12.123456Z "),
+    "colour": on_each_line("\x1b[32m", "\x1b[0m"),
+    "colour-without-escape": on_each_line("[32m", "[0m"),
+    "crlf": on_each_line("", "\r"),
+    "written-twice": lambda text: "".join(f"{line}\n" * 2 for line in text.splitlines()),
+    "unended": lambda text: text.rstrip("\n"),
+    "below-a-command": lambda text: f"+ ./pairs.sh\n{text}done\n",
+    "decimal-commas": lambda text: re.sub(r"(?<=\s)(\d+)\.(\d+)(?=\s)", r"\1,\2", text),
+}
+LOGS = [
+    path for path in FIXTURES if not path.name.startswith("other") and path.suffix not in (".csv", ".json")
+]
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_what_a_launcher_or_a_collector_adds_changes_no_figure(dress: str) -> None:
+    for path in LOGS:
+        plain, dressed = [], []
+        for full, data in read_inputs(str(path), None):
+            name = str(Path(full).relative_to(STORED))
+            plain.append((name, data))
+            dressed.append((name, DRESSES[dress](data.decode()).encode()))
+        one, other = (read_matrices(files, path.name) for files in (plain, dressed))
+        assert [each.caption for each in other] == [each.caption for each in one], path.name
+        for was, found in zip(one, other, strict=True):
+            assert found.matrix.nodes == was.matrix.nodes, path.name
+            assert rows(found.matrix.bandwidth_gbps) == rows(was.matrix.bandwidth_gbps), path.name
+
+
+def test_commas_that_may_part_thousands_are_refused() -> None:
+    with pytest.raises(UsageError, match="may be a fraction or thousands"):
+        read_matrices([("m", b"src;dst;MB/s\na;b;12,345\n")], "m")
+    (read_as,) = read_matrices([("m", b"src;dst;MB/s\na;b;12345,5\na;c;12,345\n")], "m")
+    assert rows(read_as.matrix.bandwidth_gbps)[0] == [None, 12.345, 0.012]
 
 
 def test_each_fixture_has_its_answer() -> None:

@@ -98,7 +98,7 @@ SCHEDULERS = (
         r"\b(?:launch|start) failed on {host}: (?:Couldn't|CXI|Requested|Failed|[Nn]o|exec)",
     ),
     *texts("mpi-launch", _PALS, r"^(?:\S+: )?[a-z]+ failed on {host}: ", strength="faint"),
-    *texts("killed", KILLED, r"^{host}: rank {rank} (?:died from|exited due to) signal", running=True),
+    *texts("killed", KILLED, r"^(?:{host}: )?rank {rank} (?:died from|exited due to) signal", running=True),
     *texts("mpi-launch", _POD, "error: unable to upgrade connection", r"Error from server \("),
 )
 
@@ -110,7 +110,7 @@ CONSEQUENCES = (
         "killed",
         _SAID_NO_MORE,
         r"srun: error: {host}: tasks? [\d,-]+: Exited with exit code",
-        r"^{host}: rank {rank} exited with code",
+        r"^(?:{host}: )?rank {rank} exited with code",
         strength="weak",
     ),
     *texts(

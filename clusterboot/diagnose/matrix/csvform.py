@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 from clusterboot.diagnose.matrix.checks import MOST_NODES, Rows, bad
@@ -16,6 +17,9 @@ _NOT_MEASURED = frozenset({"", "na", "n/a", "null", "none", "-"})
 # Columns of a benchmark's table; no node is called so.
 _MEASURES = frozenset({"size", "bytes", "count", "time", "time_us", "algbw", "busbw", "latency", "bandwidth"})
 _DELIMITERS = ",;\t"
+_COMMA = re.compile(r"\d+,\d+")
+_THOUSAND = re.compile(r"[1-9]\d{0,2},\d{3}")
+_POINT = re.compile(r"\d+\.\d+")
 # The columns that a line a pair has at least.
 _SENDER, _RECEIVER = "sender", "receiver"
 # The bandwidth's, and what pairs give in one direction by itself: under today's names and the older ones.
@@ -32,8 +36,10 @@ def _read(text: str, path: str) -> list[Found]:
     Errors: :class:`UsageError` for what is no such table.
     """
     text = _without_remarks(text)
+    if not text.strip():
+        raise bad(path, "it is empty")
     first = text.lstrip("\r\n").splitlines()[0]
-    delimiter = max(_DELIMITERS, key=first.count)
+    delimiter = ";" if first.count(";") > 1 else max(_DELIMITERS, key=first.count)
     lines = _blanks_apart(text, path) if delimiter not in first else _split(text, delimiter, path)
     header, body = lines[0], lines[1:]
     for bandwidth, one_way in _BANDWIDTHS:
@@ -82,7 +88,20 @@ def _split(text: str, delimiter: str, path: str) -> list[list[str]]:
         lines = [line for line in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if line]
     except csv.Error as problem:
         raise bad(path, f"it is not CSV: {problem}") from None
-    return [[cell.strip() for cell in line] for line in lines]
+    return _with_points([[cell.strip() for cell in line] for line in lines], path)
+
+
+def _with_points(lines: list[list[str]], path: str) -> list[list[str]]:
+    """Read decimal commas, as spreadsheets of many countries write them.
+
+    Errors: :class:`UsageError` where a comma may as well part thousands.
+    """
+    cells = [cell for line in lines for cell in line if "," in cell and _COMMA.fullmatch(cell)]
+    if not cells or any(_POINT.fullmatch(cell) for line in lines for cell in line):
+        return lines
+    if all(_THOUSAND.fullmatch(cell) for cell in cells):
+        raise bad(path, f"'{cells[0][:40]}' may be a fraction or thousands", "write decimal points in it")
+    return [[cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell for cell in line] for line in lines]
 
 
 def _blanks_apart(text: str, path: str) -> list[list[str]]:

@@ -20,7 +20,7 @@ _CAPTION = re.compile(r".*\b(?P<one>\w+)\(row\) (?P<arrow><->|->|<-) (?P<other>\
 _PROCESS = re.compile(r"\s*Process (\d{1,6}) \((\S{1,200})\): device (\d{1,3}):")
 # A launcher may have said something before it, and after.
 _DOCUMENT = re.compile(r'^[ \t]*\{\s*"nvbandwidth"', re.MULTILINE)
-_TITLE = re.compile(r"\s*nvbandwidth Version\b")
+_TITLE = re.compile(r"^\s*nvbandwidth Version\b", re.MULTILINE)
 _GPU = frozenset({"GPU"})
 
 
@@ -31,7 +31,7 @@ def _caption(line: str) -> re.Match[str] | None:
 def _recognises(text: str) -> bool:
     if _DOCUMENT.search(text[:20_000]):
         return True
-    return bool(_TITLE.match(text)) or ("(row)" in text and any(map(_caption, text.splitlines())))
+    return bool(_TITLE.search(text[:20_000])) or ("(row)" in text and any(map(_caption, text.splitlines())))
 
 
 def _read(text: str, path: str) -> list[Table]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from clusterboot.bench.lines import split
 from clusterboot.diagnose.matrix.checks import bad
 from clusterboot.diagnose.matrix.pairnames import hosts_in_command
 from clusterboot.diagnose.matrix.stored import Format, PairFigure, sustained
@@ -38,7 +37,7 @@ def _recognises(text: str) -> bool:
 
 def _read(text: str, path: str) -> list[PairFigure]:
     """Give each test's bandwidth at its largest sizes; a test without rows was begun and did not end."""
-    lines = [line.text.strip() for line in split(text)]
+    lines = [line.strip() for line in text.splitlines()]
     hosts = list(dict.fromkeys(match[2] for line in lines if (match := _STARTUP.match(line))))
     named = (
         hosts if len(hosts) == 2 else next((two for line in lines if (two := hosts_in_command(line))), None)

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from clusterboot.bench.lines import split
 from clusterboot.diagnose.matrix.checks import bad
 from clusterboot.diagnose.matrix.pairnames import pair_in_name
 from clusterboot.diagnose.matrix.stored import Format, PairFigure, sustained
@@ -103,7 +102,7 @@ def _recognises(text: str) -> bool:
 
 
 def _read(text: str, path: str) -> list[PairFigure]:
-    lines = [line.text.strip() for line in split(text)]
+    lines = [line.strip() for line in text.splitlines()]
     is_server = any(_SERVER.match(line) for line in lines)
     tests = _tests(lines, path)
     if not tests and (said := _UNCONNECTED.search(text)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from clusterboot.bench.lines import decode
+from clusterboot.bench.lines import decode, undressed
 from clusterboot.bench.parser import parse_log
 from clusterboot.diagnose.matrix.checks import bad, matrix_of
 from clusterboot.diagnose.matrix.csvform import CSV
@@ -35,6 +35,8 @@ _FORMATS: tuple[Format, ...] = (
 )
 # What a text is shows at its beginning; what goes on without telling is a table.
 _BEGINNING = 4_000_000
+# No log is longer; of a table that is, no line is cleaned.
+_LONGEST_LOG = 64_000_000
 # A log of a launch that failed is no longer.
 _SHORT = 300_000
 # More than this share of bytes outside its encoding, and a file is no text.
@@ -91,18 +93,24 @@ def _read(data: bytes, path: str) -> Sequence[Found]:
     if len(data) > MOST_BYTES:
         raise bad(path, f"it has more than {MOST_BYTES} bytes")
     text = _text(data, path)
-    beginning = text[:_BEGINNING]
+    is_log = len(text) <= _LONGEST_LOG and not JSON.recognises(text[:_BEGINNING])
+    plain = undressed(text) if is_log else text
+    beginning = plain[:_BEGINNING]
     form = next((each for each in _FORMATS if each.recognises(beginning)), None)
     if form is not None:
-        return form.read(text, path)
+        return form.read(plain, path)
     if kind := kind_of(beginning):
         raise bad(path, f"it is {kind}")
-    try:
-        return (JSON if beginning.lstrip()[0] in "{[" else CSV).read(text, path)
-    except UsageError:
-        if len(text) <= _SHORT and (log := parse_log(text)).problems:
-            return [unbegun(log, path)]
-        raise
+    problem = None
+    # A table's first column may be a time, which stands on a log's lines as well.
+    for each in dict.fromkeys((plain, text)):
+        try:
+            return (JSON if each.lstrip()[:1] in ("{", "[") else CSV).read(each, path)
+        except UsageError as error:
+            problem = problem or error
+    if len(text) <= _SHORT and (log := parse_log(text)).problems:
+        return [unbegun(log, path)]
+    raise problem or bad(path, "it is empty")
 
 
 def _text(data: bytes, path: str) -> str:
