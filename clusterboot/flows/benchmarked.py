@@ -156,7 +156,7 @@ def refused(
         return so_far
     problems = tuple(
         Problem(
-            visit.ledger.kinds.get(row.name) or _kind(row.stage),
+            visit.ledger.kind(row.name) or _kind(row.stage),
             row.cause or "",
             row.remedy or _NO_REMEDY,
             row.name or None,

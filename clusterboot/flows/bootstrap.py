@@ -12,16 +12,15 @@ from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialEr
 from clusterboot.facts.records import NodeFacts
 from clusterboot.flows import mode as modes
 from clusterboot.flows import terms
-from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, plan_home
-from clusterboot.flows.members import authorities_found, members_of, needs_exchange
+from clusterboot.flows.members import authorities_found, meet, needs_exchange
 from clusterboot.flows.operator_claim import Claim, claimed, refuse_held
 from clusterboot.flows.operator_lock import alone
 from clusterboot.flows.outputs import hostfile_texts
 from clusterboot.flows.proof import Proof, examine
-from clusterboot.flows.shared_home import proven_homes, remaining
+from clusterboot.flows.shared_home import proven_homes
 from clusterboot.flows.survey import Surveyed, survey
 from clusterboot.flows.terms import Cast, with_successors
 from clusterboot.flows.validity import require_clocks
@@ -105,17 +104,9 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
         if moving and not context.dry_run:
             claim("bootstrap-of-other-keys")
             surveyed = survey(visit, make_key=True, make_next=True)
+        met = meet(context, visit, surveyed, groups)
+        cast, addresses = met.cast, met.addresses
         found = {name: answer.facts for name, answer in surveyed.items()}
-        addresses = place_hosts(visit, found)
-        for excluded in addresses.excluded:
-            error = PartialError(excluded.reason, stage="hostfile", remedy=excluded.remedy)
-            visit.ledger.fail(excluded.host, error)
-        groups = remaining(visit, groups)
-        believed = believe(visit, found, addresses)
-        members = members_of(context, visit, surveyed, addresses, groups, believed=believed)
-        # Who turned out to be no member is of no home either.
-        groups = remaining(visit, groups)
-        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
         if moving and not context.dry_run:
             done = _move(context, visit, cast, mode, held)
         else:
@@ -134,9 +125,9 @@ def bootstrap(context: Context, verify: VerifyMode, mode: KeyMode | None = None)
             choice=chosen.line,
             edits=done.edits,
             planned=done.planned,
-            notes=_joined(done.notes, believed.notes),
-            names={name: names for name, names in believed.names.items() if names},
-            shared_homes=tuple(tuple(group) for group in groups if len(group) > 1),
+            notes=_joined(done.notes, met.believed.notes),
+            names={name: names for name, names in met.believed.names.items() if names},
+            shared_homes=tuple(tuple(group) for group in cast.groups if len(group) > 1),
             launch_host=proof.launch_host,
             login_failures=(*done.failures, *proof.failures),
             findings=proof.findings,

@@ -109,7 +109,8 @@ class Context:
                 ask=self.events.ask if self.interactive else None,
             )
             with fleet:
-                yield Visit(self.cluster, self.events, fleet, Ledger.of(self.cluster.hosts), self.state_dir)
+                ledger = Ledger(host.name for host in self.cluster.hosts)
+                yield Visit(self.cluster, self.events, fleet, ledger, self.state_dir)
         for accepted in trust.accepted:
             self.events.note(f"pinned {accepted.name} {accepted.key_type} {accepted.fingerprint}")
 

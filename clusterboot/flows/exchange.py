@@ -64,23 +64,22 @@ def exchange(
     """
     changed: dict[str, tuple[str, ...]] = {}
 
-    def stopped(failures: tuple[LoginFailure, ...] = ()) -> Exchanged:
-        good = {host.name for host in visit.good}
-        lost = tuple(name for name in cast.surveyed if name not in good)
-        return Exchanged(changed, failures, finished=False, stopped_by=lost)
-
     steps: tuple[Phase, ...] = ("in", "switch", "out")
     for step in steps:
         took = _step(visit, cast, replace(terms, phase=step))
         for name, paths in took.items():
             changed[name] = tuple(dict.fromkeys((*changed.get(name, ()), *paths)))
-        if len(visit.good) < len(cast.surveyed):
-            return stopped()
-        if step == "in":
-            failures = _prove(visit, cast, terms, ip)
-            if failures:
-                return stopped(failures)
+        lost = _lost(visit, cast)
+        failures = _prove(visit, cast, terms, ip) if step == "in" and not lost else ()
+        if lost or failures:
+            return Exchanged(changed, failures, finished=False, stopped_by=_lost(visit, cast))
     return Exchanged(changed, (), finished=True)
+
+
+def _lost(visit: Visit, cast: Cast) -> tuple[str, ...]:
+    """Name those of the cast that are out by now."""
+    good = {host.name for host in visit.good}
+    return tuple(name for name in cast.surveyed if name not in good)
 
 
 def plan_home(session: Session, cluster: str, cast: Cast, keep: tuple[str, ...], terms: Terms) -> HomePlan:

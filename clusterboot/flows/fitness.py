@@ -57,24 +57,28 @@ def require_memlock(visit: Visit, facts: Mapping[str, NodeFacts]) -> None:
             visit.ledger.fail(host.name, error)
 
 
-def require_programs(visit: Visit, ready: Ready, programs: Sequence[str], env: Mapping[str, str]) -> None:
+def require_programs(
+    visit: Visit, ready: Ready, programs: Sequence[str], env: Mapping[str, str]
+) -> tuple[str, ...]:
     """Put out each node that lacks the launcher's daemon, the benchmark or a library of theirs.
 
     Parameters: the benchmark's programs, absolute or seen from the home; what the ranks will
     have in their environment.
+    Returns: the names of those that are out, for this or since they did not answer.
     """
+    asked = visit.good
     section = fitness_section(ready.mpi, programs, env)
 
     def ask(session: Session) -> Fitness:
         return parse_fitness(session.run([section], "launch").answer.sections["fitness"])
 
-    answers = visit.stage("programs checked", visit.good, ask)
+    answers = visit.stage("programs checked", asked, ask)
     node = ready.node(visit)
     usual = answers[node].mpi_libraries if node in answers else ()
-    for name, found in answers.items():
-        error = _unfit(ready, node, found, usual)
-        if error:
-            visit.ledger.fail(name, error)
+    unfit = {name: error for name, found in answers.items() if (error := _unfit(ready, node, found, usual))}
+    for name, error in unfit.items():
+        visit.ledger.fail(name, error)
+    return tuple(host.name for host in asked if host.name in unfit or host.name not in answers)
 
 
 def _unfit(ready: Ready, node: str, found: Fitness, usual: tuple[str, ...]) -> UnfitError | None:

@@ -11,7 +11,7 @@ from clusterboot import files, keys
 from clusterboot.config.cluster import Cluster, Host
 from clusterboot.config.selection import hosts_called
 from clusterboot.connect.session import Session
-from clusterboot.errors import ClusterbootError, HostResult, PartialError, UsageError, ValidationError
+from clusterboot.errors import ClusterbootError, PartialError, UsageError, ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
 from clusterboot.flows.change import change, persistently
 from clusterboot.flows.proof import examine
@@ -96,7 +96,7 @@ def prepare_head(
     Errors: :class:`ValidationError` where a launch cannot start there.
     """
     assert visit.launcher is not None  # noqa: S101  # the caller has seen to it
-    visit.ledger.results[HEAD] = HostResult(HEAD)
+    visit.ledger.admit(HEAD)
     if not dry_run:
         files.replace(visit.state_dir / _MARK, b"", mode=0o600)
     answer = visit.stage(
@@ -117,7 +117,7 @@ def prepare_head(
 
 
 def _require_good(visit: Visit) -> None:
-    row = visit.ledger.results[HEAD]
+    row = visit.ledger[HEAD]
     if row.status != "ok":
         raise ValidationError(row.cause or "", host=HEAD, stage="launch", remedy=row.remedy)
 
@@ -270,7 +270,7 @@ def take_back_head(visit: Visit) -> tuple[str, ...]:
 
     outcome = visit.fleet.each([host], remove)[HEAD]
     if isinstance(outcome, ClusterbootError):
-        visit.ledger.results[HEAD] = HostResult(HEAD)
+        visit.ledger.admit(HEAD)
         visit.ledger.fail(HEAD, outcome if isinstance(outcome, PartialError) else _still_there(outcome))
         return ()
     (visit.state_dir / _MARK).unlink(missing_ok=True)

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from clusterboot import hostfiles, keys
 from clusterboot.errors import ValidationError
 from clusterboot.facts.records import Mpi, NodeFacts
-from clusterboot.flows.believing import place_hosts
 from clusterboot.flows.launcher import HEAD, prepare_head, prove_head
+from clusterboot.flows.members import addressed
 from clusterboot.flows.preflight import agree_on_mpi, require_keys
 from clusterboot.flows.proof import prove, seek_start
 from clusterboot.flows.ready import Ready
 from clusterboot.flows.survey import survey
 from clusterboot.flows.validity import require_validity
-from clusterboot.flows.visit import UnfitError, Visit
+from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
 from clusterboot.launch.names import new_run_id, run_folder
 from clusterboot.launch.spec import SSH_AGENT, RunSpec
@@ -44,13 +44,10 @@ def make_ready(
     facts = {name: answer.facts for name, answer in surveyed.items()}
     if not visit.good:
         return None
-    addresses = place_hosts(visit, facts)
-    for excluded in addresses.excluded:
-        error = UnfitError("mpi-launch", excluded.reason, stage="hostfile", remedy=excluded.remedy)
-        visit.ledger.fail(excluded.host, error)
+    addresses = addressed(visit, facts)
     for line in _namesakes(facts, addresses):
         visit.events.note(line)
-    mpi = agree_on_mpi(visit, facts)
+    mpi, facts = agree_on_mpi(visit, facts)
     _require_family(mpi, addresses)
     if visit.launcher:
         head = prepare_head(visit, surveyed, addresses, mpi, dry_run=dry_run)

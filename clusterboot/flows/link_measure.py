@@ -188,13 +188,14 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
         if not rounds:
             run.put_out_unfit(slots)
         start, _ = prove(run.visit, run.ready.machines, run.ready.addresses, "launch", run.ready.start)
-        count = len(run.visit.good)
+        good = {host.name for host in run.visit.good}
         if start is None or len(ranks_of(run.visit, run.ready, run.by)) < LEAST_NODES:
             break
-        if count == len(launched_on(slots)) and not rounds:
+        if not rounds and all(slot.host in good for slot in launched_on(slots)):
             break
         told = (
-            f"a launch broke off after {rounds} of {len(plan.rounds)} rounds, and went on with {count} nodes"
+            f"a launch broke off after {rounds} of {len(plan.rounds)} rounds,"
+            f" and went on with {len(good)} nodes"
         )
         run.state.remarks.append(told)
         run.context.events.note(told)

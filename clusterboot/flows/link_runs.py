@@ -108,12 +108,11 @@ class LinkRun:
         pairs may be dead, which is no reason to leave a node out.
         """
         nodes = launched_on(slots)
-        before = len(self.visit.good)
         spec = run_spec(self.visit, self.ready, nodes, (f"./{self.program}",), gpu=self.libraries is not None)
-        require_programs(self.visit, self.ready, [spec.program[0]], rank_env(spec))
-        if len(self.visit.good) == before:
-            prove(self.visit, self.ready.machines, self.ready.addresses, "launch", self.ready.start)
-        if len(self.visit.good) == before:
+        if require_programs(self.visit, self.ready, [spec.program[0]], rank_env(spec)):
+            return
+        _, failures = prove(self.visit, self.ready.machines, self.ready.addresses, "launch", self.ready.start)
+        if not failures:
             require_ports(self.visit, self.ready)
 
     def save(self) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from clusterboot import keys
 from clusterboot.config.cluster import KeyMode
 from clusterboot.errors import PartialError
+from clusterboot.facts.records import NodeFacts
+from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.context import Context
+from clusterboot.flows.shared_home import Groups, remaining
 from clusterboot.flows.survey import Surveyed
-from clusterboot.flows.visit import Visit
+from clusterboot.flows.terms import Cast
+from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.keys import Believed, Member
 from clusterboot.keys import state as members_state
@@ -47,6 +51,43 @@ def needs_exchange(
     if any(_kinds(cluster, answer, surveyed) - {mode} for answer in surveyed.values()):
         return True
     return bool(authorities_found(cluster, surveyed) - {authority})
+
+
+def addressed(visit: Visit, facts: Mapping[str, NodeFacts]) -> AddressPlan:
+    """Choose every good host's address on the interconnect; who gets none is out.
+
+    Errors: as :func:`clusterboot.flows.believing.place_hosts`.
+    """
+    plan = place_hosts(visit, facts)
+    for excluded in plan.excluded:
+        error = UnfitError("mpi-launch", excluded.reason, stage="hostfile", remedy=excluded.remedy)
+        visit.ledger.fail(excluded.host, error)
+    return plan
+
+
+@dataclass(frozen=True)
+class Met:
+    """Who takes part in a change of keys, where they reach each other, and what is believed of them."""
+
+    cast: Cast
+    addresses: AddressPlan
+    believed: Believed
+
+
+def meet(context: Context, visit: Visit, surveyed: Mapping[str, Surveyed], groups: Groups) -> Met:
+    """Find out who takes part in a change of keys; who cannot is out.
+
+    Parameters: what the hosts said; the homes that they share.
+    """
+    facts = {name: answer.facts for name, answer in surveyed.items()}
+    addresses = addressed(visit, facts)
+    groups = remaining(visit, groups)
+    believed = believe(visit, facts, addresses)
+    members = members_of(context, visit, surveyed, addresses, groups, believed=believed)
+    # Who turned out to be no member is of no home either.
+    groups = remaining(visit, groups)
+    good = {host.name: surveyed[host.name] for host in visit.good}
+    return Met(Cast(good, members, groups), addresses, believed)
 
 
 def members_of(

@@ -97,7 +97,7 @@ def refuse_held(context: Context, surveyed: Mapping[str, Surveyed]) -> None:
 
 def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
     section = changing.release_section(visit.cluster.name, operator)
-    reached = [host for host in hosts if visit.ledger.results[host.name].status != "unreachable"]
+    reached = [host for host in hosts if visit.ledger[host.name].status != "unreachable"]
     visit.fleet.each(reached, lambda session: session.run([section], "keys", changing.TIMEOUT_S))
 
 

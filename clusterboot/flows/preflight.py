@@ -26,12 +26,11 @@ def require_keys(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
             visit.ledger.fail(host.name, error)
 
 
-def agree_on_mpi(visit: Visit, facts: dict[str, NodeFacts]) -> Mpi:
+def agree_on_mpi(visit: Visit, facts: Mapping[str, NodeFacts]) -> tuple[Mpi, dict[str, NodeFacts]]:
     """Find the MPI that the nodes have in common, and put out the nodes without it.
 
-    Parameters: the facts, in which that MPI comes to stand first.
     Returns: the MPI that most nodes have; of several the one that most find first, as the
-    first of them has it.
+    first of them has it; and the facts with that MPI first.
     Errors: :class:`ValidationError` where no node has any.
     """
     first = Counter(
@@ -48,6 +47,7 @@ def agree_on_mpi(visit: Visit, facts: dict[str, NodeFacts]) -> Mpi:
         )
     (kind, version), _ = first.most_common(1)[0]
     common: Mpi | None = None
+    agreed = dict(facts)
     for host in visit.good:
         node = facts[host.name]
         found = next((mpi for mpi in node.mpi if (mpi.kind, mpi.version) == (kind, version)), None)
@@ -55,9 +55,9 @@ def agree_on_mpi(visit: Visit, facts: dict[str, NodeFacts]) -> Mpi:
             visit.ledger.fail(host.name, _without(node, kind, version, visit.cluster.options.mpi.prefix))
         else:
             common = common or found
-            facts[host.name] = replace(node, mpi=(found, *(mpi for mpi in node.mpi if mpi is not found)))
+            agreed[host.name] = replace(node, mpi=(found, *(mpi for mpi in node.mpi if mpi is not found)))
     assert common is not None  # noqa: S101  # the counter had it from one of them
-    return common
+    return common, agreed
 
 
 def _without(node: NodeFacts, kind: str, version: str, prefix: str | None) -> UnfitError:

@@ -53,7 +53,7 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
 
     outcomes = visit.stage("benchmark compiled", [host for host in visit.good if host.name == start], make)
     if start not in outcomes:
-        failed = visit.ledger.results[start]
+        failed = visit.ledger[start]
         raise ValidationError(failed.cause or "", host=start, stage="launch", remedy=failed.remedy)
     for copied in outcomes[start]:
         if copied.result == "error":

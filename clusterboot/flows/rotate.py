@@ -9,16 +9,15 @@ from clusterboot.config.cluster import KeyMode
 from clusterboot.errors import ExitCode, HostResult, PartialError, worst
 from clusterboot.flows import mode as modes
 from clusterboot.flows import terms
-from clusterboot.flows.believing import believe, place_hosts
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, prove_ring
 from clusterboot.flows.launcher import take_back_head, was_used
-from clusterboot.flows.members import members_of, mode_of
+from clusterboot.flows.members import meet, mode_of
 from clusterboot.flows.operator_claim import claimed
 from clusterboot.flows.operator_lock import alone
-from clusterboot.flows.shared_home import proven_homes, remaining
+from clusterboot.flows.shared_home import proven_homes
 from clusterboot.flows.survey import survey
-from clusterboot.flows.terms import Cast, with_successors
+from clusterboot.flows.terms import with_successors
 from clusterboot.flows.visit import exit_code
 from clusterboot.keys import LoginFailure
 from clusterboot.keys import state as members_state
@@ -58,22 +57,14 @@ def rotate(context: Context) -> Rotated:
         surveyed = {host.name: surveyed[host.name] for host in visit.good}
         if not surveyed or context.dry_run:
             return Rotated(visit.ledger.rows, exit_code(visit.ledger.rows))
-        facts = {name: answer.facts for name, answer in surveyed.items()}
-        addresses = place_hosts(visit, facts)
-        for excluded in addresses.excluded:
-            error = PartialError(excluded.reason, stage="hostfile", remedy=excluded.remedy)
-            visit.ledger.fail(excluded.host, error)
-        groups = proven_homes(context, visit, surveyed)
-        believed = believe(visit, facts, addresses)
-        members = members_of(context, visit, surveyed, addresses, groups, believed=believed)
-        groups = remaining(visit, groups)
-        cast = Cast({host.name: surveyed[host.name] for host in visit.good}, members, groups)
+        met = meet(context, visit, surveyed, proven_homes(context, visit, surveyed))
+        cast = met.cast
         # Between two modes, after a move that was cut off, it is finished.
-        mode = modes.choose(context, surveyed, groups, mode_of(context.cluster.name, surveyed)).mode
+        mode = modes.choose(context, surveyed, cast.groups, mode_of(context.cluster.name, surveyed)).mode
         modes.remember(context.state_dir, mode)
         cast = replace(cast, members=with_successors(cast))
         agreed = terms.agree(context, mode, cast, terms.hold_next(context, mode), successors=True)
-        ip = {entry.host: entry.ip for entry in addresses.addresses}
+        ip = {entry.host: entry.ip for entry in met.addresses.addresses}
         files = [answer.keys.authorized_keys.content for answer in surveyed.values()]
         result = exchange(visit, cast, agreed, ip)
         if result.finished:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,27 +35,38 @@ class UnfitError(PartialError):
         self.kind = kind
 
 
-@dataclass(frozen=True)
 class Ledger:
     """Who is still in: each host of a command with what has become of it so far.
 
-    ``kinds`` has the kind of problem of those that are out for one.
+    Parameters: the names of hosts, all of which are in good standing.
     """
 
-    results: dict[str, HostResult]
-    kinds: dict[str, ProblemKind] = field(default_factory=dict)
+    def __init__(self, names: Iterable[str]) -> None:
+        self._results = {name: HostResult(name) for name in names}
+        self._kinds: dict[str, ProblemKind] = {}
 
-    @classmethod
-    def of(cls, hosts: tuple[Host, ...]) -> Ledger:
-        """Open a ledger in which every host is in good standing."""
-        return cls({host.name: HostResult(host.name) for host in hosts})
+    def __contains__(self, name: str) -> bool:
+        """Tell whether anything is recorded of a host."""
+        return name in self._results
+
+    def __getitem__(self, name: str) -> HostResult:
+        """Give what has become of a host."""
+        return self._results[name]
+
+    def admit(self, name: str) -> None:
+        """Take in one more host, in good standing."""
+        self._results[name] = HostResult(name)
+
+    def kind(self, name: str) -> ProblemKind | None:
+        """Give the kind of problem that a host is out for, where it has one."""
+        return self._kinds.get(name)
 
     def fail(self, name: str, error: ClusterbootError) -> None:
         """Record why a host is out; its first failure stays."""
-        if self.results[name].status == "ok":
-            self.results[name] = HostResult.from_error(name, error)
+        if self._results[name].status == "ok":
+            self._results[name] = HostResult.from_error(name, error)
             if isinstance(error, UnfitError):
-                self.kinds[name] = error.kind
+                self._kinds[name] = error.kind
 
     def enter(self, outcomes: Mapping[str, T | ClusterbootError]) -> dict[str, T]:
         """Record the failures of a stage, and give what the others came to, by host."""
@@ -69,16 +80,16 @@ class Ledger:
 
     def changed(self, name: str) -> None:
         """Record that something on the host is different now."""
-        self.results[name] = replace(self.results[name], changed=True)
+        self._results[name] = replace(self._results[name], changed=True)
 
     def good(self, hosts: tuple[Host, ...]) -> tuple[Host, ...]:
         """Give those of ``hosts`` that are still in."""
-        return tuple(host for host in hosts if self.results[host.name].status == "ok")
+        return tuple(host for host in hosts if self._results[host.name].status == "ok")
 
     @property
     def rows(self) -> tuple[HostResult, ...]:
         """All hosts' results in the cluster file's order."""
-        return tuple(self.results.values())
+        return tuple(self._results.values())
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ class Visit:
     @property
     def machines(self) -> tuple[Host, ...]:
         """The good hosts, and the head where launches start from it and it is good."""
-        launcher = (self.launcher,) if self.launcher and self.launcher.name in self.ledger.results else ()
+        launcher = (self.launcher,) if self.launcher and self.launcher.name in self.ledger else ()
         return (*self.good, *self.ledger.good(launcher))
 
     def machine(self, name: str) -> Host:
