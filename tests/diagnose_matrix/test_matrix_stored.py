@@ -83,8 +83,12 @@ DRESSES: dict[str, Callable[[str], str]] = {
     "below-a-command": lambda text: f"+ ./pairs.sh\n{text}done\n",
     "decimal-commas": lambda text: re.sub(r"(?<=\s)(\d+)\.(\d+)(?=\s)", r"\1,\2", text),
 }
+TABLES = (".csv", ".json")
 LOGS = [
-    path for path in FIXTURES if not path.name.startswith("other") and path.suffix not in (".csv", ".json")
+    path
+    for path in FIXTURES
+    if not path.name.startswith("other")
+    and not any(file.suffix in TABLES for file in FILES if file.is_relative_to(path))
 ]
 
 
@@ -101,6 +105,19 @@ def test_what_a_launcher_or_a_collector_adds_changes_no_figure(dress: str) -> No
         for was, found in zip(one, other, strict=True):
             assert found.matrix.nodes == was.matrix.nodes, path.name
             assert rows(found.matrix.bandwidth_gbps) == rows(was.matrix.bandwidth_gbps), path.name
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        ('"bw_avg": 392.04', "no BW_average, MsgRate and MsgSize"),
+        ('"MsgSize": 65536, "BW_average": 392.04, "MsgRate": 0.1', "neither MB/sec nor Gb/sec"),
+    ],
+)
+def test_perftests_json_without_a_unit_that_fits_is_refused(result: str, why: str) -> None:
+    document = f'{{"test_info": {{"test": "RDMA_Write_BW_Test"}}, "results": {{{result}}}}}'
+    with pytest.raises(UsageError, match=why):
+        read_matrices([("a_b.json", document.encode())], "a_b.json")
 
 
 def test_commas_that_may_part_thousands_are_refused() -> None:

@@ -31,7 +31,7 @@ def matrices_of_pairs(
     log that ended before its measurement began is a note of every matrix.
     Errors: :class:`UsageError` where of no figure the two hosts are known.
     """
-    placed = [_Placed(figure, figure.ends or pair_in_name(figure.path)) for figure in figures]
+    placed = [_Placed(figure, figure.ends or _named(figure)) for figure in figures]
     groups: dict[str, list[_Placed]] = {}
     for each in placed:
         if each.ends and each.figure.what:
@@ -67,6 +67,11 @@ class _Placed:
             return f"{where}: {why if figure.why and not figure.what else told}"
         state = {None: "not measured", 0.0: "dead"}.get(figure.rate_gb_s, "measured")
         return f"{self.ends[0]} and {self.ends[1]}: {state}; {why} ({where})"
+
+
+def _named(figure: PairFigure) -> tuple[str, str] | None:
+    pair = pair_in_name(figure.path)
+    return pair[::-1] if pair and figure.pulls else pair
 
 
 def _of_unread(file: str, error: UsageError) -> _Placed:

@@ -1,13 +1,16 @@
-"""Logs of perftest: ``ib_write_bw``, ``ib_read_bw``, ``ib_send_bw`` between two hosts.
+"""Logs of perftest: ``ib_write_bw``, ``ib_read_bw``, ``ib_send_bw`` between two hosts; its JSON too.
 
-Source: perftest_parameters.h and perftest_resources.c of linux-rdma/perftest: ``MB/sec`` is 2^20 bytes,
-``Gb/sec`` 10^9 bits a second. The client writes and sends, and reads what the server sends.
+Source: perftest_parameters.h, perftest_parameters.c and perftest_resources.c of linux-rdma/perftest:
+``MB/sec`` is 2^20 bytes, ``Gb/sec`` 10^9 bits a second. The client writes and sends, and reads what the
+server sends; of two hosts in a file's name the first is taken for the client. ``--out_json`` writes
+neither hosts nor the unit, which the rate of messages and their size tell.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -35,6 +38,10 @@ _UNCONNECTED = re.compile(
     r"|IB device \S{1,64} not found|Unable to find the Infiniband/RoCE device"
 )
 _PROGRAMS = {"RDMA_Write": "ib_write_bw", "RDMA_Read": "ib_read_bw", "Send": "ib_send_bw"}
+_READS = "ib_read_bw"
+_JSON_TEST = re.compile(r'"test": ?"(?P<verb>RDMA_Write|RDMA_Read|Send)(?P<words>(?:_\w+?)*?)_BW_Test"')
+_JSON_VALUE = re.compile(r'"(\w+)": ?(?:"([^"]{1,64})"|(-?[0-9.]{1,32}))')
+_UNITS_AGREE = 0.02
 
 
 @dataclass
@@ -97,11 +104,15 @@ class _Test:
 
 
 def _recognises(text: str) -> bool:
+    if _JSON_TEST.search(text):
+        return True
     titled = "BW Test" in text and any(_TITLE.search(line[:200].rstrip()) for line in text.splitlines())
     return titled or bool(_UNCONNECTED.search(text))
 
 
 def _read(text: str, path: str) -> list[PairFigure]:
+    if _JSON_TEST.search(text):
+        return _from_json(text, path)
     lines = [line.strip() for line in text.splitlines()]
     is_server = any(_SERVER.match(line) for line in lines)
     tests = _tests(lines, path)
@@ -116,13 +127,47 @@ def _read(text: str, path: str) -> list[PairFigure]:
             # What is local to a server's log is remote to its client.
             ends = (test.gids["local"], test.gids["remote"])
             ends = ends[::-1] if is_server else ends
-            ends = ends[::-1] if test.program == "ib_read_bw" else ends
+            ends = ends[::-1] if test.program == _READS else ends
         what = f"{test.program}{', both directions together' if both else ''}"
         largest = max(test.points, default=None)
-        figures.append(PairFigure(what, path, ends, test.rate_gb_s, not both, test.why, test.device, largest))
+        pulls = test.program == _READS
+        figures.append(
+            PairFigure(what, path, ends, test.rate_gb_s, not both, test.why, test.device, largest, pulls)
+        )
     if not figures:
         raise bad(path, "it has no bandwidth test of perftest")
     return figures
+
+
+def _from_json(text: str, path: str) -> list[PairFigure]:
+    figures = []
+    tests = list(_JSON_TEST.finditer(text))
+    for test, following in zip(tests, [*(each.start() for each in tests[1:]), len(text)], strict=True):
+        said = {
+            key: word or number for key, word, number in _JSON_VALUE.findall(text[test.end() : following])
+        }
+        both = "Bidirectional" in test["words"]
+        program = _PROGRAMS[test["verb"]]
+        what = f"{program}{', both directions together' if both else ''}"
+        rate, size = _json_rate(said, path)
+        figures.append(
+            PairFigure(what, path, None, rate, not both, None, said.get("Device"), size, program == _READS)
+        )
+    return figures
+
+
+def _json_rate(said: Mapping[str, str], path: str) -> tuple[float, int]:
+    """Give the rate in GB/s and the message's size in bytes, by the unit that the rate of messages fits."""
+    try:
+        rate, messages = float(said["BW_average"]), float(said["MsgRate"])
+        size = int(said["MsgSize"])
+    except (KeyError, ValueError):
+        raise bad(path, "perftest's JSON has no BW_average, MsgRate and MsgSize in it") from None
+    moved_gb_s = messages * size / 1e3
+    for factor in (_FACTOR["MB/sec"], _FACTOR["Gb/sec"]):
+        if moved_gb_s > 0 and math.isclose(rate * factor, moved_gb_s, rel_tol=_UNITS_AGREE):
+            return rate * factor, size
+    raise bad(path, "its bandwidth agrees with its rate of messages in neither MB/sec nor Gb/sec")
 
 
 def _tests(lines: list[str], path: str) -> list[_Test]:

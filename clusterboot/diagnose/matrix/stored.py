@@ -28,7 +28,8 @@ class PairFigure:
     where the log does not say. ``rate_gb_s`` is 0 for a dead pair, ``None`` for one that was not
     measured, and ``why`` says so in words. ``one_way`` is true where the rate is that from the first
     end to the second, false where it is that of both directions, ``None`` where nothing tells.
-    ``largest_bytes`` is where a sweep of sizes ended.
+    ``largest_bytes`` is where a sweep of sizes ended. ``pulls`` is true where the first of two hosts in
+    a file's name is the one that receives.
     """
 
     what: str
@@ -39,6 +40,7 @@ class PairFigure:
     why: str | None = None
     rail: str | None = None
     largest_bytes: int | None = None
+    pulls: bool = False
 
 
 Found = Table | PairFigure
