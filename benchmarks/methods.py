@@ -10,6 +10,7 @@ median, as the tools' defaults are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -18,10 +19,13 @@ from simulator import MOST_SAMPLES, Cluster, Indices, Named, Rates, figures, nam
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.records import Flags, PairMatrix, Samples
 from clusterboot.diagnose.matrix.schedule import Round, adaptive_rounds, next_round, rounds, second_looks
+from clusterboot.flows.link_doubt import find_doubts, without
 
 _GATE = 0.8
 _RANDOM_ROUNDS = 15
 _SAMPLE_BYTES = 1 << 20
+# What is not believed is visited so often in all, as a link map has it.
+_VISITS = 3
 # A visit, and what lies between two of them.
 _VISIT_S = 0.4
 
@@ -170,20 +174,28 @@ def ours_adaptive(probe: Probe) -> Named:
 
 
 def _looked_at(probe: Probe, matrix_of: Callable[[], PairMatrix], most: int, *, settle: bool) -> Named:
-    """Look once more at what is blamed, and at what is left open, up to so many measurements in all."""
-    looked: set[tuple[int, int]] = set()
+    """Look once more at what cannot be, what is blamed, and what is left open, as a link map does.
+
+    Parameters: ``most`` is how many measurements are made in all.
+    """
+    visits: Counter[tuple[int, int]] = Counter()
+    looked: Counter[tuple[int, int]] = Counter()
     while True:
         matrix = matrix_of()
-        inference = infer(matrix)
-        looks = [pair for pair in second_looks(matrix, inference) if pair not in looked]
+        doubts = find_doubts(matrix)
+        inference = infer(without(matrix, doubts))
+        unbelieved = dict.fromkeys((min(each.ends), max(each.ends)) for each in doubts)
+        again = [pair for pair in unbelieved if visits[pair] < _VISITS - 1]
+        again = again or list(second_looks(matrix, inference, looked))
         # What is looked at once more is measured alone, pair after pair.
-        more = [(pair,) for pair in looks] or ([next_round(matrix, inference)] if settle else [])
-        pairs = [pair for each in more for pair in each if pair not in looked]
+        more = [(pair,) for pair in again] or ([next_round(matrix, inference)] if settle else [])
+        pairs = [pair for each in more for pair in each]
         if not pairs or probe.measurements + 3 * len(pairs) > most:
             return named_by(inference.findings)
         for each in more:
             probe.round(each)
-        looked |= set(pairs)
+        visits.update(pairs)
+        looked.update(again)
 
 
 def _pairs(probe: Probe) -> int:

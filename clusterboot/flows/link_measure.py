@@ -139,7 +139,7 @@ def _open(state: LinkState, mode: MapMode) -> tuple[PlannedRound, ...]:
     if doubtful:
         return tuple(PlannedRound((pair,), taking="again") for pair in doubtful[:_MOST_AGAIN])
     inference = state.inference()
-    looks = [pair for pair in second_looks(state.matrix, inference) if pair not in state.looked]
+    looks = second_looks(state.matrix, inference, state.looked)
     if looks:
         return tuple(PlannedRound((pair,), taking="again") for pair in looks[:_MOST_AGAIN])
     chosen = next_round(state.matrix, inference) if mode == "adaptive" else ()

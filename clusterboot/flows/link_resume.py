@@ -12,6 +12,7 @@ import numpy as np
 
 from clusterboot.diagnose.matrix.reading import read_matrix
 from clusterboot.diagnose.matrix.records import Rates
+from clusterboot.diagnose.matrix.schedule import MOST_LOOKS
 from clusterboot.errors import UsageError
 from clusterboot.flows.link_state import Crowd, LinkState
 
@@ -58,7 +59,7 @@ def resume(path: Path, nodes: Sequence[str]) -> LinkState:
     state.crowd = _crowd(document.get("crowd"))
     known = np.argwhere(~np.isnan(state.both_gbps) | ~np.isnan(state.one_way_gbps))
     # What an earlier map found stands.
-    state.looked = {(min(one, other), max(one, other)) for one, other in known.tolist()}
+    state.looked.update({(one, other): MOST_LOOKS for one, other in known.tolist() if one < other})
     return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -64,7 +65,7 @@ class LinkState:
     ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once, each what
     ``one_way_samples`` and ``both_samples`` say; ``segments`` what TCP sent for all. ``solo_gbps`` has, for
     each cell measured alone, both at once, what it gave among others and alone; ``visits`` how often each
-    pair was measured among others, ``looked`` are those measured again for a suspicion; ``set_aside`` the
+    pair was measured among others, ``looked`` how often it was again for a suspicion; ``set_aside`` the
     nodes that could not take part, with the reason; ``remarks`` what else happened; ``counters`` what those
     of each host grew by. With ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and nothing but a dead pair can
     be found. ``line_gbps`` is what the line of each cell can carry, NaN where that is not known.
@@ -82,7 +83,7 @@ class LinkState:
     measurements: int = 0
     crowd: Crowd | None = None
     solo_gbps: dict[Pair, tuple[float, float]] = field(default_factory=dict)
-    looked: set[Pair] = field(default_factory=set)
+    looked: Counter[Pair] = field(default_factory=Counter)
     set_aside: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     counters: dict[str, Counters] = field(default_factory=dict)
@@ -139,8 +140,7 @@ class LinkState:
             return
         if row.sender < row.receiver:
             self.visits[min(at), max(at)] = self.visits.get((min(at), max(at)), 0) + 1
-        if how == "again":
-            self.looked.add((min(at), max(at)))
+            self.looked[min(at), max(at)] += how == "again"
         for each in segments:
             self.segments.sent[at] += each.sent
             self.segments.resent[at] += each.resent

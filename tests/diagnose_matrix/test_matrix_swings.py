@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,13 +67,38 @@ def test_of_few_nodes_more_visits_are_asked_for():
     (finding,) = infer(matrix).findings
     assert set(finding.hosts) == {"n2", "n4"}
     assert finding.next_pairs
-    looks = second_looks(matrix, infer(matrix))
+    looks = second_looks(matrix, infer(matrix), {})
     asked = {tuple(sorted(probe.nodes.index(host) for host in pair)) for pair in finding.next_pairs}
     assert asked <= set(looks)
     for pair in looks:
         probe.round((pair,))
     (certain,) = infer(probe.swept()).findings
     assert (certain.kind, set(certain.hosts), certain.next_pairs) == ("link", {"n2", "n4"}, ())
+
+
+def test_a_pair_with_one_low_sample_is_blamed_for_nothing_and_looked_at_twice():
+    probe = probe_of(8)
+    probe.tournament()
+    matrix = probe.matrix()
+    assert matrix.samples is not None
+    lowest = matrix.samples.min_gbps.copy()
+    lowest[2, 6] = 0.1 * RATE_GBPS
+    stalled = replace(matrix, samples=replace(matrix.samples, min_gbps=lowest))
+    inference = infer(stalled)
+    assert (inference.verdict, inference.findings) == ("ok", ())
+    assert [second_looks(stalled, inference, {(2, 6): times}) for times in (0, 1, 2)] == [
+        ((2, 6),),
+        ((2, 6),),
+        (),
+    ]
+
+
+def test_a_pair_that_is_slow_in_one_direction_is_looked_at_twice():
+    probe = probe_of(8, Fault("link", (2, 6), 0.3, "out"))
+    probe.tournament()
+    matrix = probe.matrix()
+    for times, asked in ((0, True), (1, True), (2, False)):
+        assert ((2, 6) in second_looks(matrix, infer(matrix), {(2, 6): times})) is asked
 
 
 @pytest.mark.parametrize("disturbed", [HEAVY, OUTLIERS], ids=["heavy tails", "outliers"])

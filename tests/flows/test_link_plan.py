@@ -120,7 +120,7 @@ def test_the_samples_of_all_visits_count_alike() -> None:
         samples = [PairSamples(0, 0, 1, both, True, 1000, visit) for both in (False, True)]
         state.take(row(0, 1, sorted(visit)[1]), [0, 1], "again", samples)
     assert state.one_way_gbps[0, 1] == 5.0
-    assert state.looked == {(0, 1)}
+    assert state.looked == {(0, 1): 3}
     told = state.matrix.samples
     assert told is not None
     assert (told.count[0, 1], told.bytes[0, 1]) == (9, 9000)

@@ -5,7 +5,7 @@ A round is a set of pairs without a node in common, so that all of it runs at on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -14,8 +14,8 @@ import numpy as np
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.losses import find_losses
 from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, Picture, draw
-from clusterboot.diagnose.matrix.records import Inference, Pair, PairMatrix, Rates, row_middles
-from clusterboot.diagnose.matrix.swings import held_up
+from clusterboot.diagnose.matrix.records import Flags, Inference, Pair, PairMatrix, Rates, row_middles
+from clusterboot.diagnose.matrix.swings import held_up, held_up_for_a_moment
 
 Round = tuple[Pair, ...]
 
@@ -25,6 +25,8 @@ _FEW_SHARE = 8
 # Where the others are met too, fewer tell a node's direction.
 _ADAPTIVE_PARTNERS = 4
 _ADAPTIVE_SHARE = 16
+# A pair is looked at again so often at most, once or twice by what is suspected.
+MOST_LOOKS = 2
 _LOOKS_A_GROUP = 3
 _LOOKS_A_SWING = 6
 # Pairs of a node that were held up, until its others are looked at.
@@ -68,21 +70,24 @@ def adaptive_rounds(nodes: int, partners: int | None = None) -> tuple[tuple[Roun
     return few, tuple(each for each in rounds(nodes) if each not in set(few))
 
 
-def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
+def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair, int]) -> Round:
     """Choose the pairs to measure once more, each direction by itself, before somebody is blamed.
 
+    Parameters: how often each pair was looked at once more, as far as it was.
     Returns: slow links, with a few pairs beside them of the same tier, where little is known of what
     single directions give there; a few pairs of each group of which they are not known; of a link that
     swings, other pairs of its ends, one of which may come and go; of a node that does, pairs
     whose single directions are not known; nothing for what is dead, which no noise looks like. The same for
-    nodes and pairs that were held up and that nobody is blamed for, yet. Of a node that loses packets
-    more is known than further visits would tell.
+    nodes and pairs that were held up, also for a moment, and that nobody is blamed for, yet. Of a node that
+    loses packets more is known than further visits would tell. A pair that was held up, or is slow in one
+    direction alone, is looked at twice: it may come and go, and be sound half of the time.
     """
     at = {name: index for index, name in enumerate(matrix.nodes)}
     one_way = matrix.bandwidth_gbps if matrix.one_way_gbps is None else matrix.one_way_gbps
     both = draw(replace(matrix, one_way_gbps=None))
     lossy = find_losses(both).nodes
     looks: list[Pair] = []
+    twice: set[Pair] = set()
     for finding in inference.findings:
         hosts = [at[host] for host in finding.hosts]
         if finding.kind == "node" and hosts[0] in lossy:
@@ -92,12 +97,19 @@ def second_looks(matrix: PairMatrix, inference: Inference) -> Round:
         if not finding.severity or finding.next_pairs:
             continue
         if finding.kind == "link":
-            looks += [(min(hosts), max(hosts)), *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gbps)]
+            pair = (min(hosts), max(hosts))
+            looks += [pair, *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gbps)]
+            twice |= {pair} if finding.direction != "both" else set()
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
     bad = {at[host] for finding in inference.findings if finding.kind != "link" for host in finding.hosts}
-    looks += _of_held_up(draw(matrix), bad, one_way)
-    return tuple(dict.fromkeys(looks)) or (_lonely(matrix, bad) if inference.verdict != "ok" else ())
+    held, beside = _of_held_up(draw(matrix), bad, one_way)
+    looks += [*beside, *held]
+    twice |= set(held)
+    looks = looks or list(_lonely(matrix, bad) if inference.verdict != "ok" else ())
+    return tuple(
+        pair for pair in dict.fromkeys(looks) if looked.get(pair, 0) < (MOST_LOOKS if pair in twice else 1)
+    )
 
 
 def _lonely(matrix: PairMatrix, bad: set[int]) -> Round:
@@ -142,16 +154,25 @@ def _of_swinging(hosts: Sequence[int], matrix: PairMatrix, one_way: Rates) -> li
     return looks
 
 
-def _of_held_up(picture: Picture, bad: set[int], one_way: Rates) -> list[Pair]:
-    """Choose the pairs that were held up, and if an end has several of them, its other pairs."""
-    held = held_up(picture)
-    held = np.asarray(held | held.T)
-    held[list(bad), :] = held[:, list(bad)] = False
-    looks = [(one, other) for one, other in np.argwhere(np.triu(held, 1)).tolist()]
-    counts = held.sum(axis=1)
-    for node in np.argsort(-counts, kind="stable")[: np.count_nonzero(counts >= _LEAST_HELD)]:
-        looks = [*_of_swinging([int(node)], picture.matrix, one_way), *looks]
-    return looks
+def _of_held_up(picture: Picture, bad: set[int], one_way: Rates) -> tuple[list[Pair], list[Pair]]:
+    """Choose the pairs that were held up, and if an end has several of them, its other pairs.
+
+    Pairs that were held up for a moment are chosen where they are few: many are the fabric's noise.
+    """
+
+    def pairs_of(cells: Flags) -> Flags:
+        pairs = np.triu(cells | cells.T, 1)
+        pairs[list(bad), :] = pairs[:, list(bad)] = False
+        return pairs
+
+    held, moments = pairs_of(held_up(picture)), pairs_of(held_up_for_a_moment(picture))
+    if np.count_nonzero(held | moments) <= len(picture.matrix.nodes) // 2:
+        held |= moments
+    counts = (held | held.T).sum(axis=1)
+    beside: list[Pair] = []
+    for node in np.argsort(counts, kind="stable")[np.count_nonzero(counts < _LEAST_HELD) :]:
+        beside += _of_swinging([int(node)], picture.matrix, one_way)
+    return [(one, other) for one, other in np.argwhere(held).tolist()], beside
 
 
 def _of_group(members: Sequence[int], inside: bool, one_way: Rates) -> list[Pair]:

@@ -287,6 +287,12 @@ def held_up(picture: Picture) -> Flags:
     return lacking if one_way is None else lacking | _lacks(one_way, picture)
 
 
+def held_up_for_a_moment(picture: Picture) -> Flags:
+    """Find the directions of which a single measurement lacks much, whatever their medians are."""
+    samples = picture.matrix.samples
+    return np.zeros_like(picture.seen) if samples is None else _below_best(samples, picture)[1] > 0
+
+
 def _lacks(rates: Rates, picture: Picture) -> Flags:
     with np.errstate(invalid="ignore"):
         return np.asarray(rates < (1 - _LOW) * np.exp(picture.usual))
