@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Layout = Literal["1", "2.0", "2.13", "2.19"]
@@ -180,10 +180,41 @@ class ParsedLog:
 
 
 @dataclass(frozen=True)
-class LogReport:
-    """A whole log, judged: the worst verdict and every problem of its tests and around them."""
+class Judgement:
+    """A verdict, its reason in one line, the problems behind it, and remarks that change nothing."""
 
     verdict: Verdict
-    tests: tuple[BenchTest, ...] = ()
+    reason: str
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogJudgement:
+    """The whole log's judgement, and each test's in the log's order."""
+
+    overall: Judgement
+    tests: tuple[Judgement, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogReport:
+    """A whole log, judged: its tests, each with its own verdict and problems, and the judgement of all."""
+
+    tests: tuple[BenchTest, ...]
+    judgement: LogJudgement
     path: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the whole."""
+        return self.judgement.overall.verdict
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems of all tests and of what is around them."""
+        return self.judgement.overall.problems
+
+    def with_overall(self, overall: Judgement) -> LogReport:
+        """Give the same report with another judgement of the whole."""
+        return replace(self, judgement=replace(self.judgement, overall=overall))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from clusterboot.diagnose.verdict import Judgement
+from clusterboot.bench.records import Judgement
 
 # More than so many suspects are no help to anybody.
 _MOST_NAMED = 4

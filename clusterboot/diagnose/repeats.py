@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from clusterboot.bench.records import BenchTest, LogReport, Placement, PlacementName, Problem, Row, Verdict
+from clusterboot.bench.records import (
+    BenchTest,
+    Judgement,
+    LogJudgement,
+    LogReport,
+    Placement,
+    PlacementName,
+    Problem,
+    Row,
+    Verdict,
+)
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
 from clusterboot.diagnose.expectation import Expectation, not_judged
-from clusterboot.diagnose.verdict import Judgement, LogJudgement
 
 # Good clusters repeat their plateau to a few percent; with more than this between best and
 # worst, a median that is too low says nothing about the hardware.
@@ -59,12 +68,10 @@ def _spread(collective: str | None, placement: PlacementName, found: list[float]
     return Spread(collective, placement, tuple(found), middle, wide)
 
 
-def judge_repeats(
-    reports: Sequence[LogReport], judgements: Sequence[LogJudgement], expectation: Expectation | None = None
-) -> Judgement:
+def judge_repeats(reports: Sequence[LogReport], expectation: Expectation | None = None) -> Judgement:
     """Give one judgement for several runs of the same benchmark.
 
-    Parameters: each run's report and judgement, in order; what the bandwidth is held against.
+    Parameters: each run's report, in order; what the bandwidth is held against.
     Returns: the first of wrong data, a failed launch, a failure and a hang that any run met;
     else ``inconclusive`` where any run's table is not whole, or where the medians are too low
     and the runs differ by more than :data:`WIDE_SPREAD`; else ``slow`` or ``ok`` by the
@@ -73,7 +80,7 @@ def judge_repeats(
     expectation = expectation or Expectation()
     at = _deciding(reports)
     if at is not None:
-        overall = judgements[at].overall
+        overall = reports[at].judgement.overall
         return replace(overall, reason=f"run {at + 1} of {len(reports)}: {overall.reason}")
     found = spreads(reports)
     notes = tuple(str(spread) for spread in found)
@@ -81,28 +88,25 @@ def judge_repeats(
     return _by_medians(reports, expectation, found, problems, notes)
 
 
-def repeated(
-    reports: Sequence[LogReport], judgements: Sequence[LogJudgement], expectation: Expectation | None = None
-) -> tuple[LogReport, LogJudgement]:
-    """Make one report of several runs, with its judgement.
+def repeated(reports: Sequence[LogReport], expectation: Expectation | None = None) -> LogReport:
+    """Make one report of several runs.
 
     Parameters: as for :func:`judge_repeats`.
     Returns: the report of the run that decides where one does, else of the medians.
     """
-    overall = judge_repeats(reports, judgements, expectation)
+    overall = judge_repeats(reports, expectation)
     at = _deciding(reports)
     if at is not None:
-        whole = replace(judgements[at], overall=overall)
-        return replace(reports[at], verdict=overall.verdict), whole
+        return reports[at].with_overall(overall)
     tests = median_tests(reports)
     alike = [report for report in reports if _shape(report) == _shape(reports[0])]
-    alone = [[LogReport(each.verdict, (each.tests[n],)) for each in alike] for n in range(len(tests))]
+    alone = [[replace(each, tests=(each.tests[n],)) for each in alike] for n in range(len(tests))]
     judged = tuple(_by_medians(each, expectation or Expectation(), spreads(each), (), ()) for each in alone)
     told = tuple(
         replace(test, verdict=each.verdict, problems=each.problems)
         for test, each in zip(tests, judged, strict=True)
     )
-    return LogReport(overall.verdict, told, overall.problems), LogJudgement(overall, judged)
+    return LogReport(told, LogJudgement(overall, judged))
 
 
 def _deciding(reports: Sequence[LogReport]) -> int | None:

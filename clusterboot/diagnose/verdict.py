@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from clusterboot.bench.options import BenchOptions
-from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Problem, ProblemKind, Verdict
+from clusterboot.bench.records import (
+    BenchTest,
+    Judgement,
+    LogJudgement,
+    LogReport,
+    ParsedLog,
+    Problem,
+    ProblemKind,
+    Verdict,
+)
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
 from clusterboot.diagnose.completeness import what_is_missing
 from clusterboot.diagnose.expectation import Expectation, not_judged
@@ -30,24 +39,6 @@ _LIBRARYS_OWN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "timeout")
 _DECIDES_FIRST: tuple[Verdict, ...] = ("inconclusive", "hung", "failed", "could-not-launch")
 NO_MEASURE = "ranks shared a GPU: no measure of bandwidth"
 _TRUNCATED_REMEDY = "run it again and keep the whole output"
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A verdict, its reason in one line, the problems behind it, and remarks that change nothing."""
-
-    verdict: Verdict
-    reason: str
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class LogJudgement:
-    """The whole log's judgement, and each test's in the log's order."""
-
-    overall: Judgement
-    tests: tuple[Judgement, ...] = ()
 
 
 def judge(
@@ -81,7 +72,7 @@ def report_of(log: ParsedLog, judgement: LogJudgement, path: str | None = None) 
         replace(test, verdict=judged.verdict, problems=judged.problems)
         for test, judged in zip(log.tests, judgement.tests, strict=True)
     )
-    return LogReport(judgement.overall.verdict, tests, judgement.overall.problems, path)
+    return LogReport(tests, judgement, path)
 
 
 def _judge_test(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from clusterboot.bench.records import Problem
+from clusterboot.bench.records import Judgement, LogJudgement, Problem
 from clusterboot.diagnose.runend import RunEnd
-from clusterboot.diagnose.verdict import Judgement, LogJudgement
 from clusterboot.launch.reap import BadEnd
 
 _LOOK = "look at that host's kernel log and memory at that time, and run the program there alone"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from clusterboot.bench.options import BenchOptions
 from clusterboot.bench.parser import parse_log
-from clusterboot.bench.records import BenchTest, LogReport, Problem, ProblemKind
+from clusterboot.bench.records import BenchTest, Judgement, LogJudgement, LogReport, Problem, ProblemKind
 from clusterboot.diagnose.counted import told_by_counters
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import Spread, repeated, spreads
 from clusterboot.diagnose.runend import RunEnd
-from clusterboot.diagnose.verdict import Judgement, LogJudgement, judge, report_of
+from clusterboot.diagnose.verdict import judge, report_of
 from clusterboot.diagnose.witnessed import witnessed
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, worst
 from clusterboot.facts.records import Mpi, NodeFacts
@@ -37,7 +37,6 @@ class Judged:
     """One run, read and judged. ``log`` is its file's name."""
 
     report: LogReport
-    judgement: LogJudgement
     ended: RunEnd
     log: str
 
@@ -46,15 +45,14 @@ class Judged:
 class Benchmarked:
     """What a benchmark came to. ``what`` says in words what ran, over what.
 
-    ``runs`` are its single runs where there are several, ``spreads`` what they differ by; report and
-    judgement are then those of their medians. ``counters`` is what those of each host grew by.
+    ``runs`` are its single runs where there are several, ``spreads`` what they differ by; the report is
+    then that of their medians. ``counters`` is what those of each host grew by.
     ``shares_gpus`` is true where several ranks used one GPU.
     """
 
     hosts: tuple[HostResult, ...]
     exit_code: ExitCode
     report: LogReport | None = None
-    judgement: LogJudgement | None = None
     expectation: Expectation = field(default_factory=Expectation)
     what: str = ""
     backend: Backend | None = None
@@ -95,15 +93,13 @@ def judge_log(
     # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
     if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
         judgement = replace(judgement, overall=_with_host(judgement.overall, launched.start))
-    return Judged(report_of(parsed, judgement), judgement, end, log.path.name)
+    return Judged(report_of(parsed, judgement), end, log.path.name)
 
 
 def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Benchmarked:
     """Give one verdict for all runs, and the command's exit code."""
-    reports, judgements = [run.report for run in runs], [run.judgement for run in runs]
-    report, judgement = reports[0], judgements[0]
-    if len(runs) > 1:
-        report, judgement = repeated(reports, judgements, so_far.expectation)
+    reports = [run.report for run in runs]
+    report = repeated(reports, so_far.expectation) if len(runs) > 1 else reports[0]
     hosts = visit.ledger.rows
     codes = [exit_code(hosts)]
     if report.verdict != "ok":
@@ -115,7 +111,6 @@ def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Bench
         hosts=hosts,
         exit_code=worst(codes),
         report=report,
-        judgement=judgement,
         expectation=Expectation() if shares_gpus(report.tests) else so_far.expectation,
         shares_gpus=shares_gpus(report.tests),
         runs=tuple(runs) if len(runs) > 1 else (),
@@ -125,12 +120,12 @@ def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Bench
 
 def with_counters(done: Benchmarked, counters: Mapping[str, Counters]) -> Benchmarked:
     """Add what the hosts' counters grew by, and what it says of those that the judgement names."""
-    if done.judgement is None:
+    if done.report is None:
         return replace(done, counters=counters)
-    overall = done.judgement.overall
+    overall = done.report.judgement.overall
     told = told_by_counters([each.host for each in overall.problems if each.host], counters)
-    judgement = replace(done.judgement, overall=replace(overall, notes=(*overall.notes, *told)))
-    return replace(done, counters=counters, judgement=judgement)
+    report = done.report.with_overall(replace(overall, notes=(*overall.notes, *told)))
+    return replace(done, counters=counters, report=report)
 
 
 def shares_gpus(tests: Sequence[BenchTest]) -> bool:
@@ -170,8 +165,7 @@ def refused(
     return replace(
         so_far,
         exit_code=worst([exit_code(hosts), ExitCode.VALIDATION]),
-        report=LogReport("could-not-launch", (), problems),
-        judgement=LogJudgement(Judgement("could-not-launch", reason, problems)),
+        report=LogReport((), LogJudgement(Judgement("could-not-launch", reason, problems))),
         folder=result_folder(context, "nccl-test"),
     )
 

@@ -58,9 +58,8 @@ def locate_wrong_data(
     suspects = narrow(list(by_host), is_wrong)
     if stopped:
         return judged
-    overall = with_culprits(judged.judgement.overall, suspects, len(slots))
-    judgement = replace(judged.judgement, overall=overall)
-    return replace(judged, judgement=judgement, report=replace(judged.report, problems=overall.problems))
+    overall = with_culprits(judged.report.judgement.overall, suspects, len(slots))
+    return replace(judged, report=judged.report.with_overall(overall))
 
 
 def _where_wrong(report: LogReport) -> tuple[str, int] | None:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from clusterboot.bench.parser import parse_log
 from clusterboot.bench.records import LogReport
-from clusterboot.diagnose.verdict import LogJudgement, judge, report_of
+from clusterboot.diagnose.verdict import judge, report_of
 from clusterboot.flows.inputs import read_inputs
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One log's report, and the judgement behind it."""
-
-    report: LogReport
-    judgement: LogJudgement
-
-
-def read_logs(where: str, stdin: BinaryIO) -> tuple[Reading, ...]:
+def read_logs(where: str, stdin: BinaryIO) -> tuple[LogReport, ...]:
     """Read and judge the logs that ``where`` means: see :func:`clusterboot.flows.inputs.read_inputs`."""
     return tuple(_read(path, data) for path, data in read_inputs(where, stdin))
 
 
-def _read(path: str, data: bytes) -> Reading:
+def _read(path: str, data: bytes) -> LogReport:
     log = parse_log(data)
-    judgement = judge(log)
-    return Reading(report_of(log, judgement, path), judgement)
+    return report_of(log, judge(log), path)

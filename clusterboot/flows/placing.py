@@ -11,8 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from clusterboot.bench.records import BenchTest, ParsedLog, Problem
-from clusterboot.diagnose.verdict import Judgement, LogJudgement
+from clusterboot.bench.records import BenchTest, Judgement, LogJudgement, ParsedLog, Problem
 from clusterboot.report.folding import fold
 
 # Above each table and below it, whatever program prints that: collbench itself, for others the shell

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.bench.records import LogReport, Placement, Row, Verdict
-from clusterboot.diagnose.verdict import LogJudgement
 from clusterboot.printable import one_line
 from clusterboot.report.say import say
 from clusterboot.units import format_size
@@ -71,9 +70,9 @@ def _number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if value < 1000 else f"{value:.1f}"
 
 
-def show_verdict(to: Console, report: LogReport, judgement: LogJudgement) -> None:
+def show_verdict(to: Console, report: LogReport) -> None:
     """Print a log's verdict with its reason, then each test's, each problem, and the remarks."""
-    several = len(report.tests) > 1
+    several, judgement = len(report.tests) > 1, report.judgement
     each_ok = several and all(judged.verdict == "ok" for judged in judgement.tests)
     # What holds for each of several is said of each, not of the first alone.
     whole = f"{len(report.tests)} tests" if each_ok and report.verdict == "ok" else judgement.overall.reason

@@ -23,27 +23,27 @@ def nccl_parse_task(_: Session, log: str, format: str = "") -> Outcome:  # noqa:
     """Read nccl-tests logs that anybody made and say what they say."""
     from clusterboot.bench.document import to_json
     from clusterboot.flows.logs import read_logs
-    from clusterboot.report import bench as report
+    from clusterboot.report.bench import bars, show_verdict
     from clusterboot.report.formats import FORMATS
     from clusterboot.tasks import formats
 
     output = formats.chosen(format, FORMATS)
-    readings = read_logs(log, sys.stdin.buffer)
-    formats.require_one(format, readings, "logs")
+    reports = read_logs(log, sys.stdin.buffer)
+    formats.require_one(format, reports, "logs")
 
     def show(to: Console) -> None:
-        for reading in readings:
-            to.print(Text(f"{reading.report.path}", style="bold"))
-            for test in reading.report.tests:
+        for report in reports:
+            to.print(Text(f"{report.path}", style="bold"))
+            for test in report.tests:
                 name = test.collective or "unknown collective"
                 to.print(f"{name}, layout {test.layout}: {len(test.rows)} rows")
-                for line in report.bars(test.rows):
+                for line in bars(test.rows):
                     to.print(Text(line))
-            report.show_verdict(to, reading.report, reading.judgement)
+            show_verdict(to, report)
 
-    good = all(reading.report.verdict == "ok" for reading in readings)
+    good = all(report.verdict == "ok" for report in reports)
     return Outcome(
         ExitCode.OK if good else ExitCode.VALIDATION,
-        more={"files": [to_json(reading.report) for reading in readings]},
-        show=output(readings[0].report) if output else show,
+        more={"files": [to_json(report) for report in reports]},
+        show=output(reports[0]) if output else show,
     )

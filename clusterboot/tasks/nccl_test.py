@@ -155,9 +155,9 @@ def _document(result: Benchmarked) -> dict[str, Any]:
     from clusterboot.diagnose.expectation import expected_to_json
     from clusterboot.report.factlines import fact_lines
 
-    if result.report is None or result.judgement is None:
+    if result.report is None:
         return {"verdict": None, "tests": []}
-    overall = result.judgement.overall
+    overall = result.report.judgement.overall
     return {
         "verdict": result.report.verdict,
         "reason": overall.reason,
@@ -187,7 +187,7 @@ def _run(run: Judged) -> dict[str, Any]:
 
     return {
         "verdict": run.report.verdict,
-        "reason": run.judgement.overall.reason,
+        "reason": run.report.judgement.overall.reason,
         "log": run.log,
         "tests": [bench_test_to_json(test) for test in run.report.tests],
     }
@@ -198,7 +198,7 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
     from clusterboot.report.cluster import show_failures, show_summary
 
     show_failures(to, result.hosts)
-    if result.report is None or result.judgement is None:
+    if result.report is None:
         show_summary(to, ["No node could be benchmarked"], before)
         return
     for test in (each for each in result.report.tests if each.rows):
@@ -212,12 +212,13 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
     if not result.launched:
         # Hosts' failures are told above, by node set.
         told = any(host.status == "failed" for host in result.hosts)
-        shown = dataclasses.replace(result.report, problems=()) if told else result.report
-        report.show_verdict(to, shown, result.judgement)
+        overall = dataclasses.replace(result.report.judgement.overall, problems=())
+        shown = result.report.with_overall(overall) if told else result.report
+        report.show_verdict(to, shown)
         what = [f"To be run: {result.what}"] if result.what else []
         show_summary(to, [*what, f"Saved: {result.folder}/"], None)
         return
-    report.show_verdict(to, result.report, result.judgement)
+    report.show_verdict(to, result.report)
     lines = [f"Ran: {result.what}, from {result.launch_host}"]
     if result.expectation.source:
         lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterboot.bench.records import Problem
+from clusterboot.bench.records import Judgement, Problem
 from clusterboot.diagnose.culprit import narrow, with_culprits
-from clusterboot.diagnose.verdict import Judgement
 
 WRONG = Judgement("wrong-data", "3 wrong values", (Problem("wrong-data", "3 wrong values", "look", None, 9),))
 

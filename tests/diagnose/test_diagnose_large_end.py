@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.bench.parser import parse_log
-from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Placement, Rank, Row, Sweep
+from clusterboot.bench.records import BenchTest, Judgement, ParsedLog, Placement, Rank, Row, Sweep
 from clusterboot.diagnose.bandwidth import plateaus, shortfall
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import judge_repeats
-from clusterboot.diagnose.verdict import Judgement, judge
+from clusterboot.diagnose.verdict import judge, report_of
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 FIXTURES = Path(__file__).parents[1] / "bench/fixtures"
@@ -182,13 +182,12 @@ def test_repeats_that_all_collapse_are_slow() -> None:
     test = bench(
         {8 * MIB: 40.0, 32 * MIB: 41.0, 128 * MIB: 12.0, 512 * MIB: 11.0, 2 * GIB: 11.5},
     )
-    log = ParsedLog((test,))
-    one = judge(log)
-    assert one.overall.verdict == "slow"
-    reports = [LogReport("slow", (test,))] * 3
-    assert judge_repeats(reports, [one] * 3).verdict == "slow"
-    shared = replace(test, ranks_on_a_gpu=2)
-    assert judge_repeats([LogReport("ok", (shared,))] * 3, [judge(ParsedLog((shared,)))] * 3).verdict == "ok"
+    slow, ok = (
+        report_of(log, judge(log))
+        for log in (ParsedLog((test,)), ParsedLog((replace(test, ranks_on_a_gpu=2),)))
+    )
+    assert (slow.verdict, judge_repeats([slow] * 3).verdict) == ("slow", "slow")
+    assert (ok.verdict, judge_repeats([ok] * 3).verdict) == ("ok", "ok")
 
 
 @given(

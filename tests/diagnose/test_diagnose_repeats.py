@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from baselines import baseline_of
 
-from clusterboot.bench.records import BenchTest, LogReport, ParsedLog, Placement, Rank, Row, Sweep
+from clusterboot.bench.records import BenchTest, Judgement, LogReport, ParsedLog, Placement, Rank, Row, Sweep
 from clusterboot.diagnose.bandwidth import changes
 from clusterboot.diagnose.expectation import Expectation
 from clusterboot.diagnose.repeats import judge_repeats, spreads
-from clusterboot.diagnose.verdict import Judgement, LogJudgement, judge, report_of
+from clusterboot.diagnose.verdict import judge, report_of
 
 MIB = 1024**2
 
@@ -32,13 +32,12 @@ def run(*busbw_gbps: float, wrong: int = 0, lost: bool = False) -> BenchTest:
 
 
 def all_of(expectation: Expectation, *tests: BenchTest) -> Judgement:
-    reports: list[LogReport] = []
-    judged: list[LogJudgement] = []
-    for test in tests:
-        log = ParsedLog((test,))
-        judged.append(judge(log, expectation))
-        reports.append(report_of(log, judged[-1]))
-    return judge_repeats(reports, judged, expectation)
+    return judge_repeats([report(test, expectation) for test in tests], expectation)
+
+
+def report(test: BenchTest, expectation: Expectation | None = None) -> LogReport:
+    log = ParsedLog((test,))
+    return report_of(log, judge(log, expectation))
 
 
 def test_one_slow_run_of_three_does_not_make_the_whole_slow() -> None:
@@ -67,7 +66,7 @@ def test_what_one_run_met_is_not_outvoted(odd: BenchTest, verdict: str) -> None:
 
 
 def test_median_and_spread_are_those_of_the_plateaus() -> None:
-    reports = [LogReport("ok", (run(1, each),)) for each in (100.0, 90.0, 104.0)]
+    reports = [report(run(1, each)) for each in (100.0, 90.0, 104.0)]
     out_of_place = spreads(reports)[0]
     assert (out_of_place.median_gbps, out_of_place.runs_gbps) == (100.0, (100.0, 90.0, 104.0))
     assert out_of_place.spread == pytest.approx(0.14)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from clusterboot.bench.parser import parse_log
+from clusterboot.bench.records import LogJudgement
 from clusterboot.diagnose.runend import RunEnd
-from clusterboot.diagnose.verdict import LogJudgement, judge
+from clusterboot.diagnose.verdict import judge
 from clusterboot.diagnose.witnessed import witnessed
 from clusterboot.launch.reap import BadEnd
 

@@ -80,9 +80,9 @@ def test_junit_numbers_a_collective_that_comes_again_and_names_hosts() -> None:
 
 
 def test_junit_is_xml_whatever_the_words_are() -> None:
-    nasty = replace(
-        report("no_slots"), path=NASTY, problems=(Problem("no-slots", "]]>\x00\x0b<&\ud800", "\x07&"),)
-    )
+    clean = report("no_slots", NASTY)
+    problems = (Problem("no-slots", "]]>\x00\x0b<&\ud800", "\x07&"),)
+    nasty = clean.with_overall(replace(clean.judgement.overall, problems=problems))
     case = next(ElementTree.fromstring(to_junit(nasty)).iter("testcase"))  # noqa: S314
     assert case.get("classname") == 'logs/a"b\\c\n<&x>,;=1+1.txt'
 

@@ -6,11 +6,11 @@ import re
 
 from clusterboot.bench.collectives import COLLECTIVES
 from clusterboot.bench.parser import parse_log
-from clusterboot.bench.records import BenchTest, ParsedLog
+from clusterboot.bench.records import BenchTest, Judgement, ParsedLog
 from clusterboot.diagnose.bandwidth import plateaus
 from clusterboot.diagnose.matrix.checks import bad
 from clusterboot.diagnose.matrix.stored import Format, PairFigure
-from clusterboot.diagnose.verdict import Judgement, judge
+from clusterboot.diagnose.verdict import judge
 
 _TRACES = re.compile(
     r"nccl-tests version|# ?nThread|Avg bus bandwidth|Using devices|algbw +busbw|\bNCCL (?:INFO|WARN)\b"
