@@ -51,6 +51,15 @@ _REMARKS = re.compile(
 )
 
 
+# A message of failure has some such word, a banner that somebody printed has none.
+_COMPLAINS = re.compile(
+    r"(?i)\b(?:no[tn]?|none|un\w+|in(?:valid|sufficient|correct|compatible|ternal)|fail\w*|err(?:or|oneous)\w*"
+    r"|cannot|could|conflict\w*|exceed\w*|missing|lack\w*|abort\w*|terminat\w*|killed|bad|too|than|only|must"
+    r"|without|wrong|lost|malformed|mis\w*match\w*|instead|problem|die[ds]|dead|refused|stale|signal|stalled|requires?"
+    r"|required|attempt\w*|illegal|negative|improperly|already|twice|allocation request)\b|n't\b"
+)
+
+
 def frames(text: str, *, whole: bool) -> list[tuple[int, int]]:
     """Find the messages between rules: where each begins and ends.
 
@@ -66,7 +75,7 @@ def ends_a_run(said: str) -> bool:
     """Tell whether what stands between two rules is why a run ended, and no remark on one that goes on."""
     if GOES_ON.search(said):
         return False
-    return gives_up(said) or _REMARKS.search(said) is None
+    return gives_up(said) or (_REMARKS.search(said) is None and _COMPLAINS.search(said) is not None)
 
 
 def gives_up(said: str) -> bool:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from clusterboot.bench.pattern import Pattern
 
-# `host:pid:tid [device] file.cc:line NCCL WARN text`: with its first words, wherever its lines break.
+# `host:pid:tid [device] file.cc:line (function) NCCL WARN text`: with its first words, over line breaks.
 WARNING = Pattern(
     "nccl-error",
     "NCCL",
     re.compile(
         r""
         r"(?P<host>[A-Za-z0-9_.-]+):(?P<pid>\d+):\d+[ \n]\[(?P<device>\d*)[^\]\n]*\]"
-        r"(?:[ \n]\S+:\d+)?[ \n]NCCL[ \n](?:WARN|ERROR)(?P<said>[ \n]+\S+(?:[ \n]\S+)?)?"
+        r"(?:[ \n]\S+:\d+)?(?:[ \n]\(\w+\))?[ \n]NCCL[ \n](?:WARN|ERROR)(?P<said>[ \n]+\S+(?:[ \n]\S+)?)?"
     ),
     "read that host's lines before it; NCCL_DEBUG=INFO says more",
     running=True,
@@ -87,7 +87,7 @@ _REMEDIES = tuple(
             "see its free memory",
         ),
         (
-            r"NET/OFI|libfabric|[Pp]lugin|EFA|aws-ofi",
+            r"NET/OFI|[Ll]ibfabric|Error: network|[Pp]lugin|EFA|aws-ofi",
             "check the network plugin and its library there: NCCL_NET_PLUGIN, fi_info, LD_LIBRARY_PATH",
         ),
         (

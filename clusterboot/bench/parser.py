@@ -223,14 +223,9 @@ class _LogReader:
             self._explain_by_what_is_left(drafts)
         elif not explained and all(problem.kind == "mpi-launch" for problem in self.outside):
             # Daemons that could not be started: a login that failed is why. What names no host may be
-            # explained by what the transport of one host remarked.
+            # explained by what its processes or their transport said on one.
             nameless = not any(problem.host for problem in self.outside)
-            causes = (
-                found.problem
-                for found in self.weak
-                if found.problem.kind == "ssh"
-                or (nameless and found.pattern in TRANSPORTS and found.problem.host)
-            )
+            causes = (found.problem for found in self.weak if _may_explain(found, nameless=nameless))
             self.outside = sorted([*self.outside, *causes], key=_line_of)
         tests = tuple(draft.finish() for draft in drafts)
         began = self.began or any(draft.begun for draft in drafts)
@@ -271,6 +266,14 @@ def parse_log(data: bytes | str) -> ParsedLog:
     for line in split(text):
         reader.feed(line)
     return reader.finish()
+
+
+def _may_explain(found: Found, *, nameless: bool) -> bool:
+    """Tell whether a weak text is why a launch failed of which all else is known, but perhaps no host."""
+    if found.problem.kind == "ssh" or not nameless or found.problem.host is None:
+        return found.problem.kind == "ssh"
+    spoken = found.pattern.strength == "weak" and found.problem.kind == "mpi-launch"
+    return spoken or found.pattern in TRANSPORTS
 
 
 def _read_first_lines(draft: Draft, line: Line) -> None:

@@ -80,7 +80,8 @@ def strip_prefix(text: str, names: frozenset[str] = frozenset()) -> tuple[str, s
             # A line of nothing but a time is part of a message that was wrapped there.
             break
         named = match.groupdict().get("host")
-        if named and not _POD.search(named):
+        # One name before all lines is the machine that the log was written on.
+        if named and not _POD.search(named) and names != {named}:
             host = named
         text = text[match.end() :]
     return text, host

@@ -112,16 +112,9 @@ def test_other_widths_and_a_tag_on_each_line_change_nothing(name: str, width: in
 def test_a_machines_name_before_each_line_changes_nothing(tag: str) -> None:
     wrong = []
     for name, lines in LOGS.items():
-        if sum(bool(line.strip()) for line in lines) < 6:
-            continue
-        verdict, problems = answer("\n".join(tag + line for line in lines[:-1]) + "\n" + lines[-1])
-        expected, whole = unchanged(name)
-        same = [
-            kind == wanted and (host == blamed or blamed is None)
-            for (kind, host), (wanted, blamed) in zip(problems, whole, strict=False)
-        ]
-        if verdict != expected or len(problems) != len(whole) or not all(same):
-            wrong.append((name, verdict, problems, expected, whole))
+        tagged = "\n".join(tag + line for line in lines[:-1]) + "\n" + lines[-1]
+        if sum(bool(line.strip()) for line in lines) > 5 and answer(tagged) != unchanged(name):
+            wrong.append((name, answer(tagged), unchanged(name)))
     assert wrong == []
 
 

@@ -64,7 +64,6 @@ ENDS = (
         "but contact with the Slurm control daemon timed out",
     ),
     *texts("mpi-launch", _APPLICATION, "MPI_ABORT was invoked on rank {rank}"),
-    *texts("mpi-launch", _INSTALLATION, r"(?:\[{name}:\d+\] )?\*\*\* An error occurred in P?MPI_Init"),
 )
 
 STARTS = (
@@ -205,6 +204,12 @@ GENERAL = texts(
 
 _SAID_NO_MORE = "the program said no more than that; run it alone on that node"
 CONSEQUENCES = (
+    *texts(
+        "mpi-launch",
+        _INSTALLATION,
+        r"(?:\[{name}:\d+\] )?\*\*\* An error occurred in P?MPI_Init",
+        strength="weak",
+    ),
     *texts(
         "mpi-launch",
         _APPLICATION,

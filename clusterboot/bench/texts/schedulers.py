@@ -15,6 +15,7 @@ _LOST = "see whether that host is still up, and its kernel log and network at th
 _STEP = "see slurmd's log on the nodes that are named, and whether sinfo shows them as idle or down"
 _PMIX = "see whether all nodes of the step reach each other, and whether they have one version of PMIx"
 _PALS = "see palsd's log on that node; free what it names (PMI ports, CXI resources, GPUs), or leave it out"
+_CONTAINER = "check the driver there and the container toolkit: nvidia-smi, nvidia-container-cli info"
 _POD = "kubectl describe the pod, and see the events of its namespace"
 
 SCHEDULERS = (
@@ -81,6 +82,8 @@ SCHEDULERS = (
         "find mpi plugin)",
         r"error: Couldn't find the specified plugin name for mpi/\w+",
     ),
+    *texts("cuda-error", _CONTAINER, "nvidia-container-cli: {some}error"),
+    *texts("mpi-launch", _CONTAINER, r"\bError response from daemon: "),
     *texts("mpi-launch", "see whether the image can be had", "error: pyxis: …(?:failed|couldn't)"),
     *texts(
         "mpi-launch",
@@ -106,6 +109,13 @@ _SAID_NO_MORE = "the program said no more than that; run it alone on that node"
 CONSEQUENCES = (
     # The line that names the node stands before it.
     *texts("mpi-launch", _STEP, "srun: error: Application launch (?:add )?failed", strength="weak"),
+    *texts(
+        "mpi-launch",
+        "give that node's name an address on all others, in slurm.conf (NodeAddr), DNS or /etc/hosts",
+        r"srun: error: \w+: getaddrinfo\({host}:\d+\) failed",
+        "srun: error: \\w+: can't find address for host {host},",
+        strength="weak",
+    ),
     *texts(
         "killed",
         _SAID_NO_MORE,

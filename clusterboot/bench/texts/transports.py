@@ -110,7 +110,7 @@ TRANSPORTS = (
         r"{speaker}\w+\.c:\d+ Error: ",
         r"{speaker}\w+\.c:\d+ Fatal: ",
         r"{speaker}\w+\.c:\d+ Assertion ",
-        r"{name}(?:\.\d+|:\S+ )PSM\d can't open ",
+        r"{name}(?:\.\d+|:\S+ )(?:PSM\d )?can't open (?:hfi|nic) unit:",
         r"{name}(?:\.\d+|:\S+ )hfi_\w+: {some}\bfailed\b",
         r"libfabric:\d+:\S*<(?:warn|critical)> {some}\b(?i:failed|error|abort|unable|cannot|can't)\b",
         in_midrun="nccl-error",
