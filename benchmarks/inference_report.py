@@ -28,7 +28,7 @@ def table(results: dict[str, Any]) -> str:
     lines = [
         "# Inference: accuracy and cost",
         "",
-        f"Made by `python benchmarks/inference.py`, all from one version of the code; seed {results['seed']}.",
+        f"Made by `python benchmarks/inference.py` from one version of the code, seed {results['seed']}.",
         "Exact means: every injected fault is named with its kind, hosts and direction, and nothing",
         "else is. Faults keep 5% to 70% of the bandwidth.",
         "",
