@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # ECMA-48 control sequences, and the strings (OSC, DCS, PM, APC, SOS) that terminals swallow whole.
 # A string that has no end takes its line with it, and no more: a node must not hide what follows.
@@ -55,3 +56,9 @@ def one_line(text: str | bytes, limit: int = 200) -> str:
     text = text[-16 * limit :] if len(text) > 64 * limit else text
     words = " ".join(printable(text).split())
     return words if len(words) <= limit else "…" + words[1 - limit :]
+
+
+def listed(words: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Join words, at most so many of them: ``n1, n2 and 3 more``."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return separator.join(words[:most]) + more

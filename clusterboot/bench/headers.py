@@ -90,8 +90,7 @@ def sweep(text: str) -> Sweep | None:
 
 def out_of_bounds(text: str) -> int | None:
     """Read the count of the footer ``Out of bounds values : N OK|FAILED``."""
-    match = _OUT_OF_BOUNDS.search(text) if "Out of" in text else None
-    return int(match[1]) if match else None
+    return _count(_OUT_OF_BOUNDS, "Out of", text)
 
 
 def average_busbw(text: str) -> float | None:
@@ -111,13 +110,17 @@ def average_busbw(text: str) -> float | None:
 
 def reduced_to(text: str) -> int | None:
     """Read ``Reducing maxBytes to N due to memory limitation``, in bytes."""
-    match = _REDUCING.search(text) if "Reducing" in text else None
-    return int(match[1]) if match else None
+    return _count(_REDUCING, "Reducing", text)
 
 
 def _first(pattern: re.Pattern[str], hint: str, text: str) -> str | None:
     match = pattern.search(text) if hint in text else None
     return match[1] if match else None
+
+
+def _count(pattern: re.Pattern[str], hint: str, text: str) -> int | None:
+    found = _first(pattern, hint, text)
+    return None if found is None else int(found)
 
 
 def starting(text: str) -> str | None:
@@ -148,8 +151,7 @@ def library(text: str) -> str | None:
 
 def ranks_on_a_gpu(text: str) -> int | None:
     """Read how many ranks share a GPU at most, where collbench says that they do."""
-    match = _SHARED.search(text) if "Shared GPUs" in text else None
-    return int(match[1]) if match else None
+    return _count(_SHARED, "Shared GPUs", text)
 
 
 def rccl(text: str) -> str | None:

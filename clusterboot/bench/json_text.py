@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -72,3 +73,10 @@ def _in_list(parts: list[str]) -> bool:
                 return part == "["
             depth -= 1
     return False
+
+
+def number(value: object) -> float | None:
+    """Give a finite number of a document; ``None`` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None

@@ -7,12 +7,11 @@ the device list a process. A run that was killed leaves the document open.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from clusterboot.bench.collectives import of_program
-from clusterboot.bench.json_text import load_json
+from clusterboot.bench.json_text import load_json, number
 from clusterboot.bench.records import BenchTest, Layout, ParsedLog, Placement, Problem, Rank, Row, Sweep
 from clusterboot.bench.texts.benchmarks import MIN_BANDWIDTH_REMEDY
 
@@ -51,7 +50,7 @@ def _test(document: Mapping[str, Any], *, whole: bool) -> BenchTest:
         rank_count=_rank_count(config, ranks),
         sweep=_sweep(config),
         rows=tuple(row for row in rows if row is not None),
-        avg_busbw_gbps=_number(average.get("bandwidth")),
+        avg_busbw_gbps=number(average.get("bandwidth")),
         out_of_bounds=out_of_bounds,
         concluded=whole and out_of_bounds is not None and bool(average),
         broken_rows=sum(row is None for row in rows),
@@ -135,12 +134,12 @@ def _row(entry: Mapping[str, Any]) -> Row | None:
 def _placement(entry: object) -> Placement | None:
     if not isinstance(entry, Mapping) or "nwrong" not in entry:
         return None
-    wrong = _number(entry.get("nwrong"))
+    wrong = number(entry.get("nwrong"))
     time = entry.get("time", entry.get("cpu_time"))
     return Placement(
-        _number(time),
-        _number(entry.get("alg_bw")),
-        _number(entry.get("bus_bw")),
+        number(time),
+        number(entry.get("alg_bw")),
+        number(entry.get("bus_bw")),
         wrong=None if wrong is None else int(wrong),
     )
 
@@ -162,9 +161,3 @@ def _integer(value: object) -> int | None:
         return int(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
     except ValueError:
         return None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) else None

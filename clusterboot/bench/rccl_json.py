@@ -9,13 +9,12 @@ a string. It has neither the counts nor the parameters of the sweep nor the host
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clusterboot.bench.collectives import COLLECTIVES
-from clusterboot.bench.json_text import load_json
+from clusterboot.bench.json_text import load_json, number
 from clusterboot.bench.records import BenchTest, ParsedLog, Placement, Row, Sweep
 
 _RECORD = re.compile(r"\{[^{}]*\}")
@@ -101,19 +100,13 @@ def _row(record: Record, halves: Mapping[bool, Record]) -> Row:
 
 def _placement(record: Record) -> Placement:
     wrong = str(record.get("wrong", record.get("#wrong")))
-    time, algbw, busbw = (_number(record.get(key)) for key in ("time", "algBw", "busBw"))
+    time, algbw, busbw = (number(record.get(key)) for key in ("time", "algBw", "busBw"))
     return Placement(
         time,
         algbw,
         busbw,
         wrong=int(float(wrong)) if re.fullmatch(r"\d+(?:\.\d*)?(?:e\+?\d+)?", wrong) else None,
     )
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) else None
 
 
 def _sweep(sizes: Sequence[int]) -> Sweep | None:

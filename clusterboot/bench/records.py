@@ -113,6 +113,12 @@ class Problem:
     rank: int | None = None
     ends_a_run: bool = True
 
+    @property
+    def where(self) -> str:
+        """Host and line as they stand before a problem's words, empty where neither is known."""
+        host = f"{self.host}: " if self.host else ""
+        return host + (f"line {self.line}: " if self.line else "")
+
 
 @dataclass(frozen=True)
 class BenchTest:

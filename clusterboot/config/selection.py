@@ -9,6 +9,7 @@ from clusterboot.config.cluster import Host
 from clusterboot.config.folding import expand
 from clusterboot.config.problems import RuleError
 from clusterboot.errors import UsageError
+from clusterboot.printable import listed
 
 _WITH_PORT = re.compile(r"\s*\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\]:[0-9]{1,5}\s*")
 
@@ -61,8 +62,7 @@ def _known(text: str, hosts: Sequence[Host], option: str) -> set[str]:
     called = hosts_called(hosts)
     strange = [word for word in words if word not in called]
     if strange:
-        listed = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
         names = [host.name for host in hosts]
         remedy = f"the cluster file has {names[0]} to {names[-1]}" if len(names) > 1 else f"it has {names[0]}"
-        raise UsageError(f"{option}: not in the cluster: {listed}", remedy=remedy)
+        raise UsageError(f"{option}: not in the cluster: {listed(strange, 5)}", remedy=remedy)
     return {host.name for word in words for host in called[word]}

@@ -17,7 +17,7 @@ from clusterboot.connect.trust import TrustStore
 from clusterboot.connect.watchdog import DeadlineError, Watchdog
 from clusterboot.connect.wire import PinnedTransport
 from clusterboot.errors import UnreachableError
-from clusterboot.printable import one_line
+from clusterboot.printable import listed, one_line
 
 _MOST_NAMED = 4
 
@@ -206,5 +206,4 @@ _REFUSED_REMEDY = (
 
 
 def _named(tried: list[Identity]) -> str:
-    words = [f"{one_line(identity.label)} {identity.fingerprint}" for identity in tried[:_MOST_NAMED]]
-    return ", ".join(words) + (f" and {len(tried) - _MOST_NAMED} more" if len(tried) > _MOST_NAMED else "")
+    return listed([f"{one_line(each.label)} {each.fingerprint}" for each in tried], _MOST_NAMED)

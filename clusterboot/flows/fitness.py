@@ -14,6 +14,7 @@ from clusterboot.flows.visit import UnfitError, Visit
 from clusterboot.hostfiles import Slot
 from clusterboot.launch import ports
 from clusterboot.launch.fitness import Fitness, fitness_section, other_mpi, parse_fitness
+from clusterboot.printable import listed
 from clusterboot.units import format_size
 
 # NCCL and MPI register buffers of hundreds of MiB a rank; systemd's default is 8 MiB.
@@ -124,12 +125,10 @@ def require_ports(visit: Visit, ready: Ready) -> None:
     blocked = [each for found in answers.values() for each in found]
     for name, found in ports.blame(blocked).items():
         others = [each.source if each.target == name else each.target for each in found]
-        shown = ", ".join(others[:_LISTED]) + (
-            f" and {len(others) - _LISTED} more" if others[_LISTED:] else ""
-        )
         error = UnfitError(
             "mpi-launch",
-            f"between it and {shown} a connection to port {port} is not let through: {found[0].said}",
+            f"between it and {listed(others, _LISTED)} a connection to port {port} is not let through:"
+            f" {found[0].said}",
             stage="launch",
             remedy=f"let the nodes reach each other's TCP ports {ports.PORTS[0]} to {ports.PORTS[1]}",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clusterboot.errors import UsageError
-from clusterboot.printable import one_line
+from clusterboot.printable import listed, one_line
 from clusterboot.report.page import Past, PastRun
 from clusterboot.report.page.past import in_a_line
 from clusterboot.report.saved import read_runs
@@ -57,5 +57,4 @@ def _beside(folder: Path) -> list[Path]:
 def _skipped(broken: list[str]) -> tuple[str, ...]:
     if not broken:
         return ()
-    more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-    return (f"left out, because not readable as a result: {'; '.join(broken[:_NAMED])}{more}",)
+    return (f"left out, because not readable as a result: {listed(broken, _NAMED, '; ')}",)

@@ -32,6 +32,7 @@ from clusterboot.flows.proof import prove
 from clusterboot.flows.ready import Ready
 from clusterboot.flows.visit import Visit
 from clusterboot.hostfiles import Slot
+from clusterboot.printable import listed
 from clusterboot.units import format_size
 
 # Settling is a round a launch; what is open after so many stays open.
@@ -164,8 +165,7 @@ def _also(
         return None
     why = "repeating" if chosen[0].taking == "again" else "narrowing down"
     pairs = [f"{slots[a].host} with {slots[b].host}" for each in chosen for a, b in each.pairs]
-    more = f" and {len(pairs) - _LISTED} more" if len(pairs) > _LISTED else ""
-    run.context.events.note(f"{why}: {', '.join(pairs[:_LISTED])}{more}")
+    run.context.events.note(f"{why}: {listed(pairs, _LISTED)}")
     end, done = run.launch(LinkPlan(chosen, plan.options), slots)
     return end if done else None
 

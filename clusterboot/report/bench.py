@@ -84,10 +84,7 @@ def show_verdict(to: Console, report: LogReport) -> None:
                 soft_wrap=True,
             )
     for problem in dict.fromkeys(report.problems):
-        where = "".join(
-            (f"{problem.host}: " if problem.host else "", f"line {problem.line}: " if problem.line else "")
-        )
-        line = Text(f"  {where}{problem.kind}: {one_line(problem.text, 300)}", style="red")
+        line = Text(f"  {problem.where}{problem.kind}: {one_line(problem.text, 300)}", style="red")
         line.append(f"; {problem.remedy}", style="dim")
         say(to, line)
     for note in judgement.overall.notes:

@@ -150,10 +150,7 @@ def _time_s(test: BenchTest) -> float:
 
 
 def _told(problem: Problem) -> str:
-    where = "".join(
-        (f"{problem.host}: " if problem.host else "", f"line {problem.line}: " if problem.line else "")
-    )
-    return f"{where}{problem.kind}: {one_line(problem.text, 300)}; {problem.remedy}"
+    return f"{problem.where}{problem.kind}: {one_line(problem.text, 300)}; {problem.remedy}"
 
 
 def to_prometheus(report: LogReport) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from clusterboot.diagnose.matrix.records import Finding
+from clusterboot.printable import listed
 from clusterboot.report.folding import by_value, fold
 from clusterboot.report.matrix import next_task
 from clusterboot.report.page.html import Html, el, join
@@ -165,8 +166,7 @@ def _finding(run: SavedRun, found: Finding) -> Html:
 
 
 def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
-    more = f" and {len(pairs) - 12} more" if len(pairs) > 12 else ""
-    return ", ".join(f"{a} with {b}" for a, b in pairs[:12]) + more
+    return listed([f"{a} with {b}" for a, b in pairs], 12)
 
 
 def _meter(severity: float | None) -> Html | None:
