@@ -166,7 +166,7 @@ def _distinct(text: str, start: int, framed: list[tuple[int, int]]) -> list[_Hit
             take(whole, _family(whole[0]))
     for pattern in general:
         for match in pattern.regex.finditer(text, start):
-            take(match, pattern)
+            take(match, _family(text[match.start() :].partition("\n\n")[0]))
     hits.sort(key=lambda hit: hit.start)
     following = [*(hit.start for hit in hits), len(text)][1:]
     return [
@@ -189,11 +189,9 @@ def _family(said: str) -> Pattern:
 
 def _ends_a_run(text: str, hit: _Hit) -> bool:
     """Tell whether a message is no remark on a run that goes on."""
-    if hit.framed is None:
-        end = text.find("\n\n", hit.match.end(), hit.stop)
-        return GOES_ON.search(text, hit.start, end if end >= 0 else hit.stop) is None
-    said = text[hit.framed : hit.stop]
-    return ends_a_run(said) if hit.pattern.hint == "" else GOES_ON.search(said) is None
+    end = -1 if hit.framed is not None else text.find("\n\n", hit.match.end(), hit.stop)
+    said = text[hit.start : end if end >= 0 else hit.stop]
+    return GOES_ON.search(said) is None if hit.pattern.hint else ends_a_run(said)
 
 
 def _found(window: _Window, text: str, hit: _Hit) -> Found:

@@ -73,9 +73,7 @@ STARTS = (
         "unable to find the specified executable",
         "could not (?:find|access|execute|access or execute) an executable",
         'not able to find (?:an executable|the executable "\\w+") in',
-        "specified executable could not be found",
         "command (?:was unable to find an|could not execute the) underlying prterun command",
-        "specified fork agent was not found",
         'unable to locate a usable "srun" command',
         'tried to fork a new process via the "execve" system call but failed',
     ),
@@ -84,22 +82,8 @@ STARTS = (
         "no-slots",
         _SLOTS,
         "not enough (?:slots|nodes|resources|CPUs|cpus) (?:available|on|in|are)",
-        "No slots were found in the",
-        "All nodes which are allocated for this job are already filled",
         "There are no (?:allocated resources for the application|available nodes allocated)",
-        "No nodes are available for this job",
         "requested (?:more processes than|a conflicting number of processes|more cpus per process)",
-        "insufficient number of CPUs was found",
-        "found no available cpus on",
-        "resulted in too many processes being placed on a node",
-        "due to there being more processes on a node than available cpus",
-        "unable to allocate enough resources",
-        "exhausted its available ranks",
-        "requested number of empty hosts was not available",
-        "not enough node entries were given",
-        "unable to launch it at this time due to required resources being busy",
-        "unable to find an allocation for this job",
-        "No nodes were found in the PBS_NODEFILE",
     ),
     *texts(
         "mpi-launch",
@@ -114,40 +98,13 @@ STARTS = (
         "mpi-launch",
         _OPTIONS,
         "{starter}: (?:Error: )?(?:[Uu]nknown|[Uu]nrecognized|[Ii]nvalid) option",
-        "unrecognized (?:option|value|modifier|qualifier|directive|hwloc) was (?:included on the|given for)",
-        "No executable was specified on the",
-        "could not find anything to do",
-        "Unable to open the appfile",
-        "may be a typo in the (?:option|command line)",
-    ),
-    *texts(
-        "mpi-launch",
-        _BINDING,
-        "would (?:result in binding more|require binding processes to more)",
-        "tried to bind (?:a new process|memory for a new process), but something went wrong",
-    ),
-    *texts(
-        "mpi-launch",
-        _FOLDER,
-        "could not (?:change to|find) the specified working directory",
-        "unable to change to the requested working directory",
-        "unable to create the desired directory",
-        "restriction for Unix's socket's path-length",
     ),
     *texts(
         "mpi-launch",
         _ROUTE,
         "{daemon} does not know how to route",
         "process or daemon was unable to complete a TCP connection",
-        "unable to establish a communication connection to the",
-        "No network interfaces were found for out-of-band",
     ),
-    *texts(
-        "mpi-launch",
-        _VERSIONS,
-        "detected a mismatch in versions between two processes",
-    ),
-    *texts("mpi-launch", _LIMIT, "system limit exceeded on number of (?:pipes|network connections)"),
     *texts(
         "mpi-launch",
         "build Open MPI with Slurm's PMI",
@@ -163,19 +120,12 @@ STARTS = (
         "A daemon failed to report back after being spawned",
         "process starter …(?:failed to|cannot spawn)",
         "srun returned non-zero exit status",
-        "could not determine the type of remote shell",
-        "unable to start the specified application",
-        "unable to launch the specified application(?! as it could not)",
-        "Your job failed to map",
     ),
     *texts(
         "mpi-launch",
         _INSTALLATION,
         r"It looks like (?:\S+ ){1,3}failed for some reason",
         r"It looks like \S*_(?:init|INIT|Init)\S* failed",
-        "MPI_INIT has failed because",
-        "PMIx_Init failed for the following reason",
-        "An internal error has occurred (?:in|during the startup of) {daemon}",
     ),
     *texts(
         "mpi-launch",
@@ -188,17 +138,20 @@ STARTS = (
 )
 
 _READ = "read the whole text between the rules; mpirun --help and the nodes' logs say more"
-# What many of these texts have in common, for those that are not known and have lost their rules.
+_SAID = ("was unable", "failed to ", "could not ", "has detected", "does not ")
+# How many of these texts begin, for those that are not known and have lost their rules.
 GENERAL = texts(
     "mpi-launch",
     _READ,
-    "^{starter} was unable to ",
-    "^{daemon} was unable to ",
-    "^{daemon} failed to ",
+    *(f"^{who} {said}" for who in ("{starter}", "{daemon}") for said in _SAID),
+    "^Your job has requested ",
+    "^There are no ",
+    *(f"^No {what}" for what in ("slots ", "nodes ", "executable ", "network interfaces ")),
+    "^An internal error has occurred",
+    r"^\w+_(?i:init) {some}failed",
     "job will now abort",
     "This is an? (?:fatal|unrecoverable|terminal) error",
     "(?:job|application) cannot be (?:executed|launched)",
-    "No processes were launched",
     strength="faint",
 )
 
@@ -248,12 +201,15 @@ FAMILIES = _families(
     ("timeout", _TIME, r"[Tt]imed out|time limit|not changing"),
     ("killed", KILLED, r"exceeded (?:\w+ ){,6}memory|memory limit"),
     ("cuda-error", CUDA, r"call to (?:cu[A-Z]\w+|allocate memory within the CUDA)"),
-    ("missing-executable", EXECUTABLE, r"executable (?:\S+ ){,9}could not be found"),
+    ("missing-executable", EXECUTABLE, r"executable (?:\S+ ){,9}could not be found|fork agent"),
     (
         "no-slots",
         _SLOTS,
-        r"[Nn]ot enough(?! space)|[Nn]o (?:slots|nodes)|(?<!or )(?<!binding )[Mm]ore (?:processes|cpus)\b"
-        r"|too many proc|oversubscribed its|allocat(?:ed|e enough) resources|already filled|empty hosts",
+        r"[Nn]ot enough(?! space)|[Nn]o (?:slots|nodes)"
+        r"|(?<!or )(?<!ing )(?<!to )[Mm]ore (?:processes|cpus)\b"
+        r"|too many proc|oversubscribed its|allocat(?:ed|e enough) resources|already filled|empty hosts"
+        r"|allocation for this job|available ranks|no available cpus|resources being busy"
+        r"|insufficient number",
     ),
     ("mpi-launch", MEMLOCK, r"lock(?:ed)? memory|memlock|queue pair|register some memory"),
     (

@@ -15,11 +15,9 @@ LOADER = (
     *texts(
         "missing-library",
         _LIBRARY,
-        "(?:^{host}: )?\\S+: error while loading shared libraries: ",
-        "error while loading shared libraries: ",
+        "(?:(?:^{host}: )?\\S+: )?error while loading shared libraries: ",
         r"version [`'\u2018]?[\w.]+['\u2019]? not found \(required by",
-        "(?:^{host}: )?\\S+: symbol lookup error: ",
-        "symbol lookup error: ",
+        "(?:(?:^{host}: )?\\S+: )?symbol lookup error: ",
     ),
     *texts(
         "missing-executable",
@@ -49,7 +47,6 @@ KILLS = (
         "killed",
         KILLED,
         r"^{tag} (?:\*\*\* )?Process received signal",
-        r"^{tag} (?:\*\*\* )?Caught signal \d+",
         r"{tag} Caught signal \d+ \(",
         running=True,
     ),

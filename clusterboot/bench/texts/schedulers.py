@@ -97,8 +97,7 @@ SCHEDULERS = (
     *texts(
         "mpi-launch",
         _PALS,
-        "^(?:launch|start|setup|fork|rpc) failed on {host}: ",
-        r"\b(?:launch|start) failed on {host}: (?:Couldn't|CXI|Requested|Failed|[Nn]o|exec)",
+        r"^(?:\S+: )?(?:launch|start|setup|fork|rpc) failed on {host}: ",
     ),
     *texts("mpi-launch", _PALS, r"^(?:\S+: )?[a-z]+ failed on {host}: ", strength="faint"),
     *texts("killed", KILLED, r"^(?:{host}: )?rank {rank} (?:died from|exited due to) signal", running=True),
