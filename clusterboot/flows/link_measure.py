@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from clusterboot.bench.pairs_options import Cost, PairsOptions, cost
+from clusterboot.diagnose.matrix.losses import find_losses
+from clusterboot.diagnose.matrix.picture import draw
 from clusterboot.diagnose.matrix.schedule import next_round, second_looks
 from clusterboot.diagnose.runend import RunEnd
 from clusterboot.errors import PartialError
@@ -40,6 +42,9 @@ _MOST_SETTLING = 6
 _MOST_RELAUNCHES = 2
 _MOST_AGAIN = 8
 _MOST_CALMING = 2
+# Pairs of what comes and goes are measured for so many times the usual time, and no more of them than this.
+_LONGER = 28.0
+_MOST_AT_LENGTH = 2
 _LISTED = 4
 LEAST_NODES = 2
 
@@ -96,7 +101,35 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
         if following is None:
             break
         end = following
+    at_length = _at_length(run.state) if end.how != "interrupted" else ()
+    if at_length:
+        long_s = _LONGER * plan.options.pair_s
+        longer = replace(plan, options=replace(plan.options, pair_s=long_s, most_s=long_s))
+        end = _also(run, at_length, longer, limit_s) or end
     return end
+
+
+def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
+    """Choose a pair of each node that swings, and each link that does, to say what it sustains.
+
+    A visit is shorter than what comes and goes may stay away, so that its figure is chance. What loses
+    packets does so in every visit.
+    """
+    matrix = state.matrix
+    found = state.inference().findings
+    named = {host for finding in found for host in finding.hosts}
+    lossy = find_losses(draw(matrix)).nodes
+    chosen: list[PlannedRound] = []
+    for finding in found:
+        ends = [state.nodes.index(host) for host in finding.hosts]
+        if finding.stability != "swinging" or finding.next_pairs or set(ends) & set(lossy):
+            continue
+        if finding.kind == "node":
+            known = ~np.isnan(matrix.bandwidth_gbps[ends[0]])
+            ends += [node for node in np.flatnonzero(known).tolist() if state.nodes[node] not in named][:1]
+        if len(ends) == 2:
+            chosen.append(PlannedRound(((min(ends), max(ends)),), taking="again"))
+    return tuple(chosen[:_MOST_AT_LENGTH])
 
 
 def _calm(run: LinkRun, plan: LinkPlan, limit_s: float | None) -> RunEnd | None:

@@ -103,7 +103,7 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
     bad = {at[host] for finding in inference.findings if finding.kind != "link" for host in finding.hosts}
-    held, beside = _of_held_up(draw(matrix), bad, one_way)
+    held, beside = _of_held_up(draw(matrix), bad, one_way, looked)
     looks += [*beside, *held]
     twice |= set(held)
     looks = looks or list(_lonely(matrix, bad) if inference.verdict != "ok" else ())
@@ -154,10 +154,13 @@ def _of_swinging(hosts: Sequence[int], matrix: PairMatrix, one_way: Rates) -> li
     return looks
 
 
-def _of_held_up(picture: Picture, bad: set[int], one_way: Rates) -> tuple[list[Pair], list[Pair]]:
+def _of_held_up(
+    picture: Picture, bad: set[int], one_way: Rates, looked: Mapping[Pair, int]
+) -> tuple[list[Pair], list[Pair]]:
     """Choose the pairs that were held up, and if an end has several of them, its other pairs.
 
-    Pairs that were held up for a moment are chosen where they are few: many are the fabric's noise.
+    Pairs that were held up for a moment are chosen where they are few: many are the fabric's noise. Where
+    most of a pair's time is still lost after another look, either end may be what comes and goes.
     """
 
     def pairs_of(cells: Flags) -> Flags:
@@ -166,10 +169,11 @@ def _of_held_up(picture: Picture, bad: set[int], one_way: Rates) -> tuple[list[P
         return pairs
 
     held, moments = pairs_of(held_up(picture)), pairs_of(held_up_for_a_moment(picture))
+    lost = [(one, other) for one, other in np.argwhere(held).tolist() if looked.get((one, other))]
     if np.count_nonzero(held | moments) <= len(picture.matrix.nodes) // 2:
         held |= moments
     counts = (held | held.T).sum(axis=1)
-    beside: list[Pair] = []
+    beside = [each for pair in lost for each in _of_swinging(pair, picture.matrix, one_way)]
     for node in np.argsort(counts, kind="stable")[np.count_nonzero(counts < _LEAST_HELD) :]:
         beside += _of_swinging([int(node)], picture.matrix, one_way)
     return [(one, other) for one, other in np.argwhere(held).tolist()], beside

@@ -275,7 +275,7 @@ def _now_and_then(
             by_chance = _tail(count, partners, share) * len(counts)
             if not is_enough or by_chance > _BY_CHANCE:
                 break
-            found[node] = _odd_direction(node, one_way_odd, picture)
+            found[node] = _odd_direction(node, one_way_odd, held, picture)
             left[node, :] = left[:, node] = False
     return found
 
@@ -308,11 +308,12 @@ def _of_samples(low: Counts, samples: Samples, cells: Flags) -> float:
     return _tail(_LEAST_LOW, usual, float(_shares(low_total, total)))
 
 
-def _odd_direction(node: int, odd: Flags, picture: Picture) -> Direction:
+def _odd_direction(node: int, odd: Flags, held: Flags, picture: Picture) -> Direction:
     """Say in which direction a node comes and goes: in one alone only where the other is sound throughout.
 
-    It must be so in more visits than chance would have it, if it came and went as often as the first.
-    Single directions are known of a few pairs, and both at once do not tell them apart.
+    It must be so in more visits than chance would have it, if it came and went as often as the first. And
+    since directions by themselves are visited one after the other, and a visit that finds a link gone takes
+    longer, they may keep time with what comes and goes: it must have been sound beside the first one, too.
     """
     one_way = picture.matrix.one_way_gbps
     is_known = picture.seen if one_way is None else ~np.isnan(one_way)
@@ -320,7 +321,9 @@ def _odd_direction(node: int, odd: Flags, picture: Picture) -> Direction:
         (int(np.count_nonzero(cells & known)), int(np.count_nonzero(known)))
         for cells, known in ((odd[node], is_known[node]), (odd[:, node], is_known[:, node]))
     )
-    return _direction(_may_be(sent, received), _may_be(received, sent))
+    sends = _may_be(sent, received) or bool(held[node].any())
+    receives = _may_be(received, sent) or bool(held[:, node].any())
+    return _direction(sends, receives)
 
 
 def _may_be(counted: tuple[int, int], other: tuple[int, int]) -> bool:
