@@ -26,9 +26,9 @@ class PairsOptions:
     """How a pair is measured.
 
     ``pair_s`` is the time for one pair in seconds, ``most_s`` that for one whose samples differ
-    (``None`` for ten times as much), ``stuck_s`` the silence after which a pair is dead,
-    ``max_bytes`` the largest message; ``join_s`` what two ranks need before they can begin, which for
-    NCCL is a communicator of their own.
+    (``None`` for ten times as much), ``least_s`` that for every one, however well its samples agree,
+    ``stuck_s`` the silence after which a pair is dead, ``max_bytes`` the largest message; ``join_s`` what two
+    ranks need before they can begin, which for NCCL is a communicator of their own.
     Errors: ``UsageError`` for values that cannot be measured with.
     """
 
@@ -37,6 +37,7 @@ class PairsOptions:
     max_bytes: int = 4 * 1024**2
     join_s: float = 0.0
     most_s: float | None = None
+    least_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_bytes <= 1024**3:
@@ -90,7 +91,8 @@ def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gbps: float |
     ways = sum(len(each.pairs) * (2 if each.both_only else _STEPS + 1) for each in rounds)
     way_s = (options.limit_s + options.pair_s * _BEGUN_SHARE) * _WAY_SHARE
     most = None if rate_gbps is None else int(ways * rate_gbps * 1e9 * way_s)
-    time_s = _LAUNCH_S + sum(_share(each) * options.pair_s + _ROUND_S + options.join_s for each in rounds)
+    pair_s = max(options.pair_s, options.least_s)
+    time_s = _LAUNCH_S + sum(_share(each) * pair_s + _ROUND_S + options.join_s for each in rounds)
     return Cost(len(rounds), pairs, measurements, most, time_s)
 
 
@@ -124,6 +126,7 @@ def pairs_argv(
         *("-s", schedule, "-a", ",".join(addresses), "-p", str(port)),
         *("-e", str(options.max_bytes), "-T", f"{options.pair_s:g}"),
         *("-M", f"{options.limit_s:g}", "-L", f"{options.stuck_s:g}"),
+        *(("-N", f"{options.least_s:g}") if options.least_s else ()),
     ]
 
 

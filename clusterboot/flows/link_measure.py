@@ -104,7 +104,7 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
     at_length = _at_length(run.state) if end.how != "interrupted" else ()
     if at_length:
         long_s = _LONGER * plan.options.pair_s
-        longer = replace(plan, options=replace(plan.options, pair_s=long_s, most_s=long_s))
+        longer = replace(plan, options=replace(plan.options, least_s=long_s, most_s=2 * long_s))
         end = _also(run, at_length, longer, limit_s) or end
     return end
 

@@ -42,7 +42,9 @@ int main(int argc, char **argv)
     struct streams s = {NULL, carry, 1, 0};
     takes = argv + 3;
     n_takes = argc - 3;
-    int alive = sample_ways(&s, atof(argv[1]), atof(argv[2]), &out, &in);
+    const char *least_s = getenv("LEAST_S");
+    struct span span = {atof(argv[1]), atof(argv[2]), least_s ? atof(least_s) : 0};
+    int alive = sample_ways(&s, &span, &out, &in);
     printf("%s %s %d %.9g %.9g\n", alive ? "alive" : "dead", out.is_settled ? "settled" : "budget", out.n,
            way_gb_s(&out), now_s);
     return 0;

@@ -17,6 +17,7 @@ static const char usage[] =
     "  -p PORT  for trying the connections (23171)\n"
     "  -e SIZE  largest message, in bytes or with K, M, G (4M)\n"
     "  -T S     seconds for a pair (0.5)    -M S  seconds for one whose samples differ (ten times as many)\n"
+    "  -N S     seconds for a pair at least, however well its samples agree (0)\n"
     "  -L S     seconds without an answer until a pair is dead (5)\n"
     "  --nccl, --libnccl, --libcudart, --share-gpu  as without pairs\n";
 
@@ -46,6 +47,7 @@ static int read_option(int letter, const char *value, struct pairs_options *o)
     case 'e': return read_size(value, &o->max_bytes) && o->max_bytes >= 1 && o->max_bytes <= (size_t)1 << 30;
     case 'T': return read_number(value, 0.001, 1e6, &o->budget_s);
     case 'M': return read_number(value, 0.001, 1e6, &o->most_s);
+    case 'N': return read_number(value, 0, 1e6, &o->least_s);
     case 'L': return read_number(value, 0.1, 1e6, &o->stuck_s);
     case OPTION_NCCL: o->nccl = 1; return 1;
     case OPTION_LIBNCCL: o->gpu.nccl_paths = value; return 1;
@@ -64,7 +66,7 @@ static const char *parse(int argc, char **argv, struct pairs_options *o, char *e
 {
     int letter;
     opterr = 0; /* every rank parses; only one may speak */
-    while ((letter = getopt_long(argc, argv, ":s:a:p:e:T:M:L:", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":s:a:p:e:T:M:N:L:", long_options, NULL)) != -1) {
         if (letter == '?' || letter == ':') {
             snprintf(error, error_size, "%s '%s'", letter == ':' ? "no value for" : "unknown option",
                      argv[optind - 1]);

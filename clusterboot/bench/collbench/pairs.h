@@ -22,6 +22,7 @@ struct pairs_options {
     size_t max_bytes;
     double budget_s; /* for one pair, */
     double most_s;   /* and for one whose samples differ */
+    double least_s;  /* in which each is sampled, however well its samples agree */
     double stuck_s;  /* without an answer for so long, a pair is dead */
     int nccl;        /* GPU memory */
     struct gpu_options gpu;

@@ -30,6 +30,11 @@ double pair_limit_s(const struct pairs_options *o)
     return o->most_s + (o->nccl ? 16 : 8) * o->stuck_s;
 }
 
+struct span span_of(const struct pairs_options *o)
+{
+    return (struct span){o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, o->least_s * RATE_SHARE};
+}
+
 void measure_pair(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found)
 {
     if (o->nccl)

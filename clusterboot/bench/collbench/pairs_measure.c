@@ -161,7 +161,8 @@ static int sample(struct link *l, enum step_op op, const struct pairs_options *o
 {
     struct streams s = streams_of(l, op);
     l->out = l->in = (struct tcp_count){0, 0};
-    int well = !l->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
+    struct span span = span_of(o);
+    int well = !l->pair.dead && sample_ways(&s, &span, out, in);
     out->sent = l->out;
     in->sent = l->in;
     return well;

@@ -7,6 +7,8 @@
 #define LATENCY_SHARE 0.1
 #define RATE_SHARE 0.3 /* three times: out, in, both */
 
+struct span span_of(const struct pairs_options *o);
+
 int measure_allocate_mpi(size_t max_bytes);
 void measure_pair_mpi(const struct pairs_options *o, struct meet who, enum extent extent, struct link_rates *found);
 

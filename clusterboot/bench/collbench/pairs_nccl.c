@@ -207,7 +207,8 @@ static int sample(struct meeting *m, enum step_op op, const struct pairs_options
     struct streams s = {m, carry, op != STEP_IN, op != STEP_OUT};
     m->op = op;
     m->out = m->in = (struct tcp_count){0, 0};
-    int well = !m->pair.dead && sample_ways(&s, o->budget_s * RATE_SHARE, o->most_s * RATE_SHARE, out, in);
+    struct span span = span_of(o);
+    int well = !m->pair.dead && sample_ways(&s, &span, out, in);
     out->sent = m->out;
     in->sent = m->in;
     return well;

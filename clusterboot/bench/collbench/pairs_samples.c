@@ -196,11 +196,13 @@ static size_t longer_stream(size_t bytes, double usual_stream_s, double left_s)
     return longer < LEAST_GROWTH * (double)bytes ? bytes : (size_t)longer;
 }
 
-int sample_ways(const struct streams *s, double usual_s, double most_s, struct way *out, struct way *in)
+int sample_ways(const struct streams *s, const struct span *span, struct way *out, struct way *in)
 {
     double start_s = clock_s();
-    double stream_s = usual_s * STREAM_SHARE;
+    double most_s = span->most_s;
+    double stream_s = span->usual_s * STREAM_SHARE;
     size_t bytes = warm_up(s, stream_s);
+    double warm_s = clock_s();
     int alike = 0; /* samples of this length */
     double alike_s = 0;
     out->n = in->n = 0;
@@ -235,11 +237,12 @@ int sample_ways(const struct streams *s, double usual_s, double most_s, struct w
             alike_s += slower(s->has_out ? out_s[i] : 0, s->has_in ? in_s[i] : 0);
 
         double spent_s = clock_s() - start_s;
-        int is_late = spent_s >= usual_s;
+        int is_late = spent_s >= span->usual_s;
+        int is_long = clock_s() - warm_s >= span->least_s;
         int well = (!s->has_out || is_known(out, alike, WELL_KNOWN)) && (!s->has_in || is_known(in, alike, WELL_KNOWN));
         int known = (!s->has_out || is_known(out, alike, KNOWN)) && (!s->has_in || is_known(in, alike, KNOWN));
         out->is_settled = in->is_settled = well;
-        if (well || (is_late && known) || spent_s >= most_s || any->n == MOST_SAMPLES)
+        if ((is_long && (well || (is_late && known))) || spent_s >= most_s || any->n == MOST_SAMPLES)
             return 1;
         size_t longer = is_late && alike >= ENOUGH_SAMPLES ? longer_stream(bytes, alike_s / alike, most_s - spent_s) : bytes;
         if (longer != bytes) {

@@ -36,9 +36,16 @@ struct streams {
     int has_in;
 };
 
-/* Warm a direction up (or both at once), and sample it. Returns 0 where the pair is dead.
- * `usual_s` is the time for it, `most_s` that for one whose samples differ. */
-int sample_ways(const struct streams *s, double usual_s, double most_s, struct way *out, struct way *in);
+/* For how long a direction is measured: usually, at most where its samples differ, and at least be sampled
+ * once it is warm, however well they agree: what comes and goes may stay for longer than they took. */
+struct span {
+    double usual_s;
+    double most_s;
+    double least_s;
+};
+
+/* Warm a direction up (or both at once), and sample it. Returns 0 where the pair is dead. */
+int sample_ways(const struct streams *s, const struct span *span, struct way *out, struct way *in);
 /* Its first part. Returns the bytes of a stream of about `stream_s` seconds; 0 where the pair is dead. */
 size_t warm_up(const struct streams *s, double stream_s);
 
