@@ -21,6 +21,7 @@
 #define UNUSUAL 2.0 /* times as long as the step before lets expect: looked at twice */
 #define FASTER 1.5 /* than the size before: then it is mostly a wait that was timed, and a longer stream tells more */
 #define MOST_LONGER 4
+#define MOST_WARMING 8 /* of a stream's time: a link that holds up its warm-up for longer is better sampled */
 #define TELLING 0.25 /* of a stream's time: shorter ones may have passed unshaped */
 #define SHORT 0.8 /* of a stream's time: in less, what a bucket passes at once would show */
 #define MISSED 0.0625 /* the probability that the median lies beyond one end of its interval */
@@ -135,6 +136,7 @@ size_t warm_up(const struct streams *s, double stream_s)
     double best = 0; /* bytes a second */
     double before = 0; /* those of the size before */
     double expected_s = stream_s / 2 / UNUSUAL;
+    double end_s = clock_s() + MOST_WARMING * stream_s;
     for (int looks = 0;;) {
         double out_s = 0;
         double in_s = 0;
@@ -144,6 +146,8 @@ size_t warm_up(const struct streams *s, double stream_s)
         double took_s = slower(out_s, in_s);
         if (took_s >= TELLING * stream_s && carried / took_s > best)
             best = carried / took_s;
+        if (clock_s() > end_s)
+            break;
         /* A step that something held up must not end the growth. */
         if (took_s > UNUSUAL * expected_s && looks++ == 0)
             continue;
