@@ -47,17 +47,11 @@ MOST_OVER_LINE = 1.05
 
 @dataclass(frozen=True)
 class Case:
-    """What is made, as ``lab.break`` takes it, and the direction that has to be named, if one has.
-
-    With ``at_length`` the pair that is compared with iperf3 is the one that ``link-map`` measured longest: of
-    what comes and goes it measures one of the node's pairs for several seconds, and its visits to
-    the others are shorter than a turn.
-    """
+    """What is made, as ``lab.break`` takes it, and the direction that has to be named, if one has."""
 
     fault: str | None
     named: str | None = None
     iperf_s: int = IPERF_S
-    at_length: bool = False
 
 
 CASES = {
@@ -72,9 +66,9 @@ CASES = {
     "10% lost, both": Case("lossy:10", "both"),
     "25% lost, in": Case("lossy-in:25", "in"),
     "25% lost, both": Case("lossy:25", "both"),
-    "flapping, 0.3 s": Case("flapping:0.3", "both", at_length=True),
-    "flapping, 0.5 s": Case("flapping", "both", at_length=True),
-    "flapping, 2 s": Case("flapping:2", "both", 4, at_length=True),
+    "flapping, 0.3 s": Case("flapping:0.3", "both"),
+    "flapping, 0.5 s": Case("flapping", "both"),
+    "flapping, 2 s": Case("flapping:2", "both", 4),
     "bursty": Case("bursty", "both"),
     "starved": Case("starved"),
 }
@@ -178,6 +172,7 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
     try:
         said = json.loads(_clusterboot(folder, "link-map", "--cluster", str(lab.cluster_file), "--json"))
         map_s = time.monotonic() - began_s
+        told = [_named(each) for each in said["findings"]]
         rates = said.get("one_way_gbps") or said["bandwidth_gbps"]
         at = said["nodes"].index(node)
         both_known = [
@@ -186,7 +181,7 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
             if there != at and rates[at][there] is not None and rates[there][at] is not None
         ]
         partner = random.choice(both_known or [there for there in range(NODES) if there != at])
-        if wanted.at_length:
+        if told and both_known:  # link-map measured one of its pairs at length, to say what it sustains
             partner = max(both_known, key=lambda there: said["segments"][at][there]["sent"])
         other = said["nodes"][partner]
         iperf = {
@@ -195,7 +190,6 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
         }
     finally:
         labs.mend(lab.name, node)
-    told = [_named(each) for each in said["findings"]]
     exact = None if wanted.fault else not told
     if wanted.named:
         exact = told == [f"node {node} {wanted.named}"]
@@ -301,8 +295,8 @@ def _tables(results: dict[str, Any]) -> str:
         "",
         f"Made by `benchmarks/sicklinks.py`: a lab of {results['nodes']} nodes with {results['rate']} links",
         f"({LINE_GB_S} GB/s) on {os.cpu_count()} cores. One node is sick; `link-map` maps all, and `iperf3`",
-        "sends for some seconds between that node and another one, each direction by itself. Where the link",
-        "comes and goes that other one is the one with which `link-map` measured at length.",
+        "sends for some seconds between that node and another one, each direction by itself. Where link-map",
+        "names the node that other one is the one with which it then measured at length.",
         "",
         "## The figures of one pair",
         "",
