@@ -5,6 +5,7 @@ import secrets
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -77,9 +78,8 @@ def lab(lab_root: str) -> Iterator[labs.Lab]:
         labs.down(name)
 
 
-@pytest.fixture
-def make_lab(lab_root: str) -> Iterator[Callable[..., labs.Lab]]:
-    """A function that starts labs of the test's own: ``make_lab(nodes=2, rate="1gbit")``."""
+@contextmanager
+def _labs() -> Iterator[Callable[..., labs.Lab]]:
     names: list[str] = []
 
     def make(
@@ -88,9 +88,40 @@ def make_lab(lab_root: str) -> Iterator[Callable[..., labs.Lab]]:
         names.append(_unique_name())
         return labs.up(names[-1], nodes=nodes, rate=rate, shared_home=shared_home, user=user)
 
-    yield make
-    for name in names:
-        labs.down(name)
+    try:
+        yield make
+    finally:
+        for name in names:
+            labs.down(name)
+
+
+@pytest.fixture
+def make_lab(lab_root: str) -> Iterator[Callable[..., labs.Lab]]:
+    """A function that starts labs of the test's own: ``make_lab(nodes=2, rate="1gbit")``."""
+    with _labs() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def module_lab(lab_root: str) -> Iterator[Callable[..., labs.Lab]]:
+    """The same for labs that the tests of one file share."""
+    with _labs() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def bootstrapped(
+    module_lab: Callable[..., labs.Lab], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], tuple[labs.Lab, Operator]]:
+    """A function that starts a lab of so many nodes for one file's tests, and bootstraps it."""
+
+    def make(nodes: int) -> tuple[labs.Lab, Operator]:
+        lab = module_lab(nodes=nodes)
+        operator = Operator(tmp_path_factory.mktemp("operator"))
+        operator.document("bootstrap", "--cluster", str(lab.cluster_file))
+        return lab, operator
+
+    return make
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,8 @@ CANARY = "canary-5eC2e7"
 
 
 @pytest.fixture(scope="module")
-def lab(lab_root: str) -> Iterator[labs.Lab]:
-    name = f"t-audit-{os.getpid()}"
-    try:
-        yield labs.up(name, nodes=2)
-    finally:
-        labs.down(name)
+def lab(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=2)
 
 
 def log_of(operator: Operator, lab: labs.Lab) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -31,15 +31,11 @@ LIES
 
 
 @pytest.fixture(scope="module")
-def kept(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def kept(module_lab: Callable[..., labs.Lab], tmp_path_factory: pytest.TempPathFactory) -> Bed:
     folder = tmp_path_factory.mktemp("operator")
-    name = f"b-{folder.parent.name[-8:]}-{folder.name[-4:]}".replace("_", "-")
-    try:
-        bed = Bed(labs.up(name, nodes=3), Operator(folder))
-        bed.prepare()
-        yield bed
-    finally:
-        labs.down(name)
+    bed = Bed(module_lab(nodes=3), Operator(folder))
+    bed.prepare()
+    return bed
 
 
 @pytest.fixture

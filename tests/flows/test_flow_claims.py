@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +16,8 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
-def lab(lab_root: str) -> Iterator[labs.Lab]:
-    name = f"t-claims-{os.getpid()}"
-    try:
-        yield labs.up(name, nodes=5)
-    finally:
-        labs.down(name)
+def lab(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=5)
 
 
 @contextmanager

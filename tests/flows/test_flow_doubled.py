@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -17,12 +16,8 @@ SMALL = ("--backend", "mpi", "-b", "8", "-e", "64", "-n", "2", "-w", "0")
 
 
 @pytest.fixture(scope="module")
-def small_lab(lab_root: str) -> Iterator[labs.Lab]:
-    name = f"t-doubled-{os.getpid()}"
-    try:
-        yield labs.up(name, nodes=3)
-    finally:
-        labs.down(name)
+def small_lab(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=3)
 
 
 @pytest.fixture

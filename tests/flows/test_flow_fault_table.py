@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,21 +46,17 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    name = f"t-table-{os.getpid()}"
+def scene(module_lab: Callable[..., labs.Lab], tmp_path_factory: pytest.TempPathFactory) -> Scene:
     faults = [*(told.fault for told in TABLE), *HARMLESS, *BETWEEN, IGNORED]
     where = {fault: f"n{number}" for number, fault in enumerate(faults, 3)}
-    try:
-        lab = labs.up(name, nodes=2 + len(faults))
-        for fault in (*(told.fault for told in TABLE), *HARMLESS):
-            labs.break_node(name, where[fault], fault)
-        labs.break_node(name, "n1", f"one-way:{where['one-way']}")
-        labs.break_node(name, where["dead-pair"], "dead-pair:n1")
-        ignore_own_keys(lab, where[IGNORED])
-        operator = Operator(tmp_path_factory.mktemp("operator"))
-        yield Scene(lab, operator, where, operator.document("bootstrap", *cluster(lab), expect=5))
-    finally:
-        labs.down(name)
+    lab = module_lab(nodes=2 + len(faults))
+    for fault in (*(told.fault for told in TABLE), *HARMLESS):
+        labs.break_node(lab.name, where[fault], fault)
+    labs.break_node(lab.name, "n1", f"one-way:{where['one-way']}")
+    labs.break_node(lab.name, where["dead-pair"], "dead-pair:n1")
+    ignore_own_keys(lab, where[IGNORED])
+    operator = Operator(tmp_path_factory.mktemp("operator"))
+    return Scene(lab, operator, where, operator.document("bootstrap", *cluster(lab), expect=5))
 
 
 def cluster(lab: labs.Lab) -> tuple[str, str]:

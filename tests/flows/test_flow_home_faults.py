@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +38,17 @@ FINE = ("keys-link", "", "")
 
 
 @pytest.fixture(scope="module")
-def broken(lab_root: str) -> Iterator[labs.Lab]:
+def broken(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
     """A lab with one fault on each node, and two sound nodes."""
-    name = "t-broken-homes"
-    try:
-        lab = labs.up(name, nodes=len(EXPECTED) + len(FINE))
-        for node, faults in zip(lab.nodes, (*EXPECTED, *FINE), strict=True):
-            if "keys-elsewhere" in faults:
-                place = lab.folder / node.name / "etc/ssh/authorized_keys.d"
-                place.mkdir()
-                (place / "ubuntu").write_bytes((lab.home(node.name) / ".ssh/authorized_keys").read_bytes())
-            for fault in faults.split():
-                labs.break_node(name, node.name, fault)
-        yield lab
-    finally:
-        labs.down(name)
+    lab = module_lab(nodes=len(EXPECTED) + len(FINE))
+    for node, faults in zip(lab.nodes, (*EXPECTED, *FINE), strict=True):
+        if "keys-elsewhere" in faults:
+            place = lab.folder / node.name / "etc/ssh/authorized_keys.d"
+            place.mkdir()
+            (place / "ubuntu").write_bytes((lab.home(node.name) / ".ssh/authorized_keys").read_bytes())
+        for fault in faults.split():
+            labs.break_node(lab.name, node.name, fault)
+    return lab
 
 
 def files_of(lab: labs.Lab, node: str) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,16 +15,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
-def shared(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[labs.Lab, Operator]]:
+def shared(bootstrapped: Callable[[int], tuple[labs.Lab, Operator]]) -> tuple[labs.Lab, Operator]:
     """A lab of four nodes that was bootstrapped, and who did it."""
-    name = f"t-impostor-{os.getpid()}"
-    try:
-        lab = labs.up(name, nodes=4)
-        operator = Operator(tmp_path_factory.mktemp("operator"))
-        operator.document("bootstrap", "--cluster", str(lab.cluster_file))
-        yield lab, operator
-    finally:
-        labs.down(name)
+    return bootstrapped(4)
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,8 @@ NODES = 5
 
 
 @pytest.fixture(scope="module")
-def five(lab_root: str) -> Iterator[labs.Lab]:
-    name = f"t-{os.getpid()}-{secrets.token_hex(3)}"
-    try:
-        yield labs.up(name, nodes=NODES, rate="60mbit")
-    finally:
-        labs.down(name)
+def five(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=NODES, rate="60mbit")
 
 
 @pytest.fixture(scope="module")

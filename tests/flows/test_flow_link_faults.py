@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,12 +18,8 @@ Told = set[tuple[str, tuple[str, ...], str]]
 
 
 @pytest.fixture(scope="module")
-def sixteen(lab_root: str) -> Iterator[labs.Lab]:
-    name = f"t-{os.getpid()}-{secrets.token_hex(3)}"
-    try:
-        yield labs.up(name, nodes=16, rate=RATE)
-    finally:
-        labs.down(name)
+def sixteen(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=16, rate=RATE)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,8 @@ NAMES = ["n1", "n2", "n3", "n4"]
 
 
 @pytest.fixture(scope="module")
-def four(lab_root: str) -> Iterator[labs.Lab]:
-    name = f"t-{os.getpid()}-{secrets.token_hex(3)}"
-    try:
-        yield labs.up(name, nodes=4, rate=RATE)
-    finally:
-        labs.down(name)
+def four(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=4, rate=RATE)
 
 
 @pytest.fixture(scope="module")

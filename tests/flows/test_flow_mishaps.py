@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,15 +22,11 @@ HOLD = 'set -- "$@" --stall 1'
 
 
 @pytest.fixture(scope="module")
-def kept(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+def kept(module_lab: Callable[..., labs.Lab], tmp_path_factory: pytest.TempPathFactory) -> Bed:
     folder = tmp_path_factory.mktemp("operator")
-    name = f"m-{folder.parent.name[-8:]}-{folder.name[-4:]}".replace("_", "-")
-    try:
-        bed = Bed(labs.up(name, nodes=3), Operator(folder))
-        bed.prepare()
-        yield bed
-    finally:
-        labs.down(name)
+    bed = Bed(module_lab(nodes=3), Operator(folder))
+    bed.prepare()
+    return bed
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,15 +38,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    name = f"t-mpis-{tmp_path_factory.getbasetemp().name}"[:40]
-    operator = Operator(tmp_path_factory.mktemp("operator"))
-    try:
-        lab = labs.up(name, nodes=8)
-        operator.document("bootstrap", "--cluster", str(lab.cluster_file))
-        yield Site(lab, operator)
-    finally:
-        labs.down(name)
+def site(bootstrapped: Callable[[int], tuple[labs.Lab, Operator]]) -> Site:
+    return Site(*bootstrapped(8))
 
 
 # Kind, version, and the name of its folder in tests/mpis; without one it is the distribution's.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from gpu_lab import cluster_with, give_gpus, take_gpus
@@ -18,15 +17,11 @@ SHORT = ("-b", "4K", "-e", "64K", "-f", "4", "-n", "2", "-w", "1")
 
 
 @pytest.fixture(scope="module")
-def gpu_lab(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
+def gpu_lab(module_lab: Callable[..., labs.Lab], tmp_path_factory: pytest.TempPathFactory) -> labs.Lab:
     """Three nodes with two GPUs each."""
-    name = f"g-{Path(lab_root).name[-10:]}"
-    try:
-        lab = labs.up(name, nodes=3)
-        give_gpus(lab, tmp_path_factory.mktemp("stand-ins"))
-        yield lab
-    finally:
-        labs.down(name)
+    lab = module_lab(nodes=3)
+    give_gpus(lab, tmp_path_factory.mktemp("stand-ins"))
+    return lab
 
 
 @pytest.fixture(scope="module")

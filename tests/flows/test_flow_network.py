@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -38,16 +38,12 @@ case "$*" in --query-gpu*) echo "0, NVIDIA H100 80GB HBM3, GPU-0, 00000000:01:00
 
 
 @pytest.fixture(scope="module")
-def lab(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[labs.Lab]:
-    name = f"t-net-{tmp_path_factory.getbasetemp().name}"[:40]
-    try:
-        made = labs.up(name, nodes=3)
-        for node in NODES:
-            root(made, node, DOCKER)
-        root(made, "n2", RENAME)
-        yield made
-    finally:
-        labs.down(name)
+def lab(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    made = module_lab(nodes=3)
+    for node in NODES:
+        root(made, node, DOCKER)
+    root(made, "n2", RENAME)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
-def doors(lab_root: str) -> Iterator[labs.Lab]:
+def doors(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
     """Three nodes: n1 takes its key, n2 hangs up after three others, n3 takes certificates alone."""
-    name = f"t-doors-{os.getpid()}"
-    try:
-        lab = labs.up(name, nodes=3)
-        authority = lab.folder / "n3/etc/ssh/user_ca"
-        new_key(authority)
-        labs.break_node(name, "n2", "few-tries")
-        labs.break_node(name, "n3", "certificates-only")
-        yield lab
-    finally:
-        labs.down(name)
+    lab = module_lab(nodes=3)
+    authority = lab.folder / "n3/etc/ssh/user_ca"
+    new_key(authority)
+    labs.break_node(lab.name, "n2", "few-tries")
+    labs.break_node(lab.name, "n3", "certificates-only")
+    return lab
 
 
 def new_key(path: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -74,15 +74,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    name = f"t-fit-{tmp_path_factory.getbasetemp().name}"[:40]
-    operator = Operator(tmp_path_factory.mktemp("operator"))
-    try:
-        lab = labs.up(name, nodes=4)
-        operator.document("bootstrap", "--cluster", str(lab.cluster_file))
-        yield Site(lab, operator)
-    finally:
-        labs.down(name)
+def site(bootstrapped: Callable[[int], tuple[labs.Lab, Operator]]) -> Site:
+    return Site(*bootstrapped(4))
 
 
 def test_nodes_without_mpirun_are_tabled_together(site: Site) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +42,8 @@ exit
 
 
 @pytest.fixture(scope="module")
-def bed(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[labs.Lab, Operator]]:
-    name = f"t-ranks-{os.getpid()}"
-    try:
-        lab = labs.up(name, nodes=3)
-        operator = Operator(tmp_path_factory.mktemp("operator"))
-        operator.document("bootstrap", "--cluster", str(lab.cluster_file))
-        yield lab, operator
-    finally:
-        labs.down(name)
+def bed(bootstrapped: Callable[[int], tuple[labs.Lab, Operator]]) -> tuple[labs.Lab, Operator]:
+    return bootstrapped(3)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,8 @@ LIES = {
 
 
 @pytest.fixture(scope="module")
-def bed(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[labs.Lab, Operator]]:
-    name = f"t-witness-{os.getpid()}"
-    try:
-        lab = labs.up(name, nodes=4)
-        operator = Operator(tmp_path_factory.mktemp("operator"))
-        operator.document("bootstrap", "--cluster", str(lab.cluster_file))
-        yield lab, operator
-    finally:
-        labs.down(name)
+def bed(bootstrapped: Callable[[int], tuple[labs.Lab, Operator]]) -> tuple[labs.Lab, Operator]:
+    return bootstrapped(4)
 
 
 @pytest.fixture

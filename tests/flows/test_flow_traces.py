@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,36 +84,32 @@ def encrypted(operator: Operator, path: Path) -> tuple[Path, list[bytes]]:
 
 
 @pytest.fixture(scope="module")
-def life(lab_root: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    name = "t-traces"
-    try:
-        lab = labs.up(name, nodes=2)
-        operator = Operator(tmp_path_factory.mktemp("traces"))
-        life = Life(lab, operator, {machine.name: snapshot(machine) for machine in lab.machines})
-        node_key, of_node_key = encrypted(operator, lab.folder / "node_key")
-        text = lab.cluster_file.read_text().replace(str(lab.folder / "node_key"), str(node_key))
-        operator.write("cluster.yaml", f"{text}env:\n  - CANARY_INLINE={INLINE}\n  - CANARY_TOKEN\n")
-        life.secrets = {
-            "passphrase": {PASSPHRASE.encode(), MISTYPED.encode()},
-            "operator's node key": set(of_node_key),
-            "operator's head key": set(body((lab.folder / "head_key").read_bytes())),
-        }
-        with life.watch:
-            for mode in MODES:
-                encrypt = ("--encrypt-keys",) if mode == "ca" else ()
-                life.command("bootstrap", "--keys", mode, *encrypt)
+def life(module_lab: Callable[..., labs.Lab], tmp_path_factory: pytest.TempPathFactory) -> Life:
+    lab = module_lab(nodes=2)
+    operator = Operator(tmp_path_factory.mktemp("traces"))
+    life = Life(lab, operator, {machine.name: snapshot(machine) for machine in lab.machines})
+    node_key, of_node_key = encrypted(operator, lab.folder / "node_key")
+    text = lab.cluster_file.read_text().replace(str(lab.folder / "node_key"), str(node_key))
+    operator.write("cluster.yaml", f"{text}env:\n  - CANARY_INLINE={INLINE}\n  - CANARY_TOKEN\n")
+    life.secrets = {
+        "passphrase": {PASSPHRASE.encode(), MISTYPED.encode()},
+        "operator's node key": set(of_node_key),
+        "operator's head key": set(body((lab.folder / "head_key").read_bytes())),
+    }
+    with life.watch:
+        for mode in MODES:
+            encrypt = ("--encrypt-keys",) if mode == "ca" else ()
+            life.command("bootstrap", "--keys", mode, *encrypt)
+            life.look()
+            if mode == "ca":
+                life.command("rotate-keys")
                 life.look()
-                if mode == "ca":
-                    life.command("rotate-keys")
-                    life.look()
-                life.command("teardown")
-                life.after[mode] = {machine.name: snapshot(machine) for machine in lab.machines}
-                life.running[mode] = {machine.name: commands(machine) for machine in lab.machines}
-            life.command("bootstrap", typed=MISTYPED, expect=2)
-            life.command("--debug", "facts")
-        yield life
-    finally:
-        labs.down(name)
+            life.command("teardown")
+            life.after[mode] = {machine.name: snapshot(machine) for machine in lab.machines}
+            life.running[mode] = {machine.name: commands(machine) for machine in lab.machines}
+        life.command("bootstrap", typed=MISTYPED, expect=2)
+        life.command("--debug", "facts")
+    return life
 
 
 def holders(secret: set[bytes], places: dict[str, bytes]) -> list[str]:

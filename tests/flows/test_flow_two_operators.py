@@ -26,12 +26,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
-def lab(lab_root: str) -> Iterator[labs.Lab]:
-    name = f"t-two-{os.getpid()}"
-    try:
-        yield labs.up(name, nodes=2)
-    finally:
-        labs.down(name)
+def lab(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=2)
 
 
 @pytest.fixture

@@ -23,14 +23,10 @@ Reach = Callable[[str, str], str]
 
 
 @pytest.fixture(scope="module")
-def small(lab_root: str) -> Iterator[labs.Lab]:
-    name = "t-faults"
-    try:
-        lab = labs.up(name, nodes=3)
-        spare_probes(lab)
-        yield lab
-    finally:
-        labs.down(name)
+def small(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    lab = module_lab(nodes=3)
+    spare_probes(lab)
+    return lab
 
 
 def spare_probes(lab: labs.Lab) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -21,12 +21,8 @@ grep ' /home' /proc/self/mounts
 
 
 @pytest.fixture(scope="module")
-def lone(lab_root: str) -> Iterator[labs.Lab]:
-    name = "t-home-faults"
-    try:
-        yield labs.up(name, nodes=1)
-    finally:
-        labs.down(name)
+def lone(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=1)
 
 
 def look(lab: labs.Lab) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -58,13 +58,9 @@ def throughput_bps(lab: labs.Lab, sender: str, receiver: str, size_bytes: int) -
 
 
 @pytest.fixture(scope="module")
-def slow_lab(lab_root: str) -> Iterator[labs.Lab]:
+def slow_lab(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
     """Links that a busy machine can keep up with."""
-    name = "t-slow-links"
-    try:
-        yield labs.up(name, nodes=4, rate="50mbit")
-    finally:
-        labs.down(name)
+    return module_lab(nodes=4, rate="50mbit")
 
 
 def test_links_have_the_rate_asked_for(slow_lab: labs.Lab) -> None:

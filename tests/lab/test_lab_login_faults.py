@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -22,12 +22,8 @@ ip -4 -oneline address show dev eth0
 
 
 @pytest.fixture(scope="module")
-def pair(lab_root: str) -> Iterator[labs.Lab]:
-    name = "t-login-faults"
-    try:
-        yield labs.up(name, nodes=2)
-    finally:
-        labs.down(name)
+def pair(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
+    return module_lab(nodes=2)
 
 
 def look(lab: labs.Lab, node: str) -> str:
