@@ -31,9 +31,9 @@ from clusterboot.flows.link_doubt import find_doubts, without
 _HERE = Path(__file__).parent
 # Nodes, noise, and repetitions of each fault on each fabric; other methods than ours run at 64.
 _GRIDS = {
-    "16, usual": ((16, 0.03, 24, 0.0),),
-    "17, usual": ((17, 0.03, 8, 0.0),),
-    "16, others": ((16, 0.01, 8, 0.0), (16, 0.05, 8, 0.0), (16, 0.08, 8, 0.0), (16, 0.03, 8, 0.1)),
+    "16, usual": ((16, 0.03, 16, 0.0),),
+    "17, usual": ((17, 0.03, 6, 0.0),),
+    "16, others": ((16, 0.01, 6, 0.0), (16, 0.05, 5, 0.0), (16, 0.08, 5, 0.0), (16, 0.03, 5, 0.1)),
     "64": ((64, 0.03, 3, 0.0),),
     "256": ((256, 0.03, 1, 0.0),),
 }

@@ -65,16 +65,17 @@ class Probe:
 
     def round(self, pairs: Round) -> None:
         """Measure pairs side by side: each direction by itself, and both at once."""
-        ones, others = self._ends(pairs)
-        for senders, receivers in ((ones, others), (others, ones)):
-            self._one_way.take(senders, receivers, self._visit(senders, receivers, both=False))
-            self._now_s += _VISIT_S
-        self._visit_both(ones, others)
-        self._pass(1, 3 * len(pairs), _VISIT_S)
+        self._in_full(pairs, 0.0)
+        self._pass(1, 3 * len(pairs), 3 * _VISIT_S)
+
+    def each_alone(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Measure pairs one after the other, each as a round does."""
+        self._in_full(pairs, 3 * _VISIT_S)
+        self._pass(len(pairs), 3 * len(pairs), 3 * _VISIT_S)
 
     def sweep(self, pairs: Round) -> None:
         """Measure pairs side by side, with both directions at once only."""
-        self._visit_both(*self._ends(pairs))
+        self._visit_both(*self._ends(pairs), self._now_s)
         self._pass(1, len(pairs), _VISIT_S)
 
     def pair(self, one: int, other: int) -> float:
@@ -86,7 +87,7 @@ class Probe:
         """Run a collective over a group: it goes at the pace of its slowest pair."""
         ones, others = (side.ravel() for side in np.meshgrid(members, members))
         apart = (ones != others) & ~self._left_out[ones, others]
-        _, rates = figures(self._visit(ones[apart], others[apart], both=False))
+        _, rates = figures(self._cluster.visit(ones[apart], others[apart], self._now_s, both=False))
         self._pass(1, len(members), _VISIT_S)
         return float(rates[0].min()) if rates[0].size else 0.0
 
@@ -106,16 +107,23 @@ class Probe:
         self.measurements += measurements
         self._now_s += runs * time_s
 
-    def _ends(self, pairs: Round) -> tuple[Indices, Indices]:
+    def _ends(self, pairs: Sequence[tuple[int, int]]) -> tuple[Indices, Indices]:
         ends = np.array([pair for pair in pairs if not self._left_out[pair]], dtype=np.intp).reshape(-1, 2)
         return ends[:, 0], ends[:, 1]
 
-    def _visit(self, senders: Indices, receivers: Indices, *, both: bool) -> Rates:
-        return self._cluster.visit(senders, receivers, self._now_s, both=both)
+    def _in_full(self, pairs: Sequence[tuple[int, int]], apart_s: float) -> None:
+        """Visit pairs, each so much later than the one before it: one way, the other way, both ways."""
+        ones, others = self._ends(pairs)
+        start_s = self._now_s + apart_s * np.arange(len(ones))
+        for at, (senders, receivers) in enumerate(((ones, others), (others, ones))):
+            samples = self._cluster.visit(senders, receivers, start_s + at * _VISIT_S, both=False)
+            self._one_way.take(senders, receivers, samples)
+        self._visit_both(ones, others, start_s + 2 * _VISIT_S)
 
-    def _visit_both(self, ones: Indices, others: Indices) -> None:
+    def _visit_both(self, ones: Indices, others: Indices, start_s: Rates | float) -> None:
         for senders, receivers in ((ones, others), (others, ones)):
-            self._both.take(senders, receivers, self._visit(senders, receivers, both=True))
+            samples = self._cluster.visit(senders, receivers, start_s, both=True)
+            self._both.take(senders, receivers, samples)
 
 
 class _Series:
@@ -187,13 +195,14 @@ def _looked_at(probe: Probe, matrix_of: Callable[[], PairMatrix], most: int, *, 
         unbelieved = dict.fromkeys((min(each.ends), max(each.ends)) for each in doubts)
         again = [pair for pair in unbelieved if visits[pair] < _VISITS - 1]
         again = again or list(second_looks(matrix, inference, looked))
-        # What is looked at once more is measured alone, pair after pair.
-        more = [(pair,) for pair in again] or ([next_round(matrix, inference)] if settle else [])
-        pairs = [pair for each in more for pair in each]
+        pairs = again or list(next_round(matrix, inference) if settle else ())
         if not pairs or probe.measurements + 3 * len(pairs) > most:
             return named_by(inference.findings)
-        for each in more:
-            probe.round(each)
+        # What is looked at once more is measured alone, pair after pair.
+        if again:
+            probe.each_alone(again)
+        else:
+            probe.round(tuple(pairs))
         visits.update(pairs)
         looked.update(again)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.losses import find_losses
-from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, Picture, draw
+from clusterboot.diagnose.matrix.picture import ENOUGH_RATIOS, Picture, draw, with_one_way
 from clusterboot.diagnose.matrix.records import Flags, Inference, Pair, PairMatrix, Rates, row_middles
 from clusterboot.diagnose.matrix.swings import held_up, held_up_for_a_moment
 
@@ -103,7 +103,8 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
     bad = {at[host] for finding in inference.findings if finding.kind != "link" for host in finding.hosts}
-    held, beside = _of_held_up(draw(matrix), bad, one_way, looked)
+    picture = both if matrix.one_way_gbps is None else with_one_way(both, matrix.one_way_gbps)
+    held, beside = _of_held_up(picture, bad, one_way, looked)
     looks += [*beside, *held]
     twice |= set(held)
     looks = looks or list(_lonely(matrix, bad) if inference.verdict != "ok" else ())

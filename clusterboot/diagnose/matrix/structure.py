@@ -90,10 +90,14 @@ def _natural_tiers(logs: Rates, pairs: Rates, seen: Flags) -> tuple[list[_Cells]
         below = bounds[index + 1] if index + 1 < len(bounds) else -math.inf
         if few_are_to_blame(slow, seen):
             return natural, bound
+        may_be_scattered = _is_minority(slow, seen) and not _is_wide(slow & (pairs >= below), seen)
+        may_be_natural = many_share(fast & (pairs < above), seen)
+        if not may_be_scattered and not may_be_natural:
+            continue
         labels = _sets(fast, _alike(logs, bound, levels), highest, seen)
-        if not _is_wide(slow & (pairs >= below), seen) and _are_scattered(slow, labels, seen):
+        if may_be_scattered and _are_scattered(labels):
             return natural, bound
-        if many_share(fast & (pairs < above), seen) and not (labels is None and _is_minority(fast, seen)):
+        if may_be_natural and not (labels is None and _is_minority(fast, seen)):
             natural.append(_tier(fast, labels, pairs))
             highest |= natural[-1][0]
     return natural, -math.inf
@@ -125,16 +129,14 @@ def _alike(logs: Rates, bound: float, levels: Sequence[Level]) -> Rates:
     return alike
 
 
-def _are_scattered(slow: Flags, labels: Indices | None, seen: Flags) -> bool:
-    """Tell slow pairs that are many faults from a tier: they are the minority, and part no sets.
+def _are_scattered(labels: Indices | None) -> bool:
+    """Tell slow pairs that are many faults from a tier, where they are the minority: they part no sets.
 
     The pairs of a tier lie between sets that are fast inside; bad cables lie anywhere, so that all
     nodes, or nearly all, stay one set.
 
     Parameters: ``labels`` are the sets that the fast pairs make, if any.
     """
-    if not _is_minority(slow, seen):
-        return False
     if labels is None:
         return True
     lone = alone(labels)
