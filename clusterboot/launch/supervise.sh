@@ -143,6 +143,8 @@ if cd && prepare; then
 	say begin
 	launch 3<&- &
 	pid=$!
+	# Whoever stopped this before there was a launcher to pass it on to.
+	[ -z "$event" ] || signal_run TERM
 	listener=
 	if [ "$silence_s" -gt 0 ]; then
 		# Ignored until it listens: else an early line would end it.
