@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,6 +15,8 @@ USUAL_S, MOST_S = 0.15, 1.5
 # A line of 40 MB/s: 25 ns a byte.
 LINE_NS = 25.0
 LINE_GB_S = 0.04
+# A stream takes this share of the usual time, and none less than this of it.
+STREAM_S, LEAST_SHARE = 0.24 * USUAL_S, 0.8
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return binary
 
 
-def sample(program: Path, *takes: float | str) -> Sampled:
+def sample(program: Path, *takes: float | str, least_s: float = 0) -> Sampled:
     words = [str(program), str(USUAL_S), str(MOST_S), *(str(each) for each in takes)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
+    env = {**os.environ, "LEAST_S": str(least_s)}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=30, check=True)
     *steps, last = done.stdout.splitlines()
     alive, settled, samples, gb_s, time_s = last.split()
     carried = [(int(n), int(size)) for n, size in (step.split() for step in steps)]
@@ -72,9 +76,28 @@ def test_what_passes_unshaped_at_first_does_not_make_the_stream_longer(program: 
 def test_streams_that_are_over_too_soon_do_not_count(program: Path) -> None:
     """Of a link that stalls throughout the warm-up the line's rate shows later."""
     said = sample(program, *[f"{LINE_NS}+0.3"] * 4, LINE_NS)
-    short = max(size for _, size in said.carried) / 3
-    assert said.carried[-1][1] > short
+    assert said.carried[-1][1] >= LEAST_SHARE * STREAM_S * LINE_GB_S * 1e9
     assert said.samples == said.carried[-1][0]
+    assert said.gb_s == pytest.approx(LINE_GB_S)
+
+
+@pytest.mark.parametrize("short", [0.1, 0.4, 0.75])
+def test_no_sample_is_so_short_that_a_bucket_shows(program: Path, short: float) -> None:
+    """The first streams are held up, so that the line's rate is not known when their length is chosen."""
+    said = sample(program, *[LINE_NS / short] * 3, LINE_NS)
+    assert said.carried[-1][1] >= LEAST_SHARE * STREAM_S * LINE_GB_S * 1e9
+
+
+def test_a_link_that_holds_its_warm_up_up_is_sampled_as_it_is(program: Path) -> None:
+    said = sample(program, *[f"{LINE_NS}+0.4"] * 40)
+    assert [streams for streams, _ in said.carried].count(1) <= 2
+    assert said.samples >= 3
+
+
+def test_what_is_sampled_at_length_is_however_well_it_agrees(program: Path) -> None:
+    said = sample(program, LINE_NS, least_s=1.0)
+    assert said.settled
+    assert said.time_s >= 1.0
     assert said.gb_s == pytest.approx(LINE_GB_S)
 
 
