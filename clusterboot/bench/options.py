@@ -18,8 +18,7 @@ NCCL_DTYPES = (*MPI_DTYPES, "half", "bfloat16")
 class BenchOptions:
     """A sweep over message sizes, in nccl-tests' terms.
 
-    ``factor`` 1 adds ``step_bytes`` instead of multiplying. ``check`` is the number of data
-    checks a size, 0 for none. ``cap_s`` is collbench's own: it
+    ``check`` is the number of data checks a size, 0 for none. ``cap_s`` is collbench's own: it
     chooses the iterations, until the rate is steady, and a size takes about that many seconds
     at most; ``None`` for exactly ``iterations``. ``dtype`` is nccl-tests' name
     of a type, ``None`` for its default, float.
@@ -33,7 +32,6 @@ class BenchOptions:
     iterations: int = 20
     warmup: int = 5
     check: int = 1
-    step_bytes: int = 1024**2
     cap_s: float | None = None
     dtype: str | None = None
 
@@ -46,10 +44,10 @@ class BenchOptions:
             raise UsageError(f"no type '{self.dtype}'", remedy=f"known are {', '.join(DTYPE_BYTES)}")
         if self.begin_bytes > self.end_bytes:
             raise UsageError(f"-b {self.begin_bytes} is larger than -e {self.end_bytes}")
-        if self.begin_bytes < 0 or self.factor < 1 or self.step_bytes < 1:
-            raise UsageError("-b must be at least 0, -f and -i at least 1")
-        if self.begin_bytes == 0 and self.factor > 1:
+        if self.begin_bytes == 0:
             raise UsageError("-b 0 stays 0 however often -f multiplies it", remedy="start with -b 8")
+        if self.begin_bytes < 1 or self.factor < 2:
+            raise UsageError("-b must be at least 1, -f at least 2")
         if self.iterations < 1 or self.warmup < 0 or self.check < 0:
             raise UsageError("-n must be at least 1, -w and -c at least 0")
         if self.cap_s is not None and not 0 < self.cap_s <= 1e6:
@@ -58,15 +56,14 @@ class BenchOptions:
     @property
     def sweep(self) -> Sweep:
         """The sweep as a log's line of parameters would give it."""
-        by_factor = self.factor > 1
         return Sweep(
             self.begin_bytes,
             self.end_bytes,
-            self.factor if by_factor else self.step_bytes,
-            by_factor,
-            self.iterations,
-            self.warmup,
-            self.check,
+            self.factor,
+            by_factor=True,
+            iterations=self.iterations,
+            warmup=self.warmup,
+            check=self.check,
         )
 
 
@@ -75,13 +72,8 @@ def argv(options: BenchOptions) -> list[str]:
 
     Source: nccl-tests' README, "Arguments".
     """
-    words = ["-b", str(options.begin_bytes), "-e", str(options.end_bytes)]
-    if options.factor > 1:
-        words += ["-f", str(options.factor)]
-    else:
-        words += ["-i", str(options.step_bytes)]
     return [
-        *words,
+        *("-b", str(options.begin_bytes), "-e", str(options.end_bytes), "-f", str(options.factor)),
         *("-n", str(options.iterations), "-w", str(options.warmup), "-c", str(options.check)),
         *(("-d", options.dtype) if options.dtype else ()),
     ]

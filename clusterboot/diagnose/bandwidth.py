@@ -23,6 +23,8 @@ _LARGE_END = 4
 _NEAR = 0.1
 # Below the plateau, latency rules and repeats differ by far more: only a collapse counts there.
 _COLLAPSE = 0.5
+# By such a share runs differ anyway at the plateau.
+_TOLERANCE = 0.1
 # A sweep may end at this share of its best size. Collectives of NCCL, and sendrecv over whatever, rise and
 # stay, but for dips where the algorithm changes and a few percent at the end; MPI's change their
 # algorithm with the size, and what suits large messages less can cost half of the bandwidth.
@@ -182,7 +184,7 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
     notes += flattered
     if expectation.baseline is None:
         return Shortfall(tuple(reasons), notes, compared, impossible=impossible)
-    against = _against_baseline(test, expectation.baseline, expectation.tolerance)
+    against = _against_baseline(test, expectation.baseline)
     return Shortfall(
         (*reasons, *against.reasons), (*notes, *against.notes), True, against.comparable, impossible
     )
@@ -277,10 +279,9 @@ def _fall(placement: PlacementName, best_bytes: int, best_gbps: float, end: Plat
     return f"{_words(placement)} busbw falls from {best_gbps:.4g} GB/s at {format_size(best_bytes)} to {end}"
 
 
-def changes(test: BenchTest, baseline: Baseline, tolerance: float) -> tuple[Change, ...]:
+def changes(test: BenchTest, baseline: Baseline) -> tuple[Change, ...]:
     """Compare a test with a baseline size by size, in the test's order.
 
-    Parameters: the test; the baseline; the share by which runs differ anyway at the plateau.
     Returns: one change for each size that both have, of every placement that proves something.
     """
     found = []
@@ -300,7 +301,7 @@ def changes(test: BenchTest, baseline: Baseline, tolerance: float) -> tuple[Chan
         level = _plateau(plateau.placement, {at: median(each) for at, each in before_at.items()})
         for size, before, now, noise in pairs:
             steady = size >= level.sizes_bytes[0] and _is_near(before, level.busbw_gbps)
-            allowed = max(tolerance if steady else _COLLAPSE, 2 * noise)
+            allowed = max(_TOLERANCE if steady else _COLLAPSE, 2 * noise)
             # What the baseline had at a small size and could not sustain is no standard.
             least = (before if steady else min(before, level.busbw_gbps)) * (1 - allowed)
             # The printed figures are exact to half of their last digit.
@@ -309,14 +310,14 @@ def changes(test: BenchTest, baseline: Baseline, tolerance: float) -> tuple[Chan
     return tuple(found)
 
 
-def _against_baseline(test: BenchTest, baseline: Baseline, tolerance: float) -> Shortfall:
+def _against_baseline(test: BenchTest, baseline: Baseline) -> Shortfall:
     name = test.collective or ""
     if name not in baseline.ranks:
         return Shortfall((), (f"the baseline has no {name or 'such'} test",), comparable=False)
     if baseline.ranks[name] != len(test.ranks):
         note = f"the baseline has {baseline.ranks[name]} ranks, this run {len(test.ranks)}"
         return Shortfall((), (note,), comparable=False)
-    compared = changes(test, baseline, tolerance)
+    compared = changes(test, baseline)
     reasons = tuple(
         str(change) for change in compared if change.beyond_noise and change.now_gbps < change.before_gbps
     )

@@ -63,13 +63,12 @@ def expected(
     *,
     memory: Memory = "gpu",
     interfaces: Mapping[str, str] | None = None,
-    algorithm: str = "RING",
 ) -> Expectation:
     """Reckon what collectives should reach on these nodes.
 
     Parameters: the facts of the nodes that take part, by name; the collectives; the number of
     ranks; whose memory is sent; the interface of each node that carries MPI's or NCCL's TCP,
-    where it is known; NCCL's algorithm. Rings are reckoned with whatever the algorithm: the
+    where it is known. Rings are reckoned with, whatever algorithm NCCL takes: the
     others read higher at few nodes, so that the figure is a floor.
     Returns: minima by collective, empty where the hardware is not known, with the reckoning.
     """
@@ -80,8 +79,6 @@ def expected(
         alike.setdefault(one.derivation, []).append(one.collective)
     # What holds for all of them is said once.
     words = [f"{', '.join(names)}: {why}" if len(alike) > 1 else why for why, names in alike.items()]
-    if minima and algorithm.upper() not in ("RING", ""):
-        words.append(f"a ring is reckoned with; {algorithm} may read higher")
     return Expectation(
         minima or None,
         source="the nodes' hardware" if minima else "",

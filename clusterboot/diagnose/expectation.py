@@ -41,8 +41,7 @@ class Expectation:
     """What the interconnect should give, and where that figure is from.
 
     ``min_busbw_gbps`` is one minimum for all collectives, or one for each by name, in 10^9
-    bytes a second; ``tolerance`` the share by which a measurement may fall short of the
-    baseline. ``source`` names the figure's origin in words; ``derivation`` is its reckoning,
+    bytes a second. ``source`` names the figure's origin in words; ``derivation`` is its reckoning,
     shown to the user, empty where there is none. The minimum holds for sweeps that reach
     ``holds_from_bytes``: smaller messages cannot show it. ``line_gbps`` is for each collective the busbw
     that no measurement can be above, as far as the nodes' hardware tells.
@@ -52,7 +51,6 @@ class Expectation:
     baseline: Baseline | None = None
     source: str = ""
     derivation: str = ""
-    tolerance: float = 0.1
     holds_from_bytes: int = 0
     line_gbps: Mapping[str, float] = field(default_factory=dict)
 

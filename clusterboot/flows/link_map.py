@@ -157,8 +157,7 @@ def _for(chosen: Chosen, options: LinkMapOptions) -> LinkMapOptions:
 def _what(chosen: Chosen, ready: Ready, slots: Sequence[Slot], options: LinkMapOptions) -> str:
     nodes = len(launched_on(slots))
     places = f"{nodes} nodes" if options.by == "node" else f"{len(slots)} ranks on {nodes} nodes"
-    network = f" over {ready.addresses.network}" if ready.addresses.network else ""
-    return f"{chosen.program.replace('collbench', 'collbench pairs')}: {places}, {ready.mpi_name}{network}"
+    return f"{chosen.program.replace('collbench', 'collbench pairs')}: {places}, {ready.carrier}"
 
 
 def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:

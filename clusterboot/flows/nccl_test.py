@@ -247,8 +247,7 @@ def _slots(visit: Visit, ready: Ready, options: NcclTestOptions) -> tuple[Slot, 
 
 def _what(chosen: Chosen, ready: Ready, slots: tuple[Slot, ...]) -> str:
     ranks = sum(slot.slots for slot in slots)
-    network = f" over {ready.addresses.network}" if ready.addresses.network else ""
-    return f"{chosen.program}: {ranks} ranks on {len(slots)} nodes, {ready.mpi_name}{network}"
+    return f"{chosen.program}: {ranks} ranks on {len(slots)} nodes, {ready.carrier}"
 
 
 def _provided(visit: Visit, plan: _Plan) -> str | None:

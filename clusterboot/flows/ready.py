@@ -47,6 +47,11 @@ class Ready:
         return self.machines[self.start]
 
     @property
+    def carrier(self) -> str:
+        """The MPI and its network for people: ``Open MPI 4.1.4 over 10.1.0.0/16``."""
+        return self.mpi_name + (f" over {self.addresses.network}" if self.addresses.network else "")
+
+    @property
     def mpi_name(self) -> str:
         """The MPI for people: ``Open MPI 4.1.4``."""
         return f"{_NAMES[self.mpi.kind]} {self.mpi.version}"

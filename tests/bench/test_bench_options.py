@@ -12,12 +12,6 @@ def test_the_shared_options_in_nccl_tests_letters() -> None:
     assert argv(options) == ["-b", "8", "-e", "1024", "-f", "2", "-n", "10", "-w", "1", "-c", "0"]
 
 
-def test_factor_one_means_steps() -> None:
-    options = BenchOptions(begin_bytes=1024, end_bytes=4096, factor=1, step_bytes=1024)
-    assert argv(options)[4:6] == ["-i", "1024"]
-    assert expected_sizes(options, "broadcast", 3) == (1024, 2048, 3072, 4096)
-
-
 def test_collbench_runs_all_collectives_at_once_and_caps_the_time() -> None:
     options = BenchOptions(("all_reduce", "sendrecv"), cap_s=2.5)
     words = collbench_argv(options)
@@ -44,8 +38,8 @@ def test_a_divided_size_is_rounded_down_to_whole_shares_of_16_bytes() -> None:
         {"collectives": ()},
         {"begin_bytes": 16, "end_bytes": 8},
         {"begin_bytes": 0},
-        {"begin_bytes": -1, "factor": 1},
-        {"factor": 0},
+        {"begin_bytes": -1},
+        {"factor": 1},
         {"iterations": 0},
         {"cap_s": 0.0},
         {"cap_s": float("nan")},

@@ -77,8 +77,8 @@ def test_a_change_counts_beyond_what_the_baselines_own_repeats_differ_by() -> No
     steady = baseline_of((run(50, 100), run(50, 101), run(50, 99)))
     noisy = baseline_of((run(50, 100), run(50, 115), run(50, 85)))
     now = run(50, 80)
-    assert [change.beyond_noise for change in changes(now, steady, 0.1)] == [False, True] * 2
-    assert [change.beyond_noise for change in changes(now, noisy, 0.1)] == [False, False] * 2
+    assert [change.beyond_noise for change in changes(now, steady)] == [False, True] * 2
+    assert [change.beyond_noise for change in changes(now, noisy)] == [False, False] * 2
     worse = judge(ParsedLog((now,)), Expectation(baseline=steady)).overall
     assert worse.verdict == "slow"
     assert "80% of the baseline's 100 GB/s" in worse.reason

@@ -57,16 +57,13 @@ def few_rounds(nodes: int, partners: int | None = None) -> tuple[Round, ...]:
     return tuple(_round(nodes, index * count // chosen) for index in range(chosen))
 
 
-def adaptive_rounds(nodes: int, partners: int | None = None) -> tuple[tuple[Round, ...], tuple[Round, ...]]:
+def adaptive_rounds(nodes: int) -> tuple[tuple[Round, ...], tuple[Round, ...]]:
     """Split a tournament into the few rounds to be measured in full, and all the others.
 
     The others are measured with both directions at once only, a third of the measurements,
     which shows every slow pair; the first tell of every node in which direction it is slow.
-
-    Parameters: ``partners`` is how many each node meets in full.
     """
-    wanted = max(_ADAPTIVE_PARTNERS, nodes // _ADAPTIVE_SHARE) if partners is None else partners
-    few = few_rounds(nodes, wanted)
+    few = few_rounds(nodes, max(_ADAPTIVE_PARTNERS, nodes // _ADAPTIVE_SHARE))
     return few, tuple(each for each in rounds(nodes) if each not in set(few))
 
 
