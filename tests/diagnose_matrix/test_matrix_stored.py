@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from repetition import share
 
 from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.pairnames import hosts_in_command, pair_in_name, two_names
+from clusterboot.diagnose.matrix.pairnames import hosts_above, hosts_in_command, pair_in_name, two_names
 from clusterboot.diagnose.matrix.reading import read_matrices
 from clusterboot.diagnose.matrix.records import Rates
 from clusterboot.diagnose.matrix.stored import StoredMatrix, sustained
@@ -191,6 +191,28 @@ def test_two_hosts_in_a_command_or_a_list() -> None:
     assert two_names("a b") == ("a", "b")
     assert two_names("n[1-3]") is None
     assert two_names("$(id)") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "pair"),
+    [
+        ("=== n1 n2 ===", ("n1", "n2")),
+        ("----- osu_bw: node-01 <-> node-02 -----", ("node-01", "node-02")),
+        ("pair 1/6: n1,n2", ("n1", "n2")),
+        ("between 10.0.0.1 and 10.0.0.2", ("10.0.0.1", "10.0.0.2")),
+        ("2026-01-02 10:11:12 n1 n2", ("n1", "n2")),
+        ("+ mpirun -np 2 -H n1,n2 ./osu_bw", ("n1", "n2")),
+        ("+ mpirun -np 3 -H n1,n2,n3 ./osu_bw", None),
+        ("cn1 cn2 cn3", None),
+        ("GPU 0 <-> GPU 1", None),
+        ("UCX_NET_DEVICES=mlx5_0:1,mlx5_1:1", None),
+        ("ucx 1.12 ucx 1.13", None),
+        ("n1 n1", None),
+        ("running on 2 nodes", None),
+    ],
+)
+def test_two_hosts_in_a_heading(line: str, pair: tuple[str, str] | None) -> None:
+    assert hosts_above(line) == pair
 
 
 def test_a_sweep_is_worth_what_it_comes_to_at_its_large_end() -> None:

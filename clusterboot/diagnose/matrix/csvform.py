@@ -16,6 +16,8 @@ from clusterboot.diagnose.matrix.stored import Format, Found, Table
 _NOT_MEASURED = frozenset({"", "na", "n/a", "null", "none", "-"})
 # Columns of a benchmark's table; no node is called so.
 _MEASURES = frozenset({"size", "bytes", "count", "time", "time_us", "algbw", "busbw", "latency", "bandwidth"})
+_TRIPLE = 3
+_NAMELESS = "write the columns above them, as in: src,dst,GB/s"
 _DELIMITERS = ",;\t"
 _COMMA = re.compile(r"\d+,\d+")
 _THOUSAND = re.compile(r"[1-9]\d{0,2},\d{3}")
@@ -42,6 +44,8 @@ def _read(text: str, path: str) -> list[Found]:
     delimiter = ";" if first.count(";") > 1 else max(_DELIMITERS, key=first.count)
     lines = _blanks_apart(text, path) if delimiter not in first else _split(text, delimiter, path)
     header, body = lines[0], lines[1:]
+    if len(header) == _TRIPLE and all(map(_is_triple, lines)):
+        raise bad(path, "its lines have two names and a figure, and none says what they are", _NAMELESS)
     for bandwidth, one_way in _BANDWIDTHS:
         if {_SENDER, _RECEIVER, bandwidth} <= set(header):
             return [Table(_of_pairs(header, body, bandwidth, one_way, path))]
@@ -55,6 +59,10 @@ def _read(text: str, path: str) -> list[Found]:
         raise bad(path, "its rows are not in the order of its columns")
     skip = 1 if has_corner or not header[0] else 0
     return [Table(Rows(names, [[_cell(cell, path) for cell in line[skip:]] for line in body]))]
+
+
+def _is_triple(line: Sequence[str]) -> bool:
+    return len(line) == _TRIPLE and not any(map(_is_cell, line[:2])) and _is_cell(line[2])
 
 
 def _without_remarks(text: str) -> str:

@@ -58,6 +58,12 @@ def unbegun(log: ParsedLog, path: str) -> PairFigure:
     return PairFigure("", path, _only_pair(log), None, why=_words(judge(log).overall))
 
 
+def why_nothing(text: str, otherwise: str) -> str:
+    """Say why a log of whatever benchmark has no figures: by what its launcher or libraries said."""
+    problems = judge(parse_log(text)).overall.problems
+    return problems[0].text if problems else otherwise
+
+
 def _hosts(test: BenchTest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rank.host for rank in test.ranks if rank.host))
 

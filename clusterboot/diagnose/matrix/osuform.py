@@ -1,16 +1,19 @@
 """Logs of the OSU micro-benchmarks' bandwidth tests between two hosts.
 
 Source: osu_bw.c, osu_bibw.c, osu_mbw_mr.c of OMB: rank 0 (or the first half of the ranks) sends, MB/s is
-10^6 bytes a second. They print no hosts: those are known from the launcher's words, or the file's name.
+10^6 bytes a second. They print no hosts: those are known from the launcher's words, a heading, or the
+file's name.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from clusterboot.diagnose.matrix.checks import bad
-from clusterboot.diagnose.matrix.pairnames import hosts_in_command
+from clusterboot.diagnose.matrix.ncclform import why_nothing
+from clusterboot.diagnose.matrix.pairnames import hosts_above
 from clusterboot.diagnose.matrix.stored import Format, PairFigure, sustained
 
 _TITLE = re.compile(
@@ -37,55 +40,66 @@ def _recognises(text: str) -> bool:
 
 def _read(text: str, path: str) -> list[PairFigure]:
     """Give each test's bandwidth at its largest sizes; a test without rows was begun and did not end."""
-    lines = [line.strip() for line in text.splitlines()]
-    hosts = list(dict.fromkeys(match[2] for line in lines if (match := _STARTUP.match(line))))
-    named = (
-        hosts if len(hosts) == 2 else next((two for line in lines if (two := hosts_in_command(line))), None)
-    )
-    ends = (named[0], named[1]) if named else None
-    figures = [
-        PairFigure(
-            what,
-            path,
-            ends,
-            sustained(points),
-            one_way,
-            _why(points, wrong),
-            largest_bytes=max(points, default=None),
-        )
-        for what, one_way, points, wrong in _tests(lines)
-    ]
+    figures = [_figure(test, path) for test in _tests([line.strip() for line in text.splitlines()])]
     if not figures:
         raise bad(path, "it has no bandwidth test of OSU")
     return figures
 
 
-def _tests(lines: list[str]) -> Iterator[tuple[str, bool, dict[int, float], list[int]]]:
-    """Give each test's name, whether its data goes one way, its rates in GB/s, and sizes with wrong data."""
-    what, one_way, factor = "", False, 0.0
-    points: dict[int, float] = {}
-    wrong: list[int] = []
-    for line in (*lines, "OSU end Test"):
-        if _OTHER_TITLE.match(line):
-            if what:
-                yield what, one_way, points, wrong
-            title = _TITLE.match(line)
-            what, one_way = _PROGRAMS[title["test"]] if title else ("", False)
-            factor, points, wrong = 0.0, {}, []
-        elif pairs := _PAIRS.match(line):
-            what = f"{what}, {pairs[1]} pairs" if what and pairs[1] != "1" else what
+@dataclass
+class _Test:
+    """One test as it is read: of which two hosts, its rates in GB/s, and sizes with wrong data."""
+
+    what: str
+    one_way: bool
+    ends: tuple[str, str] | None
+    factor: float = 0.0
+    points: dict[int, float] = field(default_factory=dict)
+    wrong: list[int] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def take(self, line: str) -> None:
+        """Read a line below the test's title."""
+        self.lines.append(line)
+        if pairs := _PAIRS.match(line):
+            self.what += f", {pairs[1]} pairs" if pairs[1] != "1" else ""
         elif unit := _UNIT.match(line):
-            factor = _FACTOR[unit[1]]
-        elif what and factor and (row := _ROW.match(line)):
-            points[int(row[1])] = float(row[2]) * factor
+            self.factor = _FACTOR[unit[1]]
+        elif self.factor and (row := _ROW.match(line)):
+            self.points[int(row[1])] = float(row[2]) * self.factor
             if line.endswith("Fail"):  # the column of osu_bw -c
-                wrong.append(int(row[1]))
+                self.wrong.append(int(row[1]))
 
 
-def _why(points: dict[int, float], wrong: list[int]) -> str | None:
-    if not points:
-        return "the test has no rows"
-    return f"wrong-data: validation failed at {wrong[0]} bytes" if wrong else None
+def _tests(lines: list[str]) -> Iterator[_Test]:
+    """Give each bandwidth test, with the two hosts that were named last above it."""
+    test: _Test | None = None
+    ends: tuple[str, str] | None = None
+    started: list[str] = []
+    for line in lines:
+        if _OTHER_TITLE.match(line):
+            if test:
+                yield test
+            if len(hosts := list(dict.fromkeys(started))) == 2:
+                ends = (hosts[0], hosts[1])
+            title = _TITLE.match(line)
+            test = _Test(*_PROGRAMS[title["test"]], ends) if title else None
+            started = []
+        elif rank := _STARTUP.match(line):
+            started.append(rank[2])
+        elif not line.startswith("[") and not _ROW.match(line):
+            ends = hosts_above(line) or ends
+        if test:
+            test.take(line)
+    if test:
+        yield test
+
+
+def _figure(test: _Test, path: str) -> PairFigure:
+    why = f"wrong-data: validation failed at {test.wrong[0]} bytes" if test.wrong else None
+    rate, largest = sustained(test.points), max(test.points, default=None)
+    why = why if test.points else why_nothing("\n".join(test.lines), "the test has no rows")
+    return PairFigure(test.what, path, test.ends, rate, test.one_way, why, largest_bytes=largest)
 
 
 OSU = Format("a log of OSU's bandwidth tests", _recognises, _read)

@@ -26,7 +26,7 @@ _KINDS: tuple[tuple[tuple[str, ...], str], ...] = (
     ((r"\blatency\b[^\n]{0,100}\((?:row|column)\)",), "an nvbandwidth latency table"),
     ((r"RocmBandwidthTest|copy peak bandwidth GB/s",), "rocm-bandwidth-test's output"),
     ((r"^[ \t]+GPU0\b", r"CPU Affinity|^Legend:"), "nvidia-smi's table of the topology, without bandwidths"),
-    ((r"^\[ ?ID\] +Interval|\biperf3?\b",), "iperf's output"),
+    ((r"^\[ ?ID\] +Interval|\biperf3?\b|\"bits_per_second\"",), "iperf's output"),
     ((r"^[ \t]*<(?:!DOCTYPE|html|\?xml)",), "a page of HTML or XML"),
     ((r"^\|[^\n]{1,500}\|[ \t]*$", r"^\|[ \t:|-]{3,500}$"), "a table in Markdown"),
     ((r"^ssh_config:|^type: (?:fleet|slurm)\b",), "a cluster file"),

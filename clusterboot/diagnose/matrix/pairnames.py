@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import PurePath
 
@@ -45,6 +46,14 @@ _BEFORE = re.compile(rf"(?:(?:{_PROGRAM})[-_.])+", re.IGNORECASE)
 _AFTER = re.compile(rf"(?:[-_.](?:{_PROGRAM}))+$", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 _HOST = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9][A-Za-z0-9._:-]{0,252}")
+_JOINING = frozenset({"and", "to", "vs", "with", "from", "between"})
+_MOST_WORDS = 12
+# What a line may have two of that are no hosts.
+_DEVICE = re.compile(
+    r"(?:mlx\d|hfi\d|bnxt_re|irdma|efa|rocep|cuda|device|rank|port|eth|ens|ib|gpu|cpu|core)[_:]?\d(?:[:_.]\w+)*",
+    re.IGNORECASE,
+)
+_NAME_LIKE = re.compile(r"[A-Za-z]|^\d+(?:\.\d+){3}$")
 _OPTION = re.compile(r"\s(?:-H|--?hosts?|--nodelist|-w|--?hostlist)[ =]\s*(\S+)")
 _LAUNCHERS = re.compile(r"\b(?:mpirun|mpiexec|mpiexec\.hydra|prterun|srun|aprun)\b")
 
@@ -89,6 +98,32 @@ def hosts_in_command(line: str) -> tuple[str, str] | None:
     if option is None:
         return None
     return two_names(re.sub(r":\d+(?=,|$)", "", option[1]))
+
+
+def hosts_above(line: str) -> tuple[str, str] | None:
+    """Find the two hosts that a line above a test says it is of: a launcher's command, or a heading.
+
+    A heading is what a loop over pairs prints, as ``=== n1 n2 ===`` or ``osu_bw: n1 <-> n2``: of its words
+    two that stand together are alike but for their numbers.
+    """
+    if _LAUNCHERS.search(line):
+        return hosts_in_command(line)
+    words = re.sub(r"[^\w.:-]+", " ", line.replace("->", " ").replace("_to_", " ")).split()
+    words = [word.strip("-:._") for word in words if word.lower() not in _JOINING]
+    words = [word for word in words if word]
+    if len(words) > _MOST_WORDS:
+        return None
+    pairs = {
+        (one, other)
+        for one, other in itertools.pairwise(words)
+        if one != other
+        and _DIGITS.sub("0", one) == _DIGITS.sub("0", other)
+        and _NAME_LIKE.search(one)
+        and not _DEVICE.fullmatch(one)
+        and _is_host(one)
+        and _is_host(other)
+    }
+    return pairs.pop() if len(pairs) == 1 else None
 
 
 def two_names(text: str) -> tuple[str, str] | None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from clusterboot.diagnose.matrix.checks import bad
-from clusterboot.diagnose.matrix.pairnames import pair_in_name
+from clusterboot.diagnose.matrix.pairnames import hosts_above, pair_in_name
 from clusterboot.diagnose.matrix.stored import Format, PairFigure, sustained
 
-_TITLE = re.compile(r"(?P<verb>RDMA_Write|RDMA_Read|Send)(?P<words>(?: [\w-]+)*?) BW Test$")
+_TITLE = re.compile(r"(?P<verb>RDMA_Write|RDMA_Read|Send)(?:_imm)?(?P<words>(?: [\w-]+)*?) BW Test$")
 _HEADER = re.compile(r"#bytes\s.*\bBW average\[")
 _COLUMN = re.compile(r"#\w+|[A-Za-z]\w*(?: \w+)?\[[^\]]*\]")
 _UNIT = re.compile(r"BW average\[([^\]]*)\]")
@@ -26,6 +26,8 @@ _FACTOR = {"MB/sec": 2**20 / 1e9, "Gb/sec": 1 / 8, "MiB/sec": 2**20 / 1e9, "GB/s
 _DEVICE = re.compile(r"\bDevice\s*:\s*(\S+)")
 _ADDRESS = re.compile(r"(local|remote) address:")
 _GID = re.compile(r"GID: ?((?:\d{1,3}:){15}\d{1,3})$")
+# The program's own lines with numbers that differ.
+_OWN = re.compile(r"\d|(?:local|remote) address")
 _SERVER = re.compile(r"\* Waiting for client to connect")
 # The data path itself failed; what never got so far measured nothing.
 _DEAD = re.compile(r"Completion with error|Failed status \d+|wr_id \d+ syndrom")
@@ -39,7 +41,9 @@ _UNCONNECTED = re.compile(
 )
 _PROGRAMS = {"RDMA_Write": "ib_write_bw", "RDMA_Read": "ib_read_bw", "Send": "ib_send_bw"}
 _READS = "ib_read_bw"
-_JSON_TEST = re.compile(r'"test": ?"(?P<verb>RDMA_Write|RDMA_Read|Send)(?P<words>(?:_\w+?)*?)_BW_Test"')
+_JSON_TEST = re.compile(
+    r'"test": ?"(?P<verb>RDMA_Write|RDMA_Read|Send)(?:_imm)?(?P<words>(?:_\w+?)*?)_BW_Test"'
+)
 _JSON_VALUE = re.compile(r'"(\w+)": ?(?:"([^"]{1,64})"|(-?[0-9.]{1,32}))')
 _UNITS_AGREE = 0.02
 
@@ -50,6 +54,7 @@ class _Test:
 
     program: str
     words: str
+    heading: tuple[str, str] | None = None
     device: str | None = None
     gids: dict[str, str] = field(default_factory=dict)
     rate_gb_s: float | None = None
@@ -121,13 +126,13 @@ def _read(text: str, path: str) -> list[PairFigure]:
     named = pair_in_name(path) is not None
     figures = []
     for test in tests:
-        ends: tuple[str, str] | None = None
+        ends = test.heading
         both = "Bidirectional" in test.words
-        if not named and len(test.gids) == 2:
+        if ends is None and not named and len(test.gids) == 2:
             # What is local to a server's log is remote to its client.
             ends = (test.gids["local"], test.gids["remote"])
             ends = ends[::-1] if is_server else ends
-            ends = ends[::-1] if test.program == _READS else ends
+        ends = ends[::-1] if ends and test.program == _READS else ends
         what = f"{test.program}{', both directions together' if both else ''}"
         largest = max(test.points, default=None)
         pulls = test.program == _READS
@@ -172,10 +177,13 @@ def _json_rate(said: Mapping[str, str], path: str) -> tuple[float, int]:
 
 def _tests(lines: list[str], path: str) -> list[_Test]:
     tests: list[_Test] = []
+    heading: tuple[str, str] | None = None
     for line in lines:
         if title := _TITLE.search(line):
-            tests.append(_Test(_PROGRAMS[title["verb"]], title["words"]))
-        elif tests:
+            tests.append(_Test(_PROGRAMS[title["verb"]], title["words"], heading))
+        elif not _OWN.match(line):
+            heading = hosts_above(line) or heading
+        if tests:
             tests[-1].take(line, path)
     for test in tests:
         test.end()
