@@ -177,3 +177,11 @@ def test_any_samples_get_a_verdict_that_the_findings_bear_out(nodes: int, data: 
     severities = [finding.severity for finding in inference.findings]
     assert (inference.verdict == "slow") == any(severity is not None for severity in severities)
     assert all(severity is None or 0 <= severity <= 1 for severity in severities)
+
+
+def test_a_node_that_sends_slowly_and_whose_receiving_is_held_up_by_that_sends_slowly():
+    # Every other cluster holds up the opposite direction where both go at once.
+    for seed in range(8):
+        fault = Fault("node", (10,), 0.2, "out")
+        probe = probe_of(16, fault, seed=seed, noise=0.03)
+        assert METHODS["clusterboot, adaptive"](probe) == named([fault], probe.nodes)

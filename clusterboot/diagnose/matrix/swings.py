@@ -250,7 +250,7 @@ def _now_and_then(
     slow = slow_cells(picture.residuals, explained, picture.noise)
     swinging = (low > 0) & (low + low.T >= _LEAST_LOW)
     odd = slow | (swinging & ~explained)
-    held = held_up(picture) & ~explained
+    held = held_up(picture, explained)
     left = picture.seen & ~in_group[:, None] & ~in_group[None, :]
     moving = swinging | swinging.T
     one_way = picture.matrix.one_way_gbps
@@ -280,11 +280,18 @@ def _now_and_then(
     return found
 
 
-def held_up(picture: Picture) -> Flags:
-    """Find the directions that lack much of what they should give in any of the ways they were measured."""
+def held_up(picture: Picture, explained: Flags | None = None) -> Flags:
+    """Find the directions that lack much of what they should give in any of the ways they were measured.
+
+    Parameters: ``explained`` are the directions that are known to be slow, which are left out. Where one is,
+    the opposite one may lack something beside it, and counts by what it gives by itself alone.
+    """
+    known = np.zeros_like(picture.seen) if explained is None else explained
     one_way = picture.matrix.one_way_gbps
     lacking = _lacks(picture.matrix.bandwidth_gbps, picture)
-    return lacking if one_way is None else lacking | _lacks(one_way, picture)
+    if one_way is None:
+        return lacking & ~known
+    return (lacking & ~known & ~known.T) | (_lacks(one_way, picture) & ~known)
 
 
 def held_up_for_a_moment(picture: Picture) -> Flags:
