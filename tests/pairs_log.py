@@ -42,7 +42,8 @@ def parse_pairs(data: bytes) -> PairsLog:
     A last line without its newline does not count: a figure that lost digits is still a figure.
     """
     text = data.decode("utf-8", "replace")
-    lines = text[: text.rfind("\n") + 1].split("\n")
+    # What rank 0's own lines begin with, where it was given a key.
+    lines = [re.sub(r"^[0-9a-f]{16} ", "", line) for line in text[: text.rfind("\n") + 1].split("\n")]
     said = [read_pairs_line(line) for line in lines]
     program = _first(_PROGRAM, lines)
     plan = _first(_PLAN, lines)

@@ -130,9 +130,13 @@ def pairs_argv(
     ]
 
 
-def schedule_text(rounds: Sequence[PairsRound]) -> str:
-    """Write rounds as the program reads them: one a line, pairs as ``0-1``, the word ``both`` before some."""
-    return "".join(f"{'both ' * each.both_only}{_words(each.pairs)}\n" for each in rounds)
+def schedule_text(rounds: Sequence[PairsRound], key: str = "") -> str:
+    """Write rounds as the program reads them: one a line, pairs as ``0-1``, the word ``both`` before some.
+
+    Parameters: ``key``, in hexadecimal digits, is what rank 0 alone learns and begins its lines with.
+    """
+    first = f"key {key}\n" if key else ""
+    return first + "".join(f"{'both ' * each.both_only}{_words(each.pairs)}\n" for each in rounds)
 
 
 def _words(pairs: Sequence[tuple[int, int]]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import socket
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +81,10 @@ def find(explicit: str | None, *, cwd: Path, environ: Mapping[str, str], running
     default = cwd / _DEFAULT
     # One that cannot be looked at is there: reading it says why not.
     if os.path.lexists(default):
-        return default
+        return _own(default, environ)
     fleets = sorted(cwd.glob(_DSTACK))
     if len(fleets) == 1:
-        return fleets[0]
+        return _own(fleets[0], environ)
     if running_lab is not None:
         return running_lab
     several = f"; {len(fleets)} files here end in .dstack.yml" if fleets else ""
@@ -91,6 +93,25 @@ def find(explicit: str | None, *, cwd: Path, environ: Mapping[str, str], running
         remedy=f"give --cluster PATH, set {_VARIABLE}, have {_DEFAULT} or one {_DSTACK} in this folder, "
         "or start a lab with 'invoke lab.up'",
     )
+
+
+def _own(path: Path, environ: Mapping[str, str]) -> Path:
+    """Refuse a file that is only found where the command runs, if another user put it there or can write it.
+
+    A cluster file says whom to log in to and what is run there. Root takes also that of who became root here.
+    Errors: ``UsageError``.
+    """
+    trusted = {os.getuid(), 0}
+    if os.getuid() == 0 and environ.get("SUDO_UID", "").isdecimal():
+        trusted.add(int(environ["SUDO_UID"]))
+    with contextlib.suppress(OSError):
+        for found in (path.lstat(), path.stat()):
+            if found.st_uid not in trusted or (stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IWOTH):
+                raise UsageError(
+                    f"{path} is another user's, or others can write it",
+                    remedy=f"name it with --cluster if it is the one that you mean, or chmod o-w {path.name}",
+                )
+    return path
 
 
 def state_dir(name: str, environ: Mapping[str, str]) -> Path:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from clusterboot.bench.records import ProblemKind
 from clusterboot.connect.session import Session
+from clusterboot.errors import ValidationError
 from clusterboot.facts.records import NodeFacts
 from clusterboot.flows.ready import Ready
 from clusterboot.flows.visit import UnfitError, Visit
@@ -20,18 +21,22 @@ from clusterboot.units import format_size
 # NCCL and MPI register buffers of hundreds of MiB a rank; systemd's default is 8 MiB.
 _LEAST_MEMLOCK_KIB = 1024 * 1024
 _LISTED = 3
+_LET_THROUGH = f"let the nodes reach each other's TCP ports {ports.PORTS[0]} to {ports.PORTS[1]}"
 
 
 def require_slots(visit: Visit, facts: Mapping[str, NodeFacts], slots: Sequence[Slot], *, gpus: bool) -> None:
     """Put out each node that has not room for as many ranks as the others will have.
 
     Parameters: the facts; the slots that are to be filled; ``gpus`` is true where each rank
-    needs a GPU of its own.
+    needs a GPU of its own. As many ranks as most nodes have slots: of two, as the one with more.
     """
-    ranks = max(slot.slots for slot in slots)
+    counts = Counter(slot.slots for slot in slots)
+    ranks = max(counts, key=lambda count: (counts[count], count))
     for slot in slots:
         has = len(facts[slot.host].gpu.gpus)
-        if gpus and has < ranks:
+        if slot.slots > ranks:
+            cause = f"it has {slot.slots} slots, and most nodes have {ranks}"
+        elif gpus and has < ranks:
             cause = f"it has {has} GPUs for {ranks} ranks"
         elif slot.slots < ranks:
             cause = f"it has {slot.slots} slots for {ranks} ranks, since it has {has} GPUs"
@@ -74,7 +79,10 @@ def require_programs(
         return parse_fitness(session.run([section], "launch").answer.sections["fitness"])
 
     answers = visit.stage("programs checked", asked, ask)
-    node = ready.node(visit)
+    # What most nodes have, and of two the launching one's: no node alone decides what the others lack.
+    counts = Counter(found.mpi_libraries for found in answers.values())
+    first = ready.node(visit)
+    node = max(answers, key=lambda name: (counts[answers[name].mpi_libraries], name == first), default=first)
     usual = answers[node].mpi_libraries if node in answers else ()
     unfit = {name: error for name, found in answers.items() if (error := _unfit(ready, node, found, usual))}
     for name, error in unfit.items():
@@ -107,7 +115,11 @@ def _unfit(ready: Ready, node: str, found: Fitness, usual: tuple[str, ...]) -> U
 
 
 def require_ports(visit: Visit, ready: Ready) -> None:
-    """Put out each node whose high ports the others cannot reach, or that cannot reach theirs."""
+    """Put out each node whose high ports the others cannot reach, or that cannot reach theirs.
+
+    Errors: :class:`ValidationError` for two nodes that do not reach each other, where nobody else says
+    anything against either.
+    """
     hosts = [host.name for host in visit.machines]
     targets: dict[str, dict[str, str]] = defaultdict(dict)
     for source, target in ports.pairs(hosts, ready.start):
@@ -123,13 +135,18 @@ def require_ports(visit: Visit, ready: Ready) -> None:
     asked = [host for host in visit.machines if host.name in targets]
     answers = visit.stage("ports between nodes", asked, ask)
     blocked = [each for found in answers.values() for each in found]
-    for name, found in ports.blame(blocked).items():
+    blamed, pairs = ports.blame(blocked)
+    for name, found in blamed.items():
         others = [each.source if each.target == name else each.target for each in found]
         error = UnfitError(
             "mpi-launch",
             f"between it and {listed(others, _LISTED)} a connection to port {port} is not let through:"
             f" {found[0].said}",
             stage="launch",
-            remedy=f"let the nodes reach each other's TCP ports {ports.PORTS[0]} to {ports.PORTS[1]}",
+            remedy=_LET_THROUGH,
         )
         visit.ledger.fail(name, error)
+    if pairs and not blamed:
+        one = pairs[0]
+        cause = f"between {one.source} and {one.target} a connection to port {port} is not let through"
+        raise ValidationError(f"{cause}, says {one.source}: {one.said}", stage="launch", remedy=_LET_THROUGH)

@@ -58,7 +58,7 @@ def make_ready(
     if seek:
         wanted, proven = seek_start(visit, facts, addresses, wanted)
         if proven:
-            return Ready(facts, addresses, mpi, wanted)
+            return Ready(facts, addresses, facts[wanted].mpi[0], wanted)
     start, failures = prove(visit, facts, addresses, "launch", wanted)
     if start is not None and wanted in {host.name for host in visit.good} - {start}:
         visit.events.note(f"launching from {start}: {wanted} does not reach every node")
@@ -70,7 +70,8 @@ def make_ready(
             stage="launch",
             remedy=first.remedy if first else "run bootstrap",
         )
-    return Ready(facts, addresses, mpi, start)
+    # The launching node's own: where another node says that it has its mpirun is nothing to run here.
+    return Ready(facts, addresses, facts[start].mpi[0], start)
 
 
 def _namesakes(facts: Mapping[str, NodeFacts], addresses: AddressPlan) -> list[str]:

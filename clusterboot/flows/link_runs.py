@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -12,17 +14,18 @@ from typing import Any
 
 from clusterboot.bench.headers import ranks_on_a_gpu
 from clusterboot.bench.options import NcclLibraries
-from clusterboot.bench.pairs import PairRow, PairSamples, PairSegments, RoundEnd, read_pairs_line
+from clusterboot.bench.pairs import PairRow, PairSamples, PairSegments, PairsNode, RoundEnd, read_pairs_line
 from clusterboot.bench.pairs_options import cost, pairs_argv, schedule_text
 from clusterboot.diagnose.runend import RunEnd
-from clusterboot.errors import ExitCode
+from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.flows.context import Context
 from clusterboot.flows.execution import Launch, execute
 from clusterboot.flows.fitness import require_ports, require_programs
 from clusterboot.flows.launching import hostfile_text, run_spec
-from clusterboot.flows.link_places import By, launched_on
+from clusterboot.flows.link_places import By, host_of, launched_on
 from clusterboot.flows.link_plan import LinkPlan
 from clusterboot.flows.link_state import LinkState
+from clusterboot.flows.placing import short
 from clusterboot.flows.proof import prove
 from clusterboot.flows.ready import Ready
 from clusterboot.flows.results import save
@@ -70,6 +73,8 @@ class LinkRun:
         """
         state, run_id = self.state, new_run_id()
         port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        # Every rank can print a line as rank 0's, and rank 0 alone sees the schedule.
+        key = secrets.token_hex(8)
         # Rank 0 sees the run's folder only where it is on the launching machine.
         from_head = self.ready.head is not None
         folder = run_folder(self.visit.cluster.name, run_id)
@@ -89,10 +94,10 @@ class LinkRun:
             hostfile_text(self.ready, nodes),
             nodes,
             timeout_s + int(plan.options.stuck_s * len(plan.rounds) * (_NCCL_PATIENCE if on_gpu else 1)),
-            files={STDIN if from_head else "rounds": schedule_text(plan.rounds)},
+            files={STDIN if from_head else "rounds": schedule_text(plan.rounds, key)},
         )
         state.launches += 1
-        follower = _Follower(self, plan, [state.nodes.index(slot.host) for slot in slots])
+        follower = _Follower(self, plan, [state.nodes.index(slot.host) for slot in slots], key)
         end = execute(
             self.visit,
             self.ready.start,
@@ -113,7 +118,9 @@ class LinkRun:
             return
         _, failures = prove(self.visit, self.ready.machines, self.ready.addresses, "launch", self.ready.start)
         if not failures:
-            require_ports(self.visit, self.ready)
+            # Two that do not reach each other are what a map is there to find.
+            with suppress(ValidationError):
+                require_ports(self.visit, self.ready)
 
     def save(self) -> None:
         """Write what is known so far, as a result that an interrupted run leaves behind."""
@@ -135,10 +142,12 @@ class LinkRun:
 class _Follower:
     """The taker of a launch's output lines."""
 
-    def __init__(self, run: LinkRun, plan: LinkPlan, order: Sequence[int]) -> None:
+    def __init__(self, run: LinkRun, plan: LinkPlan, order: Sequence[int], key: str) -> None:
         self._run = run
         self._plan = plan
         self._order = order
+        self._key = f"{key} "
+        self._impostors: set[int] = set()
         self._rows: list[PairRow] = []
         self._samples: dict[tuple[int, int], list[PairSamples]] = {}
         self._segments: dict[tuple[int, int], list[PairSegments]] = {}
@@ -146,7 +155,10 @@ class _Follower:
         self.rounds = 0
 
     def take(self, line: str) -> None:
-        """Take one line of output."""
+        """Take one line of output; one that is not rank 0's own counts for nothing."""
+        if not line.startswith(self._key):
+            return
+        line = line.removeprefix(self._key)
         if (sharing := ranks_on_a_gpu(line)) is not None:
             self._run.state.ranks_on_a_gpu = sharing
         said = read_pairs_line(line)
@@ -156,8 +168,22 @@ class _Follower:
             self._samples.setdefault((said.sender, said.receiver), []).append(said)
         elif isinstance(said, PairSegments):
             self._segments.setdefault((said.sender, said.receiver), []).append(said)
-        elif isinstance(said, RoundEnd):
+        elif isinstance(said, PairsNode):
+            self._meet(said)
+        elif isinstance(said, RoundEnd) and said.round == self.rounds:
             self._end_round(said.round)
+
+    def _meet(self, said: PairsNode) -> None:
+        """See whether who answers at a place's address is the node that has that place."""
+        if said.host is None or said.node >= len(self._order):
+            return
+        place = self._run.state.nodes[self._order[said.node]]
+        called = self._run.ready.facts[host_of(place)].hostname
+        if _letters(said.host) != _letters(called):
+            self._impostors.add(said.node)
+            told = f"{said.host} answered at the address of {place}, whose name is {called}: not measured"
+            self._run.state.remarks.append(told)
+            self._run.context.events.note(told)
 
     def _end_round(self, number: int) -> None:
         if number >= len(self._plan.rounds):
@@ -165,6 +191,8 @@ class _Follower:
         ended = self._plan.rounds[number]
         for row in self._rows:
             at = (row.sender, row.receiver)
+            if self._impostors.intersection(at):
+                continue
             samples, segments = self._samples.get(at, ()), self._segments.get(at, ())
             self._run.state.take(row, self._order, ended.taking, samples, segments)
         self.rounds += 1
@@ -188,3 +216,8 @@ class _Follower:
         told = f", {dead} dead" if dead else ""
         paired = f"{pairs} pair" if pairs == 1 else f"{pairs} pairs"
         self._run.context.events.note(f"round {number + 1} of {count}: {paired}{middle}{told}")
+
+
+def _letters(hostname: str) -> str:
+    """Give what of a host's own name every program prints alike."""
+    return re.sub(r"[^A-Za-z0-9_-]", "", short(hostname))

@@ -32,6 +32,12 @@ def modes_found(cluster: str, surveyed: Mapping[str, Surveyed]) -> set[str]:
     return {kind for answer in surveyed.values() for kind in _kinds(cluster, answer, surveyed)}
 
 
+def is_common(mode: KeyMode, cluster: str, surveyed: Mapping[str, Surveyed]) -> bool:
+    """Tell whether most nodes have lines of a mode: one of them alone could say anything."""
+    having = sum(mode in _kinds(cluster, answer, surveyed) for answer in surveyed.values())
+    return 2 * having > len(surveyed)
+
+
 def authorities_found(cluster: str, surveyed: Mapping[str, Surveyed]) -> set[str]:
     """Give the public keys of operators' own that nodes trust: a CA's, or a shared one."""
     return {

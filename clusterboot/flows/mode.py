@@ -10,7 +10,7 @@ from typing import cast
 from clusterboot import files
 from clusterboot.config.cluster import KeyMode
 from clusterboot.flows.context import Context
-from clusterboot.flows.members import modes_found
+from clusterboot.flows.members import is_common, modes_found
 from clusterboot.flows.survey import Surveyed
 
 _FILE = "mode"
@@ -40,7 +40,8 @@ def choose(
 
     Parameters: what was found; the groups of hosts that see one home; ``asked`` is the command
     line's word. Returns: that, else the cluster file's, else the one that the cluster is in,
-    else ``shared`` where all nodes have one home, else ``per-node``.
+    else ``shared`` where all nodes have one home, else ``per-node``. The cluster is in what this
+    operator put it in, or in what most of its nodes have: what a few say is undone, and decides nothing.
     """
     found = modes_found(context.cluster.name, surveyed)
 
@@ -53,14 +54,15 @@ def choose(
     if named:
         return moved(named, "as the cluster file says") if found - {named} else Choice(named)
     remembered = recall(context.state_dir)
-    if found:
-        mode = found.copy().pop() if len(found) == 1 else remembered or "per-node"
-        if len(found) > 1:
-            return moved(cast("KeyMode", mode), "which a move that was cut off was to")
-        return Choice(cast("KeyMode", mode), "" if mode == "per-node" else "as it was before")
-    if len(groups) == 1 and _machines(surveyed, groups[0]) > 1:
-        return Choice("shared", "since the nodes have one home")
-    return Choice("per-node")
+    if len(found) > 1:
+        return moved(remembered or "per-node", "which a move that was cut off was to")
+    if not found:
+        one_home = len(groups) == 1 and _machines(surveyed, groups[0]) > 1
+        return Choice("shared", "since the nodes have one home") if one_home else Choice("per-node")
+    (mode,) = cast("set[KeyMode]", found)
+    if mode in (remembered, "per-node") or is_common(mode, context.cluster.name, surveyed):
+        return Choice(mode, "" if mode == "per-node" else "as it was before")
+    return moved(remembered or "per-node", f"since most nodes have nothing of {mode}")
 
 
 def recall(state_dir: Path) -> KeyMode | None:

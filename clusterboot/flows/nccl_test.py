@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -261,9 +262,16 @@ def _programs(plan: _Plan, bench: BenchOptions, path: str | None) -> tuple[Progr
     """Write each launch's program: one for all collectives of the project's own, else one each."""
     if path is not None:
         return ((f"./{path}", *collbench_argv(bench, plan.chosen.libraries)),)
-    tests = plan.ready.facts[plan.slots[0].host].software.nccl_tests
     shared = argv(bench)
-    return tuple((tests[COLLECTIVES[name].program], *shared, "-g", "1") for name in bench.collectives)
+    return tuple(
+        (_usual_path(plan, COLLECTIVES[name].program), *shared, "-g", "1") for name in bench.collectives
+    )
+
+
+def _usual_path(plan: _Plan, program: str) -> str:
+    """Give where most nodes have one of nccl-tests' programs."""
+    found = Counter(plan.ready.facts[slot.host].software.nccl_tests[program] for slot in plan.slots)
+    return found.most_common(1)[0][0]
 
 
 def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:

@@ -55,14 +55,32 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
     if start not in outcomes:
         failed = visit.ledger[start]
         raise ValidationError(failed.cause or "", host=start, stage="launch", remedy=failed.remedy)
-    for copied in outcomes[start]:
-        if copied.result == "error":
-            cause = f"the benchmark could not be copied to it: {copied.error}"
-            error = UnfitError(
-                "missing-executable", cause, stage="launch", remedy="see its disk and its quota"
-            )
-            visit.ledger.fail(others[copied.target], error)
+    failed_copies = {others[each.target]: each.error or "" for each in outcomes[start] if each.error}
+    _build_there(visit, build, start, failed_copies)
     return build.path(name)
+
+
+def _build_there(visit: Visit, build: Build, start: str, failed: Mapping[str, str]) -> None:
+    """Have nodes build the program that ``start`` says it could not copy to them; who cannot is out."""
+
+    def make(session: Session) -> str | None:
+        said = session.run([build_section(build, visit.cluster.name)], "launch", _BUILD_TIMEOUT_S).answer
+        try:
+            parse_build(said.sections["build"], session.name)
+        except ValidationError as error:
+            return error.cause
+        return None
+
+    hosts = [host for host in visit.good if host.name in failed]
+    for name, cause in (visit.stage("benchmark compiled", hosts, make) if hosts else {}).items():
+        if cause is not None:
+            told = (
+                f"the benchmark could not be copied to it from {start} ({failed[name]}), nor built: {cause}"
+            )
+            error = UnfitError(
+                "missing-executable", told, stage="launch", remedy="see its disk and its quota"
+            )
+            visit.ledger.fail(name, error)
 
 
 def _same_home(one: NodeFacts, other: NodeFacts) -> bool:

@@ -30,6 +30,7 @@ from clusterboot.keys.survey import changeable, usable
 # OpenSSH's default key exchange costs a login 75 ms of CPU in these versions, from the
 # first with sntrup761 by default to the last before mlkem768.
 _DEAR_EXCHANGE = ((8, 9), (9, 9))
+_IDENTITY = re.compile(r"(?m)^  IdentityFile .*/(id_[a-z0-9_-]+)$")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -183,8 +184,11 @@ class _Home:
 
     @property
     def config(self) -> str:
-        """The nodes' configuration as this home is to have it."""
+        """The nodes' configuration as this home is to have it; before the switch with the key it uses."""
         name = identity(self.survey, self.terms)
+        if self.terms.phase == "in":
+            used = _IDENTITY.search(self.survey.own_config.content.decode("utf-8", "replace"))
+            name = used[1] if used else name
         cheap = not self.terms.openssh_kex and all(one.prefers_cheap_exchange for one in self.here)
         return render_config(self.cluster, self.members, cheap_exchange=cheap, identity=name)
 
@@ -210,7 +214,7 @@ def _own_edits(home: _Home, host: str) -> Iterator[Edit | None]:
         if host in terms.certificates:
             key = survey.next_key if terms.successors else survey.key
             yield _certificate_edit(f"{own}/{name}-cert.pub", key, terms.certificates[host])
-    if terms.phase in ("all", "switch") or survey.own_config.kind == "absent":
+    if terms.phase != "out" or survey.own_config.kind == "absent":
         yield lines.edit_own(usable(survey.own_config, host), home.config)
 
 

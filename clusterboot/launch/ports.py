@@ -7,6 +7,7 @@ one behind a filter that drops it stays silent. ssh is the one client that every
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
@@ -22,6 +23,7 @@ _ALL_PAIRS_UP_TO = 16
 
 _LINE = re.compile(r"port (?P<target>\S+) ssh: connect to host \S+ port [0-9]+: (?P<said>.+)")
 _REFUSED = "Connection refused"
+_TWO = 2
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,19 @@ def parse_ports(output: SectionOutput, source: str) -> tuple[Blocked, ...]:
     )
 
 
-def blame(blocked: Sequence[Blocked]) -> dict[str, tuple[Blocked, ...]]:
-    """Choose the nodes that the blocked connections speak against, those with most of them first."""
+def blame(blocked: Sequence[Blocked]) -> tuple[dict[str, tuple[Blocked, ...]], tuple[Blocked, ...]]:
+    """Choose the nodes that the blocked connections speak against, those with most of them first.
+
+    Returns: by node what speaks against it, of two others at least; and the pairs that are left, where
+    one node's word stands against another.
+    """
     left = list(blocked)
     found: dict[str, tuple[Blocked, ...]] = {}
     while left:
-        counts: dict[str, int] = {}
-        for each in left:
-            for name in (each.target, each.source):
-                counts[name] = counts.get(name, 0) + 1
-        worst = max(counts, key=lambda name: counts[name])
+        counts = Counter(name for each in left for name in (each.target, each.source))
+        worst, count = counts.most_common(1)[0]
+        if count < _TWO:
+            break
         found[worst] = tuple(each for each in left if worst in (each.source, each.target))
         left = [each for each in left if worst not in (each.source, each.target)]
-    return found
+    return found, tuple(left)

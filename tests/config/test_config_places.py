@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,28 @@ def test_a_file_of_its_own_that_leads_nowhere_is_meant_all_the_same(tmp_path: Pa
     (tmp_path / "cluster.yaml").symlink_to("moved-away.yaml")
     lab = tmp_path / "lab.yaml"
     assert find(None, cwd=tmp_path, environ={}, running_lab=lab) == tmp_path / "cluster.yaml"
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "gpu.dstack.yml"])
+def test_a_file_that_others_can_write_is_not_taken_because_it_lies_there(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.touch()
+    path.chmod(0o666)
+    with pytest.raises(UsageError, match="others can write it; name it with --cluster"):
+        find(None, cwd=tmp_path, environ={}, running_lab=LAB)
+    assert find(name, cwd=tmp_path, environ={}, running_lab=LAB) == path
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("linked", [False, True])
+def test_another_users_file_is_not_taken_because_it_lies_there(tmp_path: Path, linked: bool) -> None:
+    path = tmp_path / "cluster.yaml"
+    if linked:
+        (tmp_path / "mine").touch()
+        path.symlink_to("mine")
+    else:
+        path.touch()
+    os.chown(path, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(UsageError, match="is another user's"):
+        find(None, cwd=tmp_path, environ={}, running_lab=LAB)
+    assert find(None, cwd=tmp_path, environ={"SUDO_UID": "65534"}, running_lab=LAB) == path

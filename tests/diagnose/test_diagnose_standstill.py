@@ -56,6 +56,10 @@ def test_the_one_that_does_nothing_is_told_from_those_that_wait_for_it() -> None
     assert told(found(at_work(5), at_work(5))) == []
 
 
+def test_those_that_do_nothing_are_not_named_on_the_word_of_one_that_says_it_works() -> None:
+    assert told(found(at_work(5), {**at_work(5), "n3": node(2, 9)})) == []
+
+
 def test_a_rank_that_is_not_there_any_more_is_missed() -> None:
     after = {**at_work(9), "n1": ()}
     assert told(found(at_work(5), after)) == [("killed", "n1", None)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from benchmark_bed import Bed, named
+from start_files import start_up
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
@@ -42,7 +43,6 @@ def kept(module_lab: Callable[..., labs.Lab], tmp_path_factory: pytest.TempPathF
 def bed(kept: Bed) -> Iterator[Bed]:
     yield kept
     kept.heal()
-    (kept.lab.home("n3") / ".bashrc").unlink(missing_ok=True)
 
 
 def hosts(result: dict[str, Any]) -> set[str]:
@@ -68,8 +68,8 @@ def test_a_rank_that_prints_them_and_dies_is_named_itself(bed: Bed) -> None:
 
 
 def test_a_start_up_file_that_prints_them_blames_nobody(bed: Bed) -> None:
-    (bed.lab.home("n3") / ".bashrc").write_text(LIES)
-    result = bed.document(expect=6)
+    with start_up(bed.lab, "n3", LIES):
+        result = bed.document(expect=6)
 
     assert "n2" not in hosts(result)
     assert "n2, which does not bear it out" in result["reason"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from start_files import rewriting
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
@@ -30,18 +31,6 @@ def named(lab: labs.Lab, names: Mapping[str, str]) -> Iterator[None]:
     finally:
         for node in names:
             labs.node_exec(lab.name, node, ["hostname", node])
-
-
-@contextmanager
-def rewriting(lab: labs.Lab, node: str, edits: str) -> Iterator[None]:
-    """Have a node's start-up file put all that a script says through sed(1)."""
-    profile = lab.home(node) / ".bashrc"
-    before = profile.read_bytes() if profile.exists() else None
-    profile.write_text(f"exec > >(sed -u '{edits}')\n")
-    try:
-        yield
-    finally:
-        profile.unlink() if before is None else profile.write_bytes(before)
 
 
 def config(lab: labs.Lab, node: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from start_files import start_up
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
@@ -142,12 +143,8 @@ def test_a_fifo_among_the_systems_files_is_named(moved: Moved, path: str, comman
 def test_a_node_that_talks_or_waits_for_ever_costs_the_others_nothing(
     moved: Moved, words: str, command: str
 ) -> None:
-    home = moved.lab.home("n2")
-    (home / ".bashrc").write_text(f"{words}\n")
-    try:
+    with start_up(moved.lab, "n2", words):
         hosts = moved.document(command, "--deadline", "20", expect=3)
-    finally:
-        (home / ".bashrc").unlink()
     assert {name: host["status"] for name, host in hosts.items() if host["status"] == "ok"} == {
         "n1": "ok",
         "n3": "ok",

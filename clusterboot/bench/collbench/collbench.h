@@ -147,6 +147,7 @@ struct placement measure(const struct options *o, const struct collective *c, co
 
 /* members.c: who the ranks are, and whether they can go together. */
 struct member member_self(int local_rank, int on_gpu);
+void member_clean(struct member *m);
 int members_same_gpu(const struct member *one, const struct member *other);
 int members_most_on_one_gpu(const struct member *all, int n);
 void members_say_library(char *text, size_t size, int on_gpu);

@@ -103,6 +103,8 @@ static int meet(const struct options *o, const struct job *job, struct place *p)
     if (!p->members)
         MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
     MPI_Allgather(&own, (int)sizeof own, MPI_BYTE, p->members, (int)sizeof own, MPI_BYTE, MPI_COMM_WORLD);
+    for (int rank = 0; rank < job->ranks; rank++)
+        member_clean(&p->members[rank]);
     if (!o->nccl)
         return 1;
     wrong = members_check(p->members, job->ranks, o->gpu.share, error, sizeof error);

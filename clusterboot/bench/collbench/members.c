@@ -24,6 +24,26 @@ struct member member_self(int local_rank, int on_gpu)
     return own;
 }
 
+static void clean(char *text, size_t size)
+{
+    text[size - 1] = '\0';
+    for (char *at = text; *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+}
+
+/* What another rank says of itself is printed by rank 0: a name with a line's end in it would print a
+ * line of its own making. A name has no blanks, which part the words of a line. */
+void member_clean(struct member *m)
+{
+    clean(m->host, sizeof m->host);
+    clean(m->bus_id, sizeof m->bus_id);
+    clean(m->name, sizeof m->name);
+    for (char *at = m->host; *at; at++)
+        if (*at == ' ')
+            *at = '?';
+}
+
 /* By UUID, for containers and namespaces of one machine see one GPU under several hosts' names. */
 int members_same_gpu(const struct member *one, const struct member *other)
 {

@@ -70,7 +70,10 @@ struct round {
     enum extent extent;
 };
 
+#define KEY_LENGTH 32
+
 struct rounds {
+    char key[KEY_LENGTH + 2]; /* what rank 0's lines begin with, and a blank; empty for nothing */
     int n_rounds;
     int n_pairs;
     struct round *rounds;

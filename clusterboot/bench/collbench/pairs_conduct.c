@@ -17,6 +17,7 @@ struct conductor {
     int *by;            /* by node */
     char *alive;        /* what each node says of each: rows of `nodes` bytes */
     struct link_rates *rates; /* by node: of the pair that it leads in this round */
+    const char *key;          /* before each line that is rank 0's own */
     int lost;
 };
 
@@ -68,23 +69,39 @@ static void fetch(const struct conductor *c, int node, int round)
         tell(c, node, (struct control){.op = CONTROL_FETCH, .round = round});
 }
 
+/* Any rank can send anything: what it says of a node counts where it is that node's own rank, or the one
+ * that hands that node's words on. */
+static int speaks_for(const struct conductor *c, int source, int node)
+{
+    if (node < 0 || node >= c->probe->nodes || node == c->probe->own || c->by[node] == UNREACHED)
+        return 0;
+    return source == c->probe->ranks[c->by[node] == DIRECT ? node : c->by[node]];
+}
+
+/* Gives 1 for a node's answer, 0 for one that counts for nothing, -1 where none came. */
 static int take_info(struct conductor *c)
 {
     MPI_Status status;
     struct info info;
     size_t nodes = (size_t)c->probe->nodes;
+    int bytes;
     if (!await_message(MPI_ANY_SOURCE, TAG_INFO, patience_s(c), &status))
-        return 0;
-    char *message = malloc(sizeof info + nodes);
+        return -1;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    size_t room = sizeof info + nodes > (size_t)bytes ? sizeof info + nodes : (size_t)bytes;
+    char *message = calloc(room, 1);
     if (!message)
         MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
-    MPI_Recv(message, (int)(sizeof info + nodes), MPI_BYTE, status.MPI_SOURCE, TAG_INFO, MPI_COMM_WORLD,
-             MPI_STATUS_IGNORE);
+    MPI_Recv(message, bytes, MPI_BYTE, status.MPI_SOURCE, TAG_INFO, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     memcpy(&info, message, sizeof info);
-    c->infos[info.node] = info;
-    memcpy(alive_row(c, info.node), message + sizeof info, nodes);
+    int believed = speaks_for(c, status.MPI_SOURCE, info.node);
+    if (believed) {
+        member_clean(&info.member);
+        c->infos[info.node] = info;
+        memcpy(alive_row(c, info.node), message + sizeof info, nodes);
+    }
     free(message);
-    return 1;
+    return believed;
 }
 
 /* Meet those that rank 0 reaches itself, or those behind others. */
@@ -98,8 +115,9 @@ static void meet(struct conductor *c, int direct)
         fetch(c, node, -1);
         waiting++;
     }
-    while (waiting > 0 && take_info(c))
-        waiting--;
+    int took = 0;
+    while (waiting > 0 && (took = take_info(c)) >= 0)
+        waiting -= took;
     for (int node = 0; node < c->probe->nodes; node++)
         if (!c->infos[node].usable && (c->by[node] == DIRECT) == direct)
             c->by[node] = UNREACHED;
@@ -149,56 +167,58 @@ static void print_head(const struct conductor *c, const struct rounds *rounds)
     char library[PATH_LENGTH + 128];
     int most_on_one = check_members(c);
     members_say_library(library, sizeof library, c->o->nccl);
-    printf("# clusterboot collbench %s: %s\n", COLLBENCH_VERSION, library);
-    printf("# All pairs test starting: %d nodes, %d pairs in %d rounds, maxBytes %zu, %g s a pair\n",
-           c->probe->nodes, rounds->n_pairs, rounds->n_rounds, c->o->max_bytes, c->o->budget_s);
+    printf("%s# clusterboot collbench %s: %s\n", c->key, COLLBENCH_VERSION, library);
+    printf("%s# All pairs test starting: %d nodes, %d pairs in %d rounds, maxBytes %zu, %g s a pair\n",
+           c->key, c->probe->nodes, rounds->n_pairs, rounds->n_rounds, c->o->max_bytes, c->o->budget_s);
     for (int node = 0; node < c->probe->nodes; node++) {
         const struct info *i = &c->infos[node];
         if (c->by[node] == UNREACHED)
-            printf("#  Node %4d unreached\n", node);
+            printf("%s#  Node %4d unreached\n", c->key, node);
         else
-            printf("#  Node %4d Rank %4d Pid %6d on %10s device %2d [%s] %s\n", node, i->rank, i->member.pid,
-                   i->member.host, i->member.device, c->o->nccl ? i->member.bus_id : "none",
+            printf("%s#  Node %4d Rank %4d Pid %6d on %10s device %2d [%s] %s\n", c->key, node, i->rank,
+                   i->member.pid, i->member.host, i->member.device, c->o->nccl ? i->member.bus_id : "none",
                    c->o->nccl ? i->member.name : "MPI host memory");
     }
-    if (most_on_one > 1)
+    if (most_on_one > 1) {
+        printf("%s", c->key);
         report_shared_gpus(most_on_one);
+    }
     printf("#\n#   round   src   dst       bytes  busbw_gbps  latency_us  both_gbps\n");
     fflush(stdout);
 }
 
 /* A line for each length of stream that a direction was sampled with, and one for what TCP sent for them. */
-static void print_samples(int round, int from, int to, const char *how, const struct way *w)
+static void print_samples(const char *key, int round, int from, int to, const char *how, const struct way *w)
 {
     for (int i = 0; i < w->n; i++) {
         if (i == 0 || w->bytes[i] != w->bytes[i - 1])
-            printf("%ssamples %4d %5d %5d %5s %7s %11.0f", i ? "\n" : "", round, from, to, how,
+            printf("%s%ssamples %4d %5d %5d %5s %7s %11.0f", i ? "\n" : "", key, round, from, to, how,
                    w->is_settled ? "settled" : "budget", w->bytes[i]);
         printf(" %.5g", w->gb_s[i]);
     }
     if (w->n)
         printf("\n");
     if (w->sent.segments > 0)
-        printf("segments %4d %5d %5d %5s %11.0f %9.0f\n", round, from, to, how, w->sent.segments, w->sent.again);
+        printf("%ssegments %4d %5d %5d %5s %11.0f %9.0f\n", key, round, from, to, how, w->sent.segments, w->sent.again);
 }
 
-static void print_way(int round, int from, int to, const struct link_rates *r, const struct way *alone,
-                      const struct way *both)
+static void print_way(const char *key, int round, int from, int to, const struct link_rates *r,
+                      const struct way *alone, const struct way *both)
 {
-    const char *format = "pair %4d %5d %5d %11.0f %11s %11s %10.6g\n";
+    const char *format = "%spair %4d %5d %5d %11.0f %11s %11s %10.6g\n";
     char rate[32] = "-";
     char latency[32] = "-";
     if (r->dead) {
-        printf(format, round, from, to, 0.0, "0", "0", 0.0);
+        printf(format, key, round, from, to, 0.0, "0", "0", 0.0);
         return;
     }
     if (!r->both_only) {
         snprintf(rate, sizeof rate, "%.6g", way_gb_s(alone));
         snprintf(latency, sizeof latency, "%.4g", r->latency_us);
-        print_samples(round, from, to, "alone", alone);
+        print_samples(key, round, from, to, "alone", alone);
     }
-    print_samples(round, from, to, "both", both);
-    printf(format, round, from, to, way_most_bytes(both), rate, latency, way_gb_s(both));
+    print_samples(key, round, from, to, "both", both);
+    printf(format, key, round, from, to, way_most_bytes(both), rate, latency, way_gb_s(both));
 }
 
 static int can_meet(const struct conductor *c, struct round_pair pair)
@@ -216,22 +236,30 @@ static void print_round(const struct conductor *c, int round, const struct round
         const struct link_rates *r = &c->rates[one];
         if (c->by[one] == UNREACHED && c->by[other] == UNREACHED)
             continue;
-        print_way(round, one, other, r, &r->out, &r->both_out);
-        print_way(round, other, one, r, &r->in, &r->both_in);
+        print_way(c->key, round, one, other, r, &r->out, &r->both_out);
+        print_way(c->key, round, other, one, r, &r->in, &r->both_in);
     }
-    printf("# round %d\n", round);
+    printf("%s# round %d\n", c->key, round);
     fflush(stdout);
+}
+
+static int is_whole(const struct way *w)
+{
+    return w->n >= 0 && w->n <= MOST_SAMPLES;
 }
 
 static void take_report(struct conductor *c, int round, int *waiting, char *told)
 {
     static struct report report;
-    MPI_Recv(&report, (int)sizeof report, MPI_BYTE, MPI_ANY_SOURCE, TAG_REPORT, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-    if (report.round != round || !told[report.node])
+    MPI_Status status;
+    MPI_Recv(&report, (int)sizeof report, MPI_BYTE, MPI_ANY_SOURCE, TAG_REPORT, MPI_COMM_WORLD, &status);
+    if (report.round != round || !speaks_for(c, status.MPI_SOURCE, report.node) || !told[report.node])
         return;
     told[report.node] = 0;
     (*waiting)--;
-    c->rates[report.node] = report.rates;
+    struct link_rates *r = &report.rates;
+    if (is_whole(&r->out) && is_whole(&r->in) && is_whole(&r->both_out) && is_whole(&r->both_in))
+        c->rates[report.node] = *r;
 }
 
 static const struct round_pair *pairs_of(const struct rounds *rounds, int round, int *n)
@@ -293,7 +321,7 @@ static void run_round(struct conductor *c, int round, const struct rounds *round
 
 int conduct(const struct pairs_options *o, const struct probe *probe, const struct rounds *rounds)
 {
-    struct conductor c = {.o = o, .probe = probe};
+    struct conductor c = {.o = o, .probe = probe, .key = rounds->key};
     char *told = calloc((size_t)probe->nodes, 1);
     if (!told || !make_room(&c))
         MPI_Abort(MPI_COMM_WORLD, EXIT_MEMORY);
@@ -301,7 +329,7 @@ int conduct(const struct pairs_options *o, const struct probe *probe, const stru
     print_head(&c, rounds);
     for (int round = 0; round < rounds->n_rounds; round++)
         run_round(&c, round, rounds, told);
-    printf("# All pairs test concluded\n");
+    printf("%s# All pairs test concluded\n", c.key);
     fflush(stdout);
     /* Those that hand words on must hear of the end last. */
     for (int direct = 0; direct < 2; direct++)

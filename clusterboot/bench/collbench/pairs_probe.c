@@ -43,6 +43,7 @@ struct prober {
     char *called; /* by node: it answered */
     char *was_called;
     struct greeting own;
+    int ranks; /* of the whole run */
     int listener;
 };
 
@@ -90,6 +91,7 @@ static void go_on_calling(struct prober *p, int node, double now_s)
             hang_up(w, now_s + RETRY_S);
     } else if (w->state == WIRE_GREETED) {
         int answered = hear(w->fd, &heard, p->probe->nodes) && heard.node == node;
+        answered = answered && heard.rank >= 0 && heard.rank < p->ranks;
         hang_up(w, now_s + RETRY_S);
         if (answered) {
             w->state = WIRE_DONE;
@@ -276,7 +278,7 @@ const char *probe_all(const struct pairs_options *o, int rank, int ranks, struct
     probe->own = rank;
     probe->ranks = calloc((size_t)probe->nodes, sizeof *probe->ranks);
     probe->alive = calloc((size_t)probe->nodes, 1);
-    struct prober p = {.probe = probe, .listener = -1};
+    struct prober p = {.probe = probe, .ranks = ranks, .listener = -1};
     if (!probe->ranks || !probe->alive || !make_room(&p, (size_t)probe->nodes)) {
         release(&p);
         snprintf(error, error_size, "out of memory for %d nodes", probe->nodes);

@@ -84,6 +84,17 @@ static const char *read_round(char *line, int nodes, int *busy, struct rounds *r
     return end_round(r, extent) ? NULL : no_memory(error, error_size);
 }
 
+/* A first line `key WORD`: who reads the file, rank 0 alone, begins its own lines with it, so that they can
+ * be told from what other ranks print as if they were rank 0. */
+static int read_key(const char *line, struct rounds *r)
+{
+    char word[KEY_LENGTH + 1];
+    if (r->n_rounds > 0 || r->key[0] || sscanf(line, "key %32[0-9a-f]", word) != 1)
+        return 0;
+    snprintf(r->key, sizeof r->key, "%s ", word);
+    return 1;
+}
+
 const char *rounds_read(const char *path, int nodes, struct rounds *r, char *error, size_t error_size)
 {
     const char *wrong = NULL;
@@ -98,7 +109,7 @@ const char *rounds_read(const char *path, int nodes, struct rounds *r, char *err
         wrong = no_memory(error, error_size);
     }
     while (!wrong && getline(&line, &size, file) > 0)
-        wrong = read_round(line, nodes, busy, r, error, error_size);
+        wrong = read_key(line, r) ? NULL : read_round(line, nodes, busy, r, error, error_size);
     free(line);
     free(busy);
     if (file)
