@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from clusterboot import hostfiles, keys
 from clusterboot.config.cluster import KeyMode, VerifyMode
 from clusterboot.connect.session import Session
-from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError, worst
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, worst
 from clusterboot.facts.records import NodeFacts
 from clusterboot.flows import mode as modes
 from clusterboot.flows import terms
-from clusterboot.flows.change import change, persistently
+from clusterboot.flows.change import change_homes
 from clusterboot.flows.context import Context
 from clusterboot.flows.exchange import exchange, plan_home
 from clusterboot.flows.members import authorities_found, meet, needs_exchange
@@ -223,27 +223,15 @@ def _distribute(
         return {name: paths for name, paths in found.items() if paths}
     waiting = {writer: plan for writer, plan in plans.items() if plan.edits or plan.sweep}
 
-    def install(session: Session) -> tuple[str, ...]:
-        def attempt(anew: bool) -> tuple[str, ...]:
-            plan = waiting[session.name]
-            if anew:
-                plan = plan_home(session, cluster.name, cast, cluster.all_names, agreed)
-            section = keys.install_section(cluster.name, plan.edits)
-            return change(session, cluster.name, section, plan.edits)
+    def plan(session: Session, anew: bool) -> HomePlan:
+        if anew:
+            return plan_home(session, cluster.name, cast, cluster.all_names, agreed)
+        return waiting[session.name]
 
-        return persistently(attempt)
-
-    writers = [host for host in visit.good if host.name in waiting]
-    changed = visit.stage("keys installed", writers, install)
-    for writer, plan in waiting.items():
-        for name in plan.hosts:
-            if changed.get(writer):
-                visit.ledger.changed(name)
-            elif writer not in changed and name != writer:
-                cause = f"the home that it shares with {writer} could not be written"
-                visit.ledger.fail(name, PartialError(cause, stage="keys"))
+    homes = {writer: plan.hosts for writer, plan in waiting.items()}
+    changed = change_homes(visit, "keys installed", homes, plan)
     members_state.save(context.state_dir, cast.members)
-    return {name: paths for name, paths in changed.items() if paths}
+    return changed
 
 
 def _fail_group(visit: Visit, cast: Cast, writer: str, error: ClusterbootError) -> None:

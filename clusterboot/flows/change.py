@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from clusterboot import keys
 from clusterboot.connect.script import Section
 from clusterboot.connect.session import Session
 from clusterboot.errors import ClusterbootError, PartialError
-from clusterboot.keys import Edit
+from clusterboot.flows.visit import Visit
+from clusterboot.keys import Edit, HomePlan
 
 _AUTHORIZED_KEYS = ".ssh/authorized_keys"
 # So often somebody else may edit the same file at the same moment before it is given up.
@@ -53,6 +54,38 @@ def persistently(attempt: Callable[[bool], tuple[str, ...]]) -> tuple[str, ...]:
         except keys.RacedError:
             continue
     return attempt(True)
+
+
+def change_homes(
+    visit: Visit, title: str, homes: Mapping[str, Sequence[str]], plan: Callable[[Session, bool], HomePlan]
+) -> dict[str, tuple[str, ...]]:
+    """Change homes, each through one host; who shares a home that could not be written is out with that host.
+
+    Parameters: what the stage is called; the hosts of each home by the name of the one that writes;
+    ``plan`` gives what is to be changed in the home of a session, and is told whether to read it anew.
+    Returns: the paths that changed, below the home, by the writing host, where any did.
+    """
+    cluster = visit.cluster.name
+
+    def work(session: Session) -> tuple[str, ...]:
+        def attempt(anew: bool) -> tuple[str, ...]:
+            wanted = plan(session, anew)
+            if not (wanted.edits or wanted.drop or wanted.sweep):
+                return ()
+            section = keys.install_section(cluster, wanted.edits, drop=wanted.drop)
+            return change(session, cluster, section, wanted.edits)
+
+        return persistently(attempt)
+
+    done = visit.stage(title, [host for host in visit.good if host.name in homes], work)
+    for writer, hosts in homes.items():
+        for name in hosts:
+            if done.get(writer):
+                visit.ledger.changed(name)
+            elif writer not in done and name != writer:
+                cause = f"the home that it shares with {writer} could not be written"
+                visit.ledger.fail(name, PartialError(cause, stage="keys"))
+    return {name: paths for name, paths in done.items() if paths}
 
 
 def _rolled_back(session: Session, cluster: str, edit: Edit, error: ClusterbootError) -> PartialError:

@@ -13,7 +13,7 @@ from clusterboot import keys
 from clusterboot.connect.session import Session
 from clusterboot.errors import PartialError
 from clusterboot.flows.blaming import pair_in_words, second_looks, weigh
-from clusterboot.flows.change import change, persistently
+from clusterboot.flows.change import change_homes
 from clusterboot.flows.proof import try_logins
 from clusterboot.flows.terms import Cast
 from clusterboot.flows.visit import Visit
@@ -111,26 +111,10 @@ def _step(visit: Visit, cast: Cast, terms: Terms) -> dict[str, tuple[str, ...]]:
     cluster = visit.cluster
     words = {"in": "new keys in", "switch": "in use", "out": "old keys out"}
 
-    def work(session: Session) -> tuple[str, ...]:
-        def attempt(_: bool) -> tuple[str, ...]:
-            plan = plan_home(session, cluster.name, cast, cluster.all_names, terms)
-            if not plan.edits and not plan.drop:
-                return ()
-            section = keys.install_section(cluster.name, plan.edits, drop=plan.drop)
-            return change(session, cluster.name, section, plan.edits)
+    def plan(session: Session, _: bool) -> HomePlan:
+        return plan_home(session, cluster.name, cast, cluster.all_names, terms)
 
-        return persistently(attempt)
-
-    writers = {group[0]: group for group in cast.groups}
-    done = visit.stage(words[terms.phase], [host for host in visit.good if host.name in writers], work)
-    for writer, group in writers.items():
-        for name in group:
-            if writer not in done and name != writer:
-                cause = f"the home that it shares with {writer} could not be written"
-                visit.ledger.fail(name, PartialError(cause, stage="keys"))
-            elif done.get(writer):
-                visit.ledger.changed(name)
-    return {name: paths for name, paths in done.items() if paths}
+    return change_homes(visit, words[terms.phase], {group[0]: group for group in cast.groups}, plan)
 
 
 def _prove(visit: Visit, cast: Cast, terms: Terms, ip: Mapping[str, str]) -> tuple[LoginFailure, ...]:

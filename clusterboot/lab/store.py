@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import replace
 from . import machine
 from .records import Lab, from_json, to_json
 
@@ -69,9 +70,7 @@ def create(lab: Lab) -> None:
 
 def save(lab: Lab) -> None:
     """Write a lab's state, whole or not at all."""
-    fresh = lab.folder / f".{_STATE}"
-    fresh.write_text(to_json(lab), encoding="utf-8")
-    fresh.replace(lab.folder / _STATE)
+    replace(lab.folder / _STATE, to_json(lab).encode())
 
 
 def delete(name: str) -> None:
