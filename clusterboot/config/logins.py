@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -165,7 +165,7 @@ class _Paths:
     """Makes paths of what ssh_config has for files: ``~``, tokens and ``${VARIABLE}`` resolved."""
 
     context: Context
-    tokens: dict[str, str]
+    tokens: Mapping[str, str]
 
     def expand(self, value: Value) -> str | None:
         operator = self.context.operator

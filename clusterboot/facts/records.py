@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -78,8 +79,8 @@ class GpuFacts:
     driver: str | None = None
     cuda: str | None = None
     gpus: tuple[Gpu, ...] = ()
-    nvlinks: dict[int, tuple[float, ...]] = field(default_factory=dict)
-    topology: dict[str, dict[str, str]] = field(default_factory=dict)
+    nvlinks: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    topology: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     error: str | None = None
 
 
@@ -95,7 +96,7 @@ class Mpi:
     version: str
     launcher: str
     mpicc: str | None = None
-    env: dict[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Software:
 
     nccl_library: str | None = None
     nccl_version: str | None = None
-    nccl_tests: dict[str, str] = field(default_factory=dict)
+    nccl_tests: Mapping[str, str] = field(default_factory=dict)
     ssh_version: str | None = None
     cuda_runtimes: tuple[str, ...] = ()
 

@@ -62,7 +62,7 @@ class Keys:
 
     head_login: KeyPair
     node_login: KeyPair
-    hosts: dict[str, dict[str, KeyPair]]
+    hosts: Mapping[str, Mapping[str, KeyPair]]
 
 
 def new_keys(lab: Lab) -> Keys:
@@ -166,7 +166,7 @@ def sshd_config(lab: Lab) -> str:
     return _SSHD_CONFIG.format(sftp=sftp, root="prohibit-password" if lab.user == ROOT else "no")
 
 
-def write_host_keys(folder: Path, name: str, host_keys: dict[str, KeyPair]) -> None:
+def write_host_keys(folder: Path, name: str, host_keys: Mapping[str, KeyPair]) -> None:
     """Write a machine's host keys into what is its /etc/ssh."""
     for kind, key in host_keys.items():
         _write(folder / f"ssh_host_{kind}_key", key.private, 0o600)
@@ -194,7 +194,7 @@ def _write_shared_etc(lab: Lab) -> None:
         _write(folder / name, text, 0o640 if "shadow" in name else 0o644)
 
 
-def _write_machine(lab: Lab, name: str, host_keys: dict[str, KeyPair]) -> None:
+def _write_machine(lab: Lab, name: str, host_keys: Mapping[str, KeyPair]) -> None:
     own = _folder(_folder(lab.folder / name) / "etc")
     ssh = _folder(own / "ssh")
     _write(own / "hostname", name + "\n")
