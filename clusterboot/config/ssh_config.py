@@ -10,7 +10,7 @@ Source: ssh_config(5); ``match_cfg_line`` in OpenSSH's ``readconf.c``, ``main`` 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -288,7 +288,7 @@ def _yes(entry: Directive) -> bool:
     return _YES[entry.args[0].lower()]
 
 
-def expand_tokens(text: str, tokens: dict[str, str]) -> str:
+def expand_tokens(text: str, tokens: Mapping[str, str]) -> str:
     """Put values in the place of ``%h`` and its like; ``%%`` is a percent sign.
 
     Errors: :class:`RuleError` for a token that is not in ``tokens``.
