@@ -182,7 +182,7 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
         ]
         partner = random.choice(both_known or [there for there in range(NODES) if there != at])
         if told and both_known:  # link-map measured one of its pairs at length, to say what it sustains
-            partner = max(both_known, key=lambda there: said["segments"][at][there]["sent"])
+            partner = max(both_known, key=lambda there: (said["segments"][at][there] or {"sent": 0})["sent"])
         other = said["nodes"][partner]
         iperf = {
             "out": _iperf(lab, node, other, wanted.iperf_s),
