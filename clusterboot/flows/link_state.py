@@ -15,6 +15,7 @@ from clusterboot.diagnose.matrix.document import matrix_to_json, rows_to_json
 from clusterboot.diagnose.matrix.infer import infer
 from clusterboot.diagnose.matrix.picture import draw
 from clusterboot.diagnose.matrix.records import Finding, Inference, Pair, PairMatrix, Rates, Segments
+from clusterboot.diagnose.port_losses import find_port_losses
 from clusterboot.flows.link_doubt import (
     Doubt,
     all_in_doubt,
@@ -172,6 +173,7 @@ class LinkState:
             found = all_in_doubt(infer(matrix), doubts)
         else:
             found = with_doubts(infer(without(matrix, doubts)), self.nodes, doubts)
+        found = self._with_port_losses(found)
         findings = tuple(self._with_reason(each) for each in found.findings)
         named = [host_of(place) for each in findings for place in each.hosts if not each.next_pairs]
         notes = [
@@ -181,6 +183,17 @@ class LinkState:
             *told_by_counters(named, self.counters),
         ]
         return replace(found, findings=findings, notes=tuple(notes))
+
+    def _with_port_losses(self, found: Inference) -> Inference:
+        """Name the nodes whose RDMA ports lose packets, unless they are named for what pairs gave."""
+        told = {host for each in found.findings if each.kind == "node" for host in each.hosts}
+        also = tuple(
+            each
+            for each in find_port_losses(self.counters)
+            if each.hosts[0] in self.nodes and each.hosts[0] not in told
+        )
+        verdict = "slow" if also else found.verdict
+        return replace(found, verdict=verdict, findings=(*found.findings, *also))
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Give the directions whose rate cannot be; of ranks that share a GPU nothing is known."""

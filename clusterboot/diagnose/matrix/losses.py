@@ -79,12 +79,12 @@ def _limits(shares: Rates, expected: Rates) -> Rates:
         tier = expected == level
         known = shares[tier & ~np.isnan(shares)]
         if known.size >= _ENOUGH_CELLS:
-            limits[tier] = _limit(known)
+            limits[tier] = most_by_chance(known)
     return limits
 
 
-def _limit(shares: Rates) -> float:
-    """Give the most that any of many directions loses which are all well.
+def most_by_chance(shares: Rates) -> float:
+    """Give the most that any of many loses which are all well.
 
     What queues lose comes in bursts, so that shares are spread as exponentials are, with the mean that
     the better half shows: the largest of n exceeds that mean times ln n + c once in exp(c) times. Where the
