@@ -23,16 +23,16 @@ import paramiko
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from clusterboot.config.cluster import Host, Login, TrustOptions
-from clusterboot.connect.audit import AuditLog
-from clusterboot.connect.fleet import Fleet
-from clusterboot.connect.identity import IdentityStore
-from clusterboot.connect.script import Section
-from clusterboot.connect.session import Session
-from clusterboot.connect.transport import Doorkeeper, Timeouts
-from clusterboot.connect.trust import TrustStore
-from clusterboot.connect.watchdog import Watchdog
 from clusterboot.errors import ClusterbootError
+from clusterboot.inventory.cluster import Host, Login, TrustOptions
+from clusterboot.ssh.audit import AuditLog
+from clusterboot.ssh.fleet import Fleet
+from clusterboot.ssh.identity import IdentityStore
+from clusterboot.ssh.script import Section
+from clusterboot.ssh.session import Session
+from clusterboot.ssh.transport import Doorkeeper, Timeouts
+from clusterboot.ssh.trust import TrustStore
+from clusterboot.ssh.watchdog import Watchdog
 
 HOSTS = 16
 PROMISED_S = 1.0

@@ -15,12 +15,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/flows")]
+sys.path[:0] = [str(Path(__file__).parents[1] / "tests"), str(Path(__file__).parents[1] / "tests/commands")]
 
 from benchmark_bed import Bed, Running  # noqa: E402  # found where the line above says
 
 from clusterboot import lab as labs  # noqa: E402
-from clusterboot.lab import network  # noqa: E402
+from clusterboot.lab import wiring  # noqa: E402
 from operator_fixture import Operator  # noqa: E402
 
 HOLD = 'set -- "$@" --stall 1'
@@ -42,11 +42,11 @@ def drop(bed: Bed, _run: Running) -> None:
 
 
 def cut(bed: Bed, _run: Running) -> None:
-    subprocess.run(["ip", "link", "set", network.outside_link(bed.lab), "down"], check=True)
+    subprocess.run(["ip", "link", "set", wiring.outside_link(bed.lab), "down"], check=True)
 
 
 def restore(bed: Bed) -> None:
-    subprocess.run(["ip", "link", "set", network.outside_link(bed.lab), "up"], check=True)
+    subprocess.run(["ip", "link", "set", wiring.outside_link(bed.lab), "up"], check=True)
 
 
 WAYS: dict[str, Callable[[Bed, Running], None]] = {

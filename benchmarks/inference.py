@@ -25,8 +25,8 @@ from methods import METHODS, Probe
 from scenarios import CONDITIONS, HEAVY, HIGH, OUTLIERS, SCENARIOS
 from simulator import SHAPES, Cluster, Conditions, Fabric, Shape, fabric, named, not_measured, simulate
 
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.flows.link_doubt import find_doubts, without
+from clusterboot.linkmap.doubt import find_doubts, without
+from clusterboot.linkmap.inference.infer import infer
 
 _HERE = Path(__file__).parent
 # Nodes, noise, and repetitions of each fault on each fabric; other methods than ours run at 64.

@@ -12,8 +12,8 @@ from methods import Probe
 from scenarios import SCENARIOS
 from simulator import SHAPES, Cluster, Conditions, fabric, simulate
 
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.pair_matrix import PairMatrix
 
 _NODES = 1024
 _NOISE = 0.03

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from clusterboot import lab as labs
-from clusterboot.bench.pairs_options import PairsOptions, PairsRound, pairs_argv, schedule_text
-from clusterboot.diagnose.matrix.schedule import adaptive_rounds, rounds
+from clusterboot.linkmap.inference.schedule import adaptive_rounds, rounds
+from clusterboot.programs.collbench.pairs_options import PairsOptions, PairsRound, pairs_argv, schedule_text
 
 _PAIR_S = 0.3
 _MPIRUN = (

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from simulator import MOST_SAMPLES, Cluster, Indices, Named, Rates, figures, named_by
 
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import Flags, PairMatrix, Samples
-from clusterboot.diagnose.matrix.schedule import Round, adaptive_rounds, next_round, rounds, second_looks
-from clusterboot.flows.link_doubt import find_doubts, without
+from clusterboot.linkmap.doubt import find_doubts, without
+from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.inference.schedule import Round, adaptive_rounds, next_round, rounds, second_looks
+from clusterboot.linkmap.pair_matrix import Flags, PairMatrix, Samples
 
 _GATE = 0.8
 _RANDOM_ROUNDS = 15

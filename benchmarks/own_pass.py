@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from clusterboot.config.loader import load
-from clusterboot.flows.command import run_command
-from clusterboot.flows.context import Context
+from clusterboot.commands.run_command import run_command
+from clusterboot.inventory.loader import load
+from clusterboot.session.context import Context
 
 
 def main() -> None:

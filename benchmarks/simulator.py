@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clusterboot.diagnose.matrix.records import Direction, Finding, Kind, PairMatrix, Where
+from clusterboot.linkmap.pair_matrix import Direction, Finding, Kind, PairMatrix, Where
 
 Rates = NDArray[np.float64]
 Indices = NDArray[np.intp]

@@ -22,14 +22,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clusterboot import lab as labs
-from clusterboot.config.loader import load
+from clusterboot.commands.bootstrap import bootstrap
 from clusterboot.errors import Status
-from clusterboot.flows.bootstrap import bootstrap
-from clusterboot.flows.context import Context
-from clusterboot.flows.events import Silence
-from clusterboot.keys.verify import PARALLEL_OF_ALL
+from clusterboot.inventory.loader import load
 from clusterboot.lab.enter import enter_argv
 from clusterboot.lab.sshd import init_of
+from clusterboot.session.context import Context
+from clusterboot.session.events import Silence
+from clusterboot.trust.verify import PARALLEL_OF_ALL
 
 LIMIT = 1.3
 HERE = Path(__file__).parent

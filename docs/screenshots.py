@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from clusterboot.diagnose.matrix.document import matrix_to_json
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, HostResult
-from clusterboot.report.document import document, render
+from clusterboot.linkmap.formats.findings_json import matrix_to_json
+from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.report.page import page
 from clusterboot.report.saved import read_runs
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clusterboot.lab import process
-from clusterboot.lab.records import LabNode
+from clusterboot.lab.description import LabNode
 from operator_fixture import Operator
 
 # All places of a machine that somebody on it can write to, but for what the lab itself needs.

@@ -6,8 +6,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clusterboot.bench.headers import ranks_on_a_gpu
-from clusterboot.bench.pairs import PairRow, PairSamples, PairSegments, PairsNode, RoundEnd, read_pairs_line
+from clusterboot.programs.collbench.pairs_output import (
+    PairRow,
+    PairSamples,
+    PairSegments,
+    PairsNode,
+    RoundEnd,
+    read_pairs_line,
+)
+from clusterboot.programs.nccl_tests.headers import ranks_on_a_gpu
 
 _PROGRAM = re.compile(r"# clusterboot collbench (\S+): (MPI, host memory|NCCL \S+, GPU memory); (.+)")
 _PLAN = re.compile(r"# All pairs test starting: \d+ nodes, \d+ pairs in (\d+) rounds, ")

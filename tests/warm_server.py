@@ -16,8 +16,8 @@ import sys
 
 # What commands load when they begin.
 MODULES = (
-    *("clusterboot.tasks", "clusterboot.flows.bootstrap", "clusterboot.flows.nccl_test"),
-    *("clusterboot.flows.link_map", "clusterboot.connect.fleet", "clusterboot.report.formats"),
+    *("clusterboot.tasks", "clusterboot.commands.bootstrap", "clusterboot.commands.nccl_test"),
+    *("clusterboot.commands.link_map", "clusterboot.ssh.fleet", "clusterboot.report.formats"),
 )
 
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from clusterboot.facts.records import Gpu, GpuFacts
-from clusterboot.facts.text import integer, known, pairs
+from .node import Gpu, GpuFacts
+from .text import integer, known, pairs
 
 # Names for PCI device ids, for where the board's own name cannot be read: pci.ids.
 DEVICE_NAMES = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clusterboot.connect.script import Section, SectionOutput
 from clusterboot.errors import PartialError
-from clusterboot.facts import clock as clocks
-from clusterboot.facts import gpu, home, mpi, network, rdma, software, system
-from clusterboot.facts.clock import ClockSample
-from clusterboot.facts.records import NodeFacts
+from clusterboot.ssh.script import Section, SectionOutput
+
+from . import clock as clocks
+from . import gpu, home, mpi, network, rdma, software, system
+from .clock import ClockSample
+from .node import NodeFacts
 
 
 def sections(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median_low
 
-from clusterboot.facts.records import NodeFacts
+from .node import NodeFacts
 
 # Kernels keep a little memory for themselves, not everywhere the same.
 _SAME_MEMORY = 0.02

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clusterboot.facts import amd, nvidia
-from clusterboot.facts.places import NVIDIA_SMI, ROCM_BIN
-from clusterboot.facts.records import GpuFacts
-from clusterboot.facts.text import PRELUDE, blocks, integer
+from . import amd, nvidia
+from .node import GpuFacts
+from .search_paths import NVIDIA_SMI, ROCM_BIN
+from .text import PRELUDE, blocks, integer
 
 # A GPU that fell off the bus can hang the tool: it must not take the whole answer along.
 # Only the CUDA line of the tool's table is kept, for below it are other people's processes.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from clusterboot.facts.records import Home
-from clusterboot.facts.text import PRELUDE, absolute, clean, integer, pairs
+from .node import Home
+from .text import PRELUDE, absolute, clean, integer, pairs
 
 # bash takes "${at%/}"/* for no match where the expansion is empty: hence the variable.
 # The kernel escapes blanks in mount points, so those with a backslash all go along.

@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clusterboot.facts.places import MODULE_INITS
-from clusterboot.facts.text import clean
+from .search_paths import MODULE_INITS
+from .text import clean
 
 # A profile script chooses the modules' folders, too, so those go before the bare init/sh. Which
 # shell this is they find out for themselves. Some of their lines fail in a shell that is not

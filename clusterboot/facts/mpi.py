@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 
-from clusterboot.config.cluster import MpiKind
 from clusterboot.errors import UsageError
-from clusterboot.facts import modules
-from clusterboot.facts.places import MPI_BIN, MPI_LAUNCHERS
-from clusterboot.facts.records import Mpi
-from clusterboot.facts.text import PRELUDE, absolute, clean
+from clusterboot.inventory.cluster import MpiKind
+
+from . import modules
+from .node import Mpi
+from .search_paths import MPI_BIN, MPI_LAUNCHERS
+from .text import PRELUDE, absolute, clean
 
 # One file under several names (Debian's alternatives, /opt/x -> /opt/x-1.2) is one MPI: -ef
 # compares inodes without a process, in dash, bash and busybox alike. Each is run once.

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
-from clusterboot.facts.proc_net import addresses_without_ip
-from clusterboot.facts.records import Address, Interface
-from clusterboot.facts.text import PRELUDE, blocks, clean, integer, pairs
+from .node import Address, Interface
+from .proc_net import addresses_without_ip
+from .text import PRELUDE, blocks, clean, integer, pairs
 
 # busybox's ip knows no -d. A mount of sysfs shows the interfaces of the network namespace it
 # was mounted in, which need not be this one: so `ip` or /proc/net says which there are, and

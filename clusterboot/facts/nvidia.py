@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from clusterboot.facts.records import Gpu, GpuFacts
-from clusterboot.facts.text import clean, integer, known
+from .node import Gpu, GpuFacts
+from .text import clean, integer, known
 
 _CUDA = re.compile(r"CUDA(?: \w+)? Version\s*:\s*([0-9]{1,4}\.[0-9]{1,4})")
 _GPU_LINE = re.compile(r"GPU ([0-9]{1,4}):")

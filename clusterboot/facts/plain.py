@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from clusterboot.facts.records import NodeFacts
+from .node import NodeFacts
 
 
 def to_json(facts: NodeFacts) -> dict[str, Any]:

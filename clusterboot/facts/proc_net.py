@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
-from clusterboot.facts.records import Address
+from .node import Address
 
 _HEX = re.compile(r"[0-9A-Fa-f]{8}")
 _HEX6 = re.compile(r"[0-9A-Fa-f]{32}")

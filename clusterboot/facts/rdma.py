@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from clusterboot.facts.records import RdmaPort
-from clusterboot.facts.text import PRELUDE, clean, integer, known, number, pairs
+from .node import RdmaPort
+from .text import PRELUDE, clean, integer, known, number, pairs
 
 # The first GID's network device is the port's. Where the kernel gives none (InfiniBand
 # without IPoIB addresses), the adapter's only network device is.

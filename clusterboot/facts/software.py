@@ -6,17 +6,10 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from clusterboot.facts.mpi import checked_path
-from clusterboot.facts.places import (
-    CUDA_LIB,
-    CUDA_RUNTIMES,
-    NCCL_LIB,
-    NCCL_TEST_NAMES,
-    NCCL_TESTS,
-    RCCL_LIB,
-)
-from clusterboot.facts.records import Software
-from clusterboot.facts.text import PRELUDE, absolute, known, pairs
+from .mpi import checked_path
+from .node import Software
+from .search_paths import CUDA_LIB, CUDA_RUNTIMES, NCCL_LIB, NCCL_TEST_NAMES, NCCL_TESTS, RCCL_LIB
+from .text import PRELUDE, absolute, known, pairs
 
 # ldconfig's cache is what the loader goes by, but it is two processes and only of use beside
 # a GPU's driver. The version stands in the name of the file that libnccl.so.2 leads to, or

@@ -6,8 +6,8 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from clusterboot.facts.records import Limits
-from clusterboot.facts.text import PRELUDE, clean, cpu_list, integer, known, pairs
+from .node import Limits
+from .text import PRELUDE, clean, cpu_list, integer, known, pairs
 
 # /proc/self is the section's own subshell, so affinity and limits are those that every
 # command of a non-interactive login gets. dash has no `ulimit -l` that could be relied on. sshd sets

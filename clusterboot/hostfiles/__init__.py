@@ -1,16 +1,10 @@
 """Which address each node is reached at by MPI, and the hostfiles that say so."""
 
-from clusterboot.hostfiles.addresses import choose_addresses
-from clusterboot.hostfiles.files import changes, write
-from clusterboot.hostfiles.records import AddressPlan, Excluded, NodeAddress, Slot
-from clusterboot.hostfiles.render import (
-    render_excluded,
-    render_intelmpi,
-    render_mpich,
-    render_openmpi,
-    slots,
-)
-from clusterboot.hostfiles.ssh import render_known_hosts, render_ssh_config
+from .addresses import choose_addresses
+from .folder import changes, write
+from .render import render_excluded, render_intelmpi, render_mpich, render_openmpi, slots
+from .slots import AddressPlan, Excluded, NodeAddress, Slot
+from .ssh import render_known_hosts, render_ssh_config
 
 __all__ = [
     "AddressPlan",

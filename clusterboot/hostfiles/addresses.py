@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from clusterboot.config.cluster import Host
 from clusterboot.errors import UsageError
-from clusterboot.facts.records import NodeFacts
-from clusterboot.hostfiles.candidates import Candidate, Network, all_addresses, likely_addresses
-from clusterboot.hostfiles.records import AddressPlan, Excluded, NodeAddress
+from clusterboot.facts.node import NodeFacts
+from clusterboot.inventory.cluster import Host
+
+from .candidates import Candidate, Network, all_addresses, likely_addresses
+from .slots import AddressPlan, Excluded, NodeAddress
 
 _REMEDY = "name the interconnect's subnet as ssh_config.network in the cluster file"
 _UNPLACED = "see ssh_config.network in the cluster file, and the node's interfaces"

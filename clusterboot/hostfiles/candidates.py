@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from clusterboot.facts.records import Interface, NodeFacts
+from clusterboot.facts.node import Interface, NodeFacts
 
 Network = IPv4Network | IPv6Network
 

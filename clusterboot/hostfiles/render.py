@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clusterboot.config.cluster import Options
-from clusterboot.facts.records import NodeFacts
-from clusterboot.hostfiles.records import Excluded, Slot
+from clusterboot.facts.node import NodeFacts
+from clusterboot.inventory.cluster import Options
+
+from .slots import Excluded, Slot
 
 
 def slots(facts: NodeFacts, options: Options) -> int:

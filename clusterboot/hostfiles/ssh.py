@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clusterboot.config.cluster import Cluster, Host, Login
-from clusterboot.config.names import without_colons
 from clusterboot.errors import UsageError
+from clusterboot.inventory.cluster import Cluster, Host, Login
+from clusterboot.inventory.name_rules import without_colons
 
 # ssh does not check names that it reads from its configuration and hands some of them to a
 # shell (CVE-2023-51385, CVE-2025-61984): nothing that a shell or ssh could expand is written.

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ClusterbootError
+from clusterboot.errors import ClusterbootError
+
 from . import machine, process
-from .records import Process
+from .description import Process
 
 # With nothing but the standard library, whatever the user's own settings.
 _FLAGS = ("-I", "-S")

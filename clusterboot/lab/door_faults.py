@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from . import background, login_faults, sshd
+from .description import Fault, Lab
 from .enter import machine_of
 from .kinds import FaultKind
-from .records import Fault, Lab
 
 
 def _take_door(lab: Lab, fault: Fault) -> Fault:

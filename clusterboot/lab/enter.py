@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
-from ..errors import ClusterbootError, UsageError
+from clusterboot.errors import ClusterbootError, UsageError
+
 from . import machine
-from .records import UID, USER, Lab, LabNode, Process
+from .description import UID, USER, Lab, LabNode, Process
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

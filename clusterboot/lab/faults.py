@@ -11,8 +11,10 @@ import signal
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..errors import ClusterbootError
-from . import background, life, machine, network, process, sshd, store, uplinks
+from clusterboot.errors import ClusterbootError
+
+from . import background, life, machine, process, sshd, store, uplinks, wiring
+from .description import HEAD, SWITCH, Fault, Lab, LabNode, Process
 from .door_faults import DOOR_FAULTS
 from .enter import in_network, machine_of
 from .home_faults import HOME_FAULTS
@@ -21,7 +23,6 @@ from .kinds import FaultKind
 from .link_faults import LINK_FAULTS
 from .login_faults import LOGIN_FAULTS
 from .path_faults import PATH_FAULTS
-from .records import HEAD, SWITCH, Fault, Lab, LabNode, Process
 from .sshd import init_of
 from .wanted import parse_fault
 
@@ -134,10 +135,10 @@ def _swap_back(lab: Lab, fault: Fault) -> None:
 def _address(lab: Lab, holders: Mapping[LabNode, LabNode]) -> None:
     """Give machines the addresses that others of them are known by, on their side and the switch's."""
     for node, as_whom in holders.items():
-        lines = network.node_lines(lab, node, as_whom.address)
+        lines = wiring.node_lines(lab, node, as_whom.address)
         in_network(init_of(node), ["ip", "-batch", "-"], ["address flush dev eth0", *lines])
         if lab.switch:
-            in_network(lab.switch, ["ip", "-batch", "-"], network.port_lines(lab, node, as_whom.address))
+            in_network(lab.switch, ["ip", "-batch", "-"], wiring.port_lines(lab, node, as_whom.address))
 
 
 def _filter_port(lab: Lab, fault: Fault) -> Fault:
@@ -151,7 +152,7 @@ def _unfilter_port(lab: Lab, fault: Fault) -> None:
 
 def _filter_rule(lab: Lab, fault: Fault, verb: str) -> None:
     # sshd's answers find no route, so that its clients hear nothing: a firewall that drops, without one.
-    rule = f"rule {verb} pref 100 {network.TCP} sport 22 blackhole"
+    rule = f"rule {verb} pref 100 {wiring.TCP} sport 22 blackhole"
     in_network(init_of(machine_of(lab, fault.node)), ["ip", "-batch", "-"], [rule])
 
 
@@ -205,9 +206,9 @@ def _power_off(lab: Lab, fault: Fault) -> Fault:
 
 def _power_on(lab: Lab, fault: Fault) -> None:
     node = machine_of(lab, fault.node)
-    lines = network.node_lines(lab, node)
+    lines = wiring.node_lines(lab, node)
     if node.name == HEAD:
-        lines += network.head_outside_lines(lab)
+        lines += wiring.head_outside_lines(lab)
     in_network(init_of(node), ["ip", "-batch", "-"], lines)
     if node.name == HEAD:
         # Else who dialled it meanwhile hears for some seconds more that it is not there: arp(7).

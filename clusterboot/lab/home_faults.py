@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import sshd
+from .description import Fault, Lab
 from .enter import machine_of
 from .kinds import FaultKind
-from .records import Fault, Lab
 
 # All scripts are run by root inside the machine, with the home as $1 and its owner's number as $2.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from ipaddress import IPv6Network
 
-from ..errors import ClusterbootError
-from . import files, network, sshd
+from clusterboot.errors import ClusterbootError
+
+from . import machine_files, sshd, wiring
+from .description import Fault, Lab, LabNode, Process
 from .enter import in_network
 from .kinds import FaultKind
-from .records import Fault, Lab, LabNode, Process
 
 
 def subnet(lab: Lab) -> IPv6Network:
@@ -38,17 +39,17 @@ def _switch(lab: Lab) -> Process:
 def _switch_lines(lab: Lab) -> list[str]:
     lines = [f"address replace {_gateway(lab)}/128 dev lo nodad"]
     for number, machine in enumerate(lab.machines):
-        port, own = network.port_name(machine), address(lab, machine)
+        port, own = wiring.port_name(machine), address(lab, machine)
         lines += [
             f"route replace {own}/128 dev {port}",
-            f"neighbour replace {own} lladdr {network.mac(1, number)} dev {port} nud permanent",
+            f"neighbour replace {own} lladdr {wiring.mac(1, number)} dev {port} nud permanent",
         ]
     return lines
 
 
 def _machine_lines(lab: Lab, node: LabNode) -> list[str]:
     gateway, own = _gateway(lab), address(lab, node)
-    switch_mac = network.mac(0, lab.machines.index(node))
+    switch_mac = wiring.mac(0, lab.machines.index(node))
     return [
         "address flush dev eth0",
         f"address replace {own}/64 dev eth0 nodad noprefixroute",
@@ -61,7 +62,7 @@ def _speak(lab: Lab, fault: Fault) -> Fault:
     forward = "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding"
     in_network(_switch(lab), ["sh", "-c", forward])
     in_network(_switch(lab), ["ip", "-batch", "-"], _switch_lines(lab))
-    hosts = files.hosts_text({machine.name: address(lab, machine) for machine in lab.machines})
+    hosts = machine_files.hosts_text({machine.name: address(lab, machine) for machine in lab.machines})
     for machine in lab.machines:
         in_network(sshd.init_of(machine), ["ip", "-batch", "-"], _machine_lines(lab, machine))
         sshd.checked(machine, ["tee", "/etc/hosts"], hosts)
@@ -69,9 +70,9 @@ def _speak(lab: Lab, fault: Fault) -> Fault:
 
 
 def _speak_no_more(lab: Lab, _fault: Fault) -> None:
-    hosts = files.hosts_text({machine.name: machine.address for machine in lab.machines})
+    hosts = machine_files.hosts_text({machine.name: machine.address for machine in lab.machines})
     for machine in lab.machines:
-        lines = ["address flush dev eth0", *network.node_lines(lab, machine)]
+        lines = ["address flush dev eth0", *wiring.node_lines(lab, machine)]
         in_network(sshd.init_of(machine), ["ip", "-batch", "-"], lines)
         sshd.checked(machine, ["tee", "/etc/hosts"], hosts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .records import Fault, Lab
+from .description import Fault, Lab
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import units
-from ..errors import ClusterbootError, UsageError
-from . import files, machine, network, process, store
-from .enter import in_network
-from .records import (
+from clusterboot import units
+from clusterboot.errors import ClusterbootError, UsageError
+
+from . import machine, machine_files, process, store, wiring
+from .description import (
     HEAD,
     MAX_NODES,
     ROOT,
@@ -27,6 +27,7 @@ from .records import (
     new_lab,
     with_processes,
 )
+from .enter import in_network
 
 _STARTED_WITHIN_S = 120.0
 _MIN_RATE_BPS = 1_000_000
@@ -134,7 +135,7 @@ def _same(lab: Lab, nodes: int, rate_bps: int, shared_home: bool, user: str) -> 
 
 def _free_index() -> int:
     taken = [lab.index for lab in map(store.load, store.names()) if lab]
-    index = network.free_index(taken, machine.routes())
+    index = wiring.free_index(taken, machine.routes())
     if index is None:
         raise UsageError(
             "no subnet of 198.19.0.0/18 is free for the link to the lab's head",
@@ -145,8 +146,8 @@ def _free_index() -> int:
 
 def _start(lab: Lab) -> Lab:
     store.create(lab)
-    files.write_all(lab, machine.owner())
-    _ip(network.claim_lines(lab))
+    machine_files.write_all(lab, machine.owner())
+    _ip(wiring.claim_lines(lab))
     no_ipv6 = Path("/proc/sys/net/ipv6/conf", lab.link, "disable_ipv6")
     if no_ipv6.exists():
         no_ipv6.write_text("1", encoding="ascii")  # One connected route is all that this machine sees.
@@ -166,11 +167,11 @@ def _direct(lab: Lab, spawner: subprocess.Popen[str]) -> Lab:
     switch, *inits = _identify(_hear(spawner)["pids"])
     lab = with_processes(lab, switch, tuple(inits))
     store.save(lab)
-    in_network(switch, ["ip", "-batch", "-"], network.switch_lines(lab))
+    in_network(switch, ["ip", "-batch", "-"], wiring.switch_lines(lab))
     in_network(
-        switch, ["tc", "-batch", "-"], [line for m in lab.machines for line in network.in_shape(lab, m)]
+        switch, ["tc", "-batch", "-"], [line for m in lab.machines for line in wiring.in_shape(lab, m)]
     )
-    _ip(network.hand_over_lines(lab))
+    _ip(wiring.hand_over_lines(lab))
     _say(spawner, "go")
     _hear(spawner)
     return lab
@@ -200,9 +201,9 @@ def _order(lab: Lab) -> dict[str, Any]:
 
 def _machine_order(lab: Lab, node: LabNode) -> dict[str, Any]:
     own = lab.folder / node.name / "etc"
-    lines = network.node_lines(lab, node)
+    lines = wiring.node_lines(lab, node)
     if node.name == HEAD:
-        lines += network.head_outside_lines(lab)
+        lines += wiring.head_outside_lines(lab)
     return {
         "hostname": node.name,
         # Else a slow link that was mended goes on being slow: the kernel remembers it, tcp_metrics(8).
@@ -212,7 +213,7 @@ def _machine_order(lab: Lab, node: LabNode) -> dict[str, Any]:
         "home": str(lab.home(node.name)),
         "home_at": lab.home_inside,
         "ip": "\n".join(lines) + "\n",
-        "tc": "\n".join(network.out_shape(lab, node)) + "\n",
+        "tc": "\n".join(wiring.out_shape(lab, node)) + "\n",
     }
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 
-from . import background, machine, network
+from . import background, machine, wiring
+from .description import Fault, Lab, Process
 from .enter import in_network, machine_of
 from .kinds import Amount, FaultKind
-from .records import Fault, Lab, Process
 from .sshd import init_of
 
 _PERCENT = Amount("PERCENT", 0.001, 99)
@@ -22,10 +22,10 @@ _OF = 1_000_000
 def _reshape(lab: Lab, fault: Fault) -> Fault:
     """Make the links of the fault's machines as the lab's list of faults has them."""
     for node in (machine_of(lab, name) for name in fault.nodes):
-        out_of, into = network.out_shape(lab, node), network.in_shape(lab, node)
+        out_of, into = wiring.out_shape(lab, node), wiring.in_shape(lab, node)
         in_network(init_of(node), ["tc", "-batch", "-"], ["qdisc del dev eth0 root", *out_of])
         if lab.switch:
-            drop = f"qdisc del dev {network.port_name(node)} root"
+            drop = f"qdisc del dev {wiring.port_name(node)} root"
             in_network(lab.switch, ["tc", "-batch", "-"], [drop, *into])
     return fault
 
@@ -52,10 +52,10 @@ def _flap_order(lab: Lab, fault: Fault) -> dict[str, object]:
     node = machine_of(lab, fault.node)
     links = [(init_of(node), "eth0")]
     if lab.switch:
-        links.append((lab.switch, network.port_name(node)))
+        links.append((lab.switch, wiring.port_name(node)))
     orders = []
     for init, device in links:
-        down, up = network.flap_lines(lab, device)
+        down, up = wiring.flap_lines(lab, device)
         # While a shape is made anew, changing it fails: it goes on all the same.
         tc = [machine.tool("tc"), "-force", "-batch", "-"]
         argv = [machine.tool("nsenter"), f"--net=/proc/{init.pid}/ns/net", *tc]
@@ -93,7 +93,7 @@ def _far_ends(lab: Lab, fault: Fault) -> list[tuple[Process, str, str]]:
     if fault.kind != "lossy-out":
         ends.append((init_of(node), table, "eth0"))
     if fault.kind != "lossy-in" and lab.switch:
-        ends.append((lab.switch, f"{table}_{node.name}", network.port_name(node)))
+        ends.append((lab.switch, f"{table}_{node.name}", wiring.port_name(node)))
     return ends
 
 

@@ -6,11 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-from ..errors import UsageError
-from . import files, sshd
+from clusterboot.errors import UsageError
+
+from . import machine_files, sshd
+from .description import Fault, Lab, LabNode
 from .enter import machine_of
 from .kinds import FaultKind
-from .records import Fault, Lab, LabNode
 
 # What stands before the lab's own settings; of a keyword that comes twice, sshd takes the first.
 _SETTINGS = {
@@ -59,7 +60,7 @@ def configure(lab: Lab, fault: Fault) -> Fault:
     else:
         banner.unlink(missing_ok=True)
     path = _etc_ssh(lab, node) / "sshd_config"
-    path.write_text("".join(f"{line}\n" for line in lines) + files.sshd_config(lab), encoding="utf-8")
+    path.write_text("".join(f"{line}\n" for line in lines) + machine_files.sshd_config(lab), encoding="utf-8")
     sshd.restart(node)
     return fault
 
@@ -73,7 +74,7 @@ def _change_host_keys(lab: Lab, fault: Fault) -> Fault:
     folder = _etc_ssh(lab, node)
     for path in sorted([*folder.glob("ssh_host_*_key"), *folder.glob("ssh_host_*_key.pub")]):
         path.rename(_before(path, fault))
-    files.write_host_keys(folder, node.name, files.new_host_keys())
+    machine_files.write_host_keys(folder, node.name, machine_files.new_host_keys())
     return configure(lab, fault)
 
 
@@ -116,7 +117,7 @@ def _change_shell(lab: Lab, fault: Fault) -> Fault:
 
 
 def _restore_shell(lab: Lab, fault: Fault) -> None:
-    _set_shell(lab, machine_of(lab, fault.node), files.login_shell())
+    _set_shell(lab, machine_of(lab, fault.node), machine_files.login_shell())
 
 
 def _set_shell(lab: Lab, node: LabNode, path: str) -> None:

@@ -16,7 +16,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import NoReturn
 
-from ..errors import ClusterbootError, UsageError
+from clusterboot.errors import ClusterbootError, UsageError
 
 # A tool, and the package that Debian and Ubuntu have it in: as in script/packages.
 TOOLS = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import ClusterbootError
-from . import network
+from clusterboot.errors import ClusterbootError
+
+from . import wiring
+from .description import Fault, Lab, LabNode
 from .enter import in_network, machine_of
 from .kinds import FaultKind
-from .records import Fault, Lab, LabNode
 from .sshd import init_of
 
 # After a firewall's rules, and before those of uplinks and of the router's own table: ip-rule(8).
@@ -28,8 +29,8 @@ def _route(lab: Lab, lines: Sequence[str]) -> None:
 
 def _silence_rule(lab: Lab, fault: Fault, verb: str) -> str:
     node, other = _ends(lab, fault)
-    port = network.port_name(node)
-    return f"rule {verb} pref {_FIRST} iif {port} to {other.address}/32 {network.TCP} dport 22 blackhole"
+    port = wiring.port_name(node)
+    return f"rule {verb} pref {_FIRST} iif {port} to {other.address}/32 {wiring.TCP} dport 22 blackhole"
 
 
 def _silence(lab: Lab, fault: Fault) -> Fault:
@@ -47,14 +48,14 @@ def _detour_rules(lab: Lab, fault: Fault, verb: str) -> list[str]:
     return [
         # Who comes from the head is not misled: what the operator sees of the node stays right.
         f"rule {verb} pref {_FIRST} from {lab.head.address}/32 to {node.address}/32 lookup main",
-        f"rule {verb} pref {_THEN} to {node.address}/32 {network.TCP} dport 22 lookup {table}",
+        f"rule {verb} pref {_THEN} to {node.address}/32 {wiring.TCP} dport 22 lookup {table}",
     ]
 
 
 def _intercept(lab: Lab, fault: Fault) -> Fault:
     node, other = _ends(lab, fault)
     table = _TABLES + lab.machines.index(node)
-    route, neighbour = network.port_lines(lab, other, node.address)
+    route, neighbour = wiring.port_lines(lab, other, node.address)
     in_network(init_of(other), ["ip", "-batch", "-"], [f"address replace {node.address}/32 dev lo"])
     _route(lab, [f"{route} table {table}", neighbour, *_detour_rules(lab, fault, "add")])
     return fault
@@ -62,7 +63,7 @@ def _intercept(lab: Lab, fault: Fault) -> Fault:
 
 def _release(lab: Lab, fault: Fault) -> None:
     node, other = _ends(lab, fault)
-    port, table = network.port_name(other), _TABLES + lab.machines.index(node)
+    port, table = wiring.port_name(other), _TABLES + lab.machines.index(node)
     away = [f"neighbour del {node.address} dev {port}", f"route flush table {table}"]
     _route(lab, [*_detour_rules(lab, fault, "del"), *away])
     in_network(init_of(other), ["ip", "-batch", "-"], [f"address del {node.address}/32 dev lo"])

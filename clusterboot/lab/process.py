@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from .records import Process
+from .description import Process
 
 # From the kernel's point of view a killed namespace takes milliseconds; this is for a machine in swap.
 _ENDED_WITHIN_MS = 60_000

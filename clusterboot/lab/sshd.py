@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import ClusterbootError
+from clusterboot.errors import ClusterbootError
+
 from . import machine, process
+from .description import LabNode, Process
 from .enter import run_inside
-from .records import LabNode, Process
 
 #: The names of sshd's processes, in its several versions.
 COMMANDS = ("sshd", "sshd-session", "sshd-auth")

@@ -7,10 +7,11 @@ import re
 import shutil
 from pathlib import Path
 
-from ..errors import UsageError
-from ..files import replace
+from clusterboot.errors import UsageError
+from clusterboot.files import replace
+
 from . import machine
-from .records import Lab, from_json, to_json
+from .description import Lab, from_json, to_json
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,40}")
 _STATE = "lab.json"

@@ -9,9 +9,9 @@ Source: ip-rule(8), veth(4).
 
 from __future__ import annotations
 
+from .description import SWITCH, Fault, Lab
 from .enter import machine_of
-from .network import SLOW, TCP, mac, port_name, tbf
-from .records import SWITCH, Fault, Lab
+from .wiring import SLOW, TCP, mac, port_name, tbf
 
 # The order in which rules are asked, before those of the main table at 32766 (ip-rule(8)).
 _FIREWALL, _INSIDE, _WHOLE, _OUTSIDE = 50, 100, 110, 120

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..errors import UsageError
+from clusterboot.errors import UsageError
+
+from .description import MAX_NODES, SWITCH, Fault, Lab
 from .enter import machine_of
 from .kinds import Amount, FaultKind
-from .records import MAX_NODES, SWITCH, Fault, Lab
 
 
 def parse_fault(faults: Mapping[str, FaultKind], lab: Lab, node: str, text: str) -> Fault:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterboot.facts import described, differences
-from clusterboot.facts.records import NodeFacts
-from clusterboot.report.folding import by_value, fold
+from clusterboot.facts.node import NodeFacts
+from clusterboot.folding import by_value, fold
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from clusterboot.bench.records import (
+from clusterboot.printable import one_line
+from clusterboot.programs.records import (
     PLACEMENTS,
     BenchTest,
     LogReport,
@@ -14,9 +15,9 @@ from clusterboot.bench.records import (
     Problem,
     Verdict,
 )
-from clusterboot.diagnose.bandwidth import plateaus
-from clusterboot.printable import one_line
-from clusterboot.report.writers import Case, Sample, csv_cell, csv_text, junit_text, prometheus_text
+from clusterboot.verdict.bandwidth import plateaus
+
+from .writers import Case, Sample, csv_cell, csv_text, junit_text, prometheus_text
 
 CSV_COLUMNS = (
     *(

@@ -12,12 +12,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from clusterboot.diagnose.matrix.picture import draw
-from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix
+from clusterboot.folding import fold
+from clusterboot.linkmap.inference.picture import draw
+from clusterboot.linkmap.pair_matrix import Finding, Inference, PairMatrix
 from clusterboot.printable import one_line
-from clusterboot.report.cluster import show_summary
-from clusterboot.report.folding import fold
-from clusterboot.report.say import say
+
+from .ending import show_summary
+from .say import say
 
 # Two characters a cell and 15 for a row's name: 79 columns.
 _MOST_CELLS = 32

@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.records import Finding, Inference, MatrixVerdict, PairMatrix, Rates
-from clusterboot.report.writers import Case, Sample, csv_cell, csv_text, junit_text, prometheus_text
+from clusterboot.linkmap.pair_matrix import Finding, Inference, MatrixVerdict, PairMatrix, Rates
+
+from .writers import Case, Sample, csv_cell, csv_text, junit_text, prometheus_text
 
 CSV_COLUMNS = ("sender", "receiver", "bandwidth_gbps", "one_way_gbps", "latency_us")
 _VERDICTS: tuple[MatrixVerdict, ...] = ("ok", "slow", "inconclusive")

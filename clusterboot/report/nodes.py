@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clusterboot.config.cluster import MpiOptions
 from clusterboot.facts import differences
-from clusterboot.facts.records import NodeFacts
+from clusterboot.facts.node import NodeFacts
+from clusterboot.folding import by_value, fold
+from clusterboot.inventory.cluster import MpiOptions
 from clusterboot.printable import printable
-from clusterboot.report.folding import by_value, fold
-from clusterboot.report.say import say
+
+from .say import say
 
 
 def show_nodes(console: Console, facts: Mapping[str, NodeFacts]) -> None:

@@ -10,16 +10,17 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from clusterboot.bench.records import BenchTest, Problem
-from clusterboot.diagnose.matrix.checks import Rows, matrix_of
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.reading import read_matrix
-from clusterboot.diagnose.matrix.records import Finding, Inference, PairMatrix, Rates
+from clusterboot.document import SCHEMA
 from clusterboot.errors import HostResult, UsageError
-from clusterboot.facts.records import NodeFacts
+from clusterboot.facts.node import NodeFacts
+from clusterboot.linkmap.formats.cells import Rows, matrix_of
+from clusterboot.linkmap.formats.reading import read_matrix
+from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.pair_matrix import Finding, Inference, PairMatrix, Rates
 from clusterboot.printable import one_line, printable
-from clusterboot.report.document import SCHEMA
-from clusterboot.report.factlines import FactLine, fact_lines
+from clusterboot.programs.records import BenchTest, Problem
+
+from .factlines import FactLine, fact_lines
 
 T = TypeVar("T")
 

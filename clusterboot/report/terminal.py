@@ -11,12 +11,13 @@ from rich.text import Text
 
 from clusterboot import interrupts
 from clusterboot.errors import HostKeySeen, Status
-from clusterboot.report.say import say
+
+from .say import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from clusterboot.bench.records import Row
+    from clusterboot.programs.records import Row
 
 _STYLES = {"ok": "green", "failed": "red", "unreachable": "red", "untrusted": "bold red", "skipped": "dim"}
 
@@ -78,7 +79,7 @@ class Terminal:
     def row(self, collective: str, row: Row) -> None:
         """Print a benchmark row; a new collective gets a head of its own."""
         # Imported with the first row: only benchmarks have any.
-        from clusterboot.report import bench
+        from . import benchmark as bench
 
         if self._results is None:
             return

@@ -16,7 +16,8 @@ from invoke.program import Program
 
 from clusterboot import __version__, interrupts
 from clusterboot.errors import ExitCode
-from clusterboot.tasks import audit, bench, cluster, diagnose, labs, link_map, nccl_test, report
+
+from . import audit, cluster, diagnose, labs, link_map, nccl_parse, nccl_test, report
 
 namespace = Collection(
     audit.audit,
@@ -26,7 +27,7 @@ namespace = Collection(
     cluster.run_task,
     cluster.teardown_task,
     nccl_test.nccl_test_task,
-    bench.nccl_parse_task,
+    nccl_parse.nccl_parse_task,
     diagnose.diagnose_task,
     link_map.link_map_task,
     report.report_task,

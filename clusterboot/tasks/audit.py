@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import ExitCode, UsageError
-from clusterboot.report.cluster import show_summary
-from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import here, next_command, running_lab
+from clusterboot.report.ending import show_summary
+
+from .command import Call, Outcome, command
+from .options import here, next_command, running_lab
 
 
 @command(
@@ -22,16 +23,14 @@ from clusterboot.tasks.options import here, next_command, running_lab
     verify="check that no line of it was edited, taken out or moved",
     expect="with --verify: the last line's SHA-256 as it was noted elsewhere, at some time",
 )
-def audit(
-    session: Session, cluster: str = "", log: str = "", verify: bool = False, expect: str = ""
-) -> Outcome:
+def audit(session: Call, cluster: str = "", log: str = "", verify: bool = False, expect: str = "") -> Outcome:
     """Show where the audit log of a cluster is, and check it.
 
     Lines that were edited, moved or taken out show by themselves, and lines that are missing at the
     end by the mark beside the log. Who can write to this machine's files can make a new log and a new
     mark: what shows that is the last line's hash, kept on another machine and given as --expect.
     """
-    from clusterboot.connect.audit import verify as check
+    from clusterboot.ssh.audit import verify as check
 
     expected = expect.strip().lower()
     if expected and (not verify or not re.fullmatch(r"[0-9a-f]{64}", expected)):
@@ -64,9 +63,9 @@ def audit(
     return Outcome(code, more=more, show=show)
 
 
-def _log_of(session: Session, cluster: str) -> Path:
-    from clusterboot.config.loader import load
-    from clusterboot.config.places import find, state_dir
+def _log_of(session: Call, cluster: str) -> Path:
+    from clusterboot.inventory.loader import load
+    from clusterboot.inventory.locations import find, state_dir
 
     path = find(cluster or None, cwd=here(), environ=os.environ, running_lab=running_lab())
     session.cluster = load(path).name

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from clusterboot.report.folding import fold
+from clusterboot.folding import fold
 from clusterboot.report.say import say
 
 if TYPE_CHECKING:
-    from clusterboot.keys import Edit
+    from clusterboot.trust import Edit
 
 
 def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, list[str]]]:
     """Give each distinct change once: its file, its diff, and the hosts where it would be made."""
-    from clusterboot.keys import unified
+    from clusterboot.trust import unified
 
     changes: dict[tuple[str, str], list[str]] = {}
     for name, edits in planned.items():

@@ -13,22 +13,23 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import ExitCode, UsageError
+from clusterboot.folding import by_value, fold
 from clusterboot.printable import printable
-from clusterboot.report import cluster as report
-from clusterboot.report.folding import by_value, fold
+from clusterboot.report import ending as report
 from clusterboot.report.say import say
-from clusterboot.tasks.changes import changes, folded, show_changes
-from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import SHARED, choice, context, next_command
+
+from .changes import changes, folded, show_changes
+from .command import Call, Outcome, command
+from .options import SHARED, choice, context, next_command
 
 if TYPE_CHECKING:
-    from clusterboot.config.cluster import KeyMode, VerifyMode
-    from clusterboot.flows.bootstrap import Bootstrapped
-    from clusterboot.flows.command import CommandRun
-    from clusterboot.flows.context import Context
-    from clusterboot.flows.rotate import Rotated
-    from clusterboot.flows.teardown import TornDown
-    from clusterboot.keys import LoginFailure, LoginFinding
+    from clusterboot.commands.bootstrap import Bootstrapped
+    from clusterboot.commands.rotate_keys import Rotated
+    from clusterboot.commands.run_command import CommandRun
+    from clusterboot.commands.teardown import TornDown
+    from clusterboot.inventory.cluster import KeyMode, VerifyMode
+    from clusterboot.session.context import Context
+    from clusterboot.trust import LoginFailure, LoginFinding
 
 Options = Mapping[str, Any]
 _KEYS = ("per-node", "ca", "shared")
@@ -50,11 +51,11 @@ _COMMAND_TIMEOUT_S = 3600.0
     verify="which node-to-node logins to prove: launch, full or none",
 )
 def bootstrap_task(
-    session: Session, shared: Options, keys: str = "", verify: str = "", encrypt_keys: bool = False
+    session: Call, shared: Options, keys: str = "", verify: str = "", encrypt_keys: bool = False
 ) -> Outcome:
     """Collect facts, distribute keys, prove node-to-node logins, write hostfiles."""
-    from clusterboot.flows.bootstrap import bootstrap
-    from clusterboot.flows.results import result_folder, save
+    from clusterboot.commands.bootstrap import bootstrap
+    from clusterboot.session.results import result_folder, save
 
     if keys:
         choice("--keys", keys, _KEYS)
@@ -123,8 +124,8 @@ def _finding(one: LoginFinding) -> dict[str, Any]:
 
 
 def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -> None:
-    from clusterboot.flows.blaming import pair_in_words
     from clusterboot.report.nodes import show_nodes
+    from clusterboot.trust.blaming import pair_in_words
 
     if result.facts:
         show_nodes(to, result.facts)
@@ -186,10 +187,10 @@ def _relative(at: Context) -> str:
 
 
 @command("facts", shared=SHARED)
-def facts_task(session: Session, shared: Options) -> Outcome:
+def facts_task(session: Call, shared: Options) -> Outcome:
     """Collect and tabulate what the nodes are, every difference between them marked."""
+    from clusterboot.commands.facts import inventory
     from clusterboot.facts import to_json
-    from clusterboot.flows.inventory import inventory
     from clusterboot.report.nodes import show_nodes
 
     result = inventory(context(session, shared))
@@ -204,9 +205,9 @@ def facts_task(session: Session, shared: Options) -> Outcome:
 
 
 @command("run", shared=SHARED, shell_command="what to run, as one word: 'uptime -p'")
-def run_task(session: Session, shell_command: str, shared: Options) -> Outcome:
+def run_task(session: Call, shell_command: str, shared: Options) -> Outcome:
     """Run one shell command on every node, equal answers folded together."""
-    from clusterboot.flows.command import run_command
+    from clusterboot.commands.run_command import run_command
 
     # What begins with a dash is an option that there is not, which invoke takes for the word that is wanted.
     if not shell_command.strip() or shell_command.startswith("-"):
@@ -243,9 +244,9 @@ def _show_answers(to: Console, result: CommandRun) -> None:
 
 
 @command("rotate-keys", shared=SHARED)
-def rotate_keys_task(session: Session, shared: Options) -> Outcome:
+def rotate_keys_task(session: Call, shared: Options) -> Outcome:
     """Replace the cluster's credentials: new in, proven, old out."""
-    from clusterboot.flows.rotate import rotate
+    from clusterboot.commands.rotate_keys import rotate
 
     at = context(session, shared)
     result = rotate(at)
@@ -260,7 +261,7 @@ def rotate_keys_task(session: Session, shared: Options) -> Outcome:
 
 
 def _show_rotated(to: Console, at: Context, result: Rotated) -> None:
-    from clusterboot.flows.blaming import pair_in_words
+    from clusterboot.trust.blaming import pair_in_words
 
     report.show_failures(to, result.hosts)
     names = [host.name for host in result.hosts if host.status == "ok"]
@@ -278,9 +279,9 @@ def _show_rotated(to: Console, at: Context, result: Rotated) -> None:
 
 
 @command("teardown", shared=SHARED)
-def teardown_task(session: Session, shared: Options) -> Outcome:
+def teardown_task(session: Call, shared: Options) -> Outcome:
     """Take back exactly what bootstrap put on the nodes."""
-    from clusterboot.flows.teardown import teardown
+    from clusterboot.commands.teardown import teardown
 
     at = context(session, shared)
     result = teardown(at)

@@ -18,13 +18,14 @@ from invoke.tasks import Task
 from rich.console import Console
 
 from clusterboot import interrupts
+from clusterboot.document import document, render
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult
-from clusterboot.report.document import document, render
 from clusterboot.report.terminal import Terminal
-from clusterboot.tasks.streams import Stream, standard
+
+from .streams import OutputStream, standard
 
 if TYPE_CHECKING:
-    from clusterboot.bench.scrub import Scrubber
+    from clusterboot.scrub import Scrubber
 
 Show = Callable[[Console], None]
 # What the operator's own disk says no with, wherever something is written to it.
@@ -48,7 +49,7 @@ class Outcome:
     save: Callable[[str], Any] | None = None
 
 
-class Session:
+class Call:
     """One command at work: where it prints, when it began, and the cluster once that is known."""
 
     def __init__(self, command: str, *, as_json: bool) -> None:
@@ -146,7 +147,7 @@ def command(
 
         @functools.wraps(body)
         def run(_: InvokeContext, json: bool = False, **options: Any) -> None:
-            session = Session(name, as_json=json)
+            session = Call(name, as_json=json)
             if shared is not None:
                 options["shared"] = {key: options.pop(key) for key in shared}
             with interrupts.listening():
@@ -171,7 +172,7 @@ def command(
     return decorate
 
 
-def _carry_out(session: Session, body: Callable[..., Outcome], options: Mapping[str, Any]) -> ExitCode:
+def _carry_out(session: Call, body: Callable[..., Outcome], options: Mapping[str, Any]) -> ExitCode:
     try:
         outcome = body(session, **options)
         late = interrupts.was_noted()
@@ -196,13 +197,13 @@ def _carry_out(session: Session, body: Callable[..., Outcome], options: Mapping[
     return outcome.exit_code
 
 
-def _fault(session: Session, fault: Exception) -> ExitCode:
+def _fault(session: Call, fault: Exception) -> ExitCode:
     traceback.print_exc(file=session.errors)
     cause = f"a fault in clusterboot itself: {type(fault).__name__}"
     return session.fail(ClusterbootError(cause, remedy="report it with the lines above"), ExitCode.FAULT)
 
 
-def _console(stream: Stream) -> Console:
+def _console(stream: OutputStream) -> Console:
     # Some programs say that their output is 0 columns wide: then Rich shows nothing.
     said = os.environ.get("COLUMNS", "")
     width = _USUAL_COLUMNS if said.isdecimal() and len(said) < 3 and int(said) < _FEWEST_COLUMNS else None

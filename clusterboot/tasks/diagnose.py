@@ -8,7 +8,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from clusterboot.errors import ExitCode
-from clusterboot.tasks.command import Outcome, Session, command
+
+from .command import Call, Outcome, command
 
 
 @command(
@@ -16,20 +17,21 @@ from clusterboot.tasks.command import Outcome, Session, command
     matrix="matrices or logs of pairs: a file, a folder, a quoted glob, or - for standard input",
     format="csv, junit or prometheus on standard output, instead of the table",
 )
-def diagnose_task(_: Session, matrix: str, format: str = "") -> Outcome:  # noqa: A002  # the option's name
+def diagnose_task(_: Call, matrix: str, format: str = "") -> Outcome:  # noqa: A002  # the option's name
     """Name the bad node, link or group in matrices of bandwidth between nodes, or in logs of their pairs."""
-    from clusterboot.diagnose.matrix.document import matrix_to_json
-    from clusterboot.diagnose.matrix.infer import infer
-    from clusterboot.diagnose.matrix.reading import MOST_BYTES, read_matrices
-    from clusterboot.flows.inputs import read_inputs
+    from clusterboot.commands.inputs import read_inputs
+    from clusterboot.linkmap.formats.findings_json import matrix_to_json
+    from clusterboot.linkmap.formats.reading import MOST_BYTES, read_matrices
+    from clusterboot.linkmap.inference.infer import infer
     from clusterboot.report.matrix import show_matrix
     from clusterboot.report.matrix_formats import MATRIX_FORMATS
-    from clusterboot.tasks import formats
-    from clusterboot.tasks.options import next_command
 
-    output = formats.chosen(format, MATRIX_FORMATS)
+    from . import output_format
+    from .options import next_command
+
+    output = output_format.chosen(format, MATRIX_FORMATS)
     found = read_matrices(read_inputs(matrix, sys.stdin.buffer, MOST_BYTES + 1), matrix)
-    formats.require_one(format, found, "matrices")
+    output_format.require_one(format, found, "matrices")
     judged = []
     for stored in found:
         inference = infer(stored.matrix)

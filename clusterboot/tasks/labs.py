@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import UsageError
-from clusterboot.report.cluster import show_summary
+from clusterboot.report.ending import show_summary
 from clusterboot.report.say import say
-from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import next_command, whole
+
+from .command import Call, Outcome, command
+from .options import next_command, whole
 
 _NAME = "the lab's name (default lab); several can run side by side"
 
@@ -26,7 +27,7 @@ _NAME = "the lab's name (default lab); several can run side by side"
     name=_NAME,
 )
 def up(  # noqa: PLR0917 - each is an option of the command line
-    session: Session,
+    session: Call,
     nodes: str = "8",
     rate: str = "1gbit",
     shared_home: bool = False,
@@ -52,7 +53,7 @@ def up(  # noqa: PLR0917 - each is an option of the command line
 
 
 @command("lab.down", name=_NAME)
-def down(session: Session, name: str = "lab") -> Outcome:
+def down(session: Call, name: str = "lab") -> Outcome:
     """Stop a lab and remove all of it."""
     from clusterboot import lab
 
@@ -63,7 +64,7 @@ def down(session: Session, name: str = "lab") -> Outcome:
 
 
 @command("lab.status", name="only the lab of this name")
-def status(session: Session, name: str = "") -> Outcome:
+def status(session: Call, name: str = "") -> Outcome:
     """Show the labs that run on this machine, and the faults that were made in them."""
     from rich.table import Table
 
@@ -91,7 +92,7 @@ def status(session: Session, name: str = "") -> Outcome:
     fault="what to do to it; help lists them",
     name=_NAME,
 )
-def break_node(session: Session, node: str, fault: str, name: str = "lab") -> Outcome:
+def break_node(session: Call, node: str, fault: str, name: str = "lab") -> Outcome:
     """Inject a fault into a node of a lab."""
     from clusterboot import lab
 
@@ -120,7 +121,7 @@ def _show_faults(to: Console) -> None:
 
 
 @command("lab.mend", node="the node, head, or switch", name=_NAME)
-def mend(session: Session, node: str, name: str = "lab") -> Outcome:
+def mend(session: Call, node: str, name: str = "lab") -> Outcome:
     """Take back every fault that was injected into a node of a lab."""
     from clusterboot import lab
 

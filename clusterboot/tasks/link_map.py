@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
-from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import SHARED, choice, context, next_command, number, size
+from .command import Call, Outcome, command
+from .options import SHARED, choice, context, next_command, number, size
 
 if TYPE_CHECKING:
-    from clusterboot.flows.backends import BackendChoice
-    from clusterboot.flows.link_map import LinkMapped
-    from clusterboot.flows.link_places import By
-    from clusterboot.flows.link_plan import MapMode
+    from clusterboot.commands.link_map import LinkMapped
+    from clusterboot.linkmap.endpoints import By
+    from clusterboot.linkmap.measurement_plan import MapMode
+    from clusterboot.run.backends import BackendChoice
 
 # Enough for the plateau of NVLink.
 _GPU_BYTES = 64 * 1024**2
@@ -41,7 +41,7 @@ _MODES = ("adaptive", "full")
     format="csv, junit or prometheus on standard output, instead of the table",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
-    session: Session,
+    session: Call,
     shared: Mapping[str, Any],
     mode: str = "adaptive",
     budget: str = "",
@@ -54,20 +54,21 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     format: str = "",  # noqa: A002  # the option's name
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
-    from clusterboot.bench.pairs_options import PairsOptions
-    from clusterboot.flows.launcher import launch_place
-    from clusterboot.flows.link_map import link_map
-    from clusterboot.flows.link_measure import LinkMapOptions
-    from clusterboot.flows.pages import publish
+    from clusterboot.commands.link_map import link_map
+    from clusterboot.linkmap.measure import LinkMapOptions
+    from clusterboot.programs.collbench.pairs_options import PairsOptions
     from clusterboot.report.matrix_formats import MATRIX_FORMATS
-    from clusterboot.tasks import formats
+    from clusterboot.report.pages import publish
+    from clusterboot.trust.launching_host import launch_place
+
+    from . import output_format
 
     choice("--mode", mode, _MODES)
     choice("--by", by, ("node", "gpu"))
     choice("--backend", backend, ("auto", "nccl", "mpi"))
     largest_bytes = size("-e", e or "4M")
     budget_s = number("--budget", budget)
-    output = formats.chosen(format, MATRIX_FORMATS)
+    output = output_format.chosen(format, MATRIX_FORMATS)
     at = context(session, shared)
     start = launch_place(at.cluster, launch_from or None)
     options = LinkMapOptions(
@@ -114,7 +115,7 @@ def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
 
 
 def _show(to: Console, result: LinkMapped, command: Callable[[str], str]) -> None:
-    from clusterboot.report.cluster import show_failures, show_summary
+    from clusterboot.report.ending import show_failures, show_summary
     from clusterboot.report.matrix import show_matrix
 
     show_failures(to, result.hosts)

@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import UsageError
-from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import SHARED, choice, context, next_command, number, size, whole
+
+from .command import Call, Outcome, command
+from .options import SHARED, choice, context, next_command, number, size, whole
 
 if TYPE_CHECKING:
-    from clusterboot.diagnose.expectation import Expectation
-    from clusterboot.flows.backends import BackendChoice
-    from clusterboot.flows.benchmarked import Benchmarked, Judged
+    from clusterboot.run.backends import BackendChoice
+    from clusterboot.verdict.benchmarked import Benchmarked, Judged
+    from clusterboot.verdict.expectation import Expectation
 
 _BACKENDS = ("auto", "nccl-tests", "nccl", "mpi")
 # collbench repeats until the rate is steady; of 64 MiB over a gigabit link it can do that only a few times.
@@ -55,7 +56,7 @@ _GPU_END_BYTES = 8 * 1024**3
     format="csv, junit or prometheus on standard output, in place of the table",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
-    session: Session,
+    session: Call,
     shared: Mapping[str, Any],
     collective: str = "all_reduce",
     backend: str = "auto",
@@ -77,13 +78,14 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     format: str = "",  # noqa: A002  # the option's name
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
-    from clusterboot.bench.options import BenchOptions
-    from clusterboot.diagnose.expectation import Expectation
-    from clusterboot.flows.launcher import launch_place
-    from clusterboot.flows.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
-    from clusterboot.flows.pages import publish
+    from clusterboot.commands.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
+    from clusterboot.programs.bench_options import BenchOptions
     from clusterboot.report.formats import FORMATS
-    from clusterboot.tasks import formats
+    from clusterboot.report.pages import publish
+    from clusterboot.trust.launching_host import launch_place
+    from clusterboot.verdict.expectation import Expectation
+
+    from . import output_format
 
     bench = BenchOptions(
         collectives=tuple(name.strip() for name in collective.split(",")),
@@ -97,7 +99,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         dtype=dtype or None,
     )
     choice("--backend", backend, _BACKENDS)
-    output = formats.chosen(format, FORMATS)
+    output = output_format.chosen(format, FORMATS)
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
     at = context(session, shared)
@@ -133,7 +135,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
 
 
 def _expectation(min_busbw_gbps: float | None, baseline: str) -> Expectation:
-    from clusterboot.diagnose.expectation import Expectation, baseline_from_json
+    from clusterboot.verdict.expectation import Expectation, baseline_from_json
 
     minimum = (
         Expectation(min_busbw_gbps, source="--min-busbw") if min_busbw_gbps is not None else Expectation()
@@ -151,9 +153,9 @@ def _expectation(min_busbw_gbps: float | None, baseline: str) -> Expectation:
 
 
 def _document(result: Benchmarked) -> dict[str, Any]:
-    from clusterboot.bench.document import bench_test_to_json
-    from clusterboot.diagnose.expectation import expected_to_json
     from clusterboot.report.factlines import fact_lines
+    from clusterboot.verdict.as_json import bench_test_to_json
+    from clusterboot.verdict.expectation import expected_to_json
 
     if result.report is None:
         return {"verdict": None, "tests": []}
@@ -183,7 +185,7 @@ def _document(result: Benchmarked) -> dict[str, Any]:
 
 
 def _run(run: Judged) -> dict[str, Any]:
-    from clusterboot.bench.document import bench_test_to_json
+    from clusterboot.verdict.as_json import bench_test_to_json
 
     return {
         "verdict": run.report.verdict,
@@ -194,8 +196,8 @@ def _run(run: Judged) -> dict[str, Any]:
 
 
 def _show(to: Console, result: Benchmarked, before: str) -> None:
-    from clusterboot.report import bench as report
-    from clusterboot.report.cluster import show_failures, show_summary
+    from clusterboot.report import benchmark as report
+    from clusterboot.report.ending import show_failures, show_summary
 
     show_failures(to, result.hosts)
     if result.report is None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from clusterboot import interrupts
 from clusterboot.errors import UsageError
-from clusterboot.tasks.command import Session
 from clusterboot.units import parse_size
 
+from .command import Call
+
 if TYPE_CHECKING:
-    from clusterboot.flows.context import Context
+    from clusterboot.session.context import Context
 
 SHARED: Mapping[str, str] = {
     "cluster": "the cluster file; the word lab means the running lab",
@@ -32,16 +33,16 @@ SHARED: Mapping[str, str] = {
 _MOST_DIGITS = 18
 
 
-def context(session: Session, shared: Mapping[str, Any]) -> Context:
+def context(session: Call, shared: Mapping[str, Any]) -> Context:
     """Read the cluster file that the options mean, and make what flows start from.
 
     Parameters: the command's session; the values of :data:`SHARED`.
     Errors: :class:`UsageError` for an option or a file; nothing is contacted.
     """
-    from clusterboot.bench.scrub import Scrubber
-    from clusterboot.config.loader import load
-    from clusterboot.config.places import find, state_dir
-    from clusterboot.flows.context import Context
+    from clusterboot.inventory.loader import load
+    from clusterboot.inventory.locations import find, state_dir
+    from clusterboot.scrub import Scrubber
+    from clusterboot.session.context import Context
 
     fanout = whole("--fanout", shared["fanout"], 1, 1024)
     deadline_s = number("--deadline", shared["deadline"])

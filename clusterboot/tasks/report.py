@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from clusterboot.tasks.command import Outcome, Session, command
-from clusterboot.tasks.options import here
+from .command import Call, Outcome, command
+from .options import here
 
 
 @command(
@@ -17,9 +17,9 @@ from clusterboot.tasks.options import here
     result="a result.json, a run's folder, a folder of runs or a quoted glob; several are put side by side",
     output="where the page goes (default report.html beside the result, or here for several)",
 )
-def report_task(session: Session, result: Sequence[str] | None = None, output: str = "") -> Outcome:
+def report_task(session: Call, result: Sequence[str] | None = None, output: str = "") -> Outcome:
     """Render saved results as one HTML page that opens offline (default the newest result here)."""
-    from clusterboot.flows.pages import write_page
+    from clusterboot.report.pages import write_page
     from clusterboot.units import format_size
 
     path, runs = write_page(result or (), output, here())

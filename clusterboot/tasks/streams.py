@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from clusterboot.errors import ClusterbootError
 
 
-class Stream:
+class OutputStream:
     r"""One of the two, written to for as long as somebody takes it; what comes after that is dropped.
 
     What the terminal's encoding has no character for is written out as ``\u03bb``.
@@ -61,7 +61,7 @@ class Stream:
             self._stream.flush()
 
 
-def standard() -> tuple[Stream, Stream]:
+def standard() -> tuple[OutputStream, OutputStream]:
     """Give standard output and standard error; one that is closed, as after ``>&-``, is the empty device.
 
     Standard input too is there afterwards. Otherwise the next file that is opened, a log or a
@@ -70,4 +70,4 @@ def standard() -> tuple[Stream, Stream]:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  # for good
-    return Stream(sys.stdout), Stream(sys.stderr)
+    return OutputStream(sys.stdout), OutputStream(sys.stderr)

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from clusterboot.facts import Difference, Odd, differences, to_json
-from clusterboot.facts.records import (
+from clusterboot.facts.node import (
     Address,
     Gpu,
     GpuFacts,

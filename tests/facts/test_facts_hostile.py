@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterboot.connect.script import SectionOutput
 from clusterboot.errors import PartialError
 from clusterboot.facts import ClockSample, parse, sections, to_json
-from clusterboot.facts.records import NodeFacts
+from clusterboot.facts.node import NodeFacts
+from clusterboot.ssh.script import SectionOutput
 
 NAMES = [section.name for section in sections()]
 SYSTEM = (

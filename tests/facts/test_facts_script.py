@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.connect.script import new_nonce, read, render
 from clusterboot.errors import UsageError
 from clusterboot.facts import ClockSample, parse, sections
-from clusterboot.facts.records import NodeFacts
+from clusterboot.facts.node import NodeFacts
+from clusterboot.ssh.script import new_nonce, read, render
 
 SHELLS = [["/bin/sh"], ["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/bash"], ["/bin/busybox", "sh"]]
 

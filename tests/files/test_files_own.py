@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from clusterboot import files
-from clusterboot.config.cluster import Cluster, Options
 from clusterboot.errors import ClusterbootError, UsageError
-from clusterboot.flows.context import Context
-from clusterboot.flows.results import result_folder
-from clusterboot.flows.runlog import LineLog
+from clusterboot.inventory.cluster import Cluster, Options
+from clusterboot.run.runlog import LineLog
+from clusterboot.session.context import Context
+from clusterboot.session.results import result_folder
 
 _WRITERS: dict[str, Callable[[Path], object]] = {
     "replace": lambda path: files.replace(path, b"a rank's line\n"),

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterboot.config.cluster import Host, Login
 from clusterboot.errors import UsageError
-from clusterboot.facts.records import Address, Interface, NodeFacts, RdmaPort
+from clusterboot.facts.node import Address, Interface, NodeFacts, RdmaPort
 from clusterboot.hostfiles import Excluded, choose_addresses
+from clusterboot.inventory.cluster import Host, Login
 
 LOOK = "see ssh_config.network in the cluster file, and the node's interfaces"
 OWN = "give each machine an address of its own"

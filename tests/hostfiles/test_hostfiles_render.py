@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clusterboot.config.cluster import Options
-from clusterboot.facts.records import Gpu, GpuFacts, NodeFacts
+from clusterboot.facts.node import Gpu, GpuFacts, NodeFacts
 from clusterboot.hostfiles import (
     Excluded,
     Slot,
@@ -13,6 +12,7 @@ from clusterboot.hostfiles import (
     render_openmpi,
     slots,
 )
+from clusterboot.inventory.cluster import Options
 
 LINES = (Slot("gpu001", "10.1.0.4", 8), Slot("gpu002", "10.1.0.5", 8))
 LINES6 = (Slot("gpu001", "fd00:1::4", 8), Slot("gpu002", "10.1.0.5", 4))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.config.cluster import Cluster, Host, Login
 from clusterboot.hostfiles import render_known_hosts, render_ssh_config, write
+from clusterboot.inventory.cluster import Cluster, Host, Login
 
 pytestmark = pytest.mark.lab
 

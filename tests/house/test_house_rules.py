@@ -12,25 +12,30 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "clusterboot"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# Imports point up this list only; rooms on one line are one floor.
-FLOORS = [
-    ("errors", "units", "printable", "interrupts", "files"),
-    ("config",),
-    ("connect",),
-    ("facts",),
-    ("keys",),
-    ("hostfiles",),
-    ("launch",),
-    ("bench",),
-    ("diagnose",),
-    ("report",),
-    ("flows",),
-    ("tasks",),
-]
-FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-PURE = ("config", "hostfiles", "bench", "diagnose", "report")
-# Descriptions and readers in connect/ that touch no network themselves.
-PURE_OF_CONNECT = ("clusterboot.connect.script", "clusterboot.connect.knownhosts")
+# A room imports the ground floor and the rooms that stand before it in this list.
+GROUND = ("errors", "units", "printable", "interrupts", "files", "scrub", "folding", "document")
+ROOMS = (
+    "inventory",
+    "ssh",
+    "facts",
+    "mpi",
+    "programs",
+    "session",
+    "hostfiles",
+    "trust",
+    "checks",
+    "run",
+    "verdict",
+    "linkmap",
+    "report",
+    "commands",
+    "tasks",
+)
+FLOOR = dict.fromkeys(("__init__", "__main__"), 0) | dict.fromkeys(GROUND, 1)
+FLOOR |= {room: floor for floor, room in enumerate(ROOMS, 2)}
+PURE = ("inventory", "hostfiles", "mpi", "programs", "verdict", "report")
+# Descriptions and readers in ssh/ that touch no network themselves.
+PURE_OF_SSH = ("clusterboot.ssh.script", "clusterboot.ssh.knownhosts")
 
 
 def room_of(path: Path) -> str:
@@ -55,31 +60,36 @@ def rooms_imported(path: Path) -> set[str]:
     return {room for room in found if room in FLOOR or room == "lab"}
 
 
+def test_every_file_is_in_a_room_that_is_known() -> None:
+    assert {room_of(path) for path in MODULES} == {*FLOOR, "lab"}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_up(path: Path) -> None:
     room = room_of(path)
     others = rooms_imported(path) - {room}
     if room == "lab":
         assert others <= {"errors", "files", "units"}
-    elif room in FLOOR:
+    elif room not in ("__init__", "__main__"):
         assert "lab" not in others or room == "tasks"
-        assert not {other for other in others - {"lab"} if FLOOR[other] >= FLOOR[room]}
+        floor = FLOOR[room]
+        assert not {other for other in others - {"lab"} if FLOOR[other] > floor or FLOOR[other] == floor > 1}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_its_room_speaks_a_library(path: Path) -> None:
     room, names = room_of(path), set(imports(path))
     tops = {name.split(".")[0] for name in names}
-    assert not tops & {"fabric", "paramiko", "asyncssh"} or room == "connect"
+    assert not tops & {"fabric", "paramiko", "asyncssh"} or room == "ssh"
     assert "rich" not in tops or room in ("report", "tasks")
     if room in PURE:
-        of_connect = {name for name in names if name.startswith("clusterboot.connect.")}
-        assert {name for name in of_connect if not name.startswith(PURE_OF_CONNECT)} == set()
+        of_ssh = {name for name in names if name.startswith("clusterboot.ssh.")}
+        assert {name for name in of_ssh if not name.startswith(PURE_OF_SSH)} == set()
 
 
 def test_nothing_becomes_root_on_a_node() -> None:
     """The lab and the operator's own files know of sudo; what is sent to nodes does not."""
-    own = ("lab", "files.py", "connect/audit.py")
+    own = ("lab", "files.py", "ssh/audit.py")
     for path in sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".sh")):
         if not str(path.relative_to(PACKAGE)).startswith(own):
             assert not re.search(r"\b(?:sudo|doas|pkexec)\b", path.read_text(encoding="utf-8")), path

@@ -11,13 +11,13 @@ import pytest
 
 from clusterboot import lab as labs
 from clusterboot.errors import UsageError
-from clusterboot.lab import files, machine, network, process, records, store, uplinks
+from clusterboot.lab import description, machine, machine_files, process, store, uplinks, wiring
 
 
 def a_lab(nodes: int = 2, faults: tuple[labs.Fault, ...] = ()) -> labs.Lab:
-    lab = records.new_lab("lab", Path("/srv/it's/lab"), 3, nodes, 10**9, shared_home=False)
+    lab = description.new_lab("lab", Path("/srv/it's/lab"), 3, nodes, 10**9, shared_home=False)
     started = tuple(labs.Process(100 + i, i) for i in range(nodes + 2))
-    return replace(records.with_processes(lab, started[0], started[1:]), faults=faults)
+    return replace(description.with_processes(lab, started[0], started[1:]), faults=faults)
 
 
 def test_a_thousand_nodes_have_their_own_addresses_in_one_network() -> None:
@@ -39,21 +39,21 @@ def test_state_survives_its_file() -> None:
         )
     )
 
-    assert records.from_json(records.to_json(lab)) == lab
+    assert description.from_json(description.to_json(lab)) == lab
 
 
 def test_a_free_subnet_is_one_that_nobody_has() -> None:
-    assert network.free_index([], []) == 0
-    assert network.free_index([0, 1], [IPv4Network("10.66.0.0/24"), IPv4Network("198.19.3.0/30")]) == 4
+    assert wiring.free_index([], []) == 0
+    assert wiring.free_index([0, 1], [IPv4Network("10.66.0.0/24"), IPv4Network("198.19.3.0/30")]) == 4
 
 
 def test_a_wide_route_over_the_inside_does_not_matter_but_one_over_the_link_does() -> None:
-    assert network.free_index([0], [IPv4Network("10.0.0.0/8")]) == 1
-    assert network.free_index([], [IPv4Network("198.18.0.0/15")]) is None
+    assert wiring.free_index([0], [IPv4Network("10.0.0.0/8")]) == 1
+    assert wiring.free_index([], [IPv4Network("198.18.0.0/15")]) is None
 
 
 def test_the_switch_is_described() -> None:
-    assert network.switch_lines(a_lab(nodes=1)) == [
+    assert wiring.switch_lines(a_lab(nodes=1)) == [
         "link set lo up",
         "address add 10.67.255.254/32 dev lo",
         "link add to-head up address 02:cb:00:00:00:00"
@@ -69,7 +69,7 @@ def test_the_switch_is_described() -> None:
 
 def test_a_node_is_described() -> None:
     lab = a_lab()
-    assert network.node_lines(lab, lab.nodes[1]) == [
+    assert wiring.node_lines(lab, lab.nodes[1]) == [
         "link set lo up",
         "link set eth0 up",
         "address replace 10.67.0.2/16 dev eth0 noprefixroute",
@@ -85,7 +85,7 @@ def test_shapes_follow_from_the_faults() -> None:
 
     def shapes(*faults: labs.Fault) -> tuple[str, str]:
         lab = a_lab(faults=faults)
-        return network.out_shape(lab, n1)[0].partition("root ")[2], network.in_shape(lab, n1)[0].partition(
+        return wiring.out_shape(lab, n1)[0].partition("root ")[2], wiring.in_shape(lab, n1)[0].partition(
             "root "
         )[2]
 
@@ -94,7 +94,7 @@ def test_shapes_follow_from_the_faults() -> None:
     assert shapes(labs.Fault("n1", "slow-nic")) == (slow, slow)
     assert shapes(labs.Fault("n1", "slow-out")) == (slow, clean)
     assert shapes(labs.Fault("n1", "slow-in")) == (clean, slow)
-    assert network.out_shape(a_lab(faults=(labs.Fault("n2", "slow-pair", "n1"),)), n1) == [
+    assert wiring.out_shape(a_lab(faults=(labs.Fault("n2", "slow-pair", "n1"),)), n1) == [
         "qdisc add dev eth0 root handle 1: htb default 1",
         "class add dev eth0 parent 1: classid 1:1"
         " htb rate 1000000000bit ceil 1000000000bit burst 250000b cburst 250000b quantum 15000",
@@ -108,16 +108,16 @@ def test_what_flaps_and_what_is_bursty_is_stacked_over_the_other_shapes() -> Non
     faults = tuple(labs.Fault("n1", kind) for kind in ("bursty", "slow-in", "flapping"))
     lab = a_lab(faults=faults)
 
-    assert network.in_shape(lab, lab.nodes[0]) == [
+    assert wiring.in_shape(lab, lab.nodes[0]) == [
         "qdisc add dev to-n1 root handle f0: tbf rate 1000000000bit burst 250000b limit 2750000b",
         "qdisc add dev to-n1 parent f0:1 handle b0: tbf rate 100000000bit burst 25000000b limit 2750000b"
         " peakrate 1000000000bit mtu 250000b",
         "qdisc add dev to-n1 parent b0:1 tbf rate 100000000bit burst 32000b limit 282000b",
     ]
-    assert network.in_shape(lab, lab.nodes[1]) == [
+    assert wiring.in_shape(lab, lab.nodes[1]) == [
         "qdisc add dev to-n2 root tbf rate 1000000000bit burst 250000b limit 2750000b"
     ]
-    assert network.flap_lines(lab, "eth0") == (
+    assert wiring.flap_lines(lab, "eth0") == (
         "qdisc change dev eth0 root handle f0: tbf rate 66666666bit burst 32000b limit 198666b",
         "qdisc change dev eth0 root handle f0: tbf rate 1000000000bit burst 250000b limit 2750000b",
     )
@@ -152,11 +152,11 @@ def test_a_group_behind_an_uplink_is_described_and_taken_back() -> None:
 
 
 def test_a_path_with_a_quote_is_quoted_in_the_cluster_file() -> None:
-    assert "identity_file: '/srv/it''s/lab/node_key'\n" in files.cluster_file(a_lab())
+    assert "identity_file: '/srv/it''s/lab/node_key'\n" in machine_files.cluster_file(a_lab())
 
 
 def test_one_node_is_not_folded() -> None:
-    assert "    - n1\n" in files.cluster_file(a_lab(nodes=1))
+    assert "    - n1\n" in machine_files.cluster_file(a_lab(nodes=1))
 
 
 @pytest.mark.parametrize("name", ["", "x", "Lab", "-lab", "1lab", "a/b", "..", "a b", "l" * 42, "lab\n"])

@@ -17,7 +17,7 @@ import yaml
 
 from clusterboot import lab as labs
 from clusterboot.errors import ClusterbootError, UsageError
-from clusterboot.lab import files, life, machine, process, store
+from clusterboot.lab import life, machine, machine_files, process, store
 
 pytestmark = pytest.mark.lab
 
@@ -153,7 +153,7 @@ def test_a_failed_start_is_taken_back(
         return described[-1]
 
     target, attribute = {
-        "write_all": (files, "write_all"),
+        "write_all": (machine_files, "write_all"),
         "claim": (life, "_ip"),
         "order": (life, "_order"),
         "made": (life.network, "switch_lines"),

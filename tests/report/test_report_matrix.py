@@ -9,8 +9,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.report.matrix import heat_map, next_task, show_matrix
 
 

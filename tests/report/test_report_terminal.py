@@ -6,12 +6,12 @@ import json
 import pytest
 from rich.console import Console
 
-from clusterboot.bench.records import Placement, Row
+from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, HostKeySeen, HostResult
-from clusterboot.report import bench
-from clusterboot.report.cluster import show_failures
-from clusterboot.report.document import document, render
-from clusterboot.report.folding import fold
+from clusterboot.folding import fold
+from clusterboot.programs.records import Placement, Row
+from clusterboot.report import benchmark
+from clusterboot.report.ending import show_failures
 from clusterboot.report.terminal import Terminal
 
 FINGERPRINT = "SHA256:ntrs1MdiZtDUMlZPd6XasP+q5DulmaEw9PRHhChn1uQ"
@@ -118,8 +118,8 @@ def test_rows_fit_80_columns_and_bars_show_the_better_placement() -> None:
         17179869184, 4294967296, "bfloat16", "sum", -1,
         Placement(12345678.9, 480.123, 480.456, 0), Placement(99.5, 0.001, 0.002, None),
     )  # fmt: skip
-    assert max(len(line) for line in (*bench.head("reduce_scatter", row), bench.line(row))) <= 80
-    (bar,) = bench.bars([row])
+    assert max(len(line) for line in (*benchmark.head("reduce_scatter", row), benchmark.line(row))) <= 80
+    (bar,) = benchmark.bars([row])
     assert len(bar) <= 80
     assert "16 GiB" in bar
     assert "480.456" in bar
@@ -142,7 +142,7 @@ def test_a_row_of_numbers_is_one_line_also_when_hardly_any_number_comes_again(
     known = [[None, 1.25, 0], [None, 2.5, None], [1e-7, 12345678901.5, True]]
     render({"before": [0.0, 1.0]})
     for most in (100_000, 0):
-        monkeypatch.setattr("clusterboot.report.document._MOST_TEXTS", most)
+        monkeypatch.setattr("clusterboot.document._MOST_TEXTS", most)
         made = render({"rows": rows, "names": ["a\x1b[31m", "b"], "none": [], "deep": [{"x": ()}]})
         assert "\n    [null,1.25,0],\n    [null,2.5,null],\n" in made
         read = json.loads(made, parse_constant=pytest.fail)

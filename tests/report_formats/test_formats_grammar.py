@@ -9,11 +9,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from clusterboot.bench.parser import parse_log
-from clusterboot.diagnose.verdict import judge, report_of
+from clusterboot.programs.nccl_tests.parser import parse_log
 from clusterboot.report.formats import to_junit, to_prometheus
+from clusterboot.verdict.verdict import judge, report_of
 
-LOGS = sorted((Path(__file__).parents[1] / "bench/fixtures").glob("*.txt"))
+LOGS = sorted((Path(__file__).parents[1] / "programs/fixtures").glob("*.txt"))
 
 # Prometheus, "Exposition formats", text format 0.0.4: names, label values with their three escapes,
 # a Go float, and no timestamp here.

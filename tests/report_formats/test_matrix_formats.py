@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.report.matrix_formats import (
     CSV_COLUMNS,
     matrix_to_csv,

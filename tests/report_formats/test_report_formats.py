@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from clusterboot.bench.parser import parse_log
-from clusterboot.bench.records import LogReport, Problem
-from clusterboot.diagnose.verdict import judge, report_of
+from clusterboot.programs.nccl_tests.parser import parse_log
+from clusterboot.programs.records import LogReport, Problem
 from clusterboot.report.formats import CSV_COLUMNS, to_csv, to_junit, to_prometheus
+from clusterboot.verdict.verdict import judge, report_of
 
-FIXTURES = Path(__file__).parents[1] / "bench/fixtures"
+FIXTURES = Path(__file__).parents[1] / "programs/fixtures"
 # Everything that one of the formats would stumble over.
 NASTY = 'logs/a"b\\c\n<&x>,;\x1b[31m=1+1.txt'
 _SAMPLE = re.compile(r'[a-z_]+\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\} -?[\d.e+-]+')

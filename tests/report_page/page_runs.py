@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.bench.document import bench_test_to_json
-from clusterboot.bench.records import BenchTest, Placement, Row
-from clusterboot.diagnose.matrix.document import matrix_to_json
-from clusterboot.diagnose.matrix.infer import infer
-from clusterboot.diagnose.matrix.records import PairMatrix
+from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, HostResult
-from clusterboot.report.document import document, render
+from clusterboot.linkmap.formats.findings_json import matrix_to_json
+from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.pair_matrix import PairMatrix
+from clusterboot.programs.records import BenchTest, Placement, Row
 from clusterboot.report.factlines import FactLine, OddHosts
+from clusterboot.verdict.as_json import bench_test_to_json
 
 STARTED = "2026-01-02T03:04:05Z"
 

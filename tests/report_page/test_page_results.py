@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from page_runs import STARTED, link_map, nccl_test
 
 from clusterboot.errors import UsageError
-from clusterboot.flows.history import earlier
+from clusterboot.report.history import earlier
 from clusterboot.report.page import page
 from clusterboot.report.page.html import data, el
 from clusterboot.report.page.packed import STEP, packed
@@ -62,7 +62,7 @@ def test_several_results_are_put_side_by_side(operator: Operator) -> None:
 def test_other_peoples_matrices_and_logs_that_were_read_have_pages_too(operator: Operator) -> None:
     operator.write("map.csv", "from,a,b,c\na,,9,3\nb,9,,9\nc,9,9,\n")
     assert operator.document("report", "map.csv")["results"] == ["map.csv"]
-    log = Path(__file__).parents[1] / "bench/fixtures/all_gather_20.txt"
+    log = Path(__file__).parents[1] / "programs/fixtures/all_gather_20.txt"
     read = operator.run("nccl-parse", str(log), "--json")
     operator.write("read.json", read.stdout)
     assert len(operator.document("report", "read.json", "--output", "log.html")["results"]) == 1

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from clusterboot import __version__
-from clusterboot.report.page import compare
-from clusterboot.report.page.curves import curves
-from clusterboot.report.page.html import Html, el, join
-from clusterboot.report.page.maps import link_matrix
-from clusterboot.report.page.nodes import nodes
-from clusterboot.report.page.past import Past, history
-from clusterboot.report.page.summary import details, findings, summary
-from clusterboot.report.saved import SavedRun
+
+from ..saved import SavedRun
+from . import compare
+from .curves import curves
+from .html import Html, el, join
+from .maps import link_matrix
+from .node_table import nodes
+from .past import Past, history
+from .summary import details, findings, summary
 
 # What tells a page of this program's from a file of somebody else's.
 MARK = '<meta name="generator" content="clusterboot '

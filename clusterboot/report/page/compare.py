@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clusterboot.bench.records import PLACEMENTS
-from clusterboot.report.page.curves import chart, on, points
-from clusterboot.report.page.html import Child, Html, el, table
-from clusterboot.report.page.maps import bad_links, flagged, heat_map, views
-from clusterboot.report.page.packed import Cells, packed
-from clusterboot.report.page.past import in_a_line
-from clusterboot.report.page.words import badge, duration, number, when
-from clusterboot.report.saved import SavedRun
+from clusterboot.programs.records import PLACEMENTS
 from clusterboot.units import format_size
+
+from ..saved import SavedRun
+from .curves import chart, on, points
+from .html import Child, Html, el, table
+from .maps import bad_links, flagged, heat_map, views
+from .packed import Cells, packed
+from .past import in_a_line
+from .phrases import badge, duration, number, when
 
 
 def letters(count: int) -> list[str]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from clusterboot.bench.records import PLACEMENTS, BenchTest, Placement, PlacementName, Row
-from clusterboot.report.page.html import Child, Html, data, el, join, table
-from clusterboot.report.page.words import badge, number
-from clusterboot.report.saved import Expected, SavedRun
+from clusterboot.programs.records import PLACEMENTS, BenchTest, Placement, PlacementName, Row
 from clusterboot.units import format_size
+
+from ..saved import Expected, SavedRun
+from .html import Child, Html, data, el, join, table
+from .phrases import badge, number
 
 _NAMES: dict[PlacementName, str] = {"out_of_place": "out of place", "in_place": "in place"}
 

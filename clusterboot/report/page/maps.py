@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.picture import draw
-from clusterboot.diagnose.matrix.records import PairMatrix
-from clusterboot.report.page.html import Html, data, el, join, table
-from clusterboot.report.page.packed import Cells, packed
-from clusterboot.report.page.words import number
-from clusterboot.report.saved import SavedRun, slowest_pairs
+from clusterboot.linkmap.inference.picture import draw
+from clusterboot.linkmap.pair_matrix import PairMatrix
+
+from ..saved import SavedRun, slowest_pairs
+from .html import Html, data, el, join, table
+from .packed import Cells, packed
+from .phrases import number
 
 _LISTED = 20
 # Up to so many nodes the whole matrix is a table that people can read.

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from clusterboot.report.page.html import Html, data, el, join, table
-from clusterboot.report.page.words import badge, duration, number, when
-from clusterboot.report.saved import SavedRun
+from ..saved import SavedRun
+from .html import Html, data, el, join, table
+from .phrases import badge, duration, number, when
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clusterboot.diagnose.matrix.records import Finding
+from clusterboot.folding import by_value, fold
+from clusterboot.linkmap.pair_matrix import Finding
 from clusterboot.printable import listed
-from clusterboot.report.folding import by_value, fold
-from clusterboot.report.matrix import next_task
-from clusterboot.report.page.html import Html, el, join
-from clusterboot.report.page.words import badge, duration, number, when
-from clusterboot.report.saved import SavedRun
+
+from ..matrix import next_task
+from ..saved import SavedRun
+from .html import Html, el, join
+from .phrases import badge, duration, number, when
 
 _HEADINGS = {
     "ok": "Nothing is at fault",

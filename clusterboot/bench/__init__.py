@@ -1,1 +1,0 @@
-"""The benchmark program and the reading of what benchmarks print."""

@@ -1,0 +1,57 @@
+"""A cluster that can be launched on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.hostfiles import AddressPlan
+from clusterboot.session.visit import Visit
+from clusterboot.trust.launching_host import Head
+
+_NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "intelmpi": "Intel MPI"}
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Its facts and addresses, the MPI, and the machine to start from.
+
+    ``head`` is that machine where it is no node.
+    """
+
+    facts: Mapping[str, NodeFacts]
+    addresses: AddressPlan
+    mpi: Mpi
+    start: str
+    head: Head | None = None
+
+    @property
+    def ip(self) -> dict[str, str]:
+        """The address of each host on the interconnect, and of the head that launches."""
+        own = {self.start: self.head.address} if self.head else {}
+        return {**{entry.host: entry.ip for entry in self.addresses.addresses}, **own}
+
+    @property
+    def machines(self) -> dict[str, NodeFacts]:
+        """What is known of the nodes, and of the head that launches."""
+        return {**self.facts, **({self.start: self.head.facts} if self.head else {})}
+
+    def node(self, visit: Visit) -> str:
+        """Name the node that stands for all: the launching one, else the first that is good."""
+        return visit.good[0].name if self.head and visit.good else self.start
+
+    @property
+    def launching_facts(self) -> NodeFacts:
+        """What is known of the launching machine."""
+        return self.machines[self.start]
+
+    @property
+    def carrier(self) -> str:
+        """The MPI and its network for people: ``Open MPI 4.1.4 over 10.1.0.0/16``."""
+        return self.mpi_name + (f" over {self.addresses.network}" if self.addresses.network else "")
+
+    @property
+    def mpi_name(self) -> str:
+        """The MPI for people: ``Open MPI 4.1.4``."""
+        return f"{_NAMES[self.mpi.kind]} {self.mpi.version}"

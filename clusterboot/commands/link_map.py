@@ -1,0 +1,203 @@
+"""Every pair of nodes measured in one launch, and the bad node, link or group named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from clusterboot import hostfiles
+from clusterboot.checks.ready import Ready
+from clusterboot.errors import ExitCode, HostResult, UsageError, worst
+from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.outputs import slots_of
+from clusterboot.linkmap.doubt import line_gbps
+from clusterboot.linkmap.endpoints import host_of, launched_on
+from clusterboot.linkmap.measure import (
+    LEAST_NODES,
+    LinkMapOptions,
+    in_words,
+    measure_pairs,
+    plan_first,
+    ranks_of,
+)
+from clusterboot.linkmap.pair_matrix import Inference
+from clusterboot.linkmap.progress import LinkState
+from clusterboot.linkmap.resume import resume
+from clusterboot.linkmap.runs import LinkRun
+from clusterboot.programs.collbench.pairs_options import Cost, cost
+from clusterboot.run.backends import Backend, Chosen, choose
+from clusterboot.run.clearing import clear_orphans
+from clusterboot.run.counting import Counting, counter_sections
+from clusterboot.run.distribution import provide
+from clusterboot.run.launching import make_ready
+from clusterboot.session.context import Context
+from clusterboot.session.results import result_folder
+from clusterboot.session.visit import Visit, exit_code
+from clusterboot.trust.launching_host import with_launcher
+
+# Two ranks need about this long for a communicator of their own, after the first.
+_JOIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class LinkMapped:
+    """What a link map came to.
+
+    ``cost`` is what the first launch was expected to take, ``launched`` how many there were;
+    ``files`` are the hostfiles that changed.
+    """
+
+    hosts: tuple[HostResult, ...]
+    exit_code: ExitCode
+    state: LinkState
+    inference: Inference
+    what: str = ""
+    cost: Cost | None = None
+    mpi: Mpi | None = None
+    launch_host: str | None = None
+    launched: int = 0
+    folder: Path | None = None
+    files: tuple[str, ...] = ()
+    facts: Mapping[str, NodeFacts] = field(default_factory=dict)
+    backend: Backend | None = None
+
+
+def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
+    """Measure the pairs of all bootstrapped nodes, and name what is at fault.
+
+    Returns: the matrix and its findings; a node that could not take part is one of them.
+    Errors: :class:`UsageError` for one node, a budget that is too small or a result that cannot be
+    resumed; :class:`ValidationError` where nothing can be launched at all.
+    """
+    names = [host.name for host in context.cluster.hosts]
+    least = LEAST_NODES if options.by == "node" else 1
+    if len(names) < least:
+        raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
+    state = _begun(options, names)
+    with context.visit() as opened:
+        visit = with_launcher(opened, options.launch_from)
+        ready = make_ready(visit, options.launch_from, seek=True, dry_run=context.dry_run)
+        if ready is None or len(visit.good) < least:
+            return _concluded(visit, state)
+        chosen = _choose(visit, ready, options)
+        options = _for(chosen, options)
+        slots = ranks_of(visit, ready, options.by)
+        if len(slots) < LEAST_NODES:
+            raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
+        state = _begun(options, names, slots)
+        if chosen.libraries is None:
+            used = {entry.host: entry.interface for entry in ready.addresses.addresses}
+            state.line_gbps = line_gbps(state.nodes, ready.facts, used)
+        plan = plan_first(options, state, slots)
+        price = cost(plan.rounds, plan.options, _rate_gbps(ready, slots))
+        what = _what(chosen, ready, slots, options)
+        context.events.bench(what)
+        context.events.note(in_words(price))
+        if context.dry_run:
+            return replace(_concluded(visit, state), exit_code=ExitCode.OK, what=what, cost=price)
+        sections = counter_sections(ready)
+        counting = Counting.begun(sections, clear_orphans(visit, sections))
+        path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
+        folder = result_folder(context, "link-map")
+        run = LinkRun(context, visit, ready, state, path, folder, options.by, chosen.libraries)
+        before = state.launches
+        end = measure_pairs(run, plan, options)
+        if end.how != "interrupted":
+            state.counters = counting.end(visit)
+        done = _concluded(visit, state, interrupted=end.how == "interrupted")
+        return replace(
+            done,
+            what=what,
+            cost=price,
+            mpi=ready.mpi,
+            launch_host=ready.start,
+            launched=state.launches - before,
+            folder=run.folder,
+            files=_write_good(context, visit, ready, done.inference),
+            facts=ready.facts,
+            backend=chosen.backend,
+        )
+
+
+def _begun(options: LinkMapOptions, names: Sequence[str], slots: Sequence[Slot] = ()) -> LinkState:
+    """Begin with what an earlier map knows, or with nothing.
+
+    Parameters: all nodes; the places that take part, once they are known: a node that has none
+    of them is a place itself.
+    """
+    places = [
+        place
+        for name in names
+        for place in ([slot.host for slot in slots if host_of(slot.host) == name] or [name])
+    ]
+    if options.resume and (slots or options.by == "node"):
+        return resume(options.resume, places)
+    return LinkState.empty(places)
+
+
+def _choose(visit: Visit, ready: Ready, options: LinkMapOptions) -> Chosen:
+    """Choose what carries the data. Between nodes that is MPI unless NCCL is asked for."""
+    wanted = options.backend
+    if wanted == "auto" and options.by == "node" and not options.share_gpu:
+        wanted = "mpi"
+    ranks = launched_on(ranks_of(visit, ready, options.by))
+    return choose(wanted, visit, ready.facts, ranks, share_gpu=options.share_gpu)
+
+
+def _for(chosen: Chosen, options: LinkMapOptions) -> LinkMapOptions:
+    """Measure GPUs with larger messages, and reckon with the time that NCCL takes to begin."""
+    if chosen.libraries is None:
+        return options
+    largest = options.max_bytes_on_gpus or options.pairs.max_bytes
+    return replace(options, pairs=replace(options.pairs, max_bytes=largest, join_s=_JOIN_S))
+
+
+def _what(chosen: Chosen, ready: Ready, slots: Sequence[Slot], options: LinkMapOptions) -> str:
+    nodes = len(launched_on(slots))
+    places = f"{nodes} nodes" if options.by == "node" else f"{len(slots)} ranks on {nodes} nodes"
+    return f"{chosen.program.replace('collbench', 'collbench pairs')}: {places}, {ready.carrier}"
+
+
+def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:
+    """Give the fastest rate that a node's interface claims, in 10^9 bytes a second."""
+    used = {entry.host: entry.interface for entry in ready.addresses.addresses}
+    speeds = [
+        each.speed_mbps
+        for name in dict.fromkeys(host_of(slot.host) for slot in slots)
+        for each in ready.facts[name].interfaces
+        if each.name == used[name] and each.speed_mbps
+    ]
+    return max(speeds) / 8000 if speeds else None
+
+
+def _concluded(visit: Visit, state: LinkState, *, interrupted: bool = False) -> LinkMapped:
+    for host in visit.ledger.rows:
+        if host.status != "ok":
+            for place in state.nodes:
+                if host_of(place) == host.name:
+                    state.set_aside[place] = f"{host.stage}: {host.cause}"
+    inference = state.inference()
+    codes = [exit_code(visit.ledger.rows)]
+    if inference.verdict != "ok":
+        codes.append(ExitCode.VALIDATION)
+    if interrupted:
+        codes.append(ExitCode.INTERRUPTED)
+    return LinkMapped(visit.ledger.rows, worst(codes), state, inference)
+
+
+def _write_good(context: Context, visit: Visit, ready: Ready, inference: Inference) -> tuple[str, ...]:
+    """Write hostfiles without the nodes that are named bad for certain."""
+    bad = {
+        host_of(finding.hosts[0])
+        for finding in inference.findings
+        if finding.kind == "node" and not finding.next_pairs
+    }
+    slots = [slot for slot in slots_of(visit, ready.facts, ready.addresses) if slot.host not in bad]
+    texts = {
+        "openmpi-good": hostfiles.render_openmpi(slots),
+        "mpich-good": hostfiles.render_mpich(slots),
+        "intelmpi-good": hostfiles.render_intelmpi(slots),
+    }
+    return hostfiles.write(context.hostfile_dir, texts)

@@ -1,1 +1,0 @@
-"""Verdicts: what rows and matrices prove, and what they do not."""

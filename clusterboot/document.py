@@ -1,0 +1,123 @@
+"""The one JSON document that every command prints with ``--json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clusterboot.errors import ExitCode, HostResult
+from clusterboot.printable import printable
+
+if TYPE_CHECKING:
+    from clusterboot.scrub import Scrubber
+
+SCHEMA = "clusterboot/1"
+
+
+def document(
+    command: str,
+    *,
+    cluster: str | None,
+    started: str,
+    duration_s: float,
+    exit_code: ExitCode,
+    hosts: Sequence[HostResult] = (),
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Build a command's document.
+
+    Parameters: the command's name; the cluster's, ``None`` where none is involved; when it
+    began (RFC 3339) and how long it took in seconds; ``more`` is the command's own part.
+    """
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "cluster": cluster,
+        "started": started,
+        "duration_s": round(duration_s, 3),
+        "exit_code": int(exit_code),
+        "hosts": [dataclasses.asdict(host) for host in hosts],
+        **(more or {}),
+    }
+
+
+def render(document: Mapping[str, Any], scrubber: Scrubber | None = None) -> str:
+    """Write a document as JSON text: strict JSON, free of characters that steer a terminal.
+
+    A row of numbers is one line: a matrix of a thousand nodes stays small, and is written at once.
+    What ``scrubber`` knows as secret stands nowhere in it.
+    """
+    text = "".join((*_written(document, "\n"), "\n"))
+    return render(scrubber.in_document(json.loads(text))) if scrubber and scrubber.knows(text) else text
+
+
+def _written(value: Any, newline: str) -> Iterator[str]:
+    """Write a value piece by piece; ``newline`` is a line break with the indentation around it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        members = ((f"{_plain(str(key))}: ", _written(item, newline + "  ")) for key, item in value.items())
+        yield from _listed("{}", members, newline)
+    elif isinstance(value, list | tuple):
+        row = _row(value)
+        if row is None:
+            yield from _listed("[]", (("", _written(item, newline + "  ")) for item in value), newline)
+        else:
+            yield row
+    else:
+        yield _plain(value)
+
+
+def _listed(brackets: str, members: Iterable[tuple[str, Iterator[str]]], newline: str) -> Iterator[str]:
+    first = True
+    yield brackets[0]
+    for name, pieces in members:
+        yield f"{'' if first else ','}{newline}  {name}"
+        yield from pieces
+        first = False
+    yield brackets[1] if first else newline + brackets[1]
+
+
+def _row(values: Sequence[Any]) -> str | None:
+    """Write a list of nothing but numbers in one line; ``None`` for any other list."""
+    types = set(map(type, values))
+    if not values or not types <= _OF_ROWS:
+        return None
+    # 0 and 0.0 are one key and two texts: what is looked up is one type's.
+    if int not in types and len(_texts) < _MOST_TEXTS:
+        return f"[{','.join(map(_texts.__getitem__, values))}]"
+    # Hardly any number comes again: then looking up costs more than it saves.
+    try:
+        return json.dumps(values, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps([_finite(each) for each in values], separators=(",", ":"))
+
+
+class _Texts(dict[float | None, str]):
+    """What numbers look like: measurements come again and again, and looking up is cheaper than writing."""
+
+    def __missing__(self, number: float | None) -> str:
+        text = "null" if number is None or not math.isfinite(number) else repr(number)
+        if len(self) < _MOST_TEXTS:
+            self[number] = text
+        return text
+
+
+_OF_ROWS = {float, int, type(None)}
+_MOST_TEXTS = 100_000
+_texts = _Texts()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str | Path):
+        return json.dumps(printable(str(value)), ensure_ascii=False)
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    # JSON has no word for them; what is not a number was not measured.
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,231 @@
+"""The files of a lab: keys, what lies over each machine's /etc, and what the operator gets."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from .description import HEAD, ROOT, UID, USER, Lab
+
+# Where distributions put it. Source: Debian's and Fedora's openssh-server, Alpine's, Arch's.
+_SFTP_SERVERS = (
+    "/usr/lib/openssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+)
+
+# Limits (MaxStartups, MaxSessions, LoginGraceTime) are not set: they stay OpenSSH's own. No PAM:
+# its modules would want the outer machine's services (logind, audit) inside the namespaces.
+_SSHD_CONFIG = """\
+Include /etc/ssh/sshd_config.d/*.conf
+HostKey /etc/ssh/ssh_host_ed25519_key
+HostKey /etc/ssh/ssh_host_ecdsa_key
+PidFile /run/sshd.pid
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin {root}
+PrintMotd no
+AcceptEnv LANG LC_*
+Subsystem sftp {sftp}
+"""
+
+_SSH_CONFIG = """\
+Host *
+    SendEnv LANG LC_*
+    HashKnownHosts yes
+"""
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """An OpenSSH key pair: the private file's text, and the public line without a comment."""
+
+    private: str
+    public: str
+
+
+@dataclass(frozen=True)
+class Keys:
+    """All key pairs of a lab; ``hosts`` has each machine's host keys by kind, in the lab's order."""
+
+    head_login: KeyPair
+    node_login: KeyPair
+    hosts: Mapping[str, Mapping[str, KeyPair]]
+
+
+def new_keys(lab: Lab) -> Keys:
+    """Make the operator's two keys, and an ed25519 and an ECDSA host key for each machine.
+
+    In this process, since a process of ``ssh-keygen`` for each takes fifty times as long.
+    """
+    return Keys(_new_ed25519(), _new_ed25519(), {m.name: new_host_keys() for m in lab.machines})
+
+
+def new_host_keys() -> dict[str, KeyPair]:
+    """Make one machine's host keys, by kind."""
+    return {"ed25519": _new_ed25519(), "ecdsa": _new_ecdsa()}
+
+
+def _new_ed25519() -> KeyPair:
+    return _key_pair(ed25519.Ed25519PrivateKey.generate())
+
+
+def _new_ecdsa() -> KeyPair:
+    return _key_pair(ec.generate_private_key(ec.SECP256R1()))
+
+
+def _key_pair(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> KeyPair:
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return KeyPair(private.decode(), public.decode())
+
+
+def write_all(lab: Lab, owner: tuple[int, int]) -> None:
+    """Write every file of a lab that is about to start.
+
+    Parameters: the lab, whose folder exists; ``owner`` is the uid and gid of whoever will use it.
+    """
+    keys = new_keys(lab)
+    _write_shared_etc(lab)
+    for machine in lab.machines:
+        login = keys.head_login if machine.name == HEAD else keys.node_login
+        _write_machine(lab, machine.name, keys.hosts[machine.name])
+        _write_home(lab.home(machine.name), login.public, lab.uid)
+    for name, key in (("head_key", keys.head_login), ("node_key", keys.node_login)):
+        _write(lab.folder / name, key.private, 0o600, owner)
+        _write(lab.folder / f"{name}.pub", f"{key.public} {lab.name}-{name}\n", 0o644, owner)
+    _write(lab.folder / "known_hosts", known_hosts(lab, keys), 0o644, owner)
+    _write(lab.cluster_file, cluster_file(lab), 0o644, owner)
+
+
+def known_hosts(lab: Lab, keys: Keys) -> str:
+    """Write the operator's pins: the head under the address that is dialled, nodes by name and address."""
+    names = {HEAD: str(lab.head_address), **{n.name: f"{n.name},{n.address}" for n in lab.nodes}}
+    lines = [f"{names[host]} {key.public}" for host, kinds in keys.hosts.items() for key in kinds.values()]
+    return "\n".join(lines) + "\n"
+
+
+def cluster_file(lab: Lab) -> str:
+    """Write the cluster file of a lab: a dstack SSH fleet."""
+    count = len(lab.nodes)
+    hosts = "n1" if count == 1 else f"n[1-{count}]"
+    return f"""\
+# A lab on this machine, written by lab.up and removed by lab.down.
+type: fleet
+name: {lab.name}
+placement: cluster
+ssh_config:
+  user: {lab.user}
+  identity_file: {_quoted(lab.folder / "node_key")}
+  hosts:
+    - {hosts}
+  network: {lab.network}
+  proxy_jump:
+    hostname: {lab.head_address}
+    port: 22
+    user: {lab.user}
+    identity_file: {_quoted(lab.folder / "head_key")}
+clusterboot:
+  trust:
+    known_hosts: {_quoted(lab.folder / "known_hosts")}
+"""
+
+
+def _quoted(path: Path) -> str:
+    # A single-quoted YAML scalar has one escape: the quote, doubled.
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def hosts_text(addresses: Mapping[str, str]) -> str:
+    """Write the /etc/hosts that all machines of a lab have, from their addresses by name."""
+    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
+    lines += [f"{address} {name}" for name, address in addresses.items()]
+    return "\n".join(lines) + "\n"
+
+
+def login_shell() -> str:
+    """Give the login shell that all users of a lab have."""
+    return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+
+
+def sshd_config(lab: Lab) -> str:
+    """Write the settings of every machine's sshd."""
+    sftp = next((path for path in _SFTP_SERVERS if Path(path).exists()), "internal-sftp")
+    return _SSHD_CONFIG.format(sftp=sftp, root="prohibit-password" if lab.user == ROOT else "no")
+
+
+def write_host_keys(folder: Path, name: str, host_keys: Mapping[str, KeyPair]) -> None:
+    """Write a machine's host keys into what is its /etc/ssh."""
+    for kind, key in host_keys.items():
+        _write(folder / f"ssh_host_{kind}_key", key.private, 0o600)
+        _write(folder / f"ssh_host_{kind}_key.pub", f"{key.public} root@{name}\n")
+
+
+def _write_shared_etc(lab: Lab) -> None:
+    """Write what is the same in the /etc of all machines: users, names, and no service outside."""
+    shell = login_shell()
+    nobody = "/nonexistent:/usr/sbin/nologin"
+    # A '*' cannot be logged in to with a password; '!' would also lock the account for keys.
+    texts = {
+        "passwd": f"root:x:0:0:root:/root:{shell}\ndaemon:x:1:1:daemon:{nobody}\n"
+        f"sshd:x:74:65534:sshd:{nobody}\nnobody:x:65534:65534:nobody:{nobody}\n"
+        f"{USER}:x:{UID}:{UID}:{USER}:/home/{USER}:{shell}\n",
+        "group": f"root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n{USER}:x:{UID}:\n",
+        "shadow": "".join(f"{u}:*:19000:0:99999:7:::\n" for u in ("root", "daemon", "sshd", "nobody", USER)),
+        "gshadow": "".join(f"{group}:*::\n" for group in ("root", "daemon", "tty", "nogroup", USER)),
+        "hosts": hosts_text({machine.name: machine.address for machine in lab.machines}),
+        "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
+        "resolv.conf": "",
+    }
+    folder = _folder(lab.folder / "etc")
+    for name, text in texts.items():
+        _write(folder / name, text, 0o640 if "shadow" in name else 0o644)
+
+
+def _write_machine(lab: Lab, name: str, host_keys: Mapping[str, KeyPair]) -> None:
+    own = _folder(_folder(lab.folder / name) / "etc")
+    ssh = _folder(own / "ssh")
+    _write(own / "hostname", name + "\n")
+    _write(own / "machine-id", secrets.token_hex(16) + "\n", 0o444)
+    _folder(ssh / "sshd_config.d")
+    _write(ssh / "sshd_config", sshd_config(lab))
+    _write(ssh / "ssh_config", _SSH_CONFIG)
+    write_host_keys(ssh, name, host_keys)
+
+
+def _write_home(home: Path, public: str, uid: int) -> None:
+    if home.exists():
+        return
+    (home / ".ssh").mkdir(parents=True)
+    _write(home / ".ssh" / "authorized_keys", public + " operator\n", 0o600, (uid, uid))
+    for folder, mode in ((home, 0o750), (home / ".ssh", 0o700)):
+        os.chown(folder, uid, uid)
+        folder.chmod(mode)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    path.chmod(0o755)  # Whatever the umask of who starts the lab.
+    return path
+
+
+def _write(path: Path, text: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    # Never readable by others for a moment: created with its mode, and given away before it has content.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, mode)
+        if owner:
+            os.fchown(descriptor, *owner)
+        file.write(text)

@@ -1,0 +1,88 @@
+"""An earlier link map's result, read to go on from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusterboot.errors import UsageError
+
+from .formats.reading import read_matrix
+from .inference.schedule import MOST_LOOKS
+from .pair_matrix import Rates
+from .progress import Crowd, LinkState
+
+
+def resume(path: Path, nodes: Sequence[str]) -> LinkState:
+    """Begin with what an earlier map of these nodes measured.
+
+    Parameters: an earlier ``result.json``, or its folder; the nodes of this map.
+    Errors: :class:`UsageError` for what is no such result, or has none of these nodes.
+    """
+    file = path / "result.json" if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+    except OSError as problem:
+        raise UsageError(
+            f"--resume {path}: {problem.strerror}", remedy="give an earlier link map's result.json"
+        ) from None
+    earlier = read_matrix(data, str(file))
+    state = LinkState.empty(nodes)
+    was_at = {name: at for at, name in enumerate(earlier.nodes)}
+    common = [(at, was_at[name]) for at, name in enumerate(nodes) if name in was_at]
+    if not common:
+        raise UsageError(f"--resume {path}: it has none of these nodes", remedy="give a map of this cluster")
+    here, there = (np.array(side) for side in zip(*common, strict=True))
+    document: Mapping[str, Any] = json.loads(data)
+
+    def take(to: Rates, rates: Rates | None) -> None:
+        if rates is not None:
+            to[np.ix_(here, here)] = rates[np.ix_(there, there)]
+
+    take(state.one_way_gbps, earlier.bandwidth_gbps if earlier.one_way_gbps is None else earlier.one_way_gbps)
+    take(state.latency_us, earlier.latency_us)
+    if earlier.samples is not None:
+        book = state.one_way_samples if earlier.one_way_gbps is None else state.both_samples
+        book.take_over(here, there, earlier.samples)
+    if earlier.segments is not None:
+        at, was = np.ix_(here, here), np.ix_(there, there)
+        state.segments.sent[at] = earlier.segments.sent[was]
+        state.segments.resent[at] = earlier.segments.resent[was]
+    take(state.both_gbps, _square(document.get("both_gbps"), len(earlier.nodes)))
+    state.rounds, state.launches, state.measurements = (
+        _count(document.get(key)) for key in ("rounds", "launches", "measurements")
+    )
+    state.crowd = _crowd(document.get("crowd"))
+    known = np.argwhere(~np.isnan(state.both_gbps) | ~np.isnan(state.one_way_gbps))
+    # What an earlier map found stands.
+    state.looked.update({(one, other): MOST_LOOKS for one, other in known.tolist() if one < other})
+    return state
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def _crowd(value: Any) -> Crowd | None:
+    if not isinstance(value, dict):
+        return None
+    pairs = [_count(value.get(key)) for key in ("pairs_together", "pairs_at_once")]
+    rates = [_rate(value.get(key)) for key in ("alone_gbps", "together_gbps")]
+    return Crowd(rates[0], rates[1], pairs[0], pairs[1]) if min(pairs) > 0 else None
+
+
+def _square(rows: Any, size: int) -> Rates | None:
+    """Read a further matrix of a result; what is no such matrix is as good as not there."""
+    if not isinstance(rows, list) or any(not isinstance(row, list) or len(row) != size for row in rows):
+        return None
+    return np.array([[_rate(cell) for cell in row] for row in rows]) if len(rows) == size else None
+
+
+def _rate(value: Any) -> float:
+    is_rate = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return float(value) if is_rate else math.nan

@@ -1,0 +1,1 @@
+"""The project's own benchmark: its source, its build, its copies, its output of pairs."""

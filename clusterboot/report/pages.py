@@ -1,0 +1,108 @@
+"""Pages of saved results: of a run as it ends, and made again, also of several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusterboot import files
+from clusterboot.errors import ClusterbootError, UsageError
+from clusterboot.session.results import save
+
+from .history import earlier
+from .page import MARK, Past, page
+from .saved import SavedRun, read_runs
+
+_RESULT = "result.json"
+_PAGE = "report.html"
+_MOST_RUNS = 26
+_REMEDY = "give the result.json of a run, its folder, or a folder of runs"
+
+
+def publish(folder: Path, text: str) -> None:
+    """Save a run's final result, and beside it the page made of it.
+
+    Errors: :class:`ClusterbootError` where the disk does not take them.
+    """
+    save(folder, text)
+    path = folder / _PAGE
+    made = page(read_runs(text.encode(), str(folder / _RESULT)), earlier(folder))
+    try:
+        files.replace(path, made.encode())
+    except OSError as problem:
+        cause = f"{path} could not be written: {problem.strerror or 'unknown'}"
+        raise ClusterbootError(cause, remedy="free space, then run report") from None
+
+
+def write_page(results: Sequence[str], output: str, here: Path) -> tuple[Path, tuple[SavedRun, ...]]:
+    """Write the page of the results that ``results`` means.
+
+    Parameters: files, folders of runs, or quoted globs; none means the newest run below
+    ``here``; where the page goes, empty for its usual place: beside the result of one run, in
+    ``here`` for several.
+    Returns: the page's path, and the runs that are in it.
+    Errors: :class:`UsageError` for what cannot be read or written, and for a file in the way
+    that is no such page.
+    """
+    paths = [path for word in results for path in _results(word)] or [_newest(here)]
+    runs = tuple(run for path in dict.fromkeys(paths) for run in read_runs(_bytes(path), str(path)))
+    if len(runs) > _MOST_RUNS:
+        raise UsageError(f"{len(runs)} runs side by side are too many", remedy=f"give at most {_MOST_RUNS}")
+    one = len(runs) == 1 and paths[0].name == _RESULT
+    target = Path(output) if output else (paths[0].parent if one else here) / _PAGE
+    if target.is_dir():
+        target /= _PAGE
+    _must_be_ours(target)
+    past = earlier(paths[0].resolve().parent) if one else Past()
+    try:
+        files.replace(target, page(runs, past).encode())
+    except OSError as problem:
+        raise UsageError(f"{target} cannot be written: {problem.strerror}", remedy="give --output") from None
+    return target, runs
+
+
+def _results(word: str) -> list[Path]:
+    """List the results that a word means: a file, a run's folder, a folder of runs, or a glob."""
+    path = Path(word)
+    if (path / _RESULT).is_file():
+        return [path / _RESULT]
+    if path.is_dir():
+        found = sorted(path.glob(f"*/{_RESULT}"))
+        if not found:
+            raise UsageError(f"{word}: no run in this folder has a {_RESULT}", remedy=_REMEDY)
+        return found
+    if path.exists():
+        return [path]
+    matching = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor)))) if word else []
+    if not matching:
+        raise UsageError(f"{word}: no such file, and nothing matches it", remedy=_REMEDY)
+    return [result for each in matching for result in _results(str(each))]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise UsageError(f"{path}: {problem.strerror}", remedy="check its permissions") from None
+
+
+def _newest(here: Path) -> Path:
+    found = max(here.glob(f"results/*/*/{_RESULT}"), key=lambda path: path.parent.name, default=None)
+    if found is None:
+        raise UsageError("there is no result below this folder", remedy=_REMEDY)
+    return found
+
+
+def _must_be_ours(target: Path) -> None:
+    """Refuse to write over a file that is somebody's own."""
+    try:
+        with target.open("rb") as file:
+            beginning = file.read(4096)
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise UsageError(f"{target}: {problem.strerror}", remedy="give --output") from None
+    if MARK.encode() not in beginning:
+        raise UsageError(
+            f"{target} is there already, and is no page of this program's", remedy="give another --output"
+        )

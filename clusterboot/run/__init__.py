@@ -1,0 +1,1 @@
+"""A run that belongs to clusterboot from its start to the last process that it left."""

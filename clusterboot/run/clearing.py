@@ -1,0 +1,98 @@
+"""Nothing of a run stays on a node: after a run that did not end well, and before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from clusterboot.errors import ClusterbootError
+from clusterboot.inventory.cluster import Host
+from clusterboot.mpi.script_names import token
+from clusterboot.session.visit import Visit
+from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.ssh.session import Session
+
+from .journal import RunRecord, abandoned
+from .reap import Reaped, orphans_section, parse_orphans, parse_reaped, reap_section
+
+# A node that has not answered by then is left on record for the next run.
+_ANSWER_S = 15.0
+
+
+def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
+    """End what is left of a run on ``hosts``; who cannot be asked is out.
+
+    Returns: what was ended, by host, where the host answered.
+    """
+    section = reap_section(visit.cluster.name, run_id)
+
+    def end(session: Session) -> Reaped:
+        # The launch may still hold the session of the node that it starts from.
+        with session.beside() as second:
+            outputs = second.run([section], "launch", _ANSWER_S).answer.sections
+        return parse_reaped(outputs["reap"])
+
+    return visit.stage("old runs ended", hosts, end)
+
+
+def clear(visit: Visit, record: RunRecord) -> dict[str, Reaped | None]:
+    """End what is left of the run of a record, and take the nodes that are clear of it off the record.
+
+    Returns: what each node said, ``None`` for one that did not answer.
+    """
+    hosts = [host for host in (*visit.cluster.hosts, *visit.machines) if host.name in record.hosts]
+    hosts = list(dict.fromkeys(hosts))
+    reaped = reap(visit, record.run_id, hosts)
+    record.clear(name for name, each in reaped.items() if not each.left)
+    return {host.name: reaped.get(host.name) for host in hosts}
+
+
+def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> dict[str, SectionOutput]:
+    """End what runs that were cut off have left on the nodes, and say so.
+
+    They are known from this operator's own record, and from the folder that a run has on the
+    node it was launched from while its supervisor lives. A run that somebody watches is left alone.
+
+    Parameters: one thing more to ask a node by the way, by its name.
+    Returns: the answers to that, by the name of each node that gave one.
+    """
+    also = also or {}
+    orphans = orphans_section(visit.cluster.name)
+
+    def ask(session: Session) -> Mapping[str, SectionOutput]:
+        more = [also[session.name]] if session.name in also else []
+        return session.run([orphans, *more], "launch").answer.sections
+
+    outcomes = visit.fleet.each(visit.machines, ask)
+    answers = {name: each for name, each in outcomes.items() if not isinstance(each, ClusterbootError)}
+    told = {run_id for each in answers.values() for run_id in parse_orphans(each[orphans.name])}
+    with abandoned(visit.state_dir) as records:
+        on_record = {record.run_id: record for record in records if _is_run(record.run_id)}
+        for run_id in sorted(told | set(on_record)):
+            reaped = _end_orphan(visit, run_id)
+            if run_id in on_record:
+                on_record[run_id].clear(name for name, each in reaped.items() if not each.left)
+        known = {host.name for host in (*visit.cluster.hosts, *visit.machines)}
+        for record in records:
+            # Nodes that are no longer in the cluster file cannot be asked by anybody.
+            record.clear(set(record.hosts) - known)
+    return {name: each[also[name].name] for name, each in answers.items() if name in also}
+
+
+def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:
+    def end(session: Session) -> Reaped:
+        outputs = session.run([reap_section(visit.cluster.name, run_id)], "launch", _ANSWER_S).answer.sections
+        return parse_reaped(outputs["reap"])
+
+    outcomes = visit.fleet.each(visit.machines, end)
+    reaped = {name: each for name, each in outcomes.items() if isinstance(each, Reaped)}
+    ended = [f"{len(each.killed)} on {name}" for name, each in reaped.items() if each.killed]
+    left = f"it had left processes, now ended: {', '.join(ended)}" if ended else "it had left no process"
+    visit.events.note(f"an earlier run was cut off (run {run_id}); {left}")
+    return reaped
+
+
+def _is_run(name: str) -> bool:
+    try:
+        return bool(token(name, "a run"))
+    except ValueError:
+        return False

@@ -1,0 +1,87 @@
+"""The benchmark's binary on every node: built where the launch starts, then copied node to node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusterboot.errors import ValidationError
+from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.programs.collbench import source
+from clusterboot.programs.collbench.build import Build, build_section, parse_build
+from clusterboot.programs.collbench.spread import Copied, parse_spread, spread_section
+from clusterboot.session.visit import UnfitError, Visit
+from clusterboot.ssh.script import new_nonce
+from clusterboot.ssh.session import Session
+
+_NAME = "collbench"
+_BUILD_TIMEOUT_S = 300.0
+_COPY_TIMEOUT_S = 300.0
+
+
+def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], ip: Mapping[str, str]) -> str:
+    """Build the project's benchmark on ``start`` and give it to every other node that lacks it.
+
+    Parameters: the launching node; its MPI; the facts, whose homes say where a copy is not
+    needed; the nodes' addresses as the launching node dials them.
+    Returns: the program's path, seen from a home directory. A node that did not get it is out.
+    Errors: :class:`ValidationError` where it cannot be built.
+    """
+    if mpi.mpicc is None:
+        raise ValidationError(
+            f"{mpi.kind} {mpi.version} has no mpicc here, so the benchmark cannot be built",
+            host=start,
+            stage="launch",
+            remedy="install the MPI's development files on this node (Debian: libopenmpi-dev)",
+        )
+    sources = {name: text.decode() for name, text in source.sources().items()}
+    build = Build(_NAME, sources, mpi, source.BUILD_ARGS)
+    name = visit.cluster.name
+    others = {
+        ip[host.name]: host.name
+        for host in visit.good
+        if host.name != start and not _same_home(facts[host.name], facts[start])
+    }
+
+    def make(session: Session) -> tuple[Copied, ...]:
+        built = session.run([build_section(build, name)], "launch", _BUILD_TIMEOUT_S).answer.sections
+        parse_build(built["build"], session.name)
+        if not others:
+            return ()
+        copy = spread_section(name, build.digest, _NAME, tuple(others), nonce=new_nonce())
+        copied = session.run([copy], "launch", _COPY_TIMEOUT_S).answer.sections
+        return parse_spread(copied[copy.name], tuple(others))
+
+    outcomes = visit.stage("benchmark compiled", [host for host in visit.good if host.name == start], make)
+    if start not in outcomes:
+        failed = visit.ledger[start]
+        raise ValidationError(failed.cause or "", host=start, stage="launch", remedy=failed.remedy)
+    failed_copies = {others[each.target]: each.error or "" for each in outcomes[start] if each.error}
+    _build_there(visit, build, start, failed_copies)
+    return build.path(name)
+
+
+def _build_there(visit: Visit, build: Build, start: str, failed: Mapping[str, str]) -> None:
+    """Have nodes build the program that ``start`` says it could not copy to them; who cannot is out."""
+
+    def make(session: Session) -> str | None:
+        said = session.run([build_section(build, visit.cluster.name)], "launch", _BUILD_TIMEOUT_S).answer
+        try:
+            parse_build(said.sections["build"], session.name)
+        except ValidationError as error:
+            return error.cause
+        return None
+
+    hosts = [host for host in visit.good if host.name in failed]
+    for name, cause in (visit.stage("benchmark compiled", hosts, make) if hosts else {}).items():
+        if cause is not None:
+            told = (
+                f"the benchmark could not be copied to it from {start} ({failed[name]}), nor built: {cause}"
+            )
+            error = UnfitError(
+                "missing-executable", told, stage="launch", remedy="see its disk and its quota"
+            )
+            visit.ledger.fail(name, error)
+
+
+def _same_home(one: NodeFacts, other: NodeFacts) -> bool:
+    return one.home is not None and other.home is not None and one.home.identity == other.home.identity

@@ -1,0 +1,49 @@
+"""Which ranks of a run are on a node, and whether they move."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from clusterboot.mpi.script_names import token
+from clusterboot.ssh.script import Section, SectionOutput
+
+from .supervise import shell_text
+
+_LINE = re.compile(r"process (\d{1,9}) ([A-Za-z]) (\d{1,18}) (\d{1,9})")
+
+
+@dataclass(frozen=True)
+class RankProcess:
+    """One process of a rank: its state as proc(5) has it, and the processor time it has used, in ticks."""
+
+    rank: int
+    pid: int
+    state: str
+    cpu_ticks: int
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal, or a debugger, has stopped it."""
+        return self.state in "Tt"
+
+
+def processes_section(run_id: str) -> Section:
+    """Describe how a node lists the ranks of a run that are there.
+
+    Parameters: the run's name. Returns: a section for :func:`parse_processes`.
+    Errors: ``ValueError`` for a name that is not one.
+    """
+    body = [
+        shell_text("sweep.sh"),
+        shell_text("processes.sh"),
+        f"list_ranks {token(run_id, 'a run')}",
+        "exit 0",
+    ]
+    return Section("processes", "\n".join(body))
+
+
+def parse_processes(output: SectionOutput) -> tuple[RankProcess, ...]:
+    """Read what :func:`processes_section` found on a node."""
+    lines = (_LINE.fullmatch(line) for line in output.text.splitlines())
+    return tuple(RankProcess(int(m[4]), int(m[1]), m[2], int(m[3])) for m in lines if m)

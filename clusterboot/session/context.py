@@ -1,0 +1,123 @@
+"""What every flow starts from: the cluster, how it is to be reached, and where things are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from clusterboot import files, interrupts
+from clusterboot.errors import UsageError
+from clusterboot.inventory.cluster import Cluster
+from clusterboot.scrub import Scrubber
+from clusterboot.ssh.audit import AuditLog
+from clusterboot.ssh.fleet import Fleet
+from clusterboot.ssh.identity import IdentityStore
+from clusterboot.ssh.transport import Doorkeeper, Timeouts
+from clusterboot.ssh.trust import TrustStore
+from clusterboot.ssh.watchdog import Watchdog
+
+from .events import Events, Silence
+from .visit import Ledger, Visit
+
+
+@dataclass(frozen=True)
+class Context:
+    """One command's cluster and its options.
+
+    ``state_dir`` is the operator's folder for this cluster; hostfiles and results go below
+    ``out_dir``. ``deadline_s`` bounds the whole command. ``ask_passphrase`` is ``None`` where
+    there is no terminal; the same is said of host keys by ``interactive``.
+    With ``encrypt_keys`` a key that the operator's machine keeps is made with a passphrase.
+    """
+
+    cluster: Cluster
+    state_dir: Path
+    out_dir: Path
+    events: Events = field(default_factory=Silence)
+    accept_new: bool = False
+    dry_run: bool = False
+    fanout: int | None = None
+    deadline_s: float | None = None
+    interactive: bool = False
+    ask_passphrase: Callable[[Path], str] | None = None
+    encrypt_keys: bool = False
+    started_s: float = field(default_factory=time.time)
+
+    @property
+    def started(self) -> str:
+        """When the command began, as ``2026-01-01T00:00:00Z``."""
+        return datetime.fromtimestamp(self.started_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def hostfile_dir(self) -> Path:
+        """Where this cluster's hostfiles are."""
+        return self.out_dir / "hostfiles" / self.cluster.name
+
+    @property
+    def scrubber(self) -> Scrubber:
+        """What takes secrets out of all that is kept or printed, the values of the file's ``env`` too."""
+        return Scrubber.of(self.cluster.env)
+
+    @property
+    def result_dir(self) -> Path:
+        """Where this cluster's results are, one folder a run."""
+        return self.out_dir / "results" / self.cluster.name
+
+    def require_own_folders(self) -> None:
+        """Make the folder for state, and see that nobody else can write where this command will.
+
+        Errors: :class:`UsageError` for a folder that somebody else owns or can write.
+        """
+        try:
+            files.make_private_folder(self.state_dir)
+        except files.UnsafePathError as problem:
+            raise _not_own(self.state_dir, problem.strerror) from None
+        except OSError as problem:
+            raise UsageError(
+                f"{self.state_dir} cannot be written: {problem.strerror}",
+                remedy="mend its permissions, or name another place with XDG_STATE_HOME",
+            ) from None
+        for folder in (self.hostfile_dir, self.result_dir):
+            for each in (folder.parent, folder):
+                if (cause := files.obstacle(each)) is not None:
+                    raise _not_own(each, cause)
+
+    @contextmanager
+    def visit(self) -> Iterator[Visit]:
+        """Open the way to the cluster; it is closed, with everything on it, at the end of the block.
+
+        Errors: :class:`ClusterbootError` where the audit log cannot be written.
+        """
+        self.require_own_folders()
+        watchdog = Watchdog(self.deadline_s)
+        identities = IdentityStore(self.ask_passphrase, watchdog.allow_s)
+        for login in dict.fromkeys(login for host in self.cluster.hosts for login in (host.login, *host.via)):
+            # A key that cannot be read is told before anything is contacted.
+            identities.prepare(login)
+        trust = TrustStore(
+            self.cluster.options.trust, self.state_dir / "known_hosts", accept_new=self.accept_new
+        )
+        door = Doorkeeper(trust, identities, watchdog, Timeouts())
+        with interrupts.noted_only(), AuditLog(self.state_dir / "audit.jsonl") as audit:
+            fleet = Fleet(
+                door,
+                audit,
+                fanout=self.fanout or self.cluster.options.fanout,
+                ask=self.events.ask if self.interactive else None,
+            )
+            with fleet:
+                ledger = Ledger(host.name for host in self.cluster.hosts)
+                yield Visit(self.cluster, self.events, fleet, ledger, self.state_dir)
+        for accepted in trust.accepted:
+            self.events.note(f"pinned {accepted.name} {accepted.key_type} {accepted.fingerprint}")
+
+
+def _not_own(folder: Path, cause: str | None) -> UsageError:
+    return UsageError(
+        f"{folder} is not written to: {cause}",
+        remedy="take it over with chown and chmod go-w, or remove it if it is nobody's you know",
+    )

@@ -1,0 +1,288 @@
+"""Fabric's connection, tamed: pinned on every hop, and never waiting without end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import fabric
+import paramiko
+
+from clusterboot.errors import ClusterbootError, UnreachableError
+from clusterboot.inventory.cluster import Login
+from clusterboot.printable import one_line
+
+from .audit import AuditLog
+from .identity import Identity
+from .retry import TurnedAwayError
+from .transport import Doorkeeper
+from .wire import PROHIBITED, RESOURCE_SHORTAGE, ChannelRefusedError, PinnedTransport
+
+# One configuration for all connections: Fabric reads files and OpenSSH's configuration
+# for each otherwise, and clusterboot has resolved all of that already.
+_CONFIG = fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True)
+
+# getaddrinfo(3) says for which names there is nothing to look up.
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+
+
+class PinnedConnection(fabric.Connection):  # type: ignore[misc]
+    """A Fabric connection to one machine, opened by clusterboot's own rules.
+
+    Parameters: ``login`` says where and who; ``gateway`` is an open connection to the
+    machine before it, ``None`` for one that is dialled directly; ``door`` decides on host
+    keys, identities and deadlines.
+    """
+
+    # Fabric's context turns unknown attributes into configuration; these are real ones.
+    login: Login
+    door: Doorkeeper
+    identity: Identity | None = None
+    stream: socket.socket | paramiko.Channel | None = None
+    closed: bool = False
+    # Fabric forgot to declare this one: each connection would write it into the shared
+    # configuration, which for a moment is empty then, while other threads read it.
+    inline_ssh_env: bool = True
+
+    def __init__(self, login: Login, gateway: PinnedConnection | None, door: Doorkeeper) -> None:
+        super().__init__(
+            host=login.hostname,
+            user=login.user,
+            port=login.port,
+            gateway=gateway,
+            config=_CONFIG,
+            forward_agent=False,
+        )
+        # Fabric's client would believe any key. It is never asked, and refuses if it were.
+        self.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+        self._set(login=login, door=door, identity=None, stream=None, closed=False)
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        # All attributes are real ones; to look that up each time is half a connection's cost.
+        object.__setattr__(self, key, value)
+
+    def open(self) -> None:
+        """Connect, check the host key and log in; nothing to do where that was done.
+
+        Errors: :class:`UnreachableError` and :class:`clusterboot.errors.TrustError`, each
+        with host, stage, cause and remedy.
+        """
+        if self.is_connected:
+            return
+        sock = self._dial_through(self.gateway) if self.gateway is not None else self._dial()
+        self._hold(sock)
+        transport, identity = self.door.admit(sock, self.login)
+        self._set(transport=transport, identity=identity)
+
+    def close(self) -> None:
+        """Close the connection and all that runs on it; one that is being opened fails to."""
+        self._set(closed=True)
+        if self.transport is not None:
+            self.transport.close()
+        elif self.stream is not None:
+            _cut(self.stream)
+
+    def _hold(self, sock: socket.socket | paramiko.Channel) -> None:
+        # In this order, so that close() either sees the stream or is seen here.
+        self._set(stream=sock)
+        if self.closed:
+            _cut(sock)
+
+    @property
+    def gateways(self) -> tuple[PinnedConnection, ...]:
+        """The connections that this one runs through, the outermost first."""
+        return (*self.gateway.gateways, self.gateway) if self.gateway is not None else ()
+
+    @contextmanager
+    def asking_gateways(self, timeout_s: float) -> Iterator[None]:
+        """Run a block that may wait for ``timeout_s``; half-way, ask the gateways for a sign of life.
+
+        So that at its end :meth:`blame_gateway` knows whose silence it was.
+        """
+        gateways = self.gateways
+        if not gateways:
+            yield
+            return
+
+        def ask() -> None:
+            for gateway in gateways:
+                gateway.transport.ping()
+
+        with self.door.watchdog.alarm(timeout_s / 2, ask):
+            yield
+
+    def blame_gateway(self, waited_s: float) -> None:
+        """Raise what is wrong with the way here: the first gateway that is lost or owes an answer.
+
+        A gateway that has been silent since half of ``waited_s`` ago, when it was asked, is
+        closed, so that all hosts behind it fail at once and alike.
+        """
+        for gateway in self.gateways:
+            transport: PinnedTransport = gateway.transport
+            # A little less than half: alarms ring late on a busy machine.
+            if transport.unanswered_s > 0.4 * waited_s:
+                transport.fell_silent = True
+                transport.close()
+            if not transport.is_active():
+                raise gateway_lost(gateway)
+
+    def _dial(self) -> socket.socket:
+        login, watchdog = self.login, self.door.watchdog
+        addresses = self._resolve()
+        timeout_s = self.door.timeouts.connect_s
+        end_s = time.monotonic() + watchdog.allow_s(timeout_s)
+        problem: OSError | None = None
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            # All addresses share one deadline, so that one that swallows packets leaves time for the next.
+            share_s = (end_s - time.monotonic()) / (len(addresses) - number)
+            sock = socket.socket(family, kind, protocol)
+            self._hold(sock)
+            try:
+                sock.settimeout(max(share_s, 0.001))
+                sock.connect(address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                sock.close()
+                problem = error
+            else:
+                return sock
+        words = f"no answer {watchdog.late(timeout_s).words}" if isinstance(problem, TimeoutError) else ""
+        words = words or (problem.strerror if problem and problem.strerror else "no address")
+        raise UnreachableError(
+            f"cannot connect to port {login.port}: {words}",
+            host=login.place,
+            stage="connect",
+            remedy="check address, port, firewall, and that sshd runs there",
+        )
+
+    def _resolve(self) -> list[Any]:
+        login, watchdog = self.login, self.door.watchdog
+        with suppress(OSError, UnicodeError):
+            return socket.getaddrinfo(login.hostname, login.port, type=socket.SOCK_STREAM, flags=_NUMERIC)
+        timeout_s = self.door.timeouts.resolve_s
+        try:
+            return _in_thread(
+                lambda: socket.getaddrinfo(login.hostname, login.port, type=socket.SOCK_STREAM)
+            ).result(watchdog.allow_s(timeout_s))
+        except FutureTimeoutError:
+            cause = f"the name server did not answer {watchdog.late(timeout_s).words}"
+        except (OSError, UnicodeError) as error:
+            cause = f"the name does not resolve ({getattr(error, 'strerror', None) or 'no such name'})"
+        raise UnreachableError(
+            cause,
+            host=login.place,
+            stage="resolve",
+            remedy="check the name, or write an address in the cluster file",
+        )
+
+    def _dial_through(self, gateway: PinnedConnection) -> paramiko.Channel:
+        transport: PinnedTransport = gateway.transport
+        login, watchdog = self.login, self.door.watchdog
+        timeout_s = self.door.timeouts.connect_s
+        allowed_s = watchdog.allow_s(timeout_s)
+        try:
+            with self.asking_gateways(allowed_s):
+                return transport.open_within("direct-tcpip", allowed_s, (login.hostname, login.port))
+        except ChannelRefusedError as refusal:
+            raise _refused(login, gateway.login, refusal) from None
+        except (paramiko.SSHException, EOFError, OSError):
+            self.blame_gateway(allowed_s)
+        words = watchdog.late(timeout_s).words
+        raise UnreachableError(
+            f"no answer on port {login.port} {words}, seen from {gateway.login.place}",
+            host=login.place,
+            stage="connect",
+            remedy="the machine may be down or behind a firewall",
+        )
+
+
+def open_on_record(connection: PinnedConnection, audit: AuditLog) -> None:
+    """Open a connection, and write down that it was made, or why not.
+
+    Errors: as :meth:`PinnedConnection.open`; :class:`clusterboot.errors.ClusterbootError` where it
+    cannot be written down: the connection is closed then.
+    """
+    started_s = time.monotonic()
+    outcome, key = "interrupted", None
+    try:
+        connection.open()
+        outcome, key = "ok", connection.identity.fingerprint if connection.identity else None
+    except ClusterbootError as error:
+        outcome = f"{error.stage}: {error.cause}"
+        raise
+    finally:
+        via = connection.gateway.login.place if connection.gateway is not None else None
+        try:
+            audit.connection(connection.login, via, key, outcome, time.monotonic() - started_s)
+        except ClusterbootError:
+            connection.close()
+            raise
+
+
+def gateway_lost(gateway: PinnedConnection) -> UnreachableError:
+    """Say that the connection to a gateway ended, or fell silent, while hosts behind it were in use."""
+    silent = gateway.transport.fell_silent
+    return UnreachableError(
+        "the gateway does not answer any more" if silent else "the connection to the gateway was lost",
+        host=gateway.login.place,
+        stage="gateway",
+        remedy="check that the gateway is up, then run the command again",
+    )
+
+
+def _cut(stream: socket.socket | paramiko.Channel) -> None:
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        # Closing alone would not wake a thread that waits for the socket.
+        stream.shutdown(socket.SHUT_RDWR)
+    if isinstance(stream, paramiko.Channel):
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            stream.close()
+
+
+def _in_thread(ask: Callable[[], list[Any]]) -> Future[list[Any]]:
+    # The resolver knows no time limit of its own and cannot be interrupted; a thread
+    # that outlives its welcome is left to end by itself.
+    answer: Future[list[Any]] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="clusterboot-resolve", daemon=True).start()
+    return answer
+
+
+def _refused(login: Login, gateway: Login, refusal: ChannelRefusedError) -> UnreachableError:
+    text = one_line(refusal.text) or "refused"
+    if refusal.code == PROHIBITED:
+        return UnreachableError(
+            # Without the host's own name: a thousand hosts behind one such head are one line.
+            f"{gateway.place} does not allow forwarding to port {login.port} of this host",
+            host=login.place,
+            stage="gateway",
+            remedy=f"on {gateway.place}, set AllowTcpForwarding yes (and check PermitOpen) in sshd_config",
+        )
+    if refusal.code == RESOURCE_SHORTAGE:
+        return TurnedAwayError(
+            f"{gateway.place} has no room for another forwarded connection: {text}",
+            host=login.place,
+            stage="gateway",
+            remedy=f"look at memory and open files on {gateway.place}, or use a smaller --fanout",
+        )
+    unresolved = any(words in text for words in ("not known", "resol", "associated with hostname"))
+    return UnreachableError(
+        f"{gateway.place} cannot reach port {login.port}: {text}",
+        host=login.place,
+        stage="resolve" if unresolved else "connect",
+        remedy=f"check that {gateway.place} knows the name"
+        if unresolved
+        else "check that the machine is up and sshd runs on that port",
+    )

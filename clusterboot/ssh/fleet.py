@@ -1,0 +1,300 @@
+"""All hosts of a cluster at once: gateways opened first and once, then a bounded fan-out."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from types import TracebackType
+from typing import TypeVar
+
+from clusterboot import interrupts
+from clusterboot.errors import ClusterbootError, HostKeySeen, UnreachableError
+from clusterboot.inventory.cluster import Host, Login
+
+from .audit import AuditLog
+from .connection import PinnedConnection, gateway_lost, open_on_record
+from .retry import Throttle, TurnedAwayError, pause_s
+from .session import Session
+from .transport import Doorkeeper
+from .trust import UnknownHostKeyError
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+# A gateway is asked for a sign of life so many times before it is given up.
+_BEATS = 3
+# How long what still runs on nodes may take to be told to end, when the fleet is closed.
+_ABORT_S = 1.0
+# So long a gateway is asked whether it is still there, once a host behind it was lost.
+_GATEWAY_PATIENCE_S = 0.5
+
+# Shows all unknown keys at once and says whether the operator takes them.
+AskAcceptance = Callable[[Sequence[HostKeySeen]], bool]
+
+
+class Fleet:
+    """Sessions to the hosts of one cluster, opened when they are first used and kept.
+
+    Parameters: ``door`` decides on every login; ``fanout`` is the most hosts at work at
+    once; ``ask`` is asked about unknown host keys, once for the gateways of a depth and once for
+    the nodes, ``None`` where nobody is there to ask.
+    """
+
+    def __init__(
+        self, door: Doorkeeper, audit: AuditLog, *, fanout: int, ask: AskAcceptance | None = None
+    ) -> None:
+        self.door = door
+        self.audit = audit
+        self._fanout = fanout
+        self._ask = ask
+        self._throttle = Throttle(fanout)
+        self._gateways: dict[tuple[Login, ...], PinnedConnection | ClusterbootError] = {}
+        self._sessions: dict[str, Session] = {}
+        self._open: list[PinnedConnection] = []
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what still runs on the nodes, close every connection, and end all waits."""
+        with self._lock:
+            self._closed = True
+            # Gateways first: with the one connection that carries them all, the others end by themselves.
+            connections = list(self._open)
+            self._open.clear()
+            sessions = list(self._sessions.values())
+        self.door.watchdog.stop()
+        _in_time([session.abort for session in sessions if session.is_running], _ABORT_S)
+        for connection in connections:
+            connection.close()
+        self.door.identities.close()
+
+    def each(
+        self,
+        hosts: Iterable[Host],
+        work: Callable[[Session], T],
+        on_done: Callable[[Host, T | ClusterbootError], None] | None = None,
+    ) -> dict[str, T | ClusterbootError]:
+        """Do ``work`` on every host, at most ``fanout`` at a time; no host's failure stops another.
+
+        Parameters: the hosts; what to do with each session, called in worker threads;
+        ``on_done`` is told each outcome, in this thread, as it comes.
+        Returns: by host name, what ``work`` returned or the error that ended it, in the
+        order of ``hosts``.
+        """
+        hosts = list(hosts)
+        tell = on_done or _say_nothing
+        outcomes: dict[str, T | ClusterbootError] = {}
+
+        def one(host: Host) -> T | ClusterbootError:
+            try:
+                self._spend_time(host)
+                return work(self.session(host))
+            except ClusterbootError as error:
+                return self._explain(host, error)
+
+        def done(host: Host, outcome: T | ClusterbootError) -> None:
+            outcomes[host.name] = outcome
+            # While somebody can still be asked about its key, a host's outcome is open.
+            if self._ask is None or not isinstance(outcome, UnknownHostKeyError):
+                tell(host, outcome)
+
+        self._open_gateways(hosts)
+        self._spread(hosts, one, done)
+        unknown = [error for error in outcomes.values() if isinstance(error, UnknownHostKeyError)]
+        again = [host for host in hosts if isinstance(outcomes[host.name], UnknownHostKeyError)]
+        if unknown and self._accept(unknown):
+            self._spread(again, one, done)
+        elif self._ask is not None:
+            for host in again:
+                tell(host, outcomes[host.name])
+        return {host.name: outcomes[host.name] for host in hosts}
+
+    def session(self, host: Host) -> Session:
+        """Give the host's open session, opening it if need be.
+
+        Errors: what opening it raises; for a host behind a dead gateway, the gateway's.
+        """
+        with self._lock:
+            session = self._sessions.get(host.name)
+        if session is not None and session.connection.is_connected:
+            return session
+        # A gateway that is worked on itself needs no second connection.
+        chain = (*host.via, host.login)
+        opened = self._gateway(chain) if chain in self._gateways else None
+        if opened is None:
+            gateway = self._gateway(host.via)
+            with self.door.watchdog.sharing():
+                opened = self._connect(host.login, gateway)
+        session = Session(host.name, opened, self.audit)
+        with self._lock:
+            self._sessions[host.name] = session
+        return session
+
+    def host_keys(self, login: Login) -> tuple[bytes, ...]:
+        """Give the plain host keys, in wire form, that ``login``'s machine has proven in this command."""
+        with self._lock:
+            opened = [connection for connection in self._open if connection.login == login]
+        seen = [connection.transport.host_key_blob for connection in opened if connection.is_connected]
+        return tuple(dict.fromkeys(self.door.trust.proven_key(blob) for blob in seen))
+
+    def _spread(self, items: Sequence[K], one: Callable[[K], T], done: Callable[[K, T], None]) -> None:
+        """Do ``one`` with every item, ``fanout`` at a time, and tell ``done`` of each, in this thread."""
+        pool = ThreadPoolExecutor(min(self._fanout, len(items)) or 1, thread_name_prefix="clusterboot-host")
+        try:
+            futures: dict[Future[T], K] = {pool.submit(one, item): item for item in items}
+            ended: SimpleQueue[Future[T]] = SimpleQueue()
+            for future in futures:
+                future.add_done_callback(ended.put)
+            for _ in futures:
+                future = interrupts.take(ended)
+                done(futures[future], future.result())
+        except BaseException:
+            # Interrupted: end what still waits, so that no worker outlives the command.
+            pool.shutdown(wait=False, cancel_futures=True)
+            self.close()
+            raise
+        pool.shutdown()
+
+    def _spend_time(self, host: Host) -> None:
+        if self.door.watchdog.out_of_time:
+            raise UnreachableError(
+                "the command's deadline came before this host's turn",
+                host=host.name,
+                stage="connect",
+                remedy="allow more time with --deadline",
+            )
+
+    def _explain(self, host: Host, error: ClusterbootError) -> ClusterbootError:
+        # With its gateway gone a node's own error says nothing; the gateway's says it all.
+        for depth in range(1, len(host.via) + 1):
+            gateway = self._gateways.get(host.via[:depth])
+            if isinstance(gateway, ClusterbootError):
+                return gateway
+            if gateway is None or self.door.watchdog.out_of_time:
+                continue
+            # Of a gateway that ended just now the end may come behind that of what ran through it.
+            lost = isinstance(error, UnreachableError) and not gateway.transport.stands(_GATEWAY_PATIENCE_S)
+            if lost or not gateway.is_connected:
+                return gateway_lost(gateway)
+        # What is said of a gateway stays said of it, also where time ran out meanwhile.
+        if error.stage != "gateway" or error.host not in {hop.place for hop in host.via}:
+            error.host = host.name
+        return error
+
+    def _open_gateways(self, hosts: Iterable[Host]) -> None:
+        # Depth by depth: each distinct chain once, before any node asks for it.
+        chains = list(
+            dict.fromkeys(host.via[:depth] for host in hosts for depth in range(1, len(host.via) + 1))
+        )
+        for depth in sorted({len(chain) for chain in chains}):
+            missing = [chain for chain in chains if len(chain) == depth and chain not in self._gateways]
+            self._open_chains(missing)
+            unknown = [error for c in missing if isinstance(error := self._gateways[c], UnknownHostKeyError)]
+            if unknown and self._accept(unknown):
+                self._open_chains([c for c in missing if isinstance(self._gateways[c], UnknownHostKeyError)])
+
+    def _open_chains(self, chains: Sequence[tuple[Login, ...]]) -> None:
+        def one(chain: tuple[Login, ...]) -> PinnedConnection | ClusterbootError:
+            try:
+                return self._connect(chain[-1], self._gateway(chain[:-1]))
+            except ClusterbootError as error:
+                if error.stage not in ("hostkey", "gateway"):
+                    error.cause, error.stage = f"{error.stage}: {error.cause}", "gateway"
+                return error
+
+        def done(chain: tuple[Login, ...], outcome: PinnedConnection | ClusterbootError) -> None:
+            self._gateways[chain] = outcome
+            if isinstance(outcome, PinnedConnection):
+                self._watch(outcome)
+
+        if chains:
+            self._spread(chains, one, done)
+
+    def _watch(self, gateway: PinnedConnection) -> None:
+        """Notice a gateway that has fallen silent, however long the commands behind it may run."""
+        alive_s = self.door.timeouts.alive_s
+
+        def beat() -> bool:
+            transport = gateway.transport
+            if transport.unanswered_s >= alive_s:
+                transport.fell_silent = True
+                transport.close()
+            else:
+                transport.ping()
+            return bool(transport.is_active())
+
+        self.door.watchdog.pulse(alive_s / _BEATS, beat)
+
+    def _gateway(self, chain: tuple[Login, ...]) -> PinnedConnection | None:
+        if not chain:
+            return None
+        gateway = self._gateways[chain]
+        if isinstance(gateway, ClusterbootError):
+            raise gateway
+        if not gateway.is_connected:
+            raise gateway_lost(gateway)
+        return gateway
+
+    def _connect(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                with self._throttle.place():
+                    connection = self._try(login, gateway)
+            except TurnedAwayError as refusal:
+                self._throttle.turned_away()
+                wait_s = pause_s(refusal, tries)
+                if wait_s is None or not self.door.watchdog.rest(wait_s):
+                    raise
+            else:
+                self._throttle.let_in()
+                return connection
+
+    def _try(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
+        connection = PinnedConnection(login, gateway, self.door)
+        with self._lock:
+            if self._closed:
+                raise UnreachableError("interrupted", host=login.place, stage="connect")
+            self._open.append(connection)
+        opened = False
+        try:
+            open_on_record(connection, self.audit)
+            opened = True
+        finally:
+            if not opened:
+                with self._lock:
+                    self._open = [other for other in self._open if other is not connection]
+        return connection
+
+    def _accept(self, unknown: Sequence[UnknownHostKeyError]) -> bool:
+        if self._ask is None or not self._ask([error.seen for error in unknown]):
+            return False
+        for error in unknown:
+            self.door.trust.pin(error.login, error.blob)
+        return True
+
+
+def _in_time(actions: Sequence[Callable[[], None]], within_s: float) -> None:
+    """Do all of it at once, and wait for it no longer than so many seconds."""
+    end_s = time.monotonic() + within_s
+    threads = [threading.Thread(target=act, name="clusterboot-abort", daemon=True) for act in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end_s - time.monotonic()))
+
+
+def _say_nothing(_host: Host, _outcome: object) -> None:
+    return

@@ -1,0 +1,305 @@
+"""What is done on an open connection: one framed script a stage, or one long stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+
+import paramiko
+
+from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
+
+from . import retry, script
+from .audit import AuditLog
+from .connection import PinnedConnection, open_on_record
+from .guard import guarding
+from .heartbeat import Beat, heartbeat
+from .pump import MAX_OUTPUT_BYTES, Collector, OnBytes, TooMuchError, feed, pump
+from .script import Answer, Section
+from .unanswered import cut_off, lost, nothing_begun, refused_session
+from .watchdog import DeadlineError
+from .wire import ChannelRefusedError, PinnedTransport
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The operator's clock just before a script was sent and just after its answer came, in seconds."""
+
+    sent_at_s: float
+    received_at_s: float
+
+
+@dataclass(frozen=True)
+class ScriptResult:
+    """A script's answer, what it wrote to standard error, and when."""
+
+    answer: Answer
+    stderr: bytes
+    clock: Clock
+
+
+class Session:
+    """An open, pinned connection to one host, and the ways of using it.
+
+    Parameters: ``name`` is the host's in the cluster file; ``connection`` is open.
+    """
+
+    def __init__(self, name: str, connection: PinnedConnection, audit: AuditLog) -> None:
+        self.name = name
+        self.connection = connection
+        self._audit = audit
+        self._running: tuple[paramiko.Channel, bool] | None = None
+        self._beside = False
+
+    @property
+    def host_key_blob(self) -> bytes:
+        """The plain host key that the key exchange proved, in wire form."""
+        return self.connection.door.trust.proven_key(self.connection.transport.host_key_blob)
+
+    def run(
+        self,
+        sections: Sequence[Section],
+        stage: Stage,
+        timeout_s: float | None = None,
+        *,
+        label: str | None = None,
+        whole: bool = False,
+    ) -> ScriptResult:
+        """Run one framed script and wait for its whole answer.
+
+        Parameters: the script's sections; the stage that failures are reported under; a
+        deadline in seconds, else the one for commands; ``label`` is what the audit log calls it,
+        else the sections' names. Of the command's own deadline it has half of what is left, or with
+        ``whole`` all of it: for the one script of a command, after which nothing comes.
+        Returns: an answer that has every section. At the deadline what still runs of the script
+        is killed; also where the line is cut by then, or the operator gone (``guard.sh``).
+        Errors: :class:`UnreachableError` where the connection ends or time runs out,
+        :class:`PartialError` where the answer is no answer.
+        """
+        nonce = script.new_nonce()
+        text = script.render(sections, nonce, guarded=True).encode("utf-8", "surrogateescape")
+        stdout, stderr = Collector(script.first_word(nonce), script.last_word(nonce)), Collector()
+        sent_at_s = time.time()
+        if label is None:
+            label = "script " + ",".join(section.name for section in sections[:4])
+            label += "…" if len(sections) > 4 else ""
+        code = self._converse(
+            text, (stdout, stderr), stage, timeout_s, guarded=stdout, label=label, whole=whole
+        )
+        clock = Clock(sent_at_s, time.time())
+        answer = script.read(bytes(stdout.data), nonce)
+        if not answer.complete or any(section.name not in answer.sections for section in sections):
+            raise cut_off(self.name, stage, code, answer, bytes(stderr.data))
+        return ScriptResult(answer, bytes(stderr.data), clock)
+
+    def stream(
+        self,
+        text: bytes,
+        on_stdout: OnBytes,
+        on_stderr: OnBytes,
+        stage: Stage,
+        *,
+        timeout_s: float | None = None,
+        hold_stdin: bool = False,
+        beat: Beat | None = None,
+        label: str = "stream",
+    ) -> int | None:
+        """Feed ``text`` to a shell on the host and pass on what comes back, as it comes.
+
+        Parameters: two callbacks for the bytes of either stream, called in this thread; with
+        ``hold_stdin`` the shell's standard input stays open until the command ends, so
+        that its end tells the host that the operator is gone; without it, the shell's
+        processes are killed at the deadline. With ``beat``, what that gives is sent once a
+        second, and a host that falls silent is given up.
+        Returns: the exit status, ``None`` where a signal ended the shell.
+        Errors: as :meth:`run`.
+        """
+        return self._converse(
+            text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label, beat=beat
+        )
+
+    @contextmanager
+    def beside(self) -> Iterator[Session]:
+        """Hold a second session for a block, to use while this one is running something.
+
+        It is on this connection, or on one of its own where sshd allows one session a connection.
+        """
+        second = Session(self.name, self.connection, self._audit)
+        second._beside = True
+        try:
+            yield second
+        finally:
+            if second.connection is not self.connection:
+                second.connection.close()
+
+    def log_in_afresh(self) -> None:
+        """Log in to the host once more, as the operator does, and leave again; that is on record too.
+
+        Errors: as opening any connection.
+        """
+        self._another_connection().close()
+
+    @property
+    def is_running(self) -> bool:
+        """True while something runs on the host."""
+        return self._running is not None
+
+    def abort(self) -> None:
+        """End what runs on the host just now, as at a deadline; nothing to do where nothing runs."""
+        running = self._running
+        if running is not None:
+            self._end(*running)
+
+    def _converse(
+        self,
+        text: bytes,
+        receivers: tuple[OnBytes, OnBytes],
+        stage: Stage,
+        timeout_s: float | None,
+        *,
+        label: str,
+        hold_stdin: bool = True,
+        guarded: Collector | None = None,
+        beat: Beat | None = None,
+        whole: bool = True,
+    ) -> int | None:
+        self._audit.ready()
+        connection, watchdog = self.connection, self.connection.door.watchdog
+        allowed_s = connection.door.timeouts.command_s if timeout_s is None else timeout_s
+        if not whole:
+            allowed_s = watchdog.share_s(allowed_s)
+        started_s = time.monotonic()
+        code: int | None = None
+        try:
+            with self._channel(kill=guarded is not None or not hold_stdin) as channel:
+                left_s = watchdog.allow_s(allowed_s)
+                guard = guarding(watchdog, channel, guarded, left_s) if guarded else nullcontext()
+                with (
+                    watchdog.limit(allowed_s, self.abort),
+                    connection.asking_gateways(left_s),
+                    guard,
+                    heartbeat(channel, connection, beat),
+                ):
+                    feed(channel, text, hold_stdin=hold_stdin)
+                    ended = pump(channel, *receivers)
+                    if ended:
+                        channel.status_event.wait()
+                if channel.exit_status >= 0:
+                    code = channel.exit_status
+        except DeadlineError as late:
+            begun = guarded is None or guarded.begun
+            raise self._timed_out(stage, time.monotonic() - started_s, late, begun=begun) from None
+        except ClusterbootError:
+            # Some of them are ConnectionErrors as well, and not to be taken for paramiko's.
+            raise
+        except (paramiko.SSHException, EOFError, OSError):
+            raise lost(self.name, stage) from None
+        except TooMuchError:
+            raise PartialError(
+                f"printed more than {MAX_OUTPUT_BYTES >> 20} MiB",
+                host=self.name,
+                stage=stage,
+                remedy="look at the shell's start-up files there",
+            ) from None
+        finally:
+            self._audit.command(connection.login, self.name, label, code, time.monotonic() - started_s)
+        if code is None and not connection.is_connected:
+            raise lost(self.name, stage)
+        return code
+
+    @contextmanager
+    def _channel(self, *, kill: bool) -> Iterator[paramiko.Channel]:
+        """Hold a shell's channel for a block; what is left of it at the end is ended."""
+        channel = self._open_channel()
+        self._running = (channel, kill)
+        try:
+            yield channel
+        except DeadlineError:
+            # The watchdog's thread is at it.
+            raise
+        except BaseException:
+            self.abort()
+            raise
+        else:
+            channel.close()
+        finally:
+            self._running = None
+
+    def _open_channel(self) -> paramiko.Channel:
+        watchdog, timeout_s = self.connection.door.watchdog, self.connection.door.timeouts.channel_s
+        tries, started_s = 0, time.monotonic()
+        try:
+            with (
+                watchdog.limit(timeout_s, self.connection.close),
+                self.connection.asking_gateways(watchdog.allow_s(timeout_s)),
+            ):
+                while True:
+                    tries += 1
+                    try:
+                        return self._try_channel(timeout_s)
+                    except retry.TurnedAwayError as refusal:
+                        if self._beside:
+                            # What the other session does may take hours: no pause is long enough.
+                            break
+                        pause_s = retry.pause_s(refusal, tries)
+                        # A refusal says more than a deadline: none is waited for in its place.
+                        left_s = 0.8 * timeout_s - (time.monotonic() - started_s)
+                        if pause_s is None or pause_s > left_s or not watchdog.rest(pause_s):
+                            raise
+        except DeadlineError as late:
+            raise self._timed_out("channel", time.monotonic() - started_s, late) from None
+        self._beside = False
+        self.connection = self._another_connection()
+        return self._open_channel()
+
+    def _another_connection(self) -> PinnedConnection:
+        old = self.connection
+        fresh = PinnedConnection(old.login, old.gateway, old.door)
+        open_on_record(fresh, self._audit)
+        return fresh
+
+    def _try_channel(self, timeout_s: float) -> paramiko.Channel:
+        transport: PinnedTransport = self.connection.transport
+        channel: paramiko.Channel | None = None
+        try:
+            channel = transport.open_within("session", 2 * timeout_s)
+            channel.exec_command(script.REMOTE_COMMAND)
+        except ChannelRefusedError as refusal:
+            raise refused_session(self.name, refusal) from None
+        except (paramiko.SSHException, EOFError, OSError):
+            if not transport.is_active() or channel is None:
+                raise lost(self.name, "channel") from None
+            raise UnreachableError(
+                "sshd opened a session and refused to run a command in it",
+                host=self.name,
+                stage="channel",
+                remedy="look at ForceCommand, ChrootDirectory and the login shell there",
+            ) from None
+        return channel
+
+    def _end(self, channel: paramiko.Channel, kill: bool) -> None:
+        """End a channel, and with ``kill`` the process group behind it: sshd itself only closes its pipes."""
+        transport: PinnedTransport = self.connection.transport
+        if not transport.can_send:
+            # Nothing would get through, and trying would wait for somebody who has stopped reading.
+            self.connection.close()
+            return
+        with suppress(paramiko.SSHException, EOFError, OSError):
+            if kill and not channel.closed:
+                transport.send_signal(channel, "KILL")
+            channel.close()
+
+    def _timed_out(
+        self, stage: Stage, waited_s: float, late: DeadlineError, *, begun: bool = True
+    ) -> ClusterbootError:
+        self.connection.blame_gateway(waited_s)
+        if not begun:
+            return nothing_begun(self.name, late)
+        return UnreachableError(
+            f"no answer {late.words}",
+            host=self.name,
+            stage=stage,
+            remedy="the machine may be frozen or overloaded; log in there and look",
+        )

@@ -1,0 +1,71 @@
+"""What is wrong where a script's answer is none: the start-up files, the account, or the machine."""
+
+from __future__ import annotations
+
+from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
+from clusterboot.printable import one_line
+
+from .retry import TurnedAwayError
+from .script import Answer
+from .watchdog import DeadlineError
+from .wire import PROHIBITED, ChannelRefusedError
+
+# Source: do_nologin() in OpenSSH's session.c.
+_NOLOGIN_STATUS = 254
+
+
+def refused_session(name: str, refusal: ChannelRefusedError) -> ClusterbootError:
+    """Say that a host's sshd opened no session; where it has no room just now, another try may do better."""
+    kind = UnreachableError if refusal.code == PROHIBITED else TurnedAwayError
+    return kind(
+        f"sshd refused a session: {one_line(refusal.text) or 'no reason given'}",
+        host=name,
+        stage="channel",
+        remedy="look at MaxSessions in sshd_config there, and at its memory and processes",
+    )
+
+
+def lost(name: str, stage: Stage) -> ClusterbootError:
+    """Say that the connection to a host ended while it was in use."""
+    return UnreachableError(
+        "the connection was lost",
+        host=name,
+        stage=stage,
+        remedy="check the machine and the way to it, then run the command again",
+    )
+
+
+def nothing_begun(name: str, late: DeadlineError) -> ClusterbootError:
+    """Say that a host's time was up before a script's first word came."""
+    return UnreachableError(
+        f"the login shell began nothing {late.words}",
+        host=name,
+        stage="channel",
+        remedy="log in there and look: the machine may be frozen, or a start-up file hang or wait for input",
+    )
+
+
+def cut_off(name: str, stage: Stage, code: int | None, answer: Answer, stderr: bytes) -> ClusterbootError:
+    """Say why an answer ended before it was complete."""
+    words = one_line((b"" if answer.begun else answer.noise) + stderr)
+    said = f": {words}" if words else ""
+    if answer.begun:
+        return PartialError(
+            f"the script was cut off (exit status {code}){said}",
+            host=name,
+            stage=stage,
+            remedy="look at the machine's memory, disk and limits",
+        )
+    if code == _NOLOGIN_STATUS:
+        return PartialError(
+            f"logins are closed there by /etc/nologin{said}",
+            host=name,
+            stage="channel",
+            remedy="wait until it is open again, or remove that file",
+        )
+    return PartialError(
+        f"the login shell ended before it ran anything (exit status {code}){said}",
+        host=name,
+        stage="channel",
+        remedy="look for an exit in the shell's start-up files, a ForceCommand, or a nologin shell there",
+    )

@@ -1,0 +1,183 @@
+"""Credentials that the operator holds: the cluster's certificate authority, or its one shared key.
+
+Certificates are short-lived and say who, from where, and nothing more: one principal, the
+node's own addresses, no extension, so no forwarding and no terminal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+    load_ssh_public_identity,
+    load_ssh_public_key,
+)
+from cryptography.hazmat.primitives.serialization import ssh as sshformat
+
+from clusterboot import files
+from clusterboot.errors import UsageError
+
+from .homes.tagged_lines import principal
+
+#: A certificate is valid from so long before it is made, for clocks that differ; in seconds.
+BACKDATED_S = 300
+DEFAULT_HOURS = 24
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A key pair of the operator's; ``public`` is ``ssh-ed25519 AAAA…`` without a comment.
+
+    ``passphrase`` is what its file is encrypted with, ``None`` where it is not.
+    """
+
+    key: Ed25519PrivateKey
+    passphrase: str | None = field(default=None, repr=False)
+
+    @property
+    def public(self) -> str:
+        """The public half."""
+        return self.key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+    @property
+    def private_text(self) -> str:
+        """The private half as an unencrypted OpenSSH key file, for the mode in which nodes share it."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+    @property
+    def short(self) -> str:
+        """Eight hexadecimal digits that tell this key from its predecessors in file names."""
+        return hashlib.sha256(self.public.encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class CertificateState:
+    """What a certificate says: for which key and principal, signed by whom, from when until when."""
+
+    public_key: str
+    signer: str
+    principals: tuple[str, ...]
+    valid_after_s: int
+    valid_before_s: int
+    source_addresses: str
+
+    def is_due(self, now_s: float) -> bool:
+        """Tell whether half of its life is over, or it has not begun."""
+        return not self.valid_after_s <= now_s < (self.valid_after_s + self.valid_before_s) / 2
+
+
+def load(path: Path, ask: Callable[[Path], str] | None = None) -> Authority | None:
+    """Read a key of the operator's; ``None`` where there is none.
+
+    Parameters: the file; ``ask`` gives the passphrase of an encrypted one.
+    Errors: :class:`UsageError` for what is no such key, or one that cannot be opened.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return Authority(_private(text, None))
+    except TypeError:
+        pass
+    except (ValueError, UnsupportedAlgorithm) as problem:
+        raise UsageError(f"{path} is no ed25519 key: {problem}", remedy="restore it from a backup") from None
+    if ask is None:
+        raise UsageError(
+            f"{path} is encrypted, and there is no terminal to ask for its passphrase",
+            remedy="run this at a terminal",
+        )
+    passphrase = ask(path)
+    try:
+        return Authority(_private(text, passphrase.encode()), passphrase)
+    except ValueError:
+        raise UsageError(f"that passphrase does not open {path}", remedy="try again") from None
+
+
+def create(path: Path, passphrase: str | None = None) -> Authority:
+    """Make a key pair and keep it for the operator alone, encrypted with ``passphrase`` if given."""
+    authority = Authority(Ed25519PrivateKey.generate(), passphrase or None)
+    save(path, authority)
+    return authority
+
+
+def save(path: Path, authority: Authority) -> None:
+    """Keep a key pair for the operator alone, whole or not at all, encrypted if it has a passphrase."""
+    passphrase = authority.passphrase
+    encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    text = authority.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, encryption)
+    files.make_private_folder(path.parent)
+    files.replace(path, text, mode=0o600)
+
+
+def user_certificate(
+    authority: Authority,
+    cluster: str,
+    host: str,
+    public_key: str,
+    sources: Sequence[str],
+    *,
+    now_s: float,
+    hours: float = DEFAULT_HOURS,
+) -> str:
+    """Sign a node's public key: the text of its ``…-cert.pub``.
+
+    Parameters: ``sources`` are the addresses that its logins may come from, in CIDR form or
+    plain; ``hours`` is how long it lives.
+    Source: PROTOCOL.certkeys of OpenSSH.
+    """
+    key = load_ssh_public_key(public_key.encode())
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("a node's key is ed25519")  # noqa: TRY004
+    certificate = (
+        sshformat.SSHCertificateBuilder()
+        .public_key(key)
+        .serial(int.from_bytes(os.urandom(7), "big"))
+        .type(sshformat.SSHCertificateType.USER)
+        .key_id(f"clusterboot:{cluster}:{host}".encode())
+        .valid_principals([principal(cluster).encode()])
+        .valid_after(int(now_s) - BACKDATED_S)
+        .valid_before(int(now_s + hours * 3600))
+        .add_critical_option(b"source-address", ",".join(sources).encode())
+        .sign(authority.key)
+    )
+    return certificate.public_bytes().decode() + "\n"
+
+
+def read_certificate(text: str) -> CertificateState | None:
+    """Read what a certificate says; ``None`` for junk, or one whose signature does not hold."""
+    try:
+        found = load_ssh_public_identity(text.strip().encode())
+        if not isinstance(found, sshformat.SSHCertificate):
+            return None
+        found.verify_cert_signature()
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm):
+        return None
+    shape = (Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return CertificateState(
+        found.public_key().public_bytes(*shape).decode(),
+        found.signature_key().public_bytes(*shape).decode(),
+        tuple(word.decode() for word in found.valid_principals),
+        found.valid_after,
+        found.valid_before,
+        found.critical_options.get(b"source-address", b"").decode(),
+    )
+
+
+def _private(text: bytes, passphrase: bytes | None) -> Ed25519PrivateKey:
+    key = load_ssh_private_key(text, passphrase)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"it is of type {type(key).__name__}")  # noqa: TRY004
+    return key

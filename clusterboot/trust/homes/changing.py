@@ -1,0 +1,75 @@
+"""Who changes a cluster, told on its nodes: two operators on two machines see each other there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+
+from clusterboot.printable import one_line
+from clusterboot.ssh.script import Section, SectionOutput
+
+from . import install
+from .known import LONGEST_CHANGE_S, OWN_DIR, Holder
+
+# Without a process where nobody is at it, as mostly.
+_LOOK = """f="$HOME/"OWN/changing
+[ -f "$f" ] && [ ! -L "$f" ] || exit 0
+echo "changing seen $(($(date +%s) - $(stat -c %Y "$f"))) $(head -c 400 "$f" | head -n 1)"
+exit 0"""
+_SEEN = re.compile(r"(?m)^changing seen (-?\d{1,12}) (\S+) (\S+) (\S+) (\S+)$")
+_HELD = re.compile(r"(?m)^changing held (-?\d{1,12}) (\S+) (\S+) (\S+)$")
+#: The longest that taking or releasing takes, in seconds: single writes are waited for.
+TIMEOUT_S = install.TIMEOUT_S
+
+
+def claim_section(cluster: str, operator: str, command: str, who: str) -> Section:
+    """Write the script that claims a node for a command, where the cluster's own folder is there.
+
+    Parameters: ``operator`` is the operator's lasting name: a claim that it left behind is its own
+    still. ``command`` and ``who`` are words for others to read.
+    """
+    words = (operator, str(LONGEST_CHANGE_S), _word(command), _word(who))
+    return _section("keys.claim", cluster, "cb_claim", words)
+
+
+def release_section(cluster: str, operator: str) -> Section:
+    """Write the script that takes a claim back, where it is this operator's."""
+    return _section("keys.release", cluster, "cb_release", (operator,))
+
+
+def parse_claim(outputs: Mapping[str, SectionOutput]) -> Holder | None:
+    """Read whether somebody else holds the node. Returns: who, ``None`` where nobody does.
+
+    Where no claim can be written nothing else can: that is no failure here.
+    """
+    held = _HELD.search(outputs["keys.claim"].text)
+    if held is None:
+        return None
+    words = (one_line(held[2])[:40], one_line(held[3])[:80], one_line(held[4])[:60])
+    return Holder(*words, max(0, int(held[1])))
+
+
+def look_section(cluster: str) -> Section:
+    """Write the script that tells who changes the cluster, and changes nothing itself."""
+    own = shlex.quote(OWN_DIR.format(name=cluster))
+    return Section("keys.changing", _LOOK.replace("OWN", own))
+
+
+def parse_look(outputs: Mapping[str, SectionOutput]) -> Holder | None:
+    """Read what :func:`look_section` said; ``None`` where nobody is at it."""
+    seen = _SEEN.search(outputs["keys.changing"].text)
+    if seen is None:
+        return None
+    words = (one_line(seen[3])[:40], one_line(seen[4])[:80], one_line(seen[5])[:60])
+    return Holder(*words, max(0, int(seen[1])), seen[2])
+
+
+def _section(name: str, cluster: str, function: str, words: tuple[str, ...]) -> Section:
+    own = f'"$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}'
+    body = [*install.opening(), install.functions("changing.sh")]
+    return Section(name, "\n".join([*body, f"{function} {own} {' '.join(map(shlex.quote, words))}"]))
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9@._-]", "_", text)[:80] or "?"

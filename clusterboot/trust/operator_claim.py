@@ -1,0 +1,152 @@
+"""One operator at a time changes a cluster, on whatever machine: claimed on the nodes themselves."""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import socket
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+
+from clusterboot import files
+from clusterboot.errors import ClusterbootError, PartialError
+from clusterboot.folding import fold
+from clusterboot.inventory.cluster import Host
+from clusterboot.session.context import Context
+from clusterboot.session.visit import Visit
+from clusterboot.ssh.session import Session
+
+from . import survey
+from .homes import changing
+from .homes.known import Holder
+from .surveying import Surveyed
+
+# What is done; the names of the hosts that are to be changed, all of them for None; and what the hosts
+# had said before: who has another key by now has met another operator.
+Claim = Callable[..., None]
+
+_FILE = "operator"
+# What an interrupted command may take to release nodes that answer.
+_RELEASE_S = 15.0
+
+
+@contextmanager
+def claimed(context: Context, visit: Visit, command: str | None = None) -> Iterator[Claim]:
+    """Hold the nodes for a command, from its first write there to its last.
+
+    A claim that this operator left behind, by a kill or a cut line, is taken over; somebody else's
+    only after an hour. Two plain bootstraps go beside each other. Parameters: what is done; with
+    ``None`` nothing is claimed before what is given is called with that, and with the hosts that are
+    to be changed: so that what is not changed is not touched.
+    Errors: :class:`PartialError` where somebody else holds a node: nothing was changed then.
+    """
+    operator = "" if context.dry_run else _operator(context)
+    hosts: list[Host] = []
+    interrupted = False
+
+    def claim_all(
+        command: str, names: Collection[str] | None = None, known: Mapping[str, Surveyed] | None = None
+    ) -> None:
+        if context.dry_run or hosts:
+            return
+        hosts[:] = [host for host in visit.good if names is None or host.name in names]
+        if not hosts:
+            return
+        section = changing.claim_section(context.cluster.name, operator, command, _who())
+
+        wanted = {host.name for host in hosts}
+        key = survey.key_section(context.cluster.name)
+
+        def claim(session: Session) -> tuple[Holder | None, str | None]:
+            sections = [*([section] if session.name in wanted else []), *([key] if known else [])]
+            outputs = session.run(sections, "facts", changing.TIMEOUT_S).answer.sections
+            holder = changing.parse_claim(outputs) if session.name in wanted else None
+            return holder, survey.parse_key(outputs) if known else None
+
+        asked = [host for host in visit.good if host.name in wanted or known]
+        said = visit.stage("nodes claimed", asked, claim)
+        _refuse(context, {name: holder for name, (holder, _) in said.items()})
+        _refuse_other_keys({name: key for name, (_, key) in said.items()}, known or {})
+
+    try:
+        if command:
+            claim_all(command)
+        yield claim_all
+    except KeyboardInterrupt:
+        interrupted = True
+        raise
+    finally:
+        if interrupted or visit.fleet.door.watchdog.out_of_time:
+            # The connections are gone with what ended the command, or there is no time left on them.
+            with suppress(ClusterbootError), replace(context, deadline_s=_RELEASE_S).visit() as again:
+                _release(again, operator, hosts)
+        else:
+            _release(visit, operator, hosts)
+
+
+def refuse_held(context: Context, surveyed: Mapping[str, Surveyed]) -> None:
+    """Refuse a bootstrap to go on where somebody else changes the cluster just now, unless by another one.
+
+    Errors: :class:`PartialError`.
+    """
+    if context.dry_run:
+        return
+    operator = _operator(context)
+    found = {name: answer.keys.holder for name, answer in surveyed.items()}
+    _refuse(context, {name: who for name, who in found.items() if who and who.is_in_the_way_of(operator)})
+
+
+def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
+    section = changing.release_section(visit.cluster.name, operator)
+    reached = [host for host in hosts if visit.ledger[host.name].status != "unreachable"]
+    visit.fleet.each(reached, lambda session: session.run([section], "keys", changing.TIMEOUT_S))
+
+
+def _refuse(context: Context, found: Mapping[str, Holder | None]) -> None:
+    held = {name: holder for name, holder in found.items() if holder}
+    if not held:
+        return
+    name, holder = next(iter(held.items()))
+    where = f"~/.ssh/clusterboot/{context.cluster.name}/changing"
+    whose = "that node alone says so" if len(held) == 1 else "those nodes say so"
+    raise PartialError(
+        f"somebody else changes this cluster: {holder}; nothing was changed",
+        host=fold(held),
+        stage="keys",
+        remedy=f"wait until that has ended; if it was killed, remove {where} on {name} (it counts an hour); "
+        f"{whose}: --exclude {','.join(held)} leaves out what you do not believe",
+    )
+
+
+def _refuse_other_keys(now: Mapping[str, str | None], known: Mapping[str, Surveyed]) -> None:
+    """Refuse to go on with keys that are no longer the nodes': that would undo what somebody else did."""
+    other = [name for name, key in now.items() if name in known and known[name].keys.public_key != key]
+    if other:
+        raise PartialError(
+            "its key is another one than a moment ago: somebody else was at work; nothing was changed",
+            host=fold(other),
+            stage="keys",
+            remedy=f"run it again, or leave it out with --exclude {','.join(other)}",
+        )
+
+
+def _operator(context: Context) -> str:
+    """Give the operator's lasting name: one for each cluster and folder of state."""
+    path = context.state_dir / _FILE
+    try:
+        known = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        known = ""
+    if len(known) != 32 or not known.isalnum():
+        known = secrets.token_hex(16)
+        files.replace(path, f"{known}\n".encode(), mode=0o600)
+    return known
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,1 @@
+"""Verdicts: what rows prove, and what they do not."""

@@ -1,0 +1,194 @@
+"""What a benchmark came to: its runs judged, or why nothing was launched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, worst
+from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.hostfiles import Slot
+from clusterboot.programs.bench_options import BenchOptions
+from clusterboot.programs.nccl_tests.parser import parse_log
+from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, LogReport, Problem, ProblemKind
+from clusterboot.run.backends import Backend
+from clusterboot.run.counters import Counters
+from clusterboot.run.runend import RunEnd
+from clusterboot.run.runlog import LineLog
+from clusterboot.session.context import Context
+from clusterboot.session.results import result_folder
+from clusterboot.session.visit import Visit, exit_code
+
+from .counted import told_by_counters
+from .expectation import Expectation
+from .placing import Launched, RankPlace, doubted, short
+from .repeats import Spread, repeated, spreads
+from .verdict import judge, report_of
+from .witnessed import witnessed
+
+_LOGIN_STAGES: tuple[Stage, ...] = ("auth", "hostkey", "keys", "verify")
+_NO_REMEDY = "mend it, or leave the host out with --exclude"
+_LOOK = "see run.log beside this result"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One run, read and judged. ``log`` is its file's name."""
+
+    report: LogReport
+    ended: RunEnd
+    log: str
+
+
+@dataclass(frozen=True)
+class Benchmarked:
+    """What a benchmark came to. ``what`` says in words what ran, over what.
+
+    ``runs`` are its single runs where there are several, ``spreads`` what they differ by; the report is
+    then that of their medians. ``counters`` is what those of each host grew by.
+    ``shares_gpus`` is true where several ranks used one GPU.
+    """
+
+    hosts: tuple[HostResult, ...]
+    exit_code: ExitCode
+    report: LogReport | None = None
+    expectation: Expectation = field(default_factory=Expectation)
+    what: str = ""
+    backend: Backend | None = None
+    mpi: Mpi | None = None
+    launch_host: str | None = None
+    ranks: int = 0
+    shares_gpus: bool = False
+    network: str | None = None
+    folder: Path | None = None
+    facts: Mapping[str, NodeFacts] = field(default_factory=dict)
+    runs: tuple[Judged, ...] = ()
+    spreads: tuple[Spread, ...] = ()
+    launched: bool = True
+    counters: Mapping[str, Counters] = field(default_factory=dict)
+
+
+def judge_log(
+    log: LineLog,
+    expectation: Expectation,
+    end: RunEnd,
+    options: BenchOptions,
+    *,
+    slots: Sequence[Slot],
+    launched: Launched,
+) -> Judged:
+    """Read a run's log and judge it.
+
+    Parameters: what it is held against; how it ended; the options and nodes that it was started
+    with, and what was launched from where: there a problem is looked for that names no host.
+    """
+    parsed = parse_log(log.content)
+    if shares_gpus(parsed.tests):
+        # Several ranks on one GPU measure nothing that could be judged.
+        expectation = Expectation()
+    judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
+    judgement = witnessed(judgement, end, names_in_output(slots, launched.places))
+    judgement = doubted(judgement, parsed, log.content, launched)
+    # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
+    if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
+        judgement = replace(judgement, overall=_with_host(judgement.overall, launched.start))
+    return Judged(report_of(parsed, judgement), end, log.path.name)
+
+
+def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Benchmarked:
+    """Give one verdict for all runs, and the command's exit code."""
+    reports = [run.report for run in runs]
+    report = repeated(reports, so_far.expectation) if len(runs) > 1 else reports[0]
+    hosts = visit.ledger.rows
+    codes = [exit_code(hosts)]
+    if report.verdict != "ok":
+        codes.append(ExitCode.VALIDATION)
+    if any(run.ended.how == "interrupted" for run in runs):
+        codes.append(ExitCode.INTERRUPTED)
+    return replace(
+        so_far,
+        hosts=hosts,
+        exit_code=worst(codes),
+        report=report,
+        expectation=Expectation() if shares_gpus(report.tests) else so_far.expectation,
+        shares_gpus=shares_gpus(report.tests),
+        runs=tuple(runs) if len(runs) > 1 else (),
+        spreads=spreads(reports) if len(runs) > 1 else (),
+    )
+
+
+def with_counters(done: Benchmarked, counters: Mapping[str, Counters]) -> Benchmarked:
+    """Add what the hosts' counters grew by, and what it says of those that the judgement names."""
+    if done.report is None:
+        return replace(done, counters=counters)
+    overall = done.report.judgement.overall
+    told = told_by_counters([each.host for each in overall.problems if each.host], counters)
+    report = done.report.with_overall(replace(overall, notes=(*overall.notes, *told)))
+    return replace(done, counters=counters, report=report)
+
+
+def shares_gpus(tests: Sequence[BenchTest]) -> bool:
+    """Tell whether several ranks used one GPU."""
+    return any(test.shares_gpus for test in tests)
+
+
+def refusals(visit: Visit) -> tuple[HostResult, ...]:
+    """List the hosts that answer and cannot take part in a launch."""
+    return tuple(row for row in visit.ledger.rows if row.status == "failed")
+
+
+def refused(
+    context: Context, visit: Visit, errors: Sequence[ClusterbootError], so_far: Benchmarked | None = None
+) -> Benchmarked:
+    """Conclude that nothing could be launched, from the hosts that stand in the way and ``errors``."""
+    hosts = visit.ledger.rows
+    out = refusals(visit)
+    told = [HostResult.from_error(error.host or "", error) for error in errors]
+    rows = [*out, *(row for row in told if row.name not in {each.name for each in out})]
+    so_far = replace(so_far or Benchmarked(hosts, exit_code(hosts)), hosts=hosts, launched=False)
+    if not rows:
+        return so_far
+    problems = tuple(
+        Problem(
+            visit.ledger.kind(row.name) or _kind(row.stage),
+            row.cause or "",
+            row.remedy or _NO_REMEDY,
+            row.name or None,
+        )
+        for row in rows
+    )
+    count = len(out)
+    reason = f"{count} node{'s' if count > 1 else ''} cannot take part, and nothing was launched"
+    if not out:
+        reason = f"{problems[0].host}: {problems[0].text}" if problems[0].host else problems[0].text
+    return replace(
+        so_far,
+        exit_code=worst([exit_code(hosts), ExitCode.VALIDATION]),
+        report=LogReport((), LogJudgement(Judgement("could-not-launch", reason, problems))),
+        folder=result_folder(context, "nccl-test"),
+    )
+
+
+def _kind(stage: Stage | None) -> ProblemKind:
+    return "ssh" if stage in _LOGIN_STAGES else "mpi-launch"
+
+
+def names_in_output(slots: Sequence[Slot], places: Sequence[RankPlace]) -> dict[str, str]:
+    """Give each host by the names that launchers and benchmarks have for it.
+
+    What a host calls itself counts where no other has that name or calls itself so.
+    """
+    names = {name: slot.host for slot in slots for name in (slot.host, slot.ip, slot.launch_name)}
+    called = [(name, place.host) for place in places for name in {place.hostname, short(place.hostname)}]
+    counts = Counter(name for name, _ in called)
+    return {**{name: host for name, host in called if counts[name] == 1}, **names}
+
+
+def _with_host(judgement: Judgement, start: str) -> Judgement:
+    """Give a judgement a host to look at: the one that the run was launched from, where none is named."""
+    problems = judgement.problems or (Problem("truncated", judgement.reason, _LOOK, start),)
+    if not any(problem.host for problem in problems):
+        problems = (replace(problems[0], host=start), *problems[1:])
+    return replace(judgement, problems=problems)

@@ -1,0 +1,198 @@
+"""Several runs of one benchmark: their median, their spread, and one verdict for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from clusterboot.programs.records import (
+    BenchTest,
+    Judgement,
+    LogJudgement,
+    LogReport,
+    Placement,
+    PlacementName,
+    Problem,
+    Row,
+    Verdict,
+)
+
+from .bandwidth import plateaus, shortfall
+from .expectation import Expectation, not_judged
+
+# Good clusters repeat their plateau to a few percent; with more than this between best and
+# worst, a median that is too low says nothing about the hardware.
+WIDE_SPREAD = 0.2
+# What happened in any run decides, before bandwidth is looked at.
+_DECIDES: tuple[Verdict, ...] = ("wrong-data", "could-not-launch", "failed", "hung")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The plateaus of one collective's repeats, in 10^9 bytes a second, in the runs' order.
+
+    ``spread`` is the range over the median, 0.05 for 5%.
+    """
+
+    collective: str | None
+    placement: PlacementName
+    runs_gbps: tuple[float, ...]
+    median_gbps: float
+    spread: float
+
+    @property
+    def wide(self) -> bool:
+        """Whether the runs differ by too much to call anything slow."""
+        return self.spread > WIDE_SPREAD
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        name = f"{self.collective or 'a test'} {self.placement.replace('_', '-')}"
+        count = len(self.runs_gbps)
+        return f"{name}: median {self.median_gbps:.4g} GB/s of {count} runs, spread {self.spread:.0%}"
+
+
+def spreads(reports: Sequence[LogReport]) -> tuple[Spread, ...]:
+    """Give median and spread of each collective and placement over several runs' reports."""
+    values: dict[tuple[str | None, PlacementName], list[float]] = {}
+    for report in reports:
+        for test in report.tests:
+            for plateau in plateaus(test):
+                values.setdefault((test.collective, plateau.placement), []).append(plateau.busbw_gbps)
+    return tuple(_spread(collective, placement, found) for (collective, placement), found in values.items())
+
+
+def _spread(collective: str | None, placement: PlacementName, found: list[float]) -> Spread:
+    middle = median(found)
+    wide = (max(found) - min(found)) / middle if middle else 0.0
+    return Spread(collective, placement, tuple(found), middle, wide)
+
+
+def judge_repeats(reports: Sequence[LogReport], expectation: Expectation | None = None) -> Judgement:
+    """Give one judgement for several runs of the same benchmark.
+
+    Parameters: each run's report, in order; what the bandwidth is held against.
+    Returns: the first of wrong data, a failed launch, a failure and a hang that any run met;
+    else ``inconclusive`` where any run's table is not whole, or where the medians are too low
+    and the runs differ by more than :data:`WIDE_SPREAD`; else ``slow`` or ``ok`` by the
+    medians, size by size.
+    """
+    expectation = expectation or Expectation()
+    at = _deciding(reports)
+    if at is not None:
+        overall = reports[at].judgement.overall
+        return replace(overall, reason=f"run {at + 1} of {len(reports)}: {overall.reason}")
+    found = spreads(reports)
+    notes = tuple(str(spread) for spread in found)
+    problems = tuple(dict.fromkeys(problem for report in reports for problem in report.problems))
+    return _by_medians(reports, expectation, found, problems, notes)
+
+
+def repeated(reports: Sequence[LogReport], expectation: Expectation | None = None) -> LogReport:
+    """Make one report of several runs.
+
+    Parameters: as for :func:`judge_repeats`.
+    Returns: the report of the run that decides where one does, else of the medians.
+    """
+    overall = judge_repeats(reports, expectation)
+    at = _deciding(reports)
+    if at is not None:
+        return reports[at].with_overall(overall)
+    tests = median_tests(reports)
+    alike = [report for report in reports if _shape(report) == _shape(reports[0])]
+    alone = [[replace(each, tests=(each.tests[n],)) for each in alike] for n in range(len(tests))]
+    judged = tuple(_by_medians(each, expectation or Expectation(), spreads(each), (), ()) for each in alone)
+    told = tuple(
+        replace(test, verdict=each.verdict, problems=each.problems)
+        for test, each in zip(tests, judged, strict=True)
+    )
+    return LogReport(told, LogJudgement(overall, judged))
+
+
+def _deciding(reports: Sequence[LogReport]) -> int | None:
+    """Give the run whose verdict is that of all: what happened in any of them is not outvoted."""
+    found = (
+        at
+        for verdict in (*_DECIDES, "inconclusive")
+        for at, each in enumerate(reports)
+        if each.verdict == verdict
+    )
+    return next(found, None)
+
+
+def _by_medians(
+    reports: Sequence[LogReport],
+    expectation: Expectation,
+    found: tuple[Spread, ...],
+    problems: tuple[Problem, ...],
+    notes: tuple[str, ...],
+) -> Judgement:
+    if not reports:
+        return Judgement("inconclusive", "nothing was run")
+    medians = median_tests(reports)
+    shortfalls = [shortfall(test, expectation) for test in medians]
+    reasons = [reason for each in shortfalls for reason in each.reasons]
+    if problems:
+        # A complete table with a problem is below a minimum that was set in the benchmark itself.
+        reasons.insert(0, problems[0].text)
+    notes = (*notes, *(note for each in shortfalls for note in each.notes))
+    wide = [spread for spread in found if spread.wide]
+    if reasons and wide:
+        return Judgement("inconclusive", f"{wide[0]}: too wide to call it slow", problems, (*reasons, *notes))
+    if reasons:
+        return Judgement("slow", reasons[0], problems, (*reasons[1:], *notes))
+    impossible = next((each.impossible for each in shortfalls if each.impossible), None)
+    if impossible:
+        return Judgement("inconclusive", impossible, problems, notes)
+    if any(not each.comparable for each in shortfalls):
+        return Judgement("inconclusive", "the baseline does not fit this run", problems, notes)
+    compared = any(each.compared for each in shortfalls)
+    remarks = () if compared else (not_judged(expectation),)
+    return Judgement(
+        "ok", f"{len(reports)} runs, all rows and footers are there, no wrong value", (), (*notes, *remarks)
+    )
+
+
+def median_tests(reports: Sequence[LogReport]) -> tuple[BenchTest, ...]:
+    """Make of several runs' tests one of each, with the medians of their times and bandwidths.
+
+    Runs whose tests or rows are not the same in number are left out where they differ.
+    """
+    first = reports[0]
+    alike = [report for report in reports if _shape(report) == _shape(first)]
+    return tuple(
+        replace(
+            test, rows=tuple(_median_row(rows) for rows in zip(*(each.rows for each in same), strict=True))
+        )
+        for test, same in zip(first.tests, zip(*(report.tests for report in alike), strict=True), strict=True)
+    )
+
+
+def _shape(report: LogReport) -> list[list[tuple[int, str, str | None, int | None]]]:
+    return [[(row.size_bytes, row.dtype, row.redop, row.root) for row in test.rows] for test in report.tests]
+
+
+def _median_row(rows: tuple[Row, ...]) -> Row:
+    return replace(
+        rows[0],
+        out_of_place=_median_place([row.out_of_place for row in rows]),
+        in_place=_median_place([row.in_place for row in rows]),
+    )
+
+
+def _median_place(places: list[Placement | None]) -> Placement | None:
+    known = [place for place in places if place is not None]
+    if not known:
+        return None
+    return replace(
+        known[0],
+        time_us=_median([place.time_us for place in known]),
+        algbw_gbps=_median([place.algbw_gbps for place in known]),
+        busbw_gbps=_median([place.busbw_gbps for place in known]),
+    )
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

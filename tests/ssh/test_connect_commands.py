@@ -1,0 +1,149 @@
+"""What runs on a node: its output as it is, an end when it is due, and nothing left of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from connect_helpers import Way, echo, error_of, hosts_of  # type: ignore[import-not-found]
+
+from clusterboot import lab as labs
+from clusterboot.inventory.cluster import Host
+from clusterboot.ssh.fleet import Fleet
+from clusterboot.ssh.script import Section
+from clusterboot.ssh.session import Session
+
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_threads_left")]
+
+
+def test_a_head_that_dies_while_commands_run_is_noticed_long_before_their_deadline(
+    broken: labs.Lab, way: Way
+) -> None:
+    fleet = way.fleet(files=(broken.folder / "known_hosts",))
+
+    def long(session: Session) -> str:
+        return session.run([Section("long", "sleep 3600")], "facts", 3600).answer.sections["long"].text
+
+    fleet.each(hosts_of(broken), echo)
+    labs.break_node(broken.name, "head", "frozen")
+    outcomes = fleet.each(hosts_of(broken), long)
+
+    assert {error_of(o).stage for o in outcomes.values()} == {"gateway"}
+    assert {error_of(o).cause for o in outcomes.values()} == {"the gateway does not answer any more"}
+
+
+def test_a_line_that_drops_in_mid_command_is_told(broken: labs.Lab, fleet: Fleet) -> None:
+    hosts = hosts_of(broken)
+
+    def work(session: Session) -> str:
+        if session.name == "n2":
+            # The parent of this shell is the sshd that carries it.
+            return (
+                session.run([Section("cut", "kill -9 $PPID; sleep 60")], "facts").answer.sections["cut"].text
+            )
+        return echo(session)
+
+    outcomes = fleet.each(hosts, work)
+
+    error = error_of(outcomes["n2"])
+    assert (error.host, error.stage, error.cause) == ("n2", "facts", "the connection was lost")
+    assert outcomes["n1"] == "hello\n"
+
+
+def test_a_node_that_prints_without_end_is_cut_off(broken: labs.Lab, fleet: Fleet) -> None:
+    def flood(session: Session) -> object:
+        body = "yes" if session.name == "n2" else "echo hello"
+        return session.run([Section("flood", body)], "facts", 60).answer.sections["flood"].text
+
+    outcomes = fleet.each(hosts_of(broken), flood)
+
+    assert "printed more than 16 MiB" in error_of(outcomes["n2"]).cause
+    assert outcomes["n1"] == "hello\n"
+    _none_left(broken, "n2", "yes")
+
+
+def test_binary_output_comes_back_byte_for_byte(broken: labs.Lab, fleet: Fleet) -> None:
+    def bytes_of(session: Session) -> bytes:
+        body = r"printf '\000\001\377\033]0;x\007\n\r\n'"
+        return session.run([Section("raw", body)], "facts").answer.sections["raw"].stdout
+
+    assert set(fleet.each(hosts_of(broken), bytes_of).values()) == {b"\0\1\xff\x1b]0;x\7\n\r\n"}
+
+
+def test_at_its_deadline_a_command_is_killed_on_the_node(broken: labs.Lab, fleet: Fleet) -> None:
+    def hang(session: Session) -> object:
+        body = "sleep 7777 & sleep 7777" if session.name == "n2" else "echo hello"
+        return session.run([Section("hang", body)], "facts", 0.5).answer.sections["hang"].text
+
+    outcomes = fleet.each(hosts_of(broken), hang)
+
+    assert error_of(outcomes["n2"]).cause == "no answer within 0.5 s"
+    assert outcomes["n1"] == "hello\n"
+    _none_left(broken, "n2", "sleep 7777")
+    assert fleet.each(hosts_of(broken), echo)["n2"] == "hello\n"
+
+
+def test_closing_a_fleet_ends_what_runs_on_the_nodes(broken: labs.Lab, fleet: Fleet) -> None:
+    def hang(session: Session) -> object:
+        return session.run([Section("hang", "sleep 8888")], "facts", 60)
+
+    def close(host: Host, outcome: object) -> None:
+        raise KeyboardInterrupt
+
+    hosts = hosts_of(broken)
+
+    def work(session: Session) -> object:
+        return (
+            echo(session) if session.name == "n1" and _running(broken, "n2", "sleep 8888") else hang(session)
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        fleet.each(hosts, work, close)
+
+    for name in ("n2", "n3"):
+        _none_left(broken, name, "sleep 8888")
+
+
+def _running(lab: labs.Lab, node: str, command: str) -> bool:
+    """Wait until a command runs on a node."""
+    script = 'until pgrep -f -x "$1" >/dev/null; do sleep 0.01; done'
+    return labs.node_exec(lab.name, node, ["sh", "-c", script, "sh", command], timeout_s=20).returncode == 0
+
+
+def _none_left(lab: labs.Lab, node: str, command: str) -> None:
+    """Wait until no such process is left on a node; where one stays, time runs out."""
+    script = 'while pgrep -f -x "$1" >/dev/null; do sleep 0.01; done'
+    labs.node_exec(lab.name, node, ["sh", "-c", script, "sh", command], timeout_s=20)
+
+
+def test_no_agent_is_ever_forwarded(
+    broken: labs.Lab, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+
+    def sock(session: Session) -> str:
+        return (
+            session.run([Section("env", 'echo "${SSH_AUTH_SOCK-none}"')], "facts").answer.sections["env"].text
+        )
+
+    assert set(fleet.each(hosts_of(broken), sock).values()) == {"none\n"}
+
+
+def test_what_runs_can_be_asked_about_where_a_connection_has_one_session(
+    broken: labs.Lab, fleet: Fleet
+) -> None:
+    labs.break_node(broken.name, "n2", "max-sessions")
+    (host,) = (host for host in hosts_of(broken) if host.name == "n2")
+    answers: list[str] = []
+
+    def ask(_: bytes) -> None:
+        with fleet.session(host).beside() as second:
+            result = second.run([Section("echo", "touch asked; echo hello")], "launch")
+            answers.append(result.answer.sections["echo"].text)
+
+    def work(session: Session) -> int | None:
+        script = b"echo begun; until [ -e asked ]; do sleep 0.02; done; rm asked; exit 0\n"
+        return session.stream(script, ask, lambda _: None, "launch")
+
+    assert fleet.each([host], work) == {"n2": 0}
+    assert answers == ["hello\n"]

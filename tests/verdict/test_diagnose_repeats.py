@@ -1,0 +1,105 @@
+"""Several runs: the median counts, and too wide a spread is no slowness."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from baselines import baseline_of
+
+from clusterboot.programs.records import (
+    BenchTest,
+    Judgement,
+    LogReport,
+    ParsedLog,
+    Placement,
+    Rank,
+    Row,
+    Sweep,
+)
+from clusterboot.verdict.bandwidth import changes
+from clusterboot.verdict.expectation import Expectation
+from clusterboot.verdict.repeats import judge_repeats, spreads
+from clusterboot.verdict.verdict import judge, report_of
+
+MIB = 1024**2
+
+
+def run(*busbw_gbps: float, wrong: int = 0, lost: bool = False) -> BenchTest:
+    sizes = [MIB * 16**at for at in range(len(busbw_gbps))]
+    rows = tuple(
+        Row(size, size // 4, "float", "sum", -1, place, place)
+        for size, busbw in zip(sizes, busbw_gbps, strict=True)
+        for place in (Placement(None, busbw, busbw, wrong),)
+    )
+    ranks = tuple(Rank(at, f"n{at // 2}", at % 2, 0, at) for at in range(4))
+    sweep = Sweep(sizes[0], sizes[-1], 16, by_factor=True)
+    test = BenchTest(
+        "all_reduce", layout="2.13", ranks=ranks, sweep=sweep, rows=rows, out_of_bounds=0, concluded=True
+    )
+    return replace(test, rows=rows[:-1]) if lost else test
+
+
+def all_of(expectation: Expectation, *tests: BenchTest) -> Judgement:
+    return judge_repeats([report(test, expectation) for test in tests], expectation)
+
+
+def report(test: BenchTest, expectation: Expectation | None = None) -> LogReport:
+    log = ParsedLog((test,))
+    return report_of(log, judge(log, expectation))
+
+
+def test_one_slow_run_of_three_does_not_make_the_whole_slow() -> None:
+    minimum = Expectation(90.0, source="--min-busbw")
+    assert all_of(minimum, run(50, 100), run(50, 88), run(50, 101)).verdict == "ok"
+    slow = all_of(minimum, run(50, 85), run(50, 88), run(50, 86))
+    assert slow.verdict == "slow"
+    assert any("median 86 GB/s of 3 runs, spread 3%" in note for note in slow.notes)
+
+
+def test_a_spread_that_is_too_wide_is_inconclusive_not_slow() -> None:
+    judged = all_of(Expectation(90.0), run(50, 60), run(50, 80), run(50, 100))
+    assert judged.verdict == "inconclusive"
+    assert "spread 50%" in judged.reason
+    # Where even so the median is high enough, nothing is to be said against it.
+    assert all_of(Expectation(70.0), run(50, 60), run(50, 80), run(50, 100)).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("odd", "verdict"), [(run(50, 100, wrong=3), "wrong-data"), (run(50, 100, lost=True), "inconclusive")]
+)
+def test_what_one_run_met_is_not_outvoted(odd: BenchTest, verdict: str) -> None:
+    judged = all_of(Expectation(10.0), run(50, 100), odd, run(50, 100))
+    assert judged.verdict == verdict
+    assert judged.reason.startswith("run 2 of 3: ")
+
+
+def test_median_and_spread_are_those_of_the_plateaus() -> None:
+    reports = [report(run(1, each)) for each in (100.0, 90.0, 104.0)]
+    out_of_place = spreads(reports)[0]
+    assert (out_of_place.median_gbps, out_of_place.runs_gbps) == (100.0, (100.0, 90.0, 104.0))
+    assert out_of_place.spread == pytest.approx(0.14)
+    assert not out_of_place.wide
+
+
+def test_a_change_counts_beyond_what_the_baselines_own_repeats_differ_by() -> None:
+    steady = baseline_of((run(50, 100), run(50, 101), run(50, 99)))
+    noisy = baseline_of((run(50, 100), run(50, 115), run(50, 85)))
+    now = run(50, 80)
+    assert [change.beyond_noise for change in changes(now, steady)] == [False, True] * 2
+    assert [change.beyond_noise for change in changes(now, noisy)] == [False, False] * 2
+    worse = judge(ParsedLog((now,)), Expectation(baseline=steady)).overall
+    assert worse.verdict == "slow"
+    assert "80% of the baseline's 100 GB/s" in worse.reason
+    better = judge(ParsedLog((run(50, 130),)), Expectation(baseline=steady)).overall
+    assert better.verdict == "ok"
+    assert any("better beyond noise" in note for note in better.notes)
+    same = judge(ParsedLog((run(50, 100),)), Expectation(baseline=steady)).overall
+    assert "4 of 4 figures are within noise of the baseline" in same.notes
+
+
+def test_the_median_of_runs_is_held_against_a_baseline_size_by_size() -> None:
+    before = Expectation(baseline=baseline_of((run(50, 100),)))
+    assert all_of(before, run(50, 70), run(50, 99), run(50, 98)).verdict == "ok"
+    assert all_of(before, run(50, 70), run(50, 75), run(50, 98)).verdict == "inconclusive"
+    assert all_of(before, run(50, 70), run(50, 75), run(50, 72)).verdict == "slow"
