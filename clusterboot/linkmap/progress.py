@@ -12,7 +12,6 @@ import numpy as np
 from clusterboot.programs.collbench.pairs_output import PairRow, PairSamples, PairSegments
 from clusterboot.run.counters import Counters
 from clusterboot.verdict.counted import told_by_counters
-from clusterboot.verdict.port_losses import find_port_losses
 
 from .doubt import Doubt, all_in_doubt, are_many, find_doubts, with_doubts, without
 from .endpoints import host_of
@@ -21,6 +20,7 @@ from .inference.infer import infer
 from .inference.picture import draw
 from .measurement_plan import Known, Taking
 from .pair_matrix import Finding, Inference, Pair, PairMatrix, Rates, Segments
+from .port_losses import find_port_losses
 from .samples import SampleBook
 
 # Alone, pairs may be a little faster than together; more than this tells of something shared.

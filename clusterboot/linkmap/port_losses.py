@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from clusterboot.linkmap.inference.losses import most_by_chance
-from clusterboot.linkmap.pair_matrix import Direction, Finding
 from clusterboot.run.counters import Counters
 from clusterboot.units import percent
+
+from .inference.losses import most_by_chance
+from .pair_matrix import Direction, Finding
 
 # What tells of loss: packets that a receiver asked for again are lost on the way from who sent them, those
 # that came out of order on the way to who received them. With what they are a share of, and in words.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from clusterboot.linkmap.port_losses import find_port_losses
 from clusterboot.linkmap.progress import LinkState
 from clusterboot.programs.collbench.pairs_output import PairRow
 from clusterboot.run.counters import Counters
-from clusterboot.verdict.port_losses import find_port_losses
 
 PACKETS = 1_000_000
 
