@@ -120,6 +120,20 @@ def test_perftests_json_without_a_unit_that_fits_is_refused(result: str, why: st
         read_matrices([("a_b.json", document.encode())], "a_b.json")
 
 
+@pytest.mark.parametrize("tags", [("n1: ", "n2: "), ("0: ", "1: "), ("[1,0]<stdout>:", "[1,1]<stdout>:")])
+def test_tables_of_several_machines_in_one_file_are_told_apart(tags: tuple[str, str]) -> None:
+    lines = (STORED / "p2p.txt").read_text().splitlines()
+    mixed = "".join(f"{tag}{line}\n" for line in lines for tag in tags)
+    one, several = (read_matrices([("m", text.encode())], "m") for text in ("\n".join(lines), mixed))
+    assert len(several) == 2 * len(one)
+    assert {(each.caption or "").partition(": ")[0] for each in several} in (
+        {"n1", "n2"},
+        {"rank 0", "rank 1"},
+    )
+    for was, found in zip([*one, *one], several, strict=True):
+        assert rows(found.matrix.bandwidth_gbps) == rows(was.matrix.bandwidth_gbps)
+
+
 def test_commas_that_may_part_thousands_are_refused() -> None:
     with pytest.raises(UsageError, match="may be a fraction or thousands"):
         read_matrices([("m", b"src;dst;MB/s\na;b;12,345\n")], "m")

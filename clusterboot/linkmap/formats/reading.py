@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from clusterboot.errors import UsageError
 from clusterboot.printable import one_line
-from clusterboot.programs.nccl_tests.log_lines import decode, undressed
+from clusterboot.programs.nccl_tests.log_lines import by_speaker, decode, undressed
 from clusterboot.programs.nccl_tests.parser import parse_log
 
 from ..pair_matrix import PairMatrix
@@ -34,6 +35,8 @@ _FORMATS: tuple[Format, ...] = (
     PERFTEST,
     NCCL_TESTS,
 )
+# Tables of the GPUs of one machine.
+_OF_ONE_HOST = (NVBANDWIDTH, P2P)
 # What a text is shows at its beginning; what goes on without telling is a table.
 _BEGINNING = 4_000_000
 # No log is longer; of a table that is, no line is cleaned.
@@ -99,7 +102,9 @@ def _read(data: bytes, path: str) -> Sequence[Found]:
     beginning = plain[:_BEGINNING]
     form = next((each for each in _FORMATS if each.recognises(beginning)), None)
     if form is not None:
-        return form.read(plain, path)
+        parts = by_speaker(text) if form in _OF_ONE_HOST else {}
+        parts = {who: part for who, part in parts.items() if form.recognises(part)}
+        return form.read(plain, path) if len(parts) < 2 else list(_of_each(form, parts, path))
     if kind := kind_of(beginning):
         raise bad(path, f"it is {kind}")
     problem = None
@@ -112,6 +117,13 @@ def _read(data: bytes, path: str) -> Sequence[Found]:
     if len(text) <= _SHORT and (log := parse_log(text)).problems:
         return [unbegun(log, path)]
     raise problem or bad(path, "it is empty")
+
+
+def _of_each(form: Format, parts: Mapping[str, str], path: str) -> Iterator[Found]:
+    """Read what several machines, or ranks, printed into one file, each for itself."""
+    for who, part in parts.items():
+        for each in form.read(part, path):
+            yield replace(each, caption=f"{who}: {each.caption}") if isinstance(each, Table) else each
 
 
 def _text(data: bytes, path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from .headers import begins_rank
@@ -164,7 +164,20 @@ def split(data: bytes | str, *, longest: int = _LONGEST) -> Iterator[Line]:
 
 def undressed(text: str) -> str:
     """Give a whole text as its cleaned lines, of whatever length."""
-    return "".join(f"{line.text}{chr(10) * (not line.cut)}" for line in split(text, longest=len(text)))
+    return _joined(split(text, longest=len(text)))
+
+
+def by_speaker(text: str) -> dict[str, str]:
+    """Part a text by the machine or the rank that its lines' tags name: cleaned, without what has no tag."""
+    parts: dict[str, list[Line]] = {}
+    for line in split(text, longest=len(text)):
+        who = line.host or ("" if line.rank is None else f"rank {line.rank}")
+        parts.setdefault(who, []).append(line)
+    return {who: _joined(lines) for who, lines in parts.items() if who}
+
+
+def _joined(lines: Iterable[Line]) -> str:
+    return "".join(f"{line.text}{chr(10) * (not line.cut)}" for line in lines)
 
 
 def _dress(pieces: list[str]) -> Dress:
