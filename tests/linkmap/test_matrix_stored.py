@@ -75,6 +75,14 @@ DRESSES: dict[str, Callable[[str], str]] = {
     "kubectl": on_each_line("[pod/pairs-launcher-x7/launcher] "),
     "compose": on_each_line("launcher-1  | "),
     "time": on_each_line("2026-01-02T10:11:12.123456Z "),
+    "quote": on_each_line("> "),
+    "line-numbers": lambda text: "".join(
+        f"{at:5d}  {line}\n" for at, line in enumerate(text.splitlines(), 1)
+    ),
+    "ansible": on_each_line('        "', '",'),
+    "airflow": on_each_line("[2026-01-02, 10:11:12 UTC] {subprocess.py:93} INFO - "),
+    "kubetail": on_each_line("[pairs-launcher-x7] "),
+    "container-log": on_each_line("2026-01-02T10:11:12.123456789Z stdout F "),
     "colour": on_each_line("\x1b[32m", "\x1b[0m"),
     "colour-without-escape": on_each_line("[32m", "[0m"),
     "crlf": on_each_line("", "\r"),

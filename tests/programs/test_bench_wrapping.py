@@ -21,6 +21,8 @@ FIXTURES = Path(__file__).parent / "fixtures"
 # Lines of a table or of the benchmark's own, and rules: no launcher wraps these.
 OWN = re.compile(r"\s*(?:#|\d+\s+\d+\s+[a-z]|[-=@]{10,}|$)|.*(?:Avg bus|minBytes|NCCL INFO)")
 TAGGED = re.compile(r"\s*(?:\[?\d+\]?: |\[[^\]]*\d,\d+\]|\w{3} \d|[\w.-]+:\s+#)")
+# What tells of itself where its lines begin.
+OWN_FIRST = re.compile(r"^(?:-{74}$|# nThread|#\s+Using devices|# .*-tests)")
 
 Answer = tuple[str, tuple[tuple[str, str | None], ...]]
 
@@ -125,3 +127,22 @@ def test_what_was_written_twice_is_read_once() -> None:
         if len(set(lines)) >= 5 and answer("".join(f"{line}\n" * 2 for line in lines)) != unchanged(name)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "[nccl-launcher-x7] ",
+        "[2026-01-02, 10:11:12 UTC] {subprocess.py:93} INFO - ",
+        "2026-01-02T10:11:12Z stdout F ",
+    ],
+)
+def test_whatever_stands_before_every_line_changes_nothing(before: str) -> None:
+    wrong = []
+    logs = {name: lines for name, lines in LOGS.items() if any(OWN_FIRST.search(line) for line in lines)}
+    for name, lines in logs.items():
+        tagged = answer("\n".join(before + line for line in lines[:-1]) + "\n" + lines[-1])
+        if tagged != unchanged(name):
+            wrong.append((name, tagged, unchanged(name)))
+    assert wrong == []
+    assert len(logs) > 40

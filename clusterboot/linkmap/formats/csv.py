@@ -57,6 +57,8 @@ def _read(text: str, path: str) -> list[Found]:
         raise bad(path, f"it is {kind}")
     if has_corner and [line[0] for line in body] != names[: len(body)]:
         raise bad(path, "its rows are not in the order of its columns")
+    if not all(names):
+        raise bad(path, "its first line has an empty name")
     skip = 1 if has_corner or not header[0] else 0
     return [Table(Rows(names, [[_cell(cell, path) for cell in line[skip:]] for line in body]))]
 

@@ -47,6 +47,12 @@ _LONGEST = 4000
 _FEWEST_DOUBLED = 8
 
 
+# How lines begin of nccl-tests, OSU, perftest, nvbandwidth, p2pBandwidthLatencyTest, Open MPI's messages.
+_OWN = re.compile(
+    r"#\s*(?:nThread |Using devices|Rank +\d|(?:nccl|rccl)-tests|Out of bounds|Avg bus|Collective test)"
+    r"|#\s*(?:OSU |bytes )|memcpy [CS][EM] \w|Unidirectional P2P=|(?<!-)-{74}(?!-)"
+)
+_MOST_LINES = 0.8
 # Figures of a row where a spreadsheet or an editor was set to another country.
 _FIGURES = re.compile(r"(?:^|\s)\d+(?:,\d+)?\s+\d+,\d+(?:\s|$)")
 _DECIMAL_COMMA = re.compile(r"(?<!\S)(-?\d+),(\d+)(?!\S)")
@@ -90,13 +96,15 @@ class Dress(NamedTuple):
 
     ``labelled`` is false where a number at a line's beginning is no rank's label; ``names`` are machines'
     that stand before the lines, ``doubled`` is true where every line is there twice, ``commas`` where
-    its tables have commas for decimal points.
+    its tables have commas for decimal points. ``frame`` matches a line with what else stands before and
+    after its words.
     """
 
     labelled: bool = True
     names: frozenset[str] = frozenset()
     doubled: bool = False
     commas: bool = False
+    frame: re.Pattern[str] | None = None
 
 
 def segments(
@@ -150,8 +158,15 @@ def split(data: bytes | str, *, longest: int = _LONGEST) -> Iterator[Line]:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     pieces = text.split("\n")
     dress = _dress(pieces)
-    step = 2 if dress.doubled else 1
     unended = pieces.pop()
+    for line in _lines(pieces, unended, dress, longest):
+        framed = dress.frame.fullmatch(line.text) if dress.frame else None
+        words, host = strip_prefix(framed["words"]) if framed else (line.text, None)
+        yield line._replace(text=words, host=line.host or host) if framed else line
+
+
+def _lines(pieces: list[str], unended: str, dress: Dress, longest: int) -> Iterator[Line]:
+    step = 2 if dress.doubled else 1
     for number, piece in zip(range(1, len(pieces) + 1, step), pieces[::step], strict=True):
         if " NCCL INFO " in piece and "<std" not in piece and _LIBRARY_LINE.match(piece):
             yield Line(number, piece)
@@ -188,7 +203,29 @@ def _dress(pieces: list[str]) -> Dress:
     heads = [head for piece in pieces[:_SAMPLE] if (head := _plain(piece[:80]).strip())]
     bare = [text for head in heads if (text := strip_prefix(head)[0])]
     labelled = sum(_LABEL.match(line) is not None for line in bare) * 2 > len(bare)
-    return Dress(labelled, names_before(heads), _is_doubled(pieces[:-1]), _has_commas(pieces[:_SAMPLE]))
+    dress = Dress(labelled, names_before(heads), _is_doubled(pieces[:-1]), _has_commas(pieces[:_SAMPLE]))
+    return dress._replace(frame=_frame(pieces[:_SAMPLE], dress))
+
+
+def _frame(pieces: list[str], dress: Dress) -> re.Pattern[str] | None:
+    """Find what stands before a benchmark's first words, and before most other lines: numbers may differ."""
+    own = next((piece for piece in pieces if _OWN.search(piece)), None)
+    if own is None:
+        return None
+    (first, *_) = segments(1, own, dress=dress)
+    found = _OWN.search(first.text)
+    before = first.text[: found.start()] if found else ""
+    before = before.strip()
+    if not before:
+        return None
+    known = re.sub(r"\d+", r"\\d+", re.sub(r"(?:\\?[ \t])+", r"[ \\t]+", re.escape(before)))
+    quote = rf"{before[-1]},?[ \t]*" if before[-1] in "'\"" else ""
+    frame = re.compile(rf"[ \t]*{known}[ \t]?(?P<words>.*?){quote}")
+    texts = [
+        text for piece in pieces for each in segments(1, piece, dress=dress) if (text := each.text.strip())
+    ]
+    framed = sum(frame.fullmatch(text) is not None for text in texts)
+    return frame if framed >= _MOST_LINES * len(texts) else None
 
 
 def _has_commas(pieces: list[str]) -> bool:

@@ -15,7 +15,6 @@ _ALWAYS = re.compile(
     "|".join(
         (
             r"(?:> ?)+(?=[#\d\s])",  # quoted in mail or Markdown
-            r"- (?=#|\d+ \d+ [a-z])",  # a list on a paste site
             rf"\[?\d{{4}}-\d\d-\d\d[T ]{_CLOCK}{_ZONE}\]? ?",  # kubectl --timestamps, CI, NCCL
             # ts, syslog, journalctl: of these only the kernel speaks of the machine that it names.
             rf"\[?[A-Z][a-z]{{2}} +\d{{1,2}} {_CLOCK}\]? "
