@@ -2,7 +2,7 @@
 
 from .clock import ClockSample
 from .collect import parse, sections
-from .differences import Difference, Odd, described, differences
+from .differences import described, differences
 from .plain import to_json
 
-__all__ = ["ClockSample", "Difference", "Odd", "described", "differences", "parse", "sections", "to_json"]
+__all__ = ["ClockSample", "described", "differences", "parse", "sections", "to_json"]

@@ -40,6 +40,11 @@ def show_changes(to: Console, planned: Mapping[str, tuple[Edit, ...]]) -> None:
         say(to, Text(diff.rstrip("\n")))
 
 
+def below_home(edits: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    """Give each host's changed files as a user writes them."""
+    return {name: [f"~/{path}" for path in paths] for name, paths in edits.items()}
+
+
 def folded(edits: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """Give each host's changed files as one text."""
-    return {name: ", ".join(f"~/{path}" for path in paths) for name, paths in edits.items()}
+    return {name: ", ".join(paths) for name, paths in below_home(edits).items()}

@@ -18,7 +18,7 @@ from clusterboot.printable import printable
 from clusterboot.report import ending as report
 from clusterboot.report.say import say
 
-from .changes import changes, folded, show_changes
+from .changes import below_home, changes, folded, show_changes
 from .command import Call, Outcome, command
 from .options import SHARED, choice, context, next_command
 
@@ -92,7 +92,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
         "network": str(plan.network) if plan and plan.network else None,
         "network_reason": plan.explanation if plan else None,
         "addresses": {entry.host: entry.ip for entry in plan.addresses} if plan else {},
-        "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "changed_files": below_home(result.edits),
         "changes": changes(result.planned),
         "names": {name: list(also) for name, also in result.names.items()},
         "notes": {name: list(said) for name, said in result.notes.items()},
@@ -254,7 +254,7 @@ def rotate_keys_task(session: Call, shared: Options) -> Outcome:
         "dry_run": at.dry_run,
         "keys": result.mode,
         "finished": result.finished,
-        "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "changed_files": below_home(result.edits),
         "failed_logins": _failed_logins(result.login_failures),
     }
     return Outcome(result.exit_code, result.hosts, more, lambda to: _show_rotated(to, at, result))
@@ -287,7 +287,7 @@ def teardown_task(session: Call, shared: Options) -> Outcome:
     result = teardown(at)
     more = {
         "dry_run": at.dry_run,
-        "changed_files": {name: [f"~/{path}" for path in paths] for name, paths in result.edits.items()},
+        "changed_files": below_home(result.edits),
         "changes": changes(result.planned),
         "still_to_do": list(result.still_to_do),
     }

@@ -6,7 +6,6 @@ What it needs is imported when it runs: it would slow the start of all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -69,6 +68,8 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     largest_bytes = size("-e", e or "4M")
     budget_s = number("--budget", budget)
     output = output_format.chosen(format, MATRIX_FORMATS)
+    if output:
+        session.leave_output_to_format()
     at = context(session, shared)
     start = launch_place(at.cluster, launch_from or None)
     options = LinkMapOptions(
@@ -82,9 +83,6 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         share_gpu,
         None if e else _GPU_BYTES,
     )
-    if output:
-        session.leave_output_to_format()
-        at = replace(at, events=session.terminal)
     result = link_map(at, options)
     folder = result.folder
     show = partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"]))

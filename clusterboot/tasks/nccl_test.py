@@ -102,6 +102,8 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     output = output_format.chosen(format, FORMATS)
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
+    if output:
+        session.leave_output_to_format()
     at = context(session, shared)
     start = launch_place(at.cluster, launch_from or None)
     if at.cluster.options.expected_busbw_gbps and expectation == Expectation():
@@ -118,9 +120,6 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         stall_s=number("--no-progress", no_progress) or STALL_S,
         repeat=whole("--repeat", repeat, 1, _MOST_RUNS) or 1,
     )
-    if output:
-        session.leave_output_to_format()
-        at = dataclasses.replace(at, events=session.terminal)
     result = nccl_test(at, options)
     folder = result.folder
     return Outcome(

@@ -57,6 +57,19 @@ def persistently(attempt: Callable[[bool], tuple[str, ...]]) -> tuple[str, ...]:
     return attempt(True)
 
 
+def change_files(session: Session, cluster: str, plan: Callable[[bool], Sequence[Edit]]) -> tuple[str, ...]:
+    """Make the edits that ``plan`` gives, which is told whether to read anew first.
+
+    Returns: the paths that changed. Errors: as :func:`change`.
+    """
+
+    def attempt(anew: bool) -> tuple[str, ...]:
+        edits = plan(anew)
+        return change(session, cluster, trust.install_section(cluster, edits), edits) if edits else ()
+
+    return persistently(attempt)
+
+
 def change_homes(
     visit: Visit, title: str, homes: Mapping[str, Sequence[str]], plan: Callable[[Session, bool], HomePlan]
 ) -> dict[str, tuple[str, ...]]:

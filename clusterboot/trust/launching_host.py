@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
@@ -16,8 +16,8 @@ from clusterboot.inventory.selection import hosts_called
 from clusterboot.session.visit import UnfitError, Visit
 from clusterboot.ssh.session import Session
 
-from . import Member
-from .change import change, persistently
+from . import Edit, Member
+from .change import change_files
 from .proof import examine
 from .surveying import Surveyed, ask
 
@@ -194,22 +194,20 @@ def _introduce(
     )
 
     def equip(session: Session) -> tuple[str, ...]:
-        def attempt(anew: bool) -> tuple[str, ...]:
+        def plan(anew: bool) -> Sequence[Edit]:
             state = ask(visit.cluster, session, make_key=False).keys if anew else found.keys
-            edits = trust.launcher_edits(cluster, members, state, cheap_exchange=cheap, host=HEAD)
-            return change(session, cluster, trust.install_section(cluster, edits), edits) if edits else ()
+            return trust.launcher_edits(cluster, members, state, cheap_exchange=cheap, host=HEAD)
 
-        return persistently(attempt)
+        return change_files(session, cluster, plan)
 
     def admit(session: Session) -> tuple[str, ...]:
-        def attempt(anew: bool) -> tuple[str, ...]:
+        def plan(anew: bool) -> Sequence[Edit]:
             known = ask(visit.cluster, session, make_key=False) if anew else surveyed[session.name]
             old = trust.lacks_restrict(known.facts.software.ssh_version)
             file = known.keys.authorized_keys
-            edits = trust.admission(cluster, head, file, lacks_restrict=old, host=session.name)
-            return change(session, cluster, trust.install_section(cluster, edits), edits) if edits else ()
+            return trust.admission(cluster, head, file, lacks_restrict=old, host=session.name)
 
-        return persistently(attempt)
+        return change_files(session, cluster, plan)
 
     equipped = visit.stage("head's files", [visit.launcher], equip)
     _require_good(visit)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from clusterboot.facts import Difference, Odd, differences, to_json
+from clusterboot.facts import differences, to_json
+from clusterboot.facts.differences import Difference, Odd
 from clusterboot.facts.node import (
     Address,
     Gpu,
