@@ -90,10 +90,10 @@ def judge_log(
         expectation = Expectation()
     judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
     judgement = witnessed(judgement, end, names_in_output(slots, launched.places))
-    judgement = doubted(judgement, parsed, log.content, launched)
     # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
     if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
         judgement = replace(judgement, overall=_with_host(judgement.overall, launched.start))
+    judgement = doubted(judgement, parsed, log.content, launched)
     return Judged(report_of(parsed, judgement), end, log.path.name)
 
 

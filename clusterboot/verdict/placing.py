@@ -57,7 +57,12 @@ def doubted(judgement: LogJudgement, log: ParsedLog, content: bytes, launched: L
         text, remedy = (foreign, _FOREIGN) if foreign else (elsewhere, _ELSEWHERE)
         if text is None:
             return judged
-        problem = Problem("mpi-launch", text, remedy, launched.start)
+        host: str | None = launched.start
+        if not foreign and (other := _of_two_names(test, launched.places)):
+            # Its own words differ, or the launching node's are wrong: nobody else knows.
+            text += f"; either {other} has two names for itself, or {launched.start} ran its ranks elsewhere"
+            host = host if other == host else None
+        problem = Problem("mpi-launch", text, remedy, host)
         return replace(judged, verdict="inconclusive", reason=text, problems=(*judged.problems, problem))
 
     tests = tuple(look(judged, test) for judged, test in zip(judgement.tests, log.tests, strict=True))
@@ -106,6 +111,15 @@ def misplaced(test: BenchTest, places: Sequence[RankPlace]) -> str | None:
             if len(group) > 1 and Counter(shown[name]) != _numbers(group)
         ]
     return f"not every rank ran where it belongs: {'; '.join(_few(wrong))}" if wrong else None
+
+
+def _of_two_names(test: BenchTest, places: Sequence[RankPlace]) -> str | None:
+    """Name the host whose ranks are all shown under one name that no host has; ``None`` for anything else."""
+    shown = Counter(short(rank.host or "") for rank in test.ranks)
+    missing = [place for place in places if shown.pop(short(place.hostname), 0) != place.ranks]
+    if len(missing) == 1 and list(shown.values()) == [missing[0].ranks]:
+        return missing[0].host
+    return None
 
 
 def _foreign(log: ParsedLog, content: bytes, launched: Launched) -> str | None:

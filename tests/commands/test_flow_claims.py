@@ -128,7 +128,9 @@ def test_a_start_file_that_rewrites_what_scripts_print_moves_no_other_node(
     lab: labs.Lab, operator: Operator
 ) -> None:
     """As one hostile account can, without root: its shell's start file filters all that a script says."""
-    with rewriting(lab, "n4", f"s/^n4$/n1.backup.example/; s/{lab.nodes[3].address}/203.0.113.9/"):
+    with rewriting(
+        lab, "n4", f"s/hostname:n4$/hostname:n1.backup.example/; s/{lab.nodes[3].address}/203.0.113.9/"
+    ):
         document = bootstrap(operator, lab, expect=3)
 
     assert [host["name"] for host in document["hosts"] if host["status"] != "ok"] == ["n4"]
@@ -166,3 +168,13 @@ def test_a_node_that_says_it_is_held_is_told_of_and_can_be_left_out(
 
     assert others["finished"]
     bootstrap(operator, lab)
+
+
+def test_a_start_file_that_changes_the_hostname_alone_adds_no_name(lab: labs.Lab, operator: Operator) -> None:
+    with rewriting(lab, "n4", "s/hostname:n4$/hostname:n1.backup.example/"):
+        document = bootstrap(operator, lab)
+
+    assert document["names"] == {}
+    assert any("n1.backup.example" in note for note in document["notes"]["n4"])
+    for node in lab.nodes:
+        assert not {"n1.backup.example", "n1.backup"} & words(lab, node.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -61,6 +62,37 @@ def test_a_benchmark_runs_on_all_nodes_from_one_that_reaches_them(
 
     assert document["launch_host"] == "n2"
     assert len(document["tests"][0]["ranks"]) == 4
+
+
+def test_a_copy_that_one_node_says_did_not_arrive_is_made_there(bed: tuple[labs.Lab, Operator]) -> None:
+    victim = bed[0].nodes[1].address
+    with rewriting(bed[0], "n1", f"s/^{victim} \\(ok\\|same\\).*/{victim} error No space left on device/"):
+        document = said(bed, "nccl-test", "--backend", "mpi", *SWEEP, expect=0)
+
+    assert len(document["tests"][0]["ranks"]) == 4
+
+
+@pytest.mark.parametrize(("others", "named"), [("[12]", {"n4"}), ("2", {None})], ids=["of several", "of one"])
+def test_a_port_that_one_node_says_is_shut_is_nobody_elses_fault(
+    bed: tuple[labs.Lab, Operator], others: str, named: set[str | None]
+) -> None:
+    lie = f"s/^port n\\({others}\\) .*/port n\\1 ssh: connect to host x port 9: Connection timed out/"
+    with rewriting(bed[0], "n4", lie):
+        document = said(bed, "nccl-test", "--backend", "mpi", *SWEEP, expect=6)
+
+    assert document["verdict"] == "could-not-launch"
+    assert {problem["host"] for problem in document["problems"]} == named
+    assert {host["name"] for host in document["hosts"] if host["status"] != "ok"} == named - {None}
+    assert re.match("between (it and n[12], n[12]|n4 and n2) a connection", document["problems"][0]["text"])
+
+
+def test_a_node_that_gives_itself_two_names_has_nobody_else_blamed(bed: tuple[labs.Lab, Operator]) -> None:
+    with rewriting(bed[0], "n4", "s/hostname:n4$/hostname:n7/"):
+        document = said(bed, "nccl-test", "--backend", "mpi", *SWEEP, expect=6)
+
+    assert document["verdict"] == "inconclusive"
+    assert [problem["host"] for problem in document["problems"]] == [None]
+    assert "either n4 has two names for itself, or n1 ran its ranks elsewhere" in document["reason"]
 
 
 def test_a_rotation_stops_and_says_which_pair_and_blames_neither(

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from clusterboot.programs.records import BenchTest, Rank
-from clusterboot.verdict.placing import RankPlace, misplaced
+from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, ParsedLog, Rank
+from clusterboot.verdict.placing import Launched, RankPlace, doubted, misplaced
 
 PLACES = [RankPlace("a", "gpu1.example.org", 2), RankPlace("b", "gpu2.example.org", 2)]
 NAMESAKES = [RankPlace("a", "node", 2), RankPlace("b", "node", 2)]
@@ -46,3 +46,14 @@ def test_hosts_of_one_name_are_told_apart_by_each_ranks_number_on_its_node() -> 
     assert misplaced(table(("node", 0), ("node", 0), ("node", 1), ("node", 1)), NAMESAKES) is None
     all_on_one = misplaced(table(*(("node", number) for number in range(4))), NAMESAKES)
     assert "which share the name node, did not each run their ranks" in str(all_on_one)
+
+
+def test_where_one_host_shows_another_name_than_it_said_nobody_is_named_for_it() -> None:
+    log = ParsedLog((replace(table(("gpu7", 0), ("gpu7", 1), ("gpu2", 0), ("gpu2", 1)), collective="sum"),))
+    good = LogJudgement(Judgement("ok", ""), (Judgement("ok", ""),))
+    marks = b"# clusterboot run r1\n" * 2
+    for start, named in (("b", None), ("a", "a")):
+        said = doubted(good, log, marks, Launched(start, PLACES, ("r1",), ("sum",))).overall
+        assert said.verdict == "inconclusive"
+        assert [problem.host for problem in said.problems] == [named]
+        assert f"either a has two names for itself, or {start} ran its ranks elsewhere" in said.reason
