@@ -207,3 +207,6 @@ SCENARIOS: dict[str, tuple[int, Draw]] = {
     "slow node, some figures lie high": (3, _node("both")),
     "slow pair, some figures lie high": (6, _link("both")),
 }
+
+# The faults that do not change, one or two at a time: what there is time for in the largest fabric.
+STEADY = tuple(SCENARIOS)[:12]
