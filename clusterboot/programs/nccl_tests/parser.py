@@ -291,11 +291,12 @@ def _read_first_lines(draft: Draft, line: Line) -> None:
 
 
 def _is_quoted(match: re.Match[str]) -> bool:
-    """Tell whether a message stands between backticks in somebody's sentence."""
+    """Tell whether a message stands between backticks or quotes in somebody's sentence."""
     before = re.split(r"\n\n|\f", match.string[max(0, match.start() - _SENTENCE) : match.start()])[-1]
     after = re.split(r"\n\n|\f", match.string[match.end() : match.end() + _SENTENCE])[0]
-    said, tick, _ = before.partition("`")
-    return bool(tick and said.strip()) and before.count("`") % 2 == 1 and "`" in after
+    return any(
+        before.partition(mark)[0].strip() and before.count(mark) % 2 == 1 and mark in after for mark in '`"'
+    )
 
 
 def _line_of(problem: Problem) -> int:

@@ -21,7 +21,6 @@ _ALWAYS = re.compile(
             r"(?:(?P<host>[\w.-]+) kernel: |[\w.-]+ [\w./@-]+(?:\[\d+\])?: )?",
             rf"\[{_CLOCK}\] ?",
             r"\[(?:pod|job)/[^\]\s]+\] ?",  # kubectl logs --prefix
-            r"\[(?:rank|default)\d+\]: ?",  # torchrun
             r"\((?:[\w.-]+,? )?(?:rank=\d+, )?pid=\d+(?:, ip=[\d.]+)?\) ?",  # Ray, SkyPilot
             r"[\w.-]{1,63} +\| ",  # docker compose
         )

@@ -6,6 +6,7 @@ from . import benchmarks, hydra_mpis, login, open_mpi, programs, schedulers, tra
 PATTERNS = (
     *benchmarks.BENCHMARKS,
     *programs.LOADER,
+    *programs.LIMITS,
     *hydra_mpis.HYDRA,
     *login.LOGIN,
     *schedulers.SCHEDULERS,

@@ -31,6 +31,13 @@ LOADER = (
     ),
 )
 
+LIMITS = texts(
+    "mpi-launch",
+    "raise the limit on processes there (ulimit -u, TasksMax, a container's pids limit)",
+    "fork: (?:retry: )?Resource temporarily unavailable",
+    strength="weak",
+)
+
 KILLS = (
     *texts(
         "killed",
