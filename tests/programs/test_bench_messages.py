@@ -44,6 +44,7 @@ def test_each_pattern_is_looked_for_by_a_word_of_its_own() -> None:
         ("Bootstrap : no socket interface found", "NCCL_SOCKET_IFNAME"),
         ("Error while creating shared memory segment /dev/shm/nccl-1 (size 9637888)", "shared memory"),
         ("Failed to open libnvidia-ml.so.1", "driver"),
+        ("Failed to find ROCm runtime library in (null) (RCCL_ROCR_PATH=(null))", "driver"),
         ("Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 1000", "CUDA_VISIBLE_DEVICES"),
         ("Cuda failure 'out of memory'", "nvidia-smi"),
         ("Call to ibv_reg_mr failed with error Cannot allocate memory", "memlock"),

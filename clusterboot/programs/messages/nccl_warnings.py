@@ -52,8 +52,9 @@ _REMEDIES = tuple(
             "check the IMEX service (nvidia-imex-ctl -N) and its channels, or set NCCL_MNNVL_ENABLE=0",
         ),
         (
-            r"libnvidia-ml|libcuda\b|nvml|NVML|CUDA library|CUDA Driver|old driver|cuGetProcAddress",
-            "check the driver and its libraries there: nvidia-smi, ldconfig -p, the container's NVIDIA "
+            r"libnvidia-ml|ROCm runtime|libhsa|libcuda\b|nvml|NVML|CUDA library|CUDA Driver|old driver"
+            r"|cuGetProcAddress",
+            "check the driver and its libraries there: nvidia-smi or rocminfo, ldconfig -p, the container's "
             "runtime",
         ),
         (

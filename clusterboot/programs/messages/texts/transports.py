@@ -93,6 +93,7 @@ TRANSPORTS = (
         "mpi-launch",
         MEMLOCK,
         r"{speaker}\bUCX (?:ERROR|FATAL) {some}(?:[Cc]annot allocate memory|locked memory)",
+        r"libfabric:\d+:\S*<(?:warn|critical)> {some}[Cc]annot allocate memory",
         in_midrun="nccl-error",
         strength="faint",
     ),
