@@ -1,13 +1,12 @@
 """Who trusts whom among the nodes: planned, installed, proven, taken back."""
 
-from .authority import BACKDATED_S
 from .claims import Believed, sources_of
 from .homes.diff import unified
 from .homes.install import TIMEOUT_S as INSTALL_TIMEOUT_S
 from .homes.install import RacedError, removal_section
 from .homes.install import parse as parse_install
 from .homes.install import section as install_section
-from .homes.known import OWN_DIR, PER_NODE, Edit, Member, NodeFile, NodeKey, Survey, Terms
+from .homes.known import OWN_DIR, Edit, Member, NodeKey, Survey, Terms
 from .homes.remains import Remains
 from .homes.remains import parse as parse_remains
 from .homes.remains import sections as remains_sections
@@ -16,7 +15,6 @@ from .launcher import admission, config_path, launcher_edits
 from .login_findings import LoginFinding, findings
 from .plan import (
     HomePlan,
-    distinct_names,
     homes,
     identity,
     lacks_restrict,
@@ -33,17 +31,14 @@ from .verify import section as verify_section
 from .verify import timeout_s as verify_timeout_s
 
 __all__ = [
-    "BACKDATED_S",
     "INSTALL_TIMEOUT_S",
     "OWN_DIR",
-    "PER_NODE",
     "Believed",
     "Edit",
     "HomePlan",
     "LoginFailure",
     "LoginFinding",
     "Member",
-    "NodeFile",
     "NodeKey",
     "RacedError",
     "Remains",
@@ -52,7 +47,6 @@ __all__ = [
     "admission",
     "authorities",
     "config_path",
-    "distinct_names",
     "findings",
     "homes",
     "identity",

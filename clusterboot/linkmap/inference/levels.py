@@ -23,12 +23,11 @@ _DOUBT = 1.5
 
 @dataclass(frozen=True)
 class Level:
-    """A peak of the pairs' bandwidth: its logarithm, its width, and the bounds that part it from the next."""
+    """A peak of the pairs' bandwidth: its logarithm, its width, and the bound that parts it from the next."""
 
     peak: float
     width: float
     low: float
-    high: float
 
 
 def logarithms(bandwidth_gbps: Rates) -> Rates:
@@ -115,8 +114,5 @@ def _levels(density: Rates, start: float, step: float, width: float) -> tuple[Le
             kept.append(peak)
         elif density[peak] > density[kept[-1]]:
             kept[-1] = peak
-    highs, lows = [math.inf, *bounds], [*bounds, -math.inf]
-    return tuple(
-        Level(start + step * (peak + 0.5), width, low, high)
-        for peak, low, high in zip(kept, lows, highs, strict=True)
-    )
+    lows = [*bounds, -math.inf]
+    return tuple(Level(start + step * (peak + 0.5), width, low) for peak, low in zip(kept, lows, strict=True))
