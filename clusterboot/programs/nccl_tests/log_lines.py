@@ -53,6 +53,7 @@ _OWN = re.compile(
     r"|#\s*(?:OSU |bytes )|memcpy [CS][EM] \w|Unidirectional P2P=|(?<!-)-{74}(?!-)"
 )
 _MOST_LINES = 0.8
+_LONGEST_PREFIX = 200
 # Figures of a row where a spreadsheet or an editor was set to another country.
 _FIGURES = re.compile(r"(?:^|\s)\d+(?:,\d+)?\s+\d+,\d+(?:\s|$)")
 _DECIMAL_COMMA = re.compile(r"(?<!\S)(-?\d+),(\d+)(?!\S)")
@@ -216,7 +217,7 @@ def _frame(pieces: list[str], dress: Dress) -> re.Pattern[str] | None:
     found = _OWN.search(first.text)
     before = first.text[: found.start()] if found else ""
     before = before.strip()
-    if not before:
+    if not 0 < len(before) <= _LONGEST_PREFIX:
         return None
     known = re.sub(r"\d+", r"\\d+", re.sub(r"(?:\\?[ \t])+", r"[ \\t]+", re.escape(before)))
     quote = rf"{before[-1]},?[ \t]*" if before[-1] in "'\"" else ""
