@@ -94,7 +94,8 @@ def test_a_move_killed_at_any_stage_is_finished_by_a_plain_bootstrap(
     lab = make_lab(nodes=2)
     cluster = ("--cluster", str(lab.cluster_file))
     operator.document("bootstrap", "--keys", before, *cluster)
-    for stage in range(3, _LAST_STAGE + 1):
+    # The last of a rotation proves its logins once more; a move has it not.
+    for stage in range(3, _LAST_STAGE):
         assert killed_at(operator, stage, ("bootstrap", "--keys", after, "--verify", "none", *cluster))
         nobody_is_locked_out(lab, operator)
     assert operator.document("bootstrap", *cluster)["keys"] == after
