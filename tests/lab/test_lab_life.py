@@ -17,7 +17,7 @@ import yaml
 
 from clusterboot import lab as labs
 from clusterboot.errors import ClusterbootError, UsageError
-from clusterboot.lab import life, machine, machine_files, process, store
+from clusterboot.lab import life, machine, machine_files, process, store, wiring
 
 pytestmark = pytest.mark.lab
 
@@ -149,14 +149,14 @@ def test_a_failed_start_is_taken_back(
         raise failure("in the middle")
 
     def new_lab(*args: Any, **options: Any) -> labs.Lab:
-        described.append(labs.records.new_lab(*args, **options))
+        described.append(labs.description.new_lab(*args, **options))
         return described[-1]
 
     target, attribute = {
         "write_all": (machine_files, "write_all"),
         "claim": (life, "_ip"),
         "order": (life, "_order"),
-        "made": (life.network, "switch_lines"),
+        "made": (wiring, "switch_lines"),
     }[moment]
     real_ip = life._ip
     with monkeypatch.context() as patch:
