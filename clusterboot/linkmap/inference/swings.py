@@ -250,9 +250,9 @@ def _now_and_then(
     slow = slow_cells(picture.residuals, explained, picture.noise)
     swinging = (low > 0) & (low + low.T >= _LEAST_LOW)
     odd = slow | (swinging & ~explained)
-    held = held_up(picture, explained)
-    left = picture.seen & ~in_group[:, None] & ~in_group[None, :]
     moving = swinging | swinging.T
+    held = held_up(picture, explained, steady=explained & ~moving)
+    left = picture.seen & ~in_group[:, None] & ~in_group[None, :]
     one_way = picture.matrix.one_way_gbps
     one_way_odd = odd if one_way is None else slow | _lacks(one_way, picture)
     found: dict[int, Direction] = {}
@@ -280,18 +280,21 @@ def _now_and_then(
     return found
 
 
-def held_up(picture: Picture, explained: Flags | None = None) -> Flags:
+def held_up(picture: Picture, explained: Flags | None = None, steady: Flags | None = None) -> Flags:
     """Find the directions that lack much of what they should give in any of the ways they were measured.
 
-    Parameters: ``explained`` are the directions that are known to be slow, which are left out. Where one is,
-    the opposite one may lack something beside it, and counts by what it gives by itself alone.
+    Parameters: ``explained`` are the directions that are known to be slow, which are left out; of these,
+    ``steady`` are always slow. Where one is, the opposite one may lack something beside it, and counts by
+    what it gives by itself alone. What comes and goes may have been away while the other went by itself.
     """
-    known = np.zeros_like(picture.seen) if explained is None else explained
+    nothing = np.zeros_like(picture.seen)
+    known = nothing if explained is None else explained
+    beside = nothing if steady is None else steady.T
     one_way = picture.matrix.one_way_gbps
     lacking = _lacks(picture.matrix.bandwidth_gbps, picture)
     if one_way is None:
         return lacking & ~known
-    return (lacking & ~known & ~known.T) | (_lacks(one_way, picture) & ~known)
+    return ((lacking & ~beside) | _lacks(one_way, picture)) & ~known
 
 
 def held_up_for_a_moment(picture: Picture) -> Flags:
