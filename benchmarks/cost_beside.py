@@ -1,10 +1,10 @@
 """What the map of a clean cluster costs beside an earlier version's, in one run and in turns.
 
-    git worktree add ../before 951ded0
+    git worktree add ../before 4cfe1c1
     sudo .venv/bin/python benchmarks/cost_beside.py --before ../before [--runs 6]
 
 Both versions map the same lab of 8 nodes, one after the other and so on, each as a user would. What a
-command takes from its start to its end is written to cost_beside.md beside this file. 951ded0 is the last
+command takes from its start to its end is written to cost_beside.md beside this file. 4cfe1c1 is the last
 version that did not time streams by who receives them. Nothing else may run on the machine meanwhile.
 """
 

@@ -29,6 +29,8 @@ _LEAST_SAMPLES = 3
 _ENOUGH_SAMPLES = 1000
 # A sample is low that lacks as much as a single slow measurement must lose, of its direction's best.
 _LOW = 0.35
+# One that lacks as much as this was held up by more than processors that are busy for a moment.
+_LACKS_MOST = 0.5
 # A node whose cells all swing: by this much on the middle, and so many times the fleet's usual.
 _NODE_SWING = 0.1
 _NODE_RATIO = math.log(2.5)
@@ -41,6 +43,10 @@ _LEAST_ODD, _LEAST_STEADY = 2, 3
 # supposed to be.
 _BY_CHANCE = 0.001
 _SUPPOSED_ODD = 0.002
+# The same for pairs that were held up for most of their time.
+_SUPPOSED_HELD_UP = 0.01
+# What stands still for no longer in all may have been the processors.
+_MOMENT_S = 1.0
 # A median is slow by chance where so many low samples are expected in some cell of a matrix.
 _BY_CHANCE_SLOW = 0.01
 # One low sample in a pair's visits is nothing yet.
@@ -272,6 +278,7 @@ def _now_and_then(
                 share = max(_share(*beside), _of_samples(low, samples, others & ~explained))
             else:
                 share = float(_shares(*map(np.array, beside)))
+                share = share if beside[0] else min(_SUPPOSED_HELD_UP, share)
             by_chance = _tail(count, partners, share) * len(counts)
             if not is_enough or by_chance > _BY_CHANCE:
                 break
@@ -298,9 +305,16 @@ def held_up(picture: Picture, explained: Flags | None = None, steady: Flags | No
 
 
 def held_up_for_a_moment(picture: Picture) -> Flags:
-    """Find the directions of which a single measurement lacks much, whatever their medians are."""
+    """Find the directions of which a single measurement lacks most, whatever their medians are.
+
+    What busy processors hold up for a moment lacks less.
+    """
     samples = picture.matrix.samples
-    return np.zeros_like(picture.seen) if samples is None else _below_best(samples, picture)[1] > 0
+    if samples is None:
+        return np.zeros_like(picture.seen)
+    with np.errstate(invalid="ignore"):
+        lacks = samples.min_gbps < (1 - _LACKS_MOST) * np.exp(picture.usual)
+    return np.asarray(lacks & (_below_best(samples, picture)[1] > 0))
 
 
 def _lacks(rates: Rates, picture: Picture) -> Flags:
@@ -363,7 +377,18 @@ def is_chance(link: SlowPair, swings: Swings, picture: Picture) -> bool:
     """Tell whether a slow pair was sound at times, and is slow as often as others are for a moment."""
     one, other = link.ends
     ends = ((one, other), (other, one)) if link.direction == "both" else (link.ends,)
-    return all(swings.stalls[at] and _is_sound_at_times(at, picture) for at in ends)
+    return all(
+        swings.stalls[at] and _is_sound_at_times(at, picture) and _lost_s(at, picture) < _MOMENT_S
+        for at in ends
+    )
+
+
+def _lost_s(at: Pair, picture: Picture) -> float:
+    """Give how much longer a direction's samples took than they should have, in seconds."""
+    samples, rate = picture.matrix.samples, float(picture.matrix.bandwidth_gbps[at])
+    if samples is None or not rate > 0:
+        return 0.0
+    return float(samples.bytes[at]) / 1e9 * (1 / rate - math.exp(-picture.usual[at]))
 
 
 def both_ways(link: SlowPair, swings: Swings, picture: Picture) -> SlowPair:
