@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from methods import METHODS, Probe
 from repetition import share
 from scenarios import HEAVY, OUTLIERS
-from simulator import Cluster, Conditions, Fabric, Fault, measured, named
+from simulator import Cluster, Conditions, Fabric, Fault, fabric, measured, named
 
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.inference.noise import edge
@@ -185,3 +185,12 @@ def test_a_node_that_sends_slowly_and_whose_receiving_is_held_up_by_that_sends_s
         fault = Fault("node", (10,), 0.2, "out")
         probe = probe_of(16, fault, seed=seed, noise=0.03)
         assert METHODS["clusterboot, adaptive"](probe) == named([fault], probe.nodes)
+
+
+def test_a_visit_that_is_low_as_a_whole_by_chance_is_no_swing():
+    # Racks of two in a loud fabric, whose visits are off by up to half of their rate now and then.
+    generator = np.random.default_rng([2718, 8, 184])
+    nodes, noise = round(2 ** generator.uniform(1, 7)), generator.uniform(0.01, 0.08)
+    sound = fabric("racks", nodes, generator)
+    probe = Probe(Cluster(sound, (), generator, Conditions(noise, **HEAVY)), generator)
+    assert METHODS["clusterboot, full"](probe) == frozenset()

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..pair_matrix import Cells, Direction, Flags, Pair, Rates, Samples, row_middles
 from .levels import scale
 from .links import SlowPair, slow_cells
+from .noise import loss
 from .picture import DEAD, Picture
 from .suspects import find_suspects
 
@@ -27,7 +28,7 @@ Counts: TypeAlias = NDArray[np.int64]
 _LEAST_SAMPLES = 3
 # More than so many say no more, whatever a file claims.
 _ENOUGH_SAMPLES = 1000
-# A sample is low that lacks as much as a single slow measurement must lose, of its direction's best.
+# A direction is held up that lacks as much as a single slow measurement must lose.
 _LOW = 0.35
 # One that lacks as much as this was held up by more than processors that are busy for a moment.
 _LACKS_MOST = 0.5
@@ -114,7 +115,8 @@ def find_swings(picture: Picture, explained: Flags, in_group: Flags) -> Swings:
             {}, frozenset(), nothing.astype(np.int64), nothing, nothing, np.full((size, size), np.nan), 0.0
         )
     samples = replace(samples, count=np.minimum(samples.count, _ENOUGH_SAMPLES))
-    range_, low = _below_best(samples, picture)
+    noise = picture.noise.fitted(loss(np.where(explained, np.nan, picture.residuals)))
+    range_, low = _below_best(samples, picture, noise.cell_loss)
     spread = range_ / np.array([1.0, 1.0, *_RANGES])[np.minimum(samples.count, len(_RANGES) + 1)]
     steady = range_[~np.isnan(range_) & (low == 0)]
     usual = float(np.quantile(steady, _USUAL)) if steady.size else 0.0
@@ -127,16 +129,18 @@ def find_swings(picture: Picture, explained: Flags, in_group: Flags) -> Swings:
     return Swings(nodes, frozenset(now_and_then), low, links, stalls, range_, usual, odd, known)
 
 
-def _below_best(samples: Samples, picture: Picture) -> tuple[Rates, Counts]:
+def _below_best(samples: Samples, picture: Picture, low_loss: float) -> tuple[Rates, Counts]:
     """Give how far each cell's worst sample is below its best, and how many are far below, at least.
 
     What is above the expected counts as that: samples that are too fast are no fault, and no sign of one.
+    A sample is low that loses ``low_loss``, as much as a slow median must: the samples of one visit are not
+    independent of each other, so that all of them may be as low as a median is by chance.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         best = np.minimum(np.log(samples.max_gbps), picture.usual)
         worst = np.minimum(np.maximum(np.log(samples.min_gbps), DEAD / 2), picture.usual)
         below = np.maximum(best - worst, 0.0)
-        floor = (1 - _LOW) * np.exp(best)
+        floor = (1 - low_loss) * np.exp(best)
         quartiles = (samples.min_gbps, samples.q1_gbps, samples.median_gbps, samples.q3_gbps)
         # Quartile k lies between two samples, of which the lower one and all before it are low.
         each = [
@@ -166,10 +170,19 @@ def _beyond_chance(low: Counts, samples: Samples, covered: Flags) -> tuple[Flags
     share = _shares(*left)
     chances = np.where(odd > 0, tails(odd, count, np.broadcast_to(share, odd.shape)), 1.0)
     found, stalls = np.zeros_like(covered), np.zeros_like(covered)
-    beyond = chances[0] * chances[1] * cells < _BY_CHANCE
+    beyond = _of_both(chances[0] * chances[1]) * cells < _BY_CHANCE
     found[ends] = beyond & (chances < math.sqrt(_BY_CHANCE))
     stalls[ends] = (odd > 0) & (chances * cells >= _BY_CHANCE_SLOW)
     return found, stalls
+
+
+def _of_both(product: Rates) -> Rates:
+    """Give how often two chances have such a product, or a smaller one, which is more than it itself.
+
+    Source: Fisher's method of combining tests, for two of them.
+    """
+    least = np.maximum(product, np.finfo(np.float64).tiny)
+    return np.asarray(least * (1 - np.log(least)))
 
 
 def _shares(odd: Counts, of: Counts) -> Rates:
@@ -314,7 +327,7 @@ def held_up_for_a_moment(picture: Picture) -> Flags:
         return np.zeros_like(picture.seen)
     with np.errstate(invalid="ignore"):
         lacks = samples.min_gbps < (1 - _LACKS_MOST) * np.exp(picture.usual)
-    return np.asarray(lacks & (_below_best(samples, picture)[1] > 0))
+    return np.asarray(lacks & (_below_best(samples, picture, picture.noise.cell_loss)[1] > 0))
 
 
 def _lacks(rates: Rates, picture: Picture) -> Flags:
