@@ -45,7 +45,7 @@ _LEAST_ODD, _LEAST_STEADY = 2, 3
 _BY_CHANCE = 0.0001
 _SUPPOSED_ODD = 0.002
 # The same for pairs that were held up for most of their time.
-_SUPPOSED_HELD_UP = 0.01
+_SUPPOSED_HELD_UP = 0.005
 # What stands still for no longer in all may have been the processors.
 _MOMENT_S = 1.0
 # A median is slow by chance where so many low samples are expected in some cell of a matrix.
