@@ -40,10 +40,9 @@ _NODE_SPREADS = 6.0 * 1.25
 _ODD_SHARE = 0.25
 # and two of them, or three where each of its pairs is as it is without a change within its visits.
 _LEAST_ODD, _LEAST_STEADY = 2, 3
-# Chance must have it less often than this in a whole matrix: three looks are taken (at pairs, at nodes by
-# their spread, at nodes by their visits), which together blame somebody in one clean matrix of a thousand.
-# Where no other pair is odd, this share is supposed to be.
-_BY_CHANCE = 0.001 / 3
+# Chance must have it less often than this in a whole matrix, so that nobody is blamed in a thousand clean
+# ones. Where no other pair is odd, this share is supposed to be.
+_BY_CHANCE = 0.0001
 _SUPPOSED_ODD = 0.002
 # The same for pairs that were held up for most of their time.
 _SUPPOSED_HELD_UP = 0.005
