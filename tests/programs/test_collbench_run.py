@@ -162,11 +162,13 @@ def test_a_burst_does_not_pass_for_a_rate_where_the_program_chooses_the_iteratio
 
 @pytest.mark.parametrize("words", ["", "-a 0", "-a 1", "-a 2", "-T 0.5"])
 def test_the_time_of_a_collective_ends_where_the_last_rank_has_its_data(shaped: Run, words: str) -> None:
-    done = shaped(3, f"-t broadcast -b 1K -e 1K -n 1 -w 32 -c 0 {words}", SHAPED_LATE_US="5000")
+    """A rank that ``-a`` chooses may start its clock some milliseconds after the others on a busy machine."""
+    late_us = 200_000
+    done = shaped(3, f"-t broadcast -b 1K -e 1K -n 1 -w 2 -c 0 {words}", SHAPED_LATE_US=str(late_us))
     (test,) = parse_log(done.stdout).tests
     for place in test.rows[0].placements:
         assert place.time_us is not None
-        assert place.time_us >= 5000
+        assert place.time_us >= 0.8 * late_us
 
 
 def test_a_rank_that_stops_leaves_a_log_that_proves_nothing_and_a_run_that_hung(binary: Path) -> None:
