@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 # A rate at which the links, and not this machine's cores, are what limits.
 RATE = "100mbit"
-RATE_GBPS = 0.0125
+LINE_GB_S = 0.0125
 NAMES = ["n1", "n2", "n3", "n4"]
 
 
@@ -63,7 +63,8 @@ def test_a_sound_cluster_is_measured_in_three_rounds_and_nothing_is_blamed(
     assert said["nodes"] == NAMES
     assert len(measured(said["bandwidth_gbps"])) == len(measured(said["latency_us"])) == 12
     for row in said["bandwidth_gbps"]:
-        assert [cell for cell in row if cell is not None] == pytest.approx([RATE_GBPS] * 3, rel=0.25)
+        # A machine with other work makes a link slower, and nothing makes it faster than the line.
+        assert all(0.6 * LINE_GB_S < cell < 1.05 * LINE_GB_S for cell in row if cell is not None)
     assert said["cost"]["pairs"] >= 6
     folder = Path(said["folder"])
     assert json.loads((folder / "result.json").read_text())["verdict"] == "ok"

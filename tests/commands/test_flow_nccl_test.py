@@ -13,14 +13,15 @@ from operator_fixture import Operator
 pytestmark = pytest.mark.lab
 
 # A rate at which the links, and not this machine's cores, are what limits 8 ranks at once.
-RATE_BITS = 100_000_000
+RATE = "100mbit"
+LINE_GB_S = 0.0125
 
 
 @pytest.mark.alone
 def test_a_lab_is_measured_at_the_rate_of_its_links(
     make_lab: Callable[..., labs.Lab], operator: Operator
 ) -> None:
-    lab = make_lab(nodes=8, rate="100mbit")
+    lab = make_lab(nodes=8, rate=RATE)
     cluster = ("--cluster", str(lab.cluster_file))
     operator.document("bootstrap", *cluster)
     said = operator.document(
@@ -49,7 +50,8 @@ def test_a_lab_is_measured_at_the_rate_of_its_links(
     # Each message begins with a word to and fro behind 20 ms of queue: a large one hardly notices.
     largest = test["rows"][-1]["out_of_place"]
     assert largest["wrong"] == 0
-    assert largest["busbw_gbps"] == pytest.approx(RATE_BITS / 8 / 1e9, rel=0.15)
+    # A machine with other work makes it slower, and nothing makes it faster than the line.
+    assert 0.6 * LINE_GB_S < largest["busbw_gbps"] < 1.05 * LINE_GB_S
 
     folder = Path(said["folder"])
     assert folder.parent == operator.folder / "results" / lab.name
@@ -58,7 +60,7 @@ def test_a_lab_is_measured_at_the_rate_of_its_links(
 
     # The same rate again is as good as the baseline and the minimum; with one slow link neither.
     baseline = ("--baseline", str(folder / "result.json"))
-    minimum = ("--min-busbw", f"{0.5 * RATE_BITS / 8 / 1e9}")
+    minimum = ("--min-busbw", f"{0.5 * LINE_GB_S}")
     short = ("nccl-test", *cluster, "--collective", "sendrecv", "-b", "1M", "-e", "1M")
     again = operator.document(*short, "-n", "10", "-w", "3", *baseline, *minimum)
     assert again["verdict"] == "ok", again["reason"]
@@ -139,11 +141,11 @@ def test_a_link_that_is_fast_only_after_a_rest_is_not_ok_and_the_sizes_are_named
     make_lab: Callable[..., labs.Lab], operator: Operator
 ) -> None:
     """Small messages may pass such a link at its rate; the large end of the sweep is what it sustains."""
-    lab = make_lab(nodes=4, rate="100mbit")
+    lab = make_lab(nodes=4, rate=RATE)
     cluster = ("--cluster", str(lab.cluster_file))
     operator.document("bootstrap", *cluster)
     # The launch itself may have drained the link: then all sizes are equally slow, below a minimum.
-    minimum = ("--min-busbw", f"{0.5 * 100e6 / 8 / 1e9}")
+    minimum = ("--min-busbw", f"{0.5 * LINE_GB_S}")
     sweep = ("--collective", "sendrecv", "-b", "1K", "-e", "4M", "-f", "4", *minimum)
     sound = operator.document("nccl-test", *cluster, *sweep)
     assert sound["verdict"] == "ok", sound["reason"]
@@ -154,4 +156,4 @@ def test_a_link_that_is_fast_only_after_a_rest_is_not_ok_and_the_sizes_are_named
     # No row of either, small or large, is faster than the line.
     for said in (sound, bursty):
         for row in said["tests"][0]["rows"]:
-            assert row["out_of_place"]["busbw_gbps"] <= 1.1 * 100e6 / 8 / 1e9
+            assert row["out_of_place"]["busbw_gbps"] <= 1.05 * LINE_GB_S
