@@ -43,10 +43,10 @@ _MOST_SETTLING = 6
 _MOST_RELAUNCHES = 2
 _MOST_AGAIN = 8
 _MOST_CALMING = 2
-# Pairs of what comes and goes are measured for so many times the usual time, those of what loses packets for
-# as long as all that differ may be, and no more of them than this.
-_LONG_FOR_SWINGS, _LONG_FOR_LOSS = 28.0, 10.0
-_MOST_AT_LENGTH = 2
+# Pairs of what comes and goes or loses packets are measured for so many times the usual time, and no more of
+# them than this.
+_LONG = 28.0
+_MOST_AT_LENGTH = 4
 _LISTED = 4
 LEAST_NODES = 2
 
@@ -104,25 +104,24 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
             break
         end = following
     if end.how != "interrupted":
-        for times, pairs in _at_length(run.state).items():
-            long_s = times * plan.options.pair_s
-            longer = replace(plan, options=replace(plan.options, least_s=long_s, most_s=2 * long_s))
-            end = _also(run, pairs, longer, limit_s) or end
+        long_s = _LONG * plan.options.pair_s
+        longer = replace(plan, options=replace(plan.options, least_s=long_s, most_s=2 * long_s))
+        end = _also(run, _at_length(run.state), longer, limit_s) or end
     return end
 
 
-def _at_length(state: LinkState) -> dict[float, tuple[PlannedRound, ...]]:
+def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
     """Choose a pair of each node that swings or loses packets, and each such link, to say what it sustains.
 
     A visit is shorter than what comes and goes may stay away, and than TCP's waits for what is lost, so that
-    its figure is chance. Returns: for how many times the usual time they are measured.
+    its figure is chance.
     """
     matrix = state.matrix
     findings = state.inference().findings
     named = {host for finding in findings for host in finding.hosts}
     losses = find_losses(draw(matrix))
     lossy_links = {ends for ends, _ in losses.links}
-    chosen: dict[float, tuple[PlannedRound, ...]] = {}
+    chosen: list[PlannedRound] = []
     for finding in findings:
         ends = tuple(state.nodes.index(host) for host in finding.hosts)
         loses = ends[0] in losses.nodes if finding.kind == "node" else {ends, ends[::-1]} & lossy_links
@@ -132,10 +131,8 @@ def _at_length(state: LinkState) -> dict[float, tuple[PlannedRound, ...]]:
             known = np.flatnonzero(~np.isnan(matrix.bandwidth_gbps[ends[0]])).tolist()
             ends += tuple(node for node in known if state.nodes[node] not in named)[:1]
         if len(ends) == 2:
-            times = _LONG_FOR_LOSS if loses else _LONG_FOR_SWINGS
-            pair = PlannedRound(((min(ends), max(ends)),), taking="again")
-            chosen[times] = (*chosen.get(times, ()), pair)[:_MOST_AT_LENGTH]
-    return chosen
+            chosen.append(PlannedRound(((min(ends), max(ends)),), taking="again"))
+    return tuple(chosen[:_MOST_AT_LENGTH])
 
 
 def _calm(run: LinkRun, plan: LinkPlan, limit_s: float | None) -> RunEnd | None:
