@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from clusterboot.session.context import Context
 from clusterboot.session.visit import UnfitError, Visit
 from clusterboot.trust import authority, kinds
-from clusterboot.trust.surveying import Surveyed
+from clusterboot.trust.survey import Surveyed
 from clusterboot.trust.validity import NodeTime, Validity, objections
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import Mpi, NodeFacts
 from clusterboot.session.visit import UnfitError, Visit
-from clusterboot.trust.surveying import Surveyed
+from clusterboot.trust.survey import Surveyed
 
 
 def require_keys(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:

@@ -26,7 +26,7 @@ from clusterboot.trust.operator_claim import Claim, claimed, refuse_held
 from clusterboot.trust.operator_lock import alone
 from clusterboot.trust.proof import Proof, examine
 from clusterboot.trust.shared_home import proven_homes
-from clusterboot.trust.surveying import Surveyed, survey
+from clusterboot.trust.survey import Surveyed, survey
 from clusterboot.trust.terms import Cast, with_successors
 
 

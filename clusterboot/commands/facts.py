@@ -9,7 +9,7 @@ from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts.node import NodeFacts
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
-from clusterboot.trust.surveying import survey
+from clusterboot.trust.survey import survey
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from clusterboot.trust.members import meet, mode_of
 from clusterboot.trust.operator_claim import claimed
 from clusterboot.trust.operator_lock import alone
 from clusterboot.trust.shared_home import proven_homes
-from clusterboot.trust.surveying import survey
+from clusterboot.trust.survey import survey
 from clusterboot.trust.terms import with_successors
 
 

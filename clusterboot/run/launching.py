@@ -18,7 +18,7 @@ from clusterboot.session.visit import Visit
 from clusterboot.trust.launching_host import HEAD, prepare_head, prove_head
 from clusterboot.trust.members import addressed
 from clusterboot.trust.proof import prove, seek_start
-from clusterboot.trust.surveying import survey
+from clusterboot.trust.survey import survey
 
 _DIALECTS = {
     "openmpi": hostfiles.render_openmpi,

@@ -19,7 +19,7 @@ from clusterboot.ssh.session import Session
 from . import Edit, Member
 from .change import change_files
 from .proof import examine
-from .surveying import Surveyed, ask
+from .survey import Surveyed, ask
 
 HEAD = "head"
 # Written before the head is touched, so that a teardown knows that it was.

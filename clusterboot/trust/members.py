@@ -17,7 +17,7 @@ from . import Believed, Member
 from . import remembered as members_state
 from .believing import believe, place_hosts
 from .shared_home import Groups, remaining
-from .surveying import Surveyed
+from .survey import Surveyed
 from .terms import Cast
 
 

@@ -12,7 +12,7 @@ from clusterboot.inventory.cluster import KeyMode
 from clusterboot.session.context import Context
 
 from .members import is_common, modes_found
-from .surveying import Surveyed
+from .survey import Surveyed
 
 _FILE = "mode"
 _MODES = ("per-node", "ca", "shared")

@@ -20,7 +20,7 @@ from clusterboot.ssh.session import Session
 from . import survey
 from .homes import changing
 from .homes.known import Holder
-from .surveying import Surveyed
+from .survey import Surveyed
 
 # What is done; the names of the hosts that are to be changed, all of them for None; and what the hosts
 # had said before: who has another key by now has met another operator.

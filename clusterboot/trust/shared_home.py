@@ -14,7 +14,7 @@ from clusterboot.ssh.script import Section
 from clusterboot.ssh.session import Session
 
 from . import remembered as members_state
-from .surveying import Surveyed
+from .survey import Surveyed
 
 Groups = tuple[tuple[str, ...], ...]
 

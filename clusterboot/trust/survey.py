@@ -1,4 +1,4 @@
-"""What is there already: the node's key, its host keys, and the files that would be edited."""
+"""What each node is, and what of keys is there already: asked of all at once, in one round trip."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import binascii
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
+from clusterboot.facts import collect
+from clusterboot.facts.clock import ClockSample
+from clusterboot.facts.node import NodeFacts
+from clusterboot.inventory.cluster import Cluster
 from clusterboot.printable import one_line
+from clusterboot.session.visit import Visit
 from clusterboot.ssh.knownhosts import key_type_of
 from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.ssh.session import Session
 
 from .homes import changing, install
 from .homes.known import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
@@ -167,6 +174,50 @@ done
 exit 0
 """
 _CONFIG_FAULT = re.compile(r"(?m)^(.*(?:line \d+|Bad owner|terminating).*)$")
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """What one node said: its facts, the state of its keys, and the host key it was reached under."""
+
+    facts: NodeFacts
+    keys: Survey
+    host_key: bytes
+
+
+def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str, Surveyed]:
+    """Ask every host at once what it is.
+
+    Parameters: ``make_key`` lets a node make its key for this cluster if it has none,
+    ``make_next`` its successor.
+    Returns: the answers by host name, in the cluster's order; who did not answer is out.
+    """
+
+    def one(session: Session) -> Surveyed:
+        return ask(visit.cluster, session, make_key=make_key, make_next=make_next)
+
+    return visit.stage("nodes inspected", visit.good, one)
+
+
+def ask(cluster: Cluster, session: Session, *, make_key: bool, make_next: bool = False) -> Surveyed:
+    """Ask one host what it is; parameters as for :func:`survey`."""
+    options = cluster.options
+    asked = (
+        *collect.sections(
+            options.nccl.tests_dir, options.mpi.prefix, options.mpi.module, options.nccl.lib_dirs
+        ),
+        *sections(cluster.name, make_key=make_key, make_next=make_next),
+    )
+    result = session.run(asked, "facts")
+    outputs = result.answer.sections
+    facts = collect.parse(outputs, ClockSample(result.clock.sent_at_s, result.clock.received_at_s))
+    if options.mpi.kind:
+        facts = replace(facts, mpi=tuple(mpi for mpi in facts.mpi if mpi.kind == options.mpi.kind))
+    return Surveyed(
+        facts,
+        parse(outputs, cluster.name, session.name),
+        session.host_key_blob,
+    )
 
 
 def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[Section, ...]:

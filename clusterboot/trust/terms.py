@@ -13,7 +13,7 @@ from clusterboot.session.context import Context
 
 from . import Member, NodeKey, Terms, authority
 from .authority import Authority
-from .surveying import Surveyed
+from .survey import Surveyed
 
 _FILES = {"ca": "ca_key", "shared": "shared_key"}
 _LOOPBACK = ("127.0.0.0/8", "::1/128")

@@ -12,7 +12,7 @@ import pytest
 from clusterboot.inventory.cluster import KeyMode
 from clusterboot.session.context import Context
 from clusterboot.trust import members, mode
-from clusterboot.trust.surveying import Surveyed
+from clusterboot.trust.survey import Surveyed
 
 HOSTS = ("n1", "n2", "n3")
 
