@@ -11,7 +11,7 @@ from clusterboot.printable import one_line
 from clusterboot.programs.records import LogReport, Placement, Row, Verdict
 from clusterboot.units import format_size
 
-from .say import say
+from .ending import say
 
 _BAR_WIDTH = 44
 

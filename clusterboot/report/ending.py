@@ -1,4 +1,4 @@
-"""What a person reads after a command on a cluster: failures, and what to try next."""
+"""Lines for people: one at a time, and those after a command on a cluster: failures, what to try next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from clusterboot.errors import HostResult
 from clusterboot.folding import by_value, fold
 from clusterboot.printable import one_line
 
-from .say import say
+
+def say(console: Console, line: Text) -> None:
+    """Print a line; a pipe gets it without breaks, so that grep finds all of it."""
+    console.print(line, soft_wrap=not console.is_terminal)
 
 
 def show_failures(console: Console, hosts: Sequence[HostResult]) -> None:

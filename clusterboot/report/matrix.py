@@ -17,8 +17,7 @@ from clusterboot.linkmap.inference.picture import draw
 from clusterboot.linkmap.pair_matrix import Finding, Inference, PairMatrix
 from clusterboot.printable import one_line
 
-from .ending import show_summary
-from .say import say
+from .ending import say, show_summary
 
 # Two characters a cell and 15 for a row's name: 79 columns.
 _MOST_CELLS = 32

@@ -14,7 +14,7 @@ from clusterboot.folding import by_value, fold
 from clusterboot.inventory.cluster import MpiOptions
 from clusterboot.printable import printable
 
-from .say import say
+from .ending import say
 
 
 def show_nodes(console: Console, facts: Mapping[str, NodeFacts]) -> None:

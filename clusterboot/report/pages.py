@@ -1,4 +1,4 @@
-"""Pages of saved results: of a run as it ends, and made again, also of several side by side."""
+"""Pages of saved results: of a run as it ends, with the runs before it, and of several side by side."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from pathlib import Path
 
 from clusterboot import files
 from clusterboot.errors import ClusterbootError, UsageError
+from clusterboot.printable import listed, one_line
 from clusterboot.session.results import save
 
-from .history import earlier
-from .page import MARK, Past, page
+from .page import MARK, Past, PastRun, page
+from .page.past import in_a_line
 from .saved import SavedRun, read_runs
 
 _RESULT = "result.json"
 _PAGE = "report.html"
 _MOST_RUNS = 26
+# As many as a season has nights, and no more than a few seconds' reading.
+_MOST_EARLIER, _MOST_BYTES = 90, 128_000_000
+_NAMED = 3
 _REMEDY = "give the result.json of a run, its folder, or a folder of runs"
 
 
@@ -106,3 +110,39 @@ def _must_be_ours(target: Path) -> None:
         raise UsageError(
             f"{target} is there already, and is no page of this program's", remedy="give another --output"
         )
+
+
+def earlier(folder: Path) -> Past:
+    """List the runs whose folders stand beside ``folder`` and are older by name, the newest first.
+
+    What cannot be read, or is of another cluster, is left out and told of in a note.
+    """
+    try:
+        beside = [path for path in folder.parent.iterdir() if path.is_dir() and path.name < folder.name]
+    except OSError:
+        beside = []
+    runs: list[PastRun] = []
+    notes: list[str] = []
+    broken: list[str] = []
+    left_bytes = _MOST_BYTES
+    for count, path in enumerate(sorted(beside, reverse=True)):
+        result = path / _RESULT
+        try:
+            left_bytes -= result.stat().st_size
+            if len(runs) == _MOST_EARLIER or left_bytes < 0:
+                notes.append(f"{len(beside) - count} older runs are not shown")
+                break
+            (run,) = read_runs(result.read_bytes(), path.name)
+        except FileNotFoundError:
+            # Cut off, or still at work: there is no result to show.
+            continue
+        except (OSError, UsageError, ValueError) as problem:
+            broken.append(f"{path.name} ({one_line(str(problem), 120)})")
+            continue
+        if run.cluster in (None, folder.parent.name):
+            runs.append(in_a_line(run, path.name))
+        else:
+            broken.append(f"{path.name} (it is of the cluster {run.cluster})")
+    if broken:
+        notes.insert(0, f"left out, because not readable as a result: {listed(broken, _NAMED, '; ')}")
+    return Past(tuple(runs), tuple(notes))

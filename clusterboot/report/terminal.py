@@ -12,7 +12,7 @@ from rich.text import Text
 from clusterboot import interrupts
 from clusterboot.errors import HostKeySeen, Status
 
-from .say import say
+from .ending import say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

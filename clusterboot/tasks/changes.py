@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.folding import fold
-from clusterboot.report.say import say
+from clusterboot.report.ending import say
 
 if TYPE_CHECKING:
     from clusterboot.trust import Edit

@@ -16,7 +16,7 @@ from clusterboot.errors import ExitCode, UsageError
 from clusterboot.folding import by_value, fold
 from clusterboot.printable import printable
 from clusterboot.report import ending as report
-from clusterboot.report.say import say
+from clusterboot.report.ending import say
 
 from .changes import below_home, changes, folded, show_changes
 from .command import Call, Outcome, command

@@ -23,8 +23,8 @@ def diagnose_task(_: Call, matrix: str, format: str = "") -> Outcome:  # noqa: A
     from clusterboot.linkmap.formats.findings_json import matrix_to_json
     from clusterboot.linkmap.formats.reading import MOST_BYTES, read_matrices
     from clusterboot.linkmap.inference.infer import infer
+    from clusterboot.report.formats import MATRIX_FORMATS
     from clusterboot.report.matrix import show_matrix
-    from clusterboot.report.matrix_formats import MATRIX_FORMATS
 
     from . import output_format
     from .options import next_command

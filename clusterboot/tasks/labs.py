@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import UsageError
-from clusterboot.report.ending import show_summary
-from clusterboot.report.say import say
+from clusterboot.report.ending import say, show_summary
 
 from .command import Call, Outcome, command
 from .options import next_command, whole

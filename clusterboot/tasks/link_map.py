@@ -56,7 +56,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.commands.link_map import link_map
     from clusterboot.linkmap.measure import LinkMapOptions
     from clusterboot.programs.collbench.pairs_options import PairsOptions
-    from clusterboot.report.matrix_formats import MATRIX_FORMATS
+    from clusterboot.report.formats import MATRIX_FORMATS
     from clusterboot.report.pages import publish
     from clusterboot.trust.launching_host import launch_place
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.pair_matrix import PairMatrix
-from clusterboot.report.matrix_formats import (
-    CSV_COLUMNS,
+from clusterboot.report.formats import (
+    MATRIX_COLUMNS,
     matrix_to_csv,
     matrix_to_junit,
     matrix_to_prometheus,
@@ -34,7 +34,7 @@ def a_map() -> PairMatrix:
 
 def test_csv_has_a_line_for_each_direction_and_no_formula() -> None:
     lines = list(csv.DictReader(io.StringIO(matrix_to_csv(a_map()))))
-    assert tuple(lines[0]) == CSV_COLUMNS
+    assert tuple(lines[0]) == MATRIX_COLUMNS
     assert len(lines) == 30
     assert {line["sender"] for line in lines} == {"'=cmd()", "b", "c", "d", 'e"<', "f"}
     (dead,) = [line for line in lines if (line["sender"], line["receiver"]) == ("c", "d")]

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from page_runs import STARTED, link_map, nccl_test
 
 from clusterboot.errors import UsageError
-from clusterboot.report.history import earlier
 from clusterboot.report.page import page
 from clusterboot.report.page.html import data, el
-from clusterboot.report.page.packed import STEP, packed
+from clusterboot.report.page.maps import STEP, packed
+from clusterboot.report.pages import earlier
 from clusterboot.report.saved import read_runs
 from operator_fixture import Operator
 

@@ -10,25 +10,18 @@ from importlib.resources import files
 from clusterboot import __version__
 
 from ..saved import SavedRun
-from . import compare
+from .compare import comparison
 from .curves import curves
 from .html import Html, el, join
 from .maps import link_matrix
-from .node_table import nodes
 from .past import Past, history
-from .summary import details, findings, summary
+from .summary import details, findings, nodes, summary
 
 # What tells a page of this program's from a file of somebody else's.
 MARK = '<meta name="generator" content="clusterboot '
 
 _STYLES = ("uplot/uPlot.min.css", "assets/page.css", "assets/parts.css")
-_SCRIPTS = (
-    "uplot/uPlot.iife.min.js",
-    *(
-        f"assets/{name}.js"
-        for name in ("base", "cells", "picture", "heat", "paint", "keys", "chart", "start")
-    ),
-)
+_OWN_SCRIPTS = ("base", "cells", "picture", "heat", "paint", "keys", "chart", "start")
 
 
 def page(runs: Sequence[SavedRun], past: Past = Past()) -> str:  # noqa: B008  # frozen
@@ -38,29 +31,20 @@ def page(runs: Sequence[SavedRun], past: Past = Past()) -> str:  # noqa: B008  #
     Returns: a whole HTML document that needs nothing beside itself: its styles and scripts are
     in it, known by their hashes to a policy that forbids everything else.
     """
-    if len(runs) == 1:
-        (run,) = runs
-        title = f"{run.command} · {run.cluster or run.name} · {run.started}"
-        parts = [
-            summary(run),
-            findings(run),
-            link_matrix(run),
-            curves(run),
-            nodes(run),
-            history(run, past),
-            details(run),
-        ]
-    else:
+    if len(runs) > 1:
         title = f"{len(runs)} runs side by side"
         head = el("header", el("p", "comparison", class_="eyebrow"), el("h1", title), class_="top")
-        parts = [head, compare.overview(runs), compare.tests(runs), compare.matrices(runs)]
-    return _document(title, [part for part in parts if part is not None])
+        return _document(title, [head, *comparison(runs)])
+    (run,) = runs
+    parts = [summary(run), findings(run), link_matrix(run), curves(run), nodes(run), history(run, past)]
+    return _document(f"{run.command} · {run.cluster or run.name} · {run.started}", [*parts, details(run)])
 
 
-def _document(title: str, parts: Sequence[Html]) -> str:
-    style = _asset(_STYLES)
+def _document(title: str, parts: Sequence[Html | None]) -> str:
+    style = _asset(*_STYLES)
+    script = _asset("uplot/uPlot.iife.min.js", *(f"assets/{name}.js" for name in _OWN_SCRIPTS))
     # The licence goes with every copy of the library.
-    script = f"/*! uPlot\n{_asset(('uplot/LICENSE',))}*/\n{_asset(_SCRIPTS)}"
+    script = f"/*! uPlot\n{_asset('uplot/LICENSE')}*/\n{script}"
     policy = (
         f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -87,7 +71,7 @@ def _document(title: str, parts: Sequence[Html]) -> str:
     return str(join(Html("<!doctype html>\n"), el("html", head, body, lang="en"))) + "\n"
 
 
-def _asset(names: Sequence[str]) -> str:
+def _asset(*names: str) -> str:
     here = files("clusterboot.report.page")
     return "\n".join(here.joinpath(name).read_text(encoding="utf-8") for name in names)
 

@@ -6,27 +6,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.programs.records import PLACEMENTS
 from clusterboot.units import format_size
 
 from ..saved import SavedRun
-from .curves import chart, on, points
-from .html import Child, Html, el, table
-from .maps import bad_links, flagged, heat_map, views
-from .packed import Cells, packed
+from .curves import on, points
+from .html import Child, Html, badge, chart, duration, el, folded, number, section, table, when
+from .maps import Cells, heat_map, map_of, packed
 from .past import in_a_line
-from .phrases import badge, duration, number, when
+
+# A run with the letter that names it.
+Lettered = tuple[str, SavedRun]
 
 
-def letters(count: int) -> list[str]:
-    """Name runs, of which there are at most 26: A, B and so on."""
-    return [chr(ord("A") + at) for at in range(count)]
+def comparison(runs: Sequence[SavedRun]) -> list[Html]:
+    """Show runs, of which there are at most 26, the first being what the others are held against."""
+    named = [(chr(ord("A") + at), run) for at, run in enumerate(runs)]
+    return [part for part in (_overview(named), _tests(named), _matrices(named)) if part is not None]
 
 
-def overview(runs: Sequence[SavedRun]) -> Html:
-    """List the runs that are compared, the first being what the others are held against."""
+def _overview(named: Sequence[Lettered]) -> Html:
     rows: list[list[Child]] = []
-    for letter, run in zip(letters(len(runs)), runs, strict=True):
+    for letter, run in named:
         line = in_a_line(run, run.name)
         rows.append(
             [
@@ -40,26 +42,20 @@ def overview(runs: Sequence[SavedRun]) -> Html:
             ]
         )
     heads = ("run", "started", "command", "verdict", "figures", "found", "took")
-    return el(
-        "section", el("h2", "Runs"), table(heads, rows, caption="Runs; A is what the others are held against")
-    )
+    return section("Runs", table(heads, rows, caption="Runs; A is what the others are held against"))
 
 
-def tests(runs: Sequence[SavedRun]) -> Html | None:
+def _tests(named: Sequence[Lettered]) -> Html | None:
     """Compare the tests of each collective by size."""
-    named = [(letter, run) for letter, run in zip(letters(len(runs)), runs, strict=True) if run.tests]
+    named = [(letter, run) for letter, run in named if run.tests]
     names = dict.fromkeys(test.collective or "unknown" for _, run in named for test in run.tests if test.rows)
     if len(named) < 2 or not names:
         return None
-    return el(
-        "section",
-        el("h2", "Bus bandwidth over size"),
-        el("div", [_collective(name, at, named) for at, name in enumerate(names)], class_="charts"),
-        id="busbw",
-    )
+    charts = el("div", [_collective(name, at, named) for at, name in enumerate(names)], class_="charts")
+    return section("Bus bandwidth over size", charts, id_="busbw")
 
 
-def _collective(name: str, at: int, named: Sequence[tuple[str, SavedRun]]) -> Html:
+def _collective(name: str, at: int, named: Sequence[Lettered]) -> Html:
     curves = {}
     for letter, run in named:
         rows = [row for test in run.tests if (test.collective or "unknown") == name for row in test.rows]
@@ -68,89 +64,51 @@ def _collective(name: str, at: int, named: Sequence[tuple[str, SavedRun]]) -> Ht
     sizes = sorted({size for curve in curves.values() for size in curve})
     lines = [{"label": letter, "y": on(sizes, curve), "kind": "line"} for letter, curve in curves.items()]
     first, *others = curves
-    rows_: list[list[Child]] = []
+    shown: list[list[Child]] = []
     for size in sizes:
         base = curves[first].get(size)
         cells: list[Child] = [format_size(size), number(base)]
         for letter in others:
             value = curves[letter].get(size)
-            cells += [number(value), _change(base, value)]
-        rows_.append(cells)
+            change = f"{(value / base - 1) * 100:+.1f} %" if base and value is not None else "N/A"
+            cells += [number(value), change]
+        shown.append(cells)
     heads = ["size", first, *(head for letter in others for head in (letter, f"against {first}"))]
     caption = f"{name}: busbw in GB/s, the better placement"
     return el(
         "article",
         el("h3", name),
-        chart(f"compare-{at}", caption, sizes, lines),
-        el(
-            "details",
-            el("summary", "By size"),
-            table(heads, rows_, caption=caption, numbers=len(heads) - 1),
-            open=True,
-        ),
+        chart(f"compare-{at}", caption, "bytes", sizes, lines),
+        folded("By size", table(heads, shown, caption=caption, numbers=len(heads) - 1), open_=True),
     )
 
 
-def _change(base: float | None, value: float | None) -> str:
-    if base is None or value is None or not base:
-        return "N/A"
-    return f"{(value / base - 1) * 100:+.1f} %"
-
-
-def matrices(runs: Sequence[SavedRun]) -> Html | None:
+def _matrices(named: Sequence[Lettered]) -> Html | None:
     """Put the matrices next to each other, and after them what each changed against the first."""
-    named = [
-        (letter, run) for letter, run in zip(letters(len(runs)), runs, strict=True) if run.matrix is not None
-    ]
-    if not named:
+    mapped = [(letter, run, run.matrix) for letter, run in named if run.matrix is not None]
+    if not mapped:
         return None
-    maps = [
-        el(
-            "article",
-            el("h3", f"{letter} "),
-            heat_map(f"matrix-{letter}", _nodes(run), views(run), flagged(run), bad_links(run)),
-        )
-        for letter, run in named
-    ]
-    first_letter, first = named[0]
-    changes = [
-        change
-        for letter, run in named[1:]
-        if (change := _difference(first_letter, first, letter, run)) is not None
-    ]
-    return el("section", el("h2", "Every pair"), el("div", maps, changes, class_="maps"), id="map")
+    maps = [el("article", el("h3", f"{at} "), map_of(f"matrix-{at}", run)) for at, run, _ in mapped]
+    first_letter, _, first = mapped[0]
+    changes = [_difference(first_letter, first, letter, matrix) for letter, _, matrix in mapped[1:]]
+    return section("Every pair", el("div", maps, changes, class_="maps"), id_="map")
 
 
-def _nodes(run: SavedRun) -> Sequence[str]:
-    return run.matrix.nodes if run.matrix is not None else ()
-
-
-def _difference(first_letter: str, first: SavedRun, letter: str, run: SavedRun) -> Html | None:
+def _difference(first_letter: str, first: PairMatrix, letter: str, matrix: PairMatrix) -> Html | None:
     """Show the bandwidth of the nodes that both maps have, as a share of the first's."""
-    common = [node for node in _nodes(first) if node in set(_nodes(run))]
-    if len(common) < 2 or first.matrix is None or run.matrix is None:
+    common = [node for node in first.nodes if node in set(matrix.nodes)]
+    if len(common) < 2:
         return None
-    before, after = (_part(each, common) for each in (first, run))
+    before, after = (_part(each, common) for each in (first, matrix))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(before > 0, after / before, np.nan)
-    view = {
-        "label": f"{letter} as a share of {first_letter}",
-        "unit": "%",
-        "full": 100.0,
-        "low": False,
-        "split": True,
-    }
-    shown = [{**view, **packed(ratio * 100)}]
-    return el(
-        "article",
-        el("h3", f"{letter} against {first_letter}"),
-        heat_map(f"change-{letter}", common, shown),
-    )
+    label = f"{letter} as a share of {first_letter}"
+    view = {"label": label, "unit": "%", "full": 100.0, "low": False, "split": True, **packed(ratio * 100)}
+    heading = el("h3", f"{letter} against {first_letter}")
+    return el("article", heading, heat_map(f"change-{letter}", common, [view]))
 
 
-def _part(run: SavedRun, nodes: Sequence[str]) -> Cells:
-    if run.matrix is None:
-        return np.empty((0, 0))
-    at = {node: index for index, node in enumerate(run.matrix.nodes)}
+def _part(matrix: PairMatrix, nodes: Sequence[str]) -> Cells:
+    at = {node: index for index, node in enumerate(matrix.nodes)}
     index = [at[node] for node in nodes]
-    return run.matrix.bandwidth_gbps[np.ix_(index, index)]
+    return matrix.bandwidth_gbps[np.ix_(index, index)]

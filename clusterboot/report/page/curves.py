@@ -11,10 +11,7 @@ from clusterboot.programs.records import PLACEMENTS, BenchTest, Placement, Place
 from clusterboot.units import format_size
 
 from ..saved import Expected, SavedRun
-from .html import Child, Html, data, el, join, table
-from .phrases import badge, number
-
-_NAMES: dict[PlacementName, str] = {"out_of_place": "out of place", "in_place": "in place"}
+from .html import Child, Html, badge, chart, el, folded, number, section, table
 
 
 def curves(run: SavedRun) -> Html | None:
@@ -22,21 +19,34 @@ def curves(run: SavedRun) -> Html | None:
     tests = [test for test in run.tests if test.rows]
     if not tests:
         return None
-    return el(
-        "section",
-        el("h2", "Bus bandwidth over size"),
-        _expected_from(run),
-        el("div", [_test(run, test, at) for at, test in enumerate(tests)], class_="charts"),
-        id="busbw",
-    )
-
-
-def _expected_from(run: SavedRun) -> Html:
     source = run.told.get("expected_from")
+    told = el("p", "What is expected comes from ", el("strong", source), ".")
     if not source:
-        told = "There was nothing to compare with: no minimum, no baseline, no hardware that is known."
-        return el("p", told, class_="note")
-    return el("p", "What is expected comes from ", el("strong", source), ".")
+        none = "There was nothing to compare with: no minimum, no baseline, no hardware that is known."
+        told = el("p", none, class_="note")
+    shown = [_test(run, test, at) for at, test in enumerate(tests)]
+    return section("Bus bandwidth over size", told, el("div", shown, class_="charts"), id_="busbw")
+
+
+def _test(run: SavedRun, test: BenchTest, at: int) -> Html:
+    name = test.collective or "unknown collective"
+    expected = next((each for each in run.expected if each.collective == test.collective), None)
+    sizes = sorted({row.size_bytes for row in test.rows})
+    lines = [
+        {"label": place.replace("_", " "), "y": on(sizes, points(test.rows, (place,))), "kind": "line"}
+        for place in PLACEMENTS
+    ]
+    lines += _expected_lines(sizes, expected)
+    first = test.rows[0]
+    what = ", ".join(word for word in (first.dtype, first.redop) if word and word != "none")
+    return el(
+        "article",
+        el("h3", name, " ", el("span", what, class_="faint"), " ", badge(test.verdict)),
+        chart(f"busbw-{at}", f"{name}: busbw in GB/s over message size", "bytes", sizes, lines),
+        _derivation(run, name),
+        _beyond(sizes, expected),
+        folded("All rows", _rows(test)),
+    )
 
 
 def _derivation(run: SavedRun, name: str) -> Html | None:
@@ -56,37 +66,6 @@ def _beyond(sizes: Sequence[int], expected: Expected | None) -> Html | None:
     return el("p", f"At least {least} GB/s is expected from {size} on, beyond this sweep.", class_="note")
 
 
-def _test(run: SavedRun, test: BenchTest, at: int) -> Html:
-    name = test.collective or "unknown collective"
-    expected = next((each for each in run.expected if each.collective == test.collective), None)
-    sizes = sorted({row.size_bytes for row in test.rows})
-    lines = [
-        {"label": _NAMES[place], "y": on(sizes, points(test.rows, (place,))), "kind": "line"}
-        for place in PLACEMENTS
-    ]
-    lines += expected_lines(sizes, expected)
-    first = test.rows[0]
-    what = ", ".join(word for word in (first.dtype, first.redop) if word and word != "none")
-    return el(
-        "article",
-        el("h3", name, " ", el("span", what, class_="faint"), " ", badge(test.verdict)),
-        chart(f"busbw-{at}", f"{name}: busbw in GB/s over message size", sizes, lines),
-        _derivation(run, name),
-        _beyond(sizes, expected),
-        el("details", el("summary", "All rows"), rows_table(test)),
-    )
-
-
-def chart(name: str, label: str, sizes: Sequence[int], lines: Sequence[dict[str, Any]]) -> Html:
-    """Place a chart of lines over message sizes; a line without any point is left out."""
-    seen = [line for line in lines if any(value is not None for value in line["y"])]
-    described = {"x": list(sizes), "scale": "bytes", "lines": seen, "label": label}
-    return join(
-        el("div", class_="chart", data_chart=name, role="group", tabindex=0, aria_label=label),
-        data(name, described),
-    )
-
-
 def points(rows: Sequence[Row], places: Sequence[PlacementName]) -> dict[int, float]:
     """Give busbw by size: of the placements the better, of a size that comes again the median."""
     found: dict[int, list[float]] = {}
@@ -103,21 +82,18 @@ def on(sizes: Sequence[int], values: Mapping[int, float]) -> list[float | None]:
     return [values.get(size) for size in sizes]
 
 
-def expected_lines(sizes: Sequence[int], expected: Expected | None) -> list[dict[str, Any]]:
+def _expected_lines(sizes: Sequence[int], expected: Expected | None) -> list[dict[str, Any]]:
     """Describe the lines of what was expected: a minimum from a size on, and an earlier run."""
-    if expected is None:
-        return []
     lines: list[dict[str, Any]] = []
-    least = expected.min_busbw_gbps
-    if least is not None:
+    if expected is not None and (least := expected.min_busbw_gbps) is not None:
         held = [least if size >= expected.holds_from_bytes else None for size in sizes]
         lines.append({"label": "expected at least", "y": held, "kind": "expected"})
-    if expected.baseline:
+    if expected is not None and expected.baseline:
         lines.append({"label": "baseline", "y": on(sizes, dict(expected.baseline)), "kind": "baseline"})
     return lines
 
 
-def rows_table(test: BenchTest) -> Html:
+def _rows(test: BenchTest) -> Html:
     """Write a test's rows, with nccl-tests' figures."""
     rows: list[list[Child]] = []
     for row in test.rows:
@@ -125,12 +101,10 @@ def rows_table(test: BenchTest) -> Html:
         for name in PLACEMENTS:
             place = row.placement(name) or Placement(None, None, None)
             wrong = "N/A" if place.wrong is None else str(place.wrong)
-            cells += [
-                *(number(value) for value in (place.time_us, place.algbw_gbps, place.busbw_gbps)),
-                el("strong", f"✕ {wrong}", class_="odd") if place.wrong else wrong,
-            ]
+            cells += [number(value) for value in (place.time_us, place.algbw_gbps, place.busbw_gbps)]
+            cells.append(el("strong", f"✕ {wrong}", class_="odd") if place.wrong else wrong)
         rows.append(cells)
     heads = ["size", *("time µs", "algbw", "busbw", "wrong") * 2]
-    return join(
-        table(heads, rows, caption="Out of place, then in place; bandwidths in GB/s", numbers=len(heads) - 1)
+    return table(
+        heads, rows, caption="Out of place, then in place; bandwidths in GB/s", numbers=len(heads) - 1
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
 from ..saved import SavedRun
-from .html import Html, data, el, join, table
-from .phrases import badge, duration, number, when
+from .html import Child, Html, badge, chart, duration, el, join, number, section, table, when
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,6 @@ class PastRun:
     started: str
     command: str
     verdict: str | None
-    nodes: int
     duration_s: float | None
     figures: tuple[tuple[str, float], ...]
     findings: tuple[str, ...]
@@ -39,24 +36,14 @@ class Past:
 def in_a_line(run: SavedRun, folder: str) -> PastRun:
     """Take from a run what its line in the history of others has."""
     figures = [
-        (f"{test.collective or 'unknown'}, peak busbw", test.peak[0])
-        for test in run.tests
-        if test.peak is not None
+        (f"{test.collective or 'unknown'}, peak busbw", test.peak[0]) for test in run.tests if test.peak
     ]
     if run.matrix is not None:
         known = run.matrix.bandwidth_gbps[~np.isnan(run.matrix.bandwidth_gbps)]
         figures += [("pairs, median", float(np.median(known)))] if known.size else []
     findings = run.inference.findings if run.inference is not None else ()
-    return PastRun(
-        run.started,
-        run.command,
-        run.verdict,
-        len(run.matrix.nodes) if run.matrix is not None else len(run.hosts),
-        run.duration_s,
-        tuple(figures),
-        tuple(f"{found.kind} {', '.join(found.hosts[:3])}" for found in findings),
-        folder,
-    )
+    found = tuple(f"{each.kind} {', '.join(each.hosts[:3])}" for each in findings)
+    return PastRun(run.started, run.command, run.verdict, run.duration_s, tuple(figures), found, folder)
 
 
 def history(run: SavedRun, past: Past) -> Html | None:
@@ -64,54 +51,40 @@ def history(run: SavedRun, past: Past) -> Html | None:
     if not past.runs and not past.notes:
         return None
     now = in_a_line(run, "this run")
-    return el(
-        "section",
-        el("h2", "Earlier runs of this cluster"),
+    heads = ("started", "command", "verdict", "figures", "found", "took")
+    lines = [_line(each) for each in (now, *past.runs)]
+    return section(
+        "Earlier runs of this cluster",
         _curves([*reversed(past.runs), now]),
-        table(
-            ("started", "command", "verdict", "figures", "found", "took"),
-            [_line(each) for each in (now, *past.runs)],
-            caption="Runs, the newest first",
-        )
-        if past.runs
-        else None,
+        table(heads, lines, caption="Runs, the newest first") if past.runs else None,
         [el("p", note, class_="note") for note in past.notes],
-        id="history",
+        id_="history",
     )
 
 
-def _line(run: PastRun) -> list[Any]:
-    figures = [el("div", f"{what} {number(value)} GB/s") for what, value in run.figures]
-    found = [el("div", each) for each in run.findings[:4]]
-    if len(run.findings) > 4:
-        found.append(el("div", f"and {len(run.findings) - 4} more"))
+def _line(run: PastRun) -> list[Child]:
+    found = [*run.findings[:4], *([f"and {len(run.findings) - 4} more"] if len(run.findings) > 4 else [])]
     return [
         join(el("span", when(run.started), class_="nowrap"), el("div", run.folder, class_="faint")),
         run.command,
         badge(run.verdict),
-        figures,
-        found,
+        [el("div", f"{what} {number(value)} GB/s") for what, value in run.figures],
+        [el("div", each) for each in found],
         duration(run.duration_s),
     ]
 
 
 def _curves(runs: Sequence[PastRun]) -> Html | None:
     """Draw each figure that two runs or more have over the time of the runs."""
-    points = [(at, run) for run in runs if (at := _seconds(run.started)) is not None]
-    names = dict.fromkeys(what for _, run in points for what, _ in run.figures)
-    lines = []
-    for name in names:
-        values = [dict(run.figures).get(name) for _, run in points]
-        if sum(value is not None for value in values) > 1:
-            lines.append({"label": name, "y": values, "kind": "line"})
-    if not lines:
-        return None
+    points = [(at, dict(run.figures)) for run in runs if (at := _seconds(run.started)) is not None]
+    values = {name: [figures.get(name) for _, figures in points] for _, each in points for name in each}
+    lines = [
+        {"label": name, "y": each, "kind": "line"}
+        for name, each in values.items()
+        if sum(value is not None for value in each) > 1
+    ]
     label = "GB/s over the time of the runs"
-    described = {"x": [at for at, _ in points], "scale": "time", "lines": lines, "label": label}
-    return join(
-        el("div", class_="chart", data_chart="history-data", role="group", tabindex=0, aria_label=label),
-        data("history-data", described),
-    )
+    return chart("history-data", label, "time", [at for at, _ in points], lines) if lines else None
 
 
 def _seconds(started: str) -> float | None:

@@ -1,19 +1,19 @@
-"""The top of a page: what ran, the verdict, what was found with its evidence, and what to do next."""
+"""A page's words: the verdict, what was found with its evidence, what to do next, what ran on which nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
+from clusterboot.errors import HostResult
 from clusterboot.folding import by_value, fold
 from clusterboot.linkmap.pair_matrix import Finding
 from clusterboot.printable import listed
 
 from ..matrix import next_task
 from ..saved import SavedRun
-from .html import Html, el, join
-from .phrases import badge, duration, number, when
+from .html import Child, Html, badge, duration, el, join, number, section, table, when
 
 _HEADINGS = {
     "ok": "Nothing is at fault",
@@ -24,13 +24,35 @@ _HEADINGS = {
     "could-not-launch": "The benchmark could not be launched",
     "inconclusive": "Nothing can be concluded",
 }
+_RENAMED = {
+    "backend": "benchmark",
+    "mpi": "MPI",
+    "launch_host": "launched from",
+    "network_reason": "network",
+    "expected_from": "expected from",
+}
+_DETAILS = (
+    *(
+        "what",
+        "backend",
+        "mpi",
+        "launch_host",
+        "ranks",
+        "network",
+        "network_reason",
+        "mode",
+        "keys",
+        "rounds",
+    ),
+    *("launches", "expected_from", "folder"),
+)
 _ARROWS = {"out": " → ", "in": " ← ", "both": " ↔ "}
 _DIRECTIONS = {"out": "outbound only", "in": "inbound only", "both": "both directions"}
 
 
 def summary(run: SavedRun) -> Html:
     """Say the verdict, why, and in a few figures what it rests on."""
-    bad_hosts = [host for host in run.hosts if host.status not in ("ok", "skipped")]
+    bad_hosts = _bad_hosts(run)
     heading = _HEADINGS.get(run.verdict or "", "")
     if run.inference is not None and run.inference.findings and run.verdict != "ok":
         count = len(run.inference.findings)
@@ -38,83 +60,61 @@ def summary(run: SavedRun) -> Html:
     if not heading:
         heading = f"{len(bad_hosts)} of {len(run.hosts)} hosts failed" if bad_hosts else "Done on all hosts"
     verdict = run.verdict or ("failed" if bad_hosts else "ok" if run.exit_code == 0 else None)
+    time = el("time", when(run.started), datetime=run.started)
     return el(
         "header",
-        el(
-            "p",
-            f"{run.command} · {run.cluster or 'no cluster'} · ",
-            el("time", when(run.started), datetime=run.started),
-            class_="eyebrow",
-        ),
+        el("p", f"{run.command} · {run.cluster or 'no cluster'} · ", time, class_="eyebrow"),
         el("h1", badge(verdict, big=True), " ", heading),
         el("p", run.told["reason"], class_="lead") if "reason" in run.told else None,
-        el("dl", [_figure(what, value) for what, value in _figures(run)], class_="figures"),
+        el(
+            "dl",
+            [el("div", el("dt", what), el("dd", value)) for what, value in _figures(run)],
+            class_="figures",
+        ),
         class_="top",
     )
 
 
-def _figure(what: str, value: str) -> Html:
-    return el("div", el("dt", what), el("dd", value))
+def _bad_hosts(run: SavedRun) -> list[HostResult]:
+    return [host for host in run.hosts if host.status not in ("ok", "skipped")]
 
 
-def _figures(run: SavedRun) -> list[tuple[str, str]]:
-    found = []
+def _figures(run: SavedRun) -> Iterator[tuple[str, str]]:
     if run.matrix is not None:
-        cells = run.matrix.bandwidth_gbps
         count = len(run.matrix.nodes)
-        known = cells[~np.isnan(cells)]
-        found.append(("nodes", str(count)))
-        found.append(("directions measured", f"{known.size / (count * (count - 1)):.0%}"))
+        known = run.matrix.bandwidth_gbps[~np.isnan(run.matrix.bandwidth_gbps)]
+        yield "nodes", str(count)
+        yield "directions measured", f"{known.size / (count * (count - 1)):.0%}"
         if known.size:
-            found.append(("median of pairs", f"{number(float(np.median(known)))} GB/s"))
-            found.append(
-                ("slowest pair", f"{number(float(known.min()))} GB/s" if known.min() > 0 else "dead")
-            )
+            yield "median of pairs", f"{number(float(np.median(known)))} GB/s"
+            yield "slowest pair", f"{number(float(known.min()))} GB/s" if known.min() > 0 else "dead"
     else:
-        found.append(("hosts", f"{sum(host.status == 'ok' for host in run.hosts)} of {len(run.hosts)} ok"))
+        yield "hosts", f"{sum(host.status == 'ok' for host in run.hosts)} of {len(run.hosts)} ok"
     for test in run.tests[:4]:
         if test.peak is not None:
-            found.append((f"{test.collective or 'test'}, peak busbw", f"{number(test.peak[0])} GB/s"))
+            yield f"{test.collective or 'test'}, peak busbw", f"{number(test.peak[0])} GB/s"
     if run.duration_s is not None:
-        found.append(("took", duration(run.duration_s)))
-    return found
+        yield "took", duration(run.duration_s)
 
 
 def findings(run: SavedRun) -> Html:
     """Show everything that is wrong: findings of the map, problems of the benchmark, failed hosts."""
     cards = [_finding(run, found) for found in (run.inference.findings if run.inference else ())]
-    cards += [
-        _card(
-            "bad",
-            problem.kind,
-            problem.text,
-            f"{f'{problem.host}: ' if problem.host else ''}{f'line {problem.line}' if problem.line else ''}",
-            problem.remedy,
+    for problem in dict.fromkeys((*run.problems, *(each for test in run.tests for each in test.problems))):
+        where = (f"{problem.host}: " if problem.host else "") + (
+            f"line {problem.line}" if problem.line else ""
         )
-        for problem in dict.fromkeys((*run.problems, *(each for test in run.tests for each in test.problems)))
-    ]
-    failures = {
-        host.name: (host.status, host.stage, host.cause, host.remedy)
-        for host in run.hosts
-        if host.status not in ("ok", "skipped")
-    }
-    cards += [
-        _card(
-            "bad",
-            f"{fold(names)} {status}",
-            f"{stage or 'somewhere'}: {cause or 'no cause was told'}",
-            "",
-            remedy or "",
-        )
-        for (status, stage, cause, remedy), names in by_value(failures)
-    ]
-    return el(
-        "section",
-        el("h2", "Findings"),
+        cards.append(_card(problem.kind, problem.text, where, problem.remedy))
+    failures = {host.name: (host.status, host.stage, host.cause, host.remedy) for host in _bad_hosts(run)}
+    for (status, stage, cause, remedy), names in by_value(failures):
+        said = f"{stage or 'somewhere'}: {cause or 'no cause was told'}"
+        cards.append(_card(f"{fold(names)} {status}", said, "", remedy or ""))
+    return section(
+        "Findings",
         el("ol", cards, class_="findings") if cards else el("p", "Nothing was found at fault."),
         [el("p", note, class_="note") for note in run.notes],
         _next(run),
-        id="findings",
+        id_="findings",
     )
 
 
@@ -123,14 +123,8 @@ def _next(run: SavedRun) -> Html | None:
     if task is None:
         return None
     command = f"clusterboot {task}"
-    return el(
-        "p",
-        "Run next: ",
-        el("code", command),
-        " ",
-        el("button", "Copy", type="button", data_copy=command, class_="small"),
-        class_="next",
-    )
+    copy = el("button", "Copy", type="button", data_copy=command, class_="small")
+    return el("p", "Run next: ", el("code", command), " ", copy, class_="next")
 
 
 def _finding(run: SavedRun, found: Finding) -> Html:
@@ -142,32 +136,17 @@ def _finding(run: SavedRun, found: Finding) -> Html:
         measured = "dead" if found.severity == 0 else f"{found.severity:.0%} of the expected"
     told = found.kind != "link" and found.severity is not None
     direction = f", {_DIRECTIONS[found.direction]}" if told else ""
-    open_ = bool(found.next_pairs) or found.severity is None
+    kind = el("span", f"{found.kind}{f' {found.where}' if found.where else ''}", class_="kind")
+    pairs = listed([f"{a} with {b}" for a, b in found.next_pairs], 12)
     return el(
         "li",
-        el(
-            "h3",
-            el("span", f"{found.kind}{f' {found.where}' if found.where else ''}", class_="kind"),
-            " ",
-            el("span", hosts, class_="hosts"),
-        ),
-        el(
-            "p",
-            _meter(found.severity),
-            el("span", el("strong", measured), direction),
-            class_="measured",
-        ),
+        el("h3", kind, " ", el("span", hosts, class_="hosts")),
+        el("p", _meter(found.severity), el("span", el("strong", measured), direction), class_="measured"),
         el("p", found.evidence),
-        el("p", f"Not certain: measuring {_pairs(found.next_pairs)} would settle it.")
-        if found.next_pairs
-        else None,
+        el("p", f"Not certain: measuring {pairs} would settle it.") if pairs else None,
         _show(run, found),
-        class_="finding open" if open_ else "finding",
+        class_="finding open" if found.next_pairs or found.severity is None else "finding",
     )
-
-
-def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
-    return listed([f"{a} with {b}" for a, b in pairs], 12)
 
 
 def _meter(severity: float | None) -> Html | None:
@@ -191,45 +170,46 @@ def _show(run: SavedRun, found: Finding) -> Html | None:
     return el("button", "Show in the map", type="button", class_="small", data_row=first, data_column=second)
 
 
-def _card(kind: str, head: str, said: str, where: str, remedy: str) -> Html:
+def _card(head: str, said: str, where: str, remedy: str) -> Html:
     return el(
         "li",
         el("h3", head),
         el("p", where, class_="faint") if where else None,
         el("pre", said) if "\n" in said else el("p", said),
         el("p", "What to do: ", remedy) if remedy else None,
-        class_=f"finding {kind}",
+        class_="finding bad",
+    )
+
+
+def nodes(run: SavedRun) -> Html | None:
+    """Show the facts of a run's nodes, every difference marked."""
+    if not run.facts:
+        return None
+    rows: list[list[Child]] = []
+    for line in sorted(run.facts, key=lambda line: not line.odd):
+        odd = [el("div", el("strong", f"▲ {odd.hosts}"), f": {odd.value}", class_="odd") for odd in line.odd]
+        rows.append([line.fact, line.usual if line.clear else f"{line.usual} (as many have another)", odd])
+    count = sum(bool(line.odd) for line in run.facts)
+    told = f"{count} fact{'s differ' if count != 1 else ' differs'}" if count else "no fact differs"
+    return section(
+        "Nodes",
+        el("p", f"Of {len(run.facts)} facts that were compared, {told} between the nodes."),
+        table(("fact", "most nodes", "differs on"), rows, caption="Facts of the nodes, differences first"),
+        id_="nodes",
     )
 
 
 def details(run: SavedRun) -> Html:
     """Say what ran where and when."""
-    names = {
-        "what": "what",
-        "backend": "benchmark",
-        "mpi": "MPI",
-        "launch_host": "launched from",
-        "ranks": "ranks",
-        "network": "network",
-        "network_reason": "network",
-        "mode": "mode",
-        "keys": "keys",
-        "rounds": "rounds",
-        "launches": "launches",
-        "expected_from": "expected from",
-        "folder": "folder",
-    }
     rows = [
         ("command", run.command),
         ("cluster", run.cluster or "none"),
         ("started", run.started or "unknown"),
         ("took", duration(run.duration_s)),
         ("exit code", "unknown" if run.exit_code is None else str(run.exit_code)),
-        *((label, run.told[key]) for key, label in names.items() if key in run.told),
+        *((_RENAMED.get(key, key), run.told[key]) for key in _DETAILS if key in run.told),
     ]
     states = by_value({host.name: host.status for host in run.hosts})
     rows += [(f"hosts {status}", fold(hosts)) for status, hosts in states]
     pairs = [join(el("dt", label), el("dd", value)) for label, value in rows]
-    return el(
-        "section", el("h2", "What ran, where and when"), el("dl", pairs, class_="details"), id="details"
-    )
+    return section("What ran, where and when", el("dl", pairs, class_="details"), id_="details")
