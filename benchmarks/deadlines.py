@@ -25,14 +25,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from clusterboot.errors import ClusterbootError
 from clusterboot.inventory.cluster import Host, Login, TrustOptions
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
+from clusterboot.nodes.watchdog import Watchdog
 from clusterboot.ssh.audit import AuditLog
 from clusterboot.ssh.fleet import Fleet
 from clusterboot.ssh.identity import IdentityStore
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 from clusterboot.ssh.transport import Doorkeeper, Timeouts
 from clusterboot.ssh.trust import TrustStore
-from clusterboot.ssh.watchdog import Watchdog
 
 HOSTS = 16
 PROMISED_S = 1.0
@@ -153,7 +154,7 @@ def measure(wait: str, point: str, folder: Path, key: Path) -> list[float]:
 
 
 def _work(session: Session) -> None:
-    session.run([Section("nothing", ":")], "facts")
+    session.ask(Question.of_one(Section("nothing", ":"), lambda said: said.text, "facts"))
 
 
 class _Timed(Watchdog):

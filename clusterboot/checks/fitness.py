@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import Slot
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.sessions import Session
 from clusterboot.printable import listed
 from clusterboot.programs.records import ProblemKind
 from clusterboot.session.visit import UnfitError, Visit
-from clusterboot.ssh.session import Session
 from clusterboot.units import format_size
 
 from . import ports
@@ -74,12 +76,8 @@ def require_programs(
     Returns: the names of those that are out, for this or since they did not answer.
     """
     asked = visit.good
-    section = fitness_section(ready.mpi, programs, env)
-
-    def ask(session: Session) -> Fitness:
-        return parse_fitness(session.run([section], "launch").answer.sections["fitness"])
-
-    answers = visit.stage("programs checked", asked, ask)
+    question = Question.of_one(fitness_section(ready.mpi, programs, env), parse_fitness, "launch")
+    answers = visit.stage("programs checked", asked, lambda session: session.ask(question))
     # What most nodes have, and of two the launching one's: no node alone decides what the others lack.
     counts = Counter(found.mpi_libraries for found in answers.values())
     first = ready.node(visit)
@@ -129,9 +127,9 @@ def require_ports(visit: Visit, ready: Ready) -> None:
 
     def ask(session: Session) -> tuple[ports.Blocked, ...]:
         mine = targets[session.name]
-        timeout_s = ports.ports_timeout_s(len(mine))
-        outputs = session.run([ports.ports_section(mine, port)], "launch", timeout_s).answer.sections
-        return ports.parse_ports(outputs["ports"], session.name)
+        section, timeout_s = ports.ports_section(mine, port), ports.ports_timeout_s(len(mine))
+        parse = partial(ports.parse_ports, source=session.name)
+        return session.ask(Question.of_one(section, parse, "launch", timeout_s))
 
     asked = [host for host in visit.machines if host.name in targets]
     answers = visit.stage("ports between nodes", asked, ask)

@@ -9,7 +9,7 @@ from shlex import quote
 from clusterboot.facts.node import Mpi
 from clusterboot.mpi.launchers import launch_programs
 from clusterboot.mpi.openmpi import MAY_BE_APART
-from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.nodes.script import Section, SectionOutput
 
 # ldd is the loader's own word, under the very environment that the ranks will have. A static MPI has
 # no library, but the name of its first function somewhere. A script may start anything: it is believed.

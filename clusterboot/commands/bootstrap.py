@@ -12,9 +12,9 @@ from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.hostfiles.outputs import hostfile_texts
 from clusterboot.inventory.cluster import KeyMode, VerifyMode
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit, exit_code
-from clusterboot.ssh.session import Session
 from clusterboot.trust import Edit, HomePlan, LoginFailure, LoginFinding, Terms, terms
 from clusterboot.trust import mode as modes
 from clusterboot.trust import remembered as members_state

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusterboot.errors import ExitCode, HostResult, PartialError
+from clusterboot.nodes.question import Question, Reply
+from clusterboot.nodes.script import Section
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
     asked = Section("command", f"eval {shlex.quote(command)}")
     # On record is what was run, and no password that somebody wrote into it.
     label = f"run {context.scrubber(os.fsencode(command)).decode('utf-8', 'replace')}"
+
+    def parse(reply: Reply) -> Said:
+        output = reply["command"]
+        return Said(output.exit_code, output.stdout, reply.stderr)
+
+    question = Question((asked,), parse, "launch", timeout_s, label, whole=True)
     with context.visit() as visit:
-
-        def ask(session: Session) -> Said:
-            result = session.run([asked], "launch", timeout_s, label=label, whole=True)
-            output = result.answer.sections["command"]
-            return Said(output.exit_code, output.stdout, result.stderr)
-
-        answers = visit.stage("command run", context.cluster.hosts, ask)
+        answers = visit.stage("command run", context.cluster.hosts, lambda session: session.ask(question))
         for name, said in answers.items():
             if said.exit_code:
                 visit.ledger.fail(name, _ended(said.exit_code))

@@ -9,10 +9,11 @@ from functools import partial
 from clusterboot import trust
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts import home
+from clusterboot.nodes.question import Question, Reply
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit, exit_code
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 from clusterboot.trust import Edit, mode, terms
 from clusterboot.trust import remembered as members_state
 from clusterboot.trust.change import change, persistently
@@ -130,14 +131,17 @@ class _Plan:
 
 def _look(cluster: str, session: Session) -> _Found:
     sections = (Section("facts.home", home.SNIPPET), *trust.remains_sections(cluster))
-    outputs = session.run(sections, "keys").answer.sections
-    where = home.parse(outputs["facts.home"].text)
-    remains = trust.parse_remains(outputs, cluster)
-    if remains.installed:
-        # What cannot be read may have lines of ours; its folder stays, so that the next call looks again.
-        for file in remains.files:
-            trust.usable(file, session.name)
-    return _Found(remains, where.identity if where else None)
+
+    def parse(reply: Reply) -> _Found:
+        where = home.parse(reply["facts.home"].text)
+        remains = trust.parse_remains(reply.sections, cluster)
+        if remains.installed:
+            # What cannot be read may have lines of ours; its folder stays, so that the next call looks again.
+            for file in remains.files:
+                trust.usable(file, session.name)
+        return _Found(remains, where.identity if where else None)
+
+    return session.ask(Question(sections, parse, "keys"))
 
 
 def _plans(visit: Visit, found: Mapping[str, _Found], writers: Sequence[str]) -> dict[str, _Plan]:

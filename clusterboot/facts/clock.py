@@ -5,21 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from clusterboot.nodes.question import Clock
+
 # busybox's date has no %N and prints it as it stands: such a stamp is good to a second.
 SNIPPET = "date +%s.%N 2>/dev/null"
 
 _STAMP = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9})?.*)?")
-
-
-@dataclass(frozen=True)
-class ClockSample:
-    """The operator's own clock just before the script was sent and just after its answer came.
-
-    Seconds since the epoch, as ``time.time()`` gives them.
-    """
-
-    sent_at_s: float
-    received_at_s: float
 
 
 @dataclass(frozen=True)
@@ -30,7 +21,7 @@ class Skew:
     error_s: float
 
 
-def parse(first: str, last: str, sample: ClockSample | None) -> Skew | None:
+def parse(first: str, last: str, sample: Clock | None) -> Skew | None:
     """Bound the skew from two stamps of the node's clock between two of the operator's.
 
     Parameters: what ``date`` said as the script began and as it ended; the operator's sample.

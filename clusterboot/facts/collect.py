@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from clusterboot.errors import PartialError
-from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.nodes.question import Clock
+from clusterboot.nodes.script import Section, SectionOutput
 
 from . import clock as clocks
 from . import gpu, home, mpi, network, rdma, software, system
-from .clock import ClockSample
 from .node import NodeFacts
 
 
@@ -40,7 +40,7 @@ def sections(
     )
 
 
-def parse(outputs: Mapping[str, SectionOutput], clock: ClockSample | None) -> NodeFacts:
+def parse(outputs: Mapping[str, SectionOutput], clock: Clock | None) -> NodeFacts:
     """Make a node's record of its answer.
 
     Parameters: the sections of the answer by name, others' among them; the operator's clock

@@ -49,10 +49,9 @@ def hostfile_texts(
 
 
 def _pins(visit: Visit) -> dict[str, list[str]]:
-    trust = visit.fleet.door.trust
     pins: dict[str, list[str]] = {}
     for login in dict.fromkeys(login for host in visit.cluster.hosts for login in (*host.via, host.login)):
-        blobs = dict.fromkeys((*trust.pinned(login), *visit.fleet.host_keys(login)))
+        blobs = visit.fleet.host_keys(login)
         if blobs:
             pins[login.hostkey_name] = [
                 f"{key_type_of(blob)} {base64.b64encode(blob).decode()}" for blob in blobs

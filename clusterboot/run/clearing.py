@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from clusterboot.errors import ClusterbootError
 from clusterboot.inventory.cluster import Host
 from clusterboot.mpi.script_names import token
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section, SectionOutput
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.script import Section, SectionOutput
-from clusterboot.ssh.session import Session
 
 from .journal import RunRecord, abandoned
 from .reap import Reaped, orphans_section, parse_orphans, parse_reaped, reap_section
@@ -23,15 +24,18 @@ def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
 
     Returns: what was ended, by host, where the host answered.
     """
-    section = reap_section(visit.cluster.name, run_id)
+    question = _reaping(visit, run_id)
 
     def end(session: Session) -> Reaped:
         # The launch may still hold the session of the node that it starts from.
         with session.beside() as second:
-            outputs = second.run([section], "launch", _ANSWER_S).answer.sections
-        return parse_reaped(outputs["reap"])
+            return second.ask(question)
 
     return visit.stage("old runs ended", hosts, end)
+
+
+def _reaping(visit: Visit, run_id: str) -> Question[Reaped]:
+    return Question.of_one(reap_section(visit.cluster.name, run_id), parse_reaped, "launch", _ANSWER_S)
 
 
 def clear(visit: Visit, record: RunRecord) -> dict[str, Reaped | None]:
@@ -60,7 +64,7 @@ def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> di
 
     def ask(session: Session) -> Mapping[str, SectionOutput]:
         more = [also[session.name]] if session.name in also else []
-        return session.run([orphans, *more], "launch").answer.sections
+        return session.ask(Question((orphans, *more), lambda reply: reply.sections, "launch"))
 
     outcomes = visit.fleet.each(visit.machines, ask)
     answers = {name: each for name, each in outcomes.items() if not isinstance(each, ClusterbootError)}
@@ -79,11 +83,8 @@ def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> di
 
 
 def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:
-    def end(session: Session) -> Reaped:
-        outputs = session.run([reap_section(visit.cluster.name, run_id)], "launch", _ANSWER_S).answer.sections
-        return parse_reaped(outputs["reap"])
-
-    outcomes = visit.fleet.each(visit.machines, end)
+    question = _reaping(visit, run_id)
+    outcomes = visit.fleet.each(visit.machines, lambda session: session.ask(question))
     reaped = {name: each for name, each in outcomes.items() if isinstance(each, Reaped)}
     ended = [f"{len(each.killed)} on {name}" for name, each in reaped.items() if each.killed]
     left = f"it had left processes, now ended: {', '.join(ended)}" if ended else "it had left no process"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from clusterboot.facts.text import PRELUDE, clean, integer, pairs
-from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.nodes.script import Section, SectionOutput
 
 # Source: the kernel's ABI/testing/sysfs-class-net and -net-statistics.
 _INTERFACE = (

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusterboot.checks.ready import Ready
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section, SectionOutput
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.script import Section, SectionOutput
-from clusterboot.ssh.session import Session
 
 from .counters import Counters, counters_section, growth, parse_counters
 
@@ -41,7 +42,7 @@ class Counting:
 
         def ask(session: Session) -> Counters:
             section = self.sections[session.name]
-            return parse_counters(session.run([section], "launch", _ANSWER_S).answer.sections[section.name])
+            return session.ask(Question.of_one(section, parse_counters, "launch", _ANSWER_S))
 
         hosts = [host for host in visit.good if host.name in self.before]
         answers = visit.fleet.each(hosts, ask)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from clusterboot.hostfiles import Slot
 from clusterboot.mpi.launchers import command
 from clusterboot.mpi.spec import RunSpec
+from clusterboot.nodes.script import new_nonce
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.script import new_nonce
 
 from .clearing import clear
 from .journal import recorded
@@ -113,7 +113,7 @@ def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
 
 def _allowed_s(visit: Visit, launch: Launch) -> float:
     """Cut the run's time to what the command's deadline leaves beyond what clearing up takes."""
-    left_s = visit.fleet.door.watchdog.allow_s(launch.timeout_s + _RESERVE_S) - _RESERVE_S
+    left_s = visit.fleet.watchdog.allow_s(launch.timeout_s + _RESERVE_S) - _RESERVE_S
     return max(1.0, left_s)
 
 

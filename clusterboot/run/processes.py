@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from clusterboot.mpi.script_names import token
-from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.nodes.script import Section, SectionOutput
 
 from .supervise import shell_text
 

@@ -9,8 +9,7 @@ from types import TracebackType
 
 from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError
-from clusterboot.ssh.heartbeat import Beat
-from clusterboot.ssh.session import Session
+from clusterboot.nodes.sessions import Beat, Session
 
 # Chunks that may wait to be read; a program that prints faster waits itself.
 _MOST_CHUNKS = 64

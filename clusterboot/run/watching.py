@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError, UnreachableError
 from clusterboot.hostfiles import Slot
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.sessions import Session
 from clusterboot.programs.records import Problem
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.session import Session
 
 from .processes import RankProcess, parse_processes, processes_section
 from .runend import RunEnd
@@ -96,7 +97,7 @@ class Overseer:
         # Cut off here, the connections would be gone by which the nodes are to be cleared.
         with interrupts.put_off():
             before = ask(self._visit, self._run_id, self._slots)
-            self._visit.fleet.door.watchdog.rest(_BETWEEN_S)
+            self._visit.fleet.watchdog.rest(_BETWEEN_S)
             after = ask(self._visit, self._run_id, self._slots)
         return standstill(before, after, {slot.host: slot.slots for slot in self._slots})
 
@@ -109,11 +110,12 @@ def ask(visit: Visit, run_id: str, slots: Sequence[Slot]) -> Said:
     names = {slot.host for slot in slots}
     hosts = [host for host in visit.cluster.hosts if host.name in names]
 
+    question = Question.of_one(processes_section(run_id), parse_processes, "launch", _ANSWER_S)
+
     def look(session: Session) -> tuple[RankProcess, ...]:
         # The launch holds the session of the node that it starts from.
         with session.beside() as second:
-            outputs = second.run([processes_section(run_id)], "launch", _ANSWER_S).answer.sections
-        return parse_processes(outputs["processes"])
+            return second.ask(question)
 
     outcomes = visit.fleet.each(hosts, look)
     said: Said = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,15 +12,11 @@ from pathlib import Path
 from clusterboot import files, interrupts
 from clusterboot.errors import UsageError
 from clusterboot.inventory.cluster import Cluster
+from clusterboot.nodes.sessions import Nodes
 from clusterboot.scrub import Scrubber
-from clusterboot.ssh.audit import AuditLog
-from clusterboot.ssh.fleet import Fleet
-from clusterboot.ssh.identity import IdentityStore
-from clusterboot.ssh.transport import Doorkeeper, Timeouts
-from clusterboot.ssh.trust import TrustStore
-from clusterboot.ssh.watchdog import Watchdog
 
 from .events import Events, Silence
+from .over_ssh import over_ssh
 from .visit import Ledger, Visit
 
 
@@ -32,6 +28,7 @@ class Context:
     ``out_dir``. ``deadline_s`` bounds the whole command. ``ask_passphrase`` is ``None`` where
     there is no terminal; the same is said of host keys by ``interactive``.
     With ``encrypt_keys`` a key that the operator's machine keeps is made with a passphrase.
+    ``reach`` opens the way to the nodes for a block: over SSH, or another one with sessions.
     """
 
     cluster: Cluster
@@ -46,6 +43,7 @@ class Context:
     ask_passphrase: Callable[[Path], str] | None = None
     encrypt_keys: bool = False
     started_s: float = field(default_factory=time.time)
+    reach: Callable[[Context], AbstractContextManager[Nodes]] = over_ssh
 
     @property
     def started(self) -> str:
@@ -93,27 +91,9 @@ class Context:
         Errors: :class:`ClusterbootError` where the audit log cannot be written.
         """
         self.require_own_folders()
-        watchdog = Watchdog(self.deadline_s)
-        identities = IdentityStore(self.ask_passphrase, watchdog.allow_s)
-        for login in dict.fromkeys(login for host in self.cluster.hosts for login in (host.login, *host.via)):
-            # A key that cannot be read is told before anything is contacted.
-            identities.prepare(login)
-        trust = TrustStore(
-            self.cluster.options.trust, self.state_dir / "known_hosts", accept_new=self.accept_new
-        )
-        door = Doorkeeper(trust, identities, watchdog, Timeouts())
-        with interrupts.noted_only(), AuditLog(self.state_dir / "audit.jsonl") as audit:
-            fleet = Fleet(
-                door,
-                audit,
-                fanout=self.fanout or self.cluster.options.fanout,
-                ask=self.events.ask if self.interactive else None,
-            )
-            with fleet:
-                ledger = Ledger(host.name for host in self.cluster.hosts)
-                yield Visit(self.cluster, self.events, fleet, ledger, self.state_dir)
-        for accepted in trust.accepted:
-            self.events.note(f"pinned {accepted.name} {accepted.key_type} {accepted.fingerprint}")
+        with interrupts.noted_only(), self.reach(self) as nodes:
+            ledger = Ledger(host.name for host in self.cluster.hosts)
+            yield Visit(self.cluster, self.events, nodes, ledger, self.state_dir)
 
 
 def _not_own(folder: Path, cause: str | None) -> UsageError:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, PartialError, Stage, worst
 from clusterboot.inventory.cluster import Cluster, Host
-from clusterboot.ssh.fleet import Fleet
-from clusterboot.ssh.session import Session
+from clusterboot.nodes.sessions import Nodes, Session
 
 from .events import Events
 
@@ -103,7 +102,7 @@ class Visit:
 
     cluster: Cluster
     events: Events
-    fleet: Fleet
+    fleet: Nodes
     ledger: Ledger
     state_dir: Path
     launcher: Host | None = None

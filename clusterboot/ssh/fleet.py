@@ -5,24 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
 from types import TracebackType
 from typing import TypeVar
 
-from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError, HostKeySeen, UnreachableError
 from clusterboot.inventory.cluster import Host, Login
+from clusterboot.nodes.fanout import spread
+from clusterboot.nodes.sessions import Session
 
 from .audit import AuditLog
 from .connection import PinnedConnection, gateway_lost, open_on_record
 from .retry import Throttle, TurnedAwayError, pause_s
-from .session import Session
+from .session import SshSession
 from .transport import Doorkeeper
 from .trust import UnknownHostKeyError
 
 T = TypeVar("T")
-K = TypeVar("K")
 
 # A gateway is asked for a sign of life so many times before it is given up.
 _BEATS = 3
@@ -47,12 +45,13 @@ class Fleet:
         self, door: Doorkeeper, audit: AuditLog, *, fanout: int, ask: AskAcceptance | None = None
     ) -> None:
         self.door = door
+        self.watchdog = door.watchdog
         self.audit = audit
         self._fanout = fanout
         self._ask = ask
         self._throttle = Throttle(fanout)
         self._gateways: dict[tuple[Login, ...], PinnedConnection | ClusterbootError] = {}
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, SshSession] = {}
         self._open: list[PinnedConnection] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -73,7 +72,7 @@ class Fleet:
             connections = list(self._open)
             self._open.clear()
             sessions = list(self._sessions.values())
-        self.door.watchdog.stop()
+        self.watchdog.stop()
         _in_time([session.abort for session in sessions if session.is_running], _ABORT_S)
         for connection in connections:
             connection.close()
@@ -85,13 +84,7 @@ class Fleet:
         work: Callable[[Session], T],
         on_done: Callable[[Host, T | ClusterbootError], None] | None = None,
     ) -> dict[str, T | ClusterbootError]:
-        """Do ``work`` on every host, at most ``fanout`` at a time; no host's failure stops another.
-
-        Parameters: the hosts; what to do with each session, called in worker threads;
-        ``on_done`` is told each outcome, in this thread, as it comes.
-        Returns: by host name, what ``work`` returned or the error that ended it, in the
-        order of ``hosts``.
-        """
+        """Do ``work`` on every host, at most ``fanout`` at a time; no host's failure stops another."""
         hosts = list(hosts)
         tell = on_done or _say_nothing
         outcomes: dict[str, T | ClusterbootError] = {}
@@ -110,17 +103,17 @@ class Fleet:
                 tell(host, outcome)
 
         self._open_gateways(hosts)
-        self._spread(hosts, one, done)
+        spread(hosts, one, done, self._fanout, self.close)
         unknown = [error for error in outcomes.values() if isinstance(error, UnknownHostKeyError)]
         again = [host for host in hosts if isinstance(outcomes[host.name], UnknownHostKeyError)]
         if unknown and self._accept(unknown):
-            self._spread(again, one, done)
+            spread(again, one, done, self._fanout, self.close)
         elif self._ask is not None:
             for host in again:
                 tell(host, outcomes[host.name])
         return {host.name: outcomes[host.name] for host in hosts}
 
-    def session(self, host: Host) -> Session:
+    def session(self, host: Host) -> SshSession:
         """Give the host's open session, opening it if need be.
 
         Errors: what opening it raises; for a host behind a dead gateway, the gateway's.
@@ -134,40 +127,23 @@ class Fleet:
         opened = self._gateway(chain) if chain in self._gateways else None
         if opened is None:
             gateway = self._gateway(host.via)
-            with self.door.watchdog.sharing():
+            with self.watchdog.sharing():
                 opened = self._connect(host.login, gateway)
-        session = Session(host.name, opened, self.audit)
+        session = SshSession(host.name, opened, self.audit)
         with self._lock:
             self._sessions[host.name] = session
         return session
 
     def host_keys(self, login: Login) -> tuple[bytes, ...]:
-        """Give the plain host keys, in wire form, that ``login``'s machine has proven in this command."""
+        """Give the plain host keys of ``login``'s machine: those pinned, and those proven in this command."""
         with self._lock:
             opened = [connection for connection in self._open if connection.login == login]
         seen = [connection.transport.host_key_blob for connection in opened if connection.is_connected]
-        return tuple(dict.fromkeys(self.door.trust.proven_key(blob) for blob in seen))
-
-    def _spread(self, items: Sequence[K], one: Callable[[K], T], done: Callable[[K, T], None]) -> None:
-        """Do ``one`` with every item, ``fanout`` at a time, and tell ``done`` of each, in this thread."""
-        pool = ThreadPoolExecutor(min(self._fanout, len(items)) or 1, thread_name_prefix="clusterboot-host")
-        try:
-            futures: dict[Future[T], K] = {pool.submit(one, item): item for item in items}
-            ended: SimpleQueue[Future[T]] = SimpleQueue()
-            for future in futures:
-                future.add_done_callback(ended.put)
-            for _ in futures:
-                future = interrupts.take(ended)
-                done(futures[future], future.result())
-        except BaseException:
-            # Interrupted: end what still waits, so that no worker outlives the command.
-            pool.shutdown(wait=False, cancel_futures=True)
-            self.close()
-            raise
-        pool.shutdown()
+        proven = map(self.door.trust.proven_key, seen)
+        return tuple(dict.fromkeys((*self.door.trust.pinned(login), *proven)))
 
     def _spend_time(self, host: Host) -> None:
-        if self.door.watchdog.out_of_time:
+        if self.watchdog.out_of_time:
             raise UnreachableError(
                 "the command's deadline came before this host's turn",
                 host=host.name,
@@ -181,7 +157,7 @@ class Fleet:
             gateway = self._gateways.get(host.via[:depth])
             if isinstance(gateway, ClusterbootError):
                 return gateway
-            if gateway is None or self.door.watchdog.out_of_time:
+            if gateway is None or self.watchdog.out_of_time:
                 continue
             # Of a gateway that ended just now the end may come behind that of what ran through it.
             lost = isinstance(error, UnreachableError) and not gateway.transport.stands(_GATEWAY_PATIENCE_S)
@@ -219,7 +195,7 @@ class Fleet:
                 self._watch(outcome)
 
         if chains:
-            self._spread(chains, one, done)
+            spread(chains, one, done, self._fanout, self.close)
 
     def _watch(self, gateway: PinnedConnection) -> None:
         """Notice a gateway that has fallen silent, however long the commands behind it may run."""
@@ -234,7 +210,7 @@ class Fleet:
                 transport.ping()
             return bool(transport.is_active())
 
-        self.door.watchdog.pulse(alive_s / _BEATS, beat)
+        self.watchdog.pulse(alive_s / _BEATS, beat)
 
     def _gateway(self, chain: tuple[Login, ...]) -> PinnedConnection | None:
         if not chain:
@@ -256,7 +232,7 @@ class Fleet:
             except TurnedAwayError as refusal:
                 self._throttle.turned_away()
                 wait_s = pause_s(refusal, tries)
-                if wait_s is None or not self.door.watchdog.rest(wait_s):
+                if wait_s is None or not self.watchdog.rest(wait_s):
                     raise
             else:
                 self._throttle.let_in()

@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 
 import paramiko
 
+from clusterboot.nodes.watchdog import Watchdog
+
 from .pump import Collector
-from .watchdog import Watchdog
 from .wire import PinnedTransport
 
 # Scripts are mostly done before this; only others are told, and so cost their node a process more.

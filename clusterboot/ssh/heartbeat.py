@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import paramiko
 
-from .connection import PinnedConnection
+from clusterboot.nodes.sessions import Beat
 
-# Gives what is sent to the host with the next beat, which may be nothing.
-Beat = Callable[[], bytes]
+from .connection import PinnedConnection
 
 BEAT_S = 1.0
 # A host that has owed an answer for so long is taken for lost: what it runs must end elsewhere too.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 import paramiko
+
+from clusterboot.nodes.sessions import OnBytes
 
 # A node that prints without end costs this much memory and not more.
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024
@@ -15,8 +16,6 @@ MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 _SAFE_WRITE_BYTES = 1024 * 1024
 # What is still awaited after a script's last word: jobs of a start-up file may hold the channel for ever.
 _END_S = 0.5
-
-OnBytes = Callable[[bytes], None]
 
 
 class TooMuchError(Exception):

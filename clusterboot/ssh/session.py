@@ -3,45 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from typing import TypeVar
 
 import paramiko
 
 from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
+from clusterboot.nodes import script
+from clusterboot.nodes.question import Clock, Question, Reply
+from clusterboot.nodes.sessions import Beat, OnBytes
+from clusterboot.nodes.watchdog import DeadlineError
 
-from . import retry, script
+from . import retry
 from .audit import AuditLog
 from .connection import PinnedConnection, open_on_record
 from .guard import guarding
-from .heartbeat import Beat, heartbeat
-from .pump import MAX_OUTPUT_BYTES, Collector, OnBytes, TooMuchError, feed, pump
-from .script import Answer, Section
+from .heartbeat import heartbeat
+from .pump import MAX_OUTPUT_BYTES, Collector, TooMuchError, feed, pump
 from .unanswered import cut_off, lost, nothing_begun, refused_session
-from .watchdog import DeadlineError
 from .wire import ChannelRefusedError, PinnedTransport
 
-
-@dataclass(frozen=True)
-class Clock:
-    """The operator's clock just before a script was sent and just after its answer came, in seconds."""
-
-    sent_at_s: float
-    received_at_s: float
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class ScriptResult:
-    """A script's answer, what it wrote to standard error, and when."""
-
-    answer: Answer
-    stderr: bytes
-    clock: Clock
-
-
-class Session:
+class SshSession:
     """An open, pinned connection to one host, and the ways of using it.
+
+    It is a :class:`clusterboot.nodes.sessions.Session`.
 
     Parameters: ``name`` is the host's in the cluster file; ``connection`` is open.
     """
@@ -58,41 +47,30 @@ class Session:
         """The plain host key that the key exchange proved, in wire form."""
         return self.connection.door.trust.proven_key(self.connection.transport.host_key_blob)
 
-    def run(
-        self,
-        sections: Sequence[Section],
-        stage: Stage,
-        timeout_s: float | None = None,
-        *,
-        label: str | None = None,
-        whole: bool = False,
-    ) -> ScriptResult:
-        """Run one framed script and wait for its whole answer.
+    def ask(self, question: Question[T]) -> T:
+        """Run the question's script and read the whole reply.
 
-        Parameters: the script's sections; the stage that failures are reported under; a
-        deadline in seconds, else the one for commands; ``label`` is what the audit log calls it,
-        else the sections' names. Of the command's own deadline it has half of what is left, or with
-        ``whole`` all of it: for the one script of a command, after which nothing comes.
-        Returns: an answer that has every section. At the deadline what still runs of the script
-        is killed; also where the line is cut by then, or the operator gone (``guard.sh``).
-        Errors: :class:`UnreachableError` where the connection ends or time runs out,
-        :class:`PartialError` where the answer is no answer.
+        At the deadline what still runs of it is killed; also where the line is cut by then, or the
+        operator gone (``guard.sh``).
         """
         nonce = script.new_nonce()
-        text = script.render(sections, nonce, guarded=True).encode("utf-8", "surrogateescape")
+        text = script.render(question.sections, nonce, guarded=True).encode("utf-8", "surrogateescape")
         stdout, stderr = Collector(script.first_word(nonce), script.last_word(nonce)), Collector()
         sent_at_s = time.time()
-        if label is None:
-            label = "script " + ",".join(section.name for section in sections[:4])
-            label += "…" if len(sections) > 4 else ""
         code = self._converse(
-            text, (stdout, stderr), stage, timeout_s, guarded=stdout, label=label, whole=whole
+            text,
+            (stdout, stderr),
+            question.stage,
+            question.timeout_s,
+            guarded=stdout,
+            label=question.on_record,
+            whole=question.whole,
         )
         clock = Clock(sent_at_s, time.time())
         answer = script.read(bytes(stdout.data), nonce)
-        if not answer.complete or any(section.name not in answer.sections for section in sections):
-            raise cut_off(self.name, stage, code, answer, bytes(stderr.data))
-        return ScriptResult(answer, bytes(stderr.data), clock)
+        if not answer.has(question.sections):
+            raise cut_off(self.name, question.stage, code, answer, bytes(stderr.data))
+        return question.parse(Reply(answer.sections, bytes(stderr.data), clock))
 
     def stream(
         self,
@@ -106,27 +84,18 @@ class Session:
         beat: Beat | None = None,
         label: str = "stream",
     ) -> int | None:
-        """Feed ``text`` to a shell on the host and pass on what comes back, as it comes.
-
-        Parameters: two callbacks for the bytes of either stream, called in this thread; with
-        ``hold_stdin`` the shell's standard input stays open until the command ends, so
-        that its end tells the host that the operator is gone; without it, the shell's
-        processes are killed at the deadline. With ``beat``, what that gives is sent once a
-        second, and a host that falls silent is given up.
-        Returns: the exit status, ``None`` where a signal ended the shell.
-        Errors: as :meth:`run`.
-        """
+        """Feed ``text`` to a shell on the host and pass on what comes back, as it comes."""
         return self._converse(
             text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label, beat=beat
         )
 
     @contextmanager
-    def beside(self) -> Iterator[Session]:
+    def beside(self) -> Iterator[SshSession]:
         """Hold a second session for a block, to use while this one is running something.
 
         It is on this connection, or on one of its own where sshd allows one session a connection.
         """
-        second = Session(self.name, self.connection, self._audit)
+        second = SshSession(self.name, self.connection, self._audit)
         second._beside = True
         try:
             yield second

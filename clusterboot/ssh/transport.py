@@ -11,13 +11,13 @@ from paramiko.ssh_exception import BadAuthenticationType, PartialAuthentication
 
 from clusterboot.errors import UnreachableError
 from clusterboot.inventory.cluster import Login
+from clusterboot.nodes.watchdog import DeadlineError, Watchdog
 from clusterboot.printable import listed, one_line
 
 from .identity import AgentError, Identity, IdentityStore
 from .refusals import refusal_of
 from .retry import TurnedAwayError
 from .trust import TrustStore
-from .watchdog import DeadlineError, Watchdog
 from .wire import PinnedTransport
 
 _MOST_NAMED = 4

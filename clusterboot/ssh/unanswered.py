@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
+from clusterboot.nodes.script import Answer
+from clusterboot.nodes.watchdog import DeadlineError
 from clusterboot.printable import one_line
 
 from .retry import TurnedAwayError
-from .script import Answer
-from .watchdog import DeadlineError
 from .wire import PROHIBITED, ChannelRefusedError
 
 # Source: do_nologin() in OpenSSH's session.c.

@@ -13,9 +13,9 @@ from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.inventory.cluster import Host
 from clusterboot.inventory.name_rules import without_colons
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 
 from . import Believed, claims
 from . import remembered as members_state
@@ -124,15 +124,15 @@ def _look_up(
     own = (host.login.hostname for host in claimants)
     words = dict.fromkeys((*own, *(name for host in claimants for name in wanted[host.name])))
 
-    def one(session: Session) -> dict[str, tuple[str, ...]]:
-        text = _LOOK_UP.format(
-            names=" ".join(map(shlex.quote, words)), seconds=_LOOK_UP_S, most=_MOST_ADDRESSES * 3
-        )
-        said = session.run([Section("names", text)], "facts").answer.sections["names"]
+    names = " ".join(map(shlex.quote, words))
+    text = _LOOK_UP.format(names=names, seconds=_LOOK_UP_S, most=_MOST_ADDRESSES * 3)
+
+    def parse(said: SectionOutput) -> dict[str, tuple[str, ...]]:
         return dict(_parse(said.text[:_LONGEST_ANSWER].splitlines(), words))
 
+    question = Question.of_one(Section("names", text), parse, "facts")
     asked = hosts[: _ASKED + 1]
-    outcomes = visit.fleet.each(asked, one)
+    outcomes = visit.fleet.each(asked, lambda session: session.ask(question))
     # Who cannot answer this has told no lie, and stays in.
     return {name: found for name, found in outcomes.items() if not isinstance(found, ClusterbootError)}
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from clusterboot import trust
 from clusterboot.errors import ClusterbootError, PartialError
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 
 from . import Edit, HomePlan
 
@@ -32,8 +33,7 @@ def change(session: Session, cluster: str, section: Section, edits: Sequence[Edi
     Errors: :class:`PartialError` at stage ``keys``; where the fresh login fails,
     ``authorized_keys`` is by then what it was before.
     """
-    result = session.run([section], "keys", trust.INSTALL_TIMEOUT_S)
-    changed = trust.parse_install(result.answer.sections, edits, session.name)
+    changed = session.ask(_installed(section, edits, session.name))
     risky = next((edit for edit in edits if edit.path == _AUTHORIZED_KEYS), None)
     if risky is not None:
         try:
@@ -41,6 +41,15 @@ def change(session: Session, cluster: str, section: Section, edits: Sequence[Edi
         except ClusterbootError as error:
             raise _rolled_back(session, cluster, risky, error) from None
     return changed
+
+
+def _installed(section: Section, edits: Sequence[Edit], host: str) -> Question[tuple[str, ...]]:
+    return Question(
+        (section,),
+        lambda reply: trust.parse_install(reply.sections, edits, host),
+        "keys",
+        trust.INSTALL_TIMEOUT_S,
+    )
 
 
 def persistently(attempt: Callable[[bool], tuple[str, ...]]) -> tuple[str, ...]:
@@ -106,8 +115,7 @@ def _rolled_back(session: Session, cluster: str, edit: Edit, error: ClusterbootE
     back = trust.undo(edit)
     outcome = "the change was rolled back"
     try:
-        result = session.run([trust.install_section(cluster, [back])], "keys", trust.INSTALL_TIMEOUT_S)
-        trust.parse_install(result.answer.sections, [back], session.name)
+        session.ask(_installed(trust.install_section(cluster, [back]), [back], session.name))
     except ClusterbootError as problem:
         outcome = f"the change could not be rolled back ({problem.cause})"
     return PartialError(

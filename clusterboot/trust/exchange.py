@@ -13,8 +13,9 @@ from clusterboot import trust
 from clusterboot.errors import PartialError
 from clusterboot.folding import fold
 from clusterboot.mpi.tree import TreeLogin
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.session import Session
 
 from . import HomePlan, LoginFailure, NodeKey, Survey, Terms
 from .blaming import pair_in_words, second_looks, weigh
@@ -88,8 +89,12 @@ def plan_home(session: Session, cluster: str, cast: Cast, keep: tuple[str, ...],
 
     Errors: :class:`PartialError` where it cannot be edited.
     """
-    sections = trust.survey_sections(cluster, make_key=False)
-    found = trust.parse_survey(session.run(sections, "keys").answer.sections, cluster, session.name)
+    question = Question(
+        trust.survey_sections(cluster, make_key=False),
+        lambda reply: trust.parse_survey(reply.sections, cluster, session.name),
+        "keys",
+    )
+    found = session.ask(question)
     group = next(group for group in cast.groups if group[0] == session.name)
     surveys: dict[str, Survey] = {session.name: _with_key(found, cast.surveyed[session.name].keys)}
     plan = trust.plan(cluster, cast.members, surveys, [group], keep_hosts=keep, terms=terms)[session.name]

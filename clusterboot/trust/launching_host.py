@@ -13,8 +13,9 @@ from clusterboot.facts.node import Mpi, NodeFacts
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.inventory.cluster import Cluster, Host
 from clusterboot.inventory.selection import hosts_called
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
-from clusterboot.ssh.session import Session
 
 from . import Edit, Member
 from .change import change_files
@@ -261,13 +262,13 @@ def take_back_head(visit: Visit) -> tuple[str, ...]:
     keeps what it has until the next call.
     """
     host = head_host(visit.cluster)
-    section = trust.removal_section(visit.cluster.name, ())
-
-    def remove(session: Session) -> tuple[str, ...]:
-        outputs = session.run([section], "keys", trust.INSTALL_TIMEOUT_S).answer.sections
-        return trust.parse_install(outputs, (), HEAD)
-
-    outcome = visit.fleet.each([host], remove)[HEAD]
+    question = Question(
+        (trust.removal_section(visit.cluster.name, ()),),
+        lambda reply: trust.parse_install(reply.sections, (), HEAD),
+        "keys",
+        trust.INSTALL_TIMEOUT_S,
+    )
+    outcome = visit.fleet.each([host], lambda session: session.ask(question))[HEAD]
     if isinstance(outcome, ClusterbootError):
         visit.ledger.admit(HEAD)
         visit.ledger.fail(HEAD, outcome if isinstance(outcome, PartialError) else _still_there(outcome))

@@ -13,9 +13,10 @@ from clusterboot import files
 from clusterboot.errors import ClusterbootError, PartialError
 from clusterboot.folding import fold
 from clusterboot.inventory.cluster import Host
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.session import Session
 
 from . import survey
 from .homes import changing
@@ -60,7 +61,8 @@ def claimed(context: Context, visit: Visit, command: str | None = None) -> Itera
 
         def claim(session: Session) -> tuple[Holder | None, str | None]:
             sections = [*([section] if session.name in wanted else []), *([key] if known else [])]
-            outputs = session.run(sections, "facts", changing.TIMEOUT_S).answer.sections
+            question = Question(tuple(sections), lambda reply: reply.sections, "facts", changing.TIMEOUT_S)
+            outputs = session.ask(question)
             holder = changing.parse_claim(outputs) if session.name in wanted else None
             return holder, survey.parse_key(outputs) if known else None
 
@@ -77,7 +79,7 @@ def claimed(context: Context, visit: Visit, command: str | None = None) -> Itera
         interrupted = True
         raise
     finally:
-        if interrupted or visit.fleet.door.watchdog.out_of_time:
+        if interrupted or visit.fleet.watchdog.out_of_time:
             # The connections are gone with what ended the command, or there is no time left on them.
             with suppress(ClusterbootError), replace(context, deadline_s=_RELEASE_S).visit() as again:
                 _release(again, operator, hosts)
@@ -100,7 +102,8 @@ def refuse_held(context: Context, surveyed: Mapping[str, Surveyed]) -> None:
 def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
     section = changing.release_section(visit.cluster.name, operator)
     reached = [host for host in hosts if visit.ledger[host.name].status != "unreachable"]
-    visit.fleet.each(reached, lambda session: session.run([section], "keys", changing.TIMEOUT_S))
+    question = Question.of_one(section, lambda _: None, "keys", changing.TIMEOUT_S)
+    visit.fleet.each(reached, lambda session: session.ask(question))
 
 
 def _refuse(context: Context, found: Mapping[str, Holder | None]) -> None:

@@ -13,8 +13,9 @@ from clusterboot.folding import fold
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.inventory.cluster import Host, VerifyMode
 from clusterboot.mpi.tree import TreeLogin, launch_logins
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
-from clusterboot.ssh.session import Session
 
 from . import LoginFailure, LoginFinding
 from .blaming import Weighed, second_looks, weigh
@@ -219,8 +220,13 @@ def try_logins(
         section = trust.verify_section(
             tuple(mine.values()), identity, crowded=len(targets) > 8, config=config
         )
-        result = session.run([section], "verify", trust.verify_timeout_s(len(mine)))
-        return trust.parse_verify(result.answer.sections, session.name, mine)
+        question = Question(
+            (section,),
+            lambda reply: trust.parse_verify(reply.sections, session.name, mine),
+            "verify",
+            trust.verify_timeout_s(len(mine)),
+        )
+        return session.ask(question)
 
     hosts = [host for host in visit.machines if host.name in targets]
     counts = {source: len(mine) for source, mine in targets.items()}

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from clusterboot import trust
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 
 from . import remembered as members_state
 from .survey import Surveyed
@@ -100,4 +101,4 @@ def _probed(visit: Visit, hosts: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def _do(cluster: str, name: str, verb: str, session: Session) -> bool:
     path = shlex.quote(f"{trust.OWN_DIR.format(name=cluster)}/{name}")
     section = Section("keys.probe", f'{verb} "$HOME/"{path} >/dev/null 2>&1')
-    return session.run([section], "keys").answer.sections["keys.probe"].exit_code == 0
+    return session.ask(Question.of_one(section, lambda said: said.exit_code == 0, "keys"))

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
 from clusterboot.facts import collect
-from clusterboot.facts.clock import ClockSample
 from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import Cluster
+from clusterboot.nodes.question import Question, Reply
+from clusterboot.nodes.script import Section, SectionOutput
+from clusterboot.nodes.sessions import Session
 from clusterboot.printable import one_line
 from clusterboot.session.visit import Visit
 from clusterboot.ssh.knownhosts import key_type_of
-from clusterboot.ssh.script import Section, SectionOutput
-from clusterboot.ssh.session import Session
 
 from .homes import changing, install
 from .homes.known import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
@@ -208,16 +208,14 @@ def ask(cluster: Cluster, session: Session, *, make_key: bool, make_next: bool =
         ),
         *sections(cluster.name, make_key=make_key, make_next=make_next),
     )
-    result = session.run(asked, "facts")
-    outputs = result.answer.sections
-    facts = collect.parse(outputs, ClockSample(result.clock.sent_at_s, result.clock.received_at_s))
-    if options.mpi.kind:
-        facts = replace(facts, mpi=tuple(mpi for mpi in facts.mpi if mpi.kind == options.mpi.kind))
-    return Surveyed(
-        facts,
-        parse(outputs, cluster.name, session.name),
-        session.host_key_blob,
-    )
+
+    def read(reply: Reply) -> tuple[NodeFacts, Survey]:
+        facts = collect.parse(reply.sections, reply.clock)
+        if options.mpi.kind:
+            facts = replace(facts, mpi=tuple(mpi for mpi in facts.mpi if mpi.kind == options.mpi.kind))
+        return facts, parse(reply.sections, cluster.name, session.name)
+
+    return Surveyed(*session.ask(Question(asked, read, "facts")), session.host_key_blob)
 
 
 def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[Section, ...]:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
 from clusterboot.ssh.refusals import REFUSALS
-from clusterboot.ssh.script import Section, SectionOutput
 
 from .homes.known import OWN_DIR
 

@@ -11,8 +11,8 @@ from clusterboot import lab as labs
 from clusterboot.commands.bootstrap import bootstrap
 from clusterboot.errors import UnreachableError
 from clusterboot.inventory.loader import load
+from clusterboot.nodes.sessions import Session
 from clusterboot.session.context import Context
-from clusterboot.ssh.session import Session
 from clusterboot.trust import change
 from operator_fixture import Operator
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
-from clusterboot.facts import ClockSample, parse, sections, to_json
+from clusterboot.facts import parse, sections, to_json
 from clusterboot.facts.node import NodeFacts
-from clusterboot.ssh.script import SectionOutput
+from clusterboot.nodes.question import Clock
+from clusterboot.nodes.script import SectionOutput
 
 NAMES = [section.name for section in sections()]
 SYSTEM = (
@@ -63,7 +64,7 @@ def test_any_bytes_become_a_record_or_one_error(answers: dict[str, bytes], exit_
 
 def attempt(outputs: dict[str, SectionOutput]) -> tuple[NodeFacts | None, PartialError | None]:
     try:
-        return parse(outputs, ClockSample(10.0, 11.0)), None
+        return parse(outputs, Clock(10.0, 11.0)), None
     except PartialError as error:
         return None, error
 

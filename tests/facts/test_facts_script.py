@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from clusterboot.errors import UsageError
-from clusterboot.facts import ClockSample, parse, sections
+from clusterboot.facts import parse, sections
 from clusterboot.facts.node import NodeFacts
-from clusterboot.ssh.script import new_nonce, read, render
+from clusterboot.nodes.question import Clock
+from clusterboot.nodes.script import new_nonce, read, render
 
 SHELLS = [["/bin/sh"], ["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/bash"], ["/bin/busybox", "sh"]]
 
@@ -34,7 +35,7 @@ def ask(shell: list[str], tests_dir: str | None = None, prefix: str | None = Non
     assert answer.complete
     assert set(answer.sections) == {section.name for section in sections()}
     assert done.stderr == b""
-    return parse(answer.sections, ClockSample(sent, time.time()))
+    return parse(answer.sections, Clock(sent, time.time()))
 
 
 def interface_names() -> set[str]:

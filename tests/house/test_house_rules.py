@@ -16,6 +16,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 GROUND = ("errors", "units", "printable", "interrupts", "files", "scrub", "folding", "document")
 ROOMS = (
     "inventory",
+    "nodes",
     "ssh",
     "facts",
     "mpi",
@@ -35,7 +36,7 @@ FLOOR = dict.fromkeys(("__init__", "__main__"), 0) | dict.fromkeys(GROUND, 1)
 FLOOR |= {room: floor for floor, room in enumerate(ROOMS, 2)}
 PURE = ("inventory", "hostfiles", "mpi", "programs", "verdict", "report")
 # Descriptions and readers in ssh/ that touch no network themselves.
-PURE_OF_SSH = ("clusterboot.ssh.script", "clusterboot.ssh.knownhosts")
+PURE_OF_SSH = ("clusterboot.nodes.script", "clusterboot.ssh.knownhosts")
 
 
 def room_of(path: Path) -> str:

@@ -9,8 +9,8 @@ import pytest
 
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import Mpi
+from clusterboot.nodes.script import SectionOutput, read, render
 from clusterboot.programs.collbench.build import Build, build_section, parse_build
-from clusterboot.ssh.script import SectionOutput, read, render
 
 NONCE = "00112233445566778899"
 # Stands for mpicc: notes that it ran, complains about sources that say so, else "compiles".
@@ -50,7 +50,7 @@ def answer(shell: list[str], build: Build, home: Path) -> SectionOutput:
 
 
 def test_a_program_is_built_from_its_exact_source(shell: list[str], build: Build, home: Path) -> None:
-    built = parse_build(answer(shell, build, home), "n1")
+    built = parse_build(answer(shell, build, home))
 
     program = home / build.path("lab")
     assert built == str(program)
@@ -62,10 +62,10 @@ def test_a_program_is_built_from_its_exact_source(shell: list[str], build: Build
 
 
 def test_a_program_that_is_there_is_not_built_again(shell: list[str], build: Build, home: Path) -> None:
-    first = parse_build(answer(shell, build, home), "n1")
+    first = parse_build(answer(shell, build, home))
     before = identity(Path(first))
 
-    again = parse_build(answer(shell, build, home), "n1")
+    again = parse_build(answer(shell, build, home))
 
     assert again == first
     assert identity(Path(again)) == before
@@ -76,9 +76,9 @@ def test_the_compiler_s_own_words_are_in_the_error(shell: list[str], build: Buil
     broken = replace(build, sources={"main.c": "#error no nccl here\n", "part.h": ""})
 
     with pytest.raises(ValidationError) as failed:
-        parse_build(answer(shell, broken, home), "n1")
+        parse_build(answer(shell, broken, home))
 
-    assert (failed.value.host, failed.value.stage) == ("n1", "launch")
+    assert failed.value.stage == "launch"
     assert "does not compile: " in failed.value.cause
     assert "#error no nccl here" in failed.value.cause
     assert list((home / broken.path("lab")).parent.iterdir()) == []
@@ -88,19 +88,19 @@ def test_a_compiler_that_went_away_is_named(shell: list[str], build: Build, home
     Path(str(build.mpi.mpicc)).unlink()
 
     with pytest.raises(ValidationError, match="compiler is not there"):
-        parse_build(answer(shell, build, home), "n1")
+        parse_build(answer(shell, build, home))
 
 
 def test_a_home_that_cannot_be_written_is_named(shell: list[str], build: Build, home: Path) -> None:
     (home / ".ssh").write_text("")
 
     with pytest.raises(ValidationError, match="cannot be written"):
-        parse_build(answer(shell, build, home), "n1")
+        parse_build(answer(shell, build, home))
 
 
 def test_a_noexec_home_is_named(build: Build) -> None:
     with pytest.raises(ValidationError, match="noexec"):
-        parse_build(SectionOutput(b"failed noexec\n", 1), "n1")
+        parse_build(SectionOutput(b"failed noexec\n", 1))
 
 
 @pytest.mark.lab
@@ -116,7 +116,7 @@ def test_a_home_mounted_noexec_is_found_out(shell: list[str], build: Build, home
     )
 
     with pytest.raises(ValidationError, match="noexec"):
-        parse_build(read(ran.stdout, NONCE).sections["build"], "n1")
+        parse_build(read(ran.stdout, NONCE).sections["build"])
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ def test_what_is_no_build_is_refused(build: Build, change: dict[str, object]) ->
 @pytest.mark.parametrize("raw", [b"", b"built relative\n", b"noise\n", b"failed what\n", b"\xff\n"])
 def test_an_answer_that_is_none_is_an_error(raw: bytes) -> None:
     with pytest.raises(ValidationError):
-        parse_build(SectionOutput(raw, 0), "n1")
+        parse_build(SectionOutput(raw, 0))

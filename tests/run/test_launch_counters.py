@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterboot.nodes.script import SectionOutput
 from clusterboot.run.counters import Counters, counters_section, growth, parse_counters
-from clusterboot.ssh.script import SectionOutput
 
 
 def read(text: str) -> Counters:

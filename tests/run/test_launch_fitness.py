@@ -10,7 +10,7 @@ import pytest
 
 from clusterboot.checks.room import fitness_section, parse_fitness
 from clusterboot.facts.node import Mpi
-from clusterboot.ssh.script import SectionOutput
+from clusterboot.nodes.script import SectionOutput
 
 
 def absent(mpi: Mpi, path: str, home: Path) -> tuple[str, ...]:

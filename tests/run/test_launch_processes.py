@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.mpi.script_names import new_run_id
+from clusterboot.nodes.script import SectionOutput, read, render
 from clusterboot.run.processes import RankProcess, parse_processes, processes_section
-from clusterboot.ssh.script import SectionOutput, read, render
 
 NONCE = "fedcba9876543210"
 # Says that it runs, and waits: a name with spaces and brackets is what proc(5) warns of.

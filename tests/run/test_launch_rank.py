@@ -10,8 +10,8 @@ import pytest
 from launch_specs import spec
 
 from clusterboot.mpi.environment import mark_line, ranked_program
+from clusterboot.nodes.script import read, render
 from clusterboot.run.reap import BadEnd, Reaped, parse_reaped, reap_section
-from clusterboot.ssh.script import read, render
 
 NONCE = "fedcba9876543210"
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.mpi.script_names import new_run_id
+from clusterboot.nodes.script import SectionOutput, read, render
 from clusterboot.run.reap import Reaped, orphans_section, parse_orphans, parse_reaped, reap_section
-from clusterboot.ssh.script import SectionOutput, read, render
 
 NONCE = "fedcba9876543210"
 

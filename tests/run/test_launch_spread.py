@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusterboot.nodes.script import SectionOutput, read, render
 from clusterboot.programs.collbench.spread import Copied, parse_spread, spread_section
-from clusterboot.ssh.script import SectionOutput, read, render
 
 NONCE = "00112233445566778899"
 PATH = ".ssh/clusterboot/lab/bench/d1/prog"

@@ -25,14 +25,15 @@ from clusterboot import lab as labs
 from clusterboot.errors import ClusterbootError
 from clusterboot.inventory.cluster import Host, Login, TrustOptions
 from clusterboot.inventory.loader import load
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
+from clusterboot.nodes.watchdog import Watchdog
 from clusterboot.ssh.audit import AuditLog
 from clusterboot.ssh.fleet import AskAcceptance, Fleet
 from clusterboot.ssh.identity import IdentityStore
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 from clusterboot.ssh.transport import Doorkeeper, Timeouts
 from clusterboot.ssh.trust import TrustStore
-from clusterboot.ssh.watchdog import Watchdog
 
 # Short enough that what hangs is found out soon, long enough for a busy machine's honest answers.
 QUICK = Timeouts(connect_s=1.5, banner_s=1.5, exchange_s=3, auth_s=5, channel_s=3, command_s=5, alive_s=3)
@@ -100,8 +101,13 @@ class Way:
         return self.close.enter_context(Fleet(door, audit, fanout=fanout, ask=ask))
 
 
+def said(name: str, script: str, timeout_s: float | None = None) -> Question[str]:
+    """Ask for what a script prints."""
+    return Question.of_one(Section(name, script), lambda output: output.text, "facts", timeout_s)
+
+
 def echo(session: Session) -> str:
-    return session.run([Section("echo", "echo hello")], "facts").answer.sections["echo"].text
+    return session.ask(said("echo", "echo hello"))
 
 
 def error_of(outcome: object) -> ClusterbootError:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from connect_helpers import Way, echo, error_of, hosts_of  # type: ignore[import-not-found]
+from connect_helpers import Way, echo, error_of, hosts_of, said  # type: ignore[import-not-found]
 
 from clusterboot import lab as labs
 from clusterboot.inventory.cluster import Host
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
 from clusterboot.ssh.fleet import Fleet
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_threads_left")]
 
@@ -22,7 +23,7 @@ def test_a_head_that_dies_while_commands_run_is_noticed_long_before_their_deadli
     fleet = way.fleet(files=(broken.folder / "known_hosts",))
 
     def long(session: Session) -> str:
-        return session.run([Section("long", "sleep 3600")], "facts", 3600).answer.sections["long"].text
+        return session.ask(said("long", "sleep 3600", 3600))
 
     fleet.each(hosts_of(broken), echo)
     labs.break_node(broken.name, "head", "frozen")
@@ -38,9 +39,7 @@ def test_a_line_that_drops_in_mid_command_is_told(broken: labs.Lab, fleet: Fleet
     def work(session: Session) -> str:
         if session.name == "n2":
             # The parent of this shell is the sshd that carries it.
-            return (
-                session.run([Section("cut", "kill -9 $PPID; sleep 60")], "facts").answer.sections["cut"].text
-            )
+            return session.ask(said("cut", "kill -9 $PPID; sleep 60"))
         return echo(session)
 
     outcomes = fleet.each(hosts, work)
@@ -53,7 +52,7 @@ def test_a_line_that_drops_in_mid_command_is_told(broken: labs.Lab, fleet: Fleet
 def test_a_node_that_prints_without_end_is_cut_off(broken: labs.Lab, fleet: Fleet) -> None:
     def flood(session: Session) -> object:
         body = "yes" if session.name == "n2" else "echo hello"
-        return session.run([Section("flood", body)], "facts", 60).answer.sections["flood"].text
+        return session.ask(said("flood", body, 60))
 
     outcomes = fleet.each(hosts_of(broken), flood)
 
@@ -65,7 +64,7 @@ def test_a_node_that_prints_without_end_is_cut_off(broken: labs.Lab, fleet: Flee
 def test_binary_output_comes_back_byte_for_byte(broken: labs.Lab, fleet: Fleet) -> None:
     def bytes_of(session: Session) -> bytes:
         body = r"printf '\000\001\377\033]0;x\007\n\r\n'"
-        return session.run([Section("raw", body)], "facts").answer.sections["raw"].stdout
+        return session.ask(Question.of_one(Section("raw", body), lambda said: said.stdout, "facts"))
 
     assert set(fleet.each(hosts_of(broken), bytes_of).values()) == {b"\0\1\xff\x1b]0;x\7\n\r\n"}
 
@@ -73,7 +72,7 @@ def test_binary_output_comes_back_byte_for_byte(broken: labs.Lab, fleet: Fleet) 
 def test_at_its_deadline_a_command_is_killed_on_the_node(broken: labs.Lab, fleet: Fleet) -> None:
     def hang(session: Session) -> object:
         body = "sleep 7777 & sleep 7777" if session.name == "n2" else "echo hello"
-        return session.run([Section("hang", body)], "facts", 0.5).answer.sections["hang"].text
+        return session.ask(said("hang", body, 0.5))
 
     outcomes = fleet.each(hosts_of(broken), hang)
 
@@ -85,7 +84,7 @@ def test_at_its_deadline_a_command_is_killed_on_the_node(broken: labs.Lab, fleet
 
 def test_closing_a_fleet_ends_what_runs_on_the_nodes(broken: labs.Lab, fleet: Fleet) -> None:
     def hang(session: Session) -> object:
-        return session.run([Section("hang", "sleep 8888")], "facts", 60)
+        return session.ask(said("hang", "sleep 8888", 60))
 
     def close(host: Host, outcome: object) -> None:
         raise KeyboardInterrupt
@@ -122,9 +121,7 @@ def test_no_agent_is_ever_forwarded(
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
 
     def sock(session: Session) -> str:
-        return (
-            session.run([Section("env", 'echo "${SSH_AUTH_SOCK-none}"')], "facts").answer.sections["env"].text
-        )
+        return session.ask(said("env", 'echo "${SSH_AUTH_SOCK-none}"'))
 
     assert set(fleet.each(hosts_of(broken), sock).values()) == {"none\n"}
 
@@ -138,8 +135,7 @@ def test_what_runs_can_be_asked_about_where_a_connection_has_one_session(
 
     def ask(_: bytes) -> None:
         with fleet.session(host).beside() as second:
-            result = second.run([Section("echo", "touch asked; echo hello")], "launch")
-            answers.append(result.answer.sections["echo"].text)
+            answers.append(second.ask(said("echo", "touch asked; echo hello")))
 
     def work(session: Session) -> int | None:
         script = b"echo begun; until [ -e asked ]; do sleep 0.02; done; rm asked; exit 0\n"

@@ -14,10 +14,11 @@ from connect_helpers import QUICK, Way, echo, error_of, hosts_of  # type: ignore
 from clusterboot import lab as labs
 from clusterboot.errors import ClusterbootError
 from clusterboot.lab.enter import enter_argv
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
 from clusterboot.ssh.fleet import Fleet
 from clusterboot.ssh.refusals import refusal_of
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_threads_left")]
 
@@ -77,10 +78,9 @@ def test_a_full_disk_is_the_nodes_own_words(broken: labs.Lab, fleet: Fleet) -> N
     labs.break_node(broken.name, "n2", "disk-full")
 
     def write(session: Session) -> tuple[int, bytes]:
-        result = session.run(
-            [Section("write", "head -c 200000 /dev/zero > file; rm -f file; exec echo full")], "keys"
-        )
-        return result.answer.sections["write"].exit_code, result.stderr
+        section = Section("write", "head -c 200000 /dev/zero > file; rm -f file; exec echo full")
+        question = Question((section,), lambda reply: (reply["write"].exit_code, reply.stderr), "keys")
+        return session.ask(question)
 
     outcomes = fleet.each(hosts_of(broken), write)
 

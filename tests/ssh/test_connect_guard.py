@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot import lab as labs
-from clusterboot.ssh.script import Section, new_nonce, read, render
+from clusterboot.nodes.script import Section, new_nonce, read, render
 from operator_fixture import Operator
 
 SHELLS = [["dash"], ["bash", "--posix"], ["busybox", "sh"]]

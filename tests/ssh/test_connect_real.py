@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connect_helpers import Way, echo, error_of  # type: ignore[import-not-found]
+from connect_helpers import Way, echo, error_of, said  # type: ignore[import-not-found]
 
 from clusterboot.errors import HostKeySeen
 from clusterboot.inventory.cluster import Host
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
+from clusterboot.nodes.sessions import Session
 from clusterboot.ssh.trust import UnknownHostKeyError
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_threads_left")]
@@ -270,7 +269,7 @@ def test_a_full_hard_disk_of_the_operator_stops_before_the_first_command(way: Wa
     fleet.audit.close()  # as good as gone: nothing can be written to it any more
 
     with pytest.raises(Exception, match=r"audit log .* cannot be written"):
-        session.run([Section("touch", f"touch {canary}")], "facts")
+        session.ask(said("touch", f"touch {canary}"))
     assert not canary.exists()
     fleet.audit.__init__(way.audit_path)  # type: ignore[misc]
 
@@ -285,9 +284,7 @@ def test_no_secret_reaches_the_audit_log(way: Way, sshd: StartSshd, new_key: New
     fleet = way.fleet(known=server.known(), passphrase=lambda _: "canary-passphrase")
 
     def work(session: Session) -> str:
-        return (
-            session.run([Section("a", "echo canary-output; : canary-env")], "facts").answer.sections["a"].text
-        )
+        return session.ask(said("a", "echo canary-output; : canary-env"))
 
     assert fleet.each([host], work) == {"n": "canary-output\n"}
     assert "canary" not in way.audit_path.read_text().replace("no-canary", "")

@@ -23,7 +23,7 @@ from connect_helpers import (  # type: ignore[import-not-found]
 )
 
 from clusterboot.inventory.cluster import Host
-from clusterboot.ssh import script
+from clusterboot.nodes import script
 from clusterboot.ssh.refusals import REFUSALS, Refusal
 from clusterboot.trust import verify
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterboot.ssh.script import Section, SectionOutput, new_nonce, read, render
+from clusterboot.nodes.script import Section, SectionOutput, new_nonce, read, render
 
 NONCE = "0123456789abcdef" * 2
 

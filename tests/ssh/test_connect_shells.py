@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connect_helpers import Way, echo, error_of  # type: ignore[import-not-found]
+from connect_helpers import Way, echo, error_of, said  # type: ignore[import-not-found]
 
-from clusterboot.ssh.script import Section
-from clusterboot.ssh.session import Session
+from clusterboot.nodes.sessions import Session
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_threads_left")]
 
@@ -71,7 +70,7 @@ def test_a_start_up_file_that_lies_costs_its_own_host_alone(
     hosts = [liar.host, type(honest.host)("honest", honest.login)]
 
     def work(session: Session) -> str:
-        return session.run([Section("echo", "echo hello")], "facts", 3).answer.sections["echo"].text
+        return session.ask(said("echo", "echo hello", 3))
 
     outcomes = way.fleet(known=liar.known() + honest.known()).each(hosts, work)
 

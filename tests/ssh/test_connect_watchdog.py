@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from clusterboot.ssh.watchdog import DeadlineError, Watchdog
+from clusterboot.nodes.watchdog import DeadlineError, Watchdog
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.ssh import script
-from clusterboot.ssh.script import Answer, Section
+from clusterboot.nodes import script
+from clusterboot.nodes.script import Answer, Section
 from clusterboot.trust import Edit, Remains, survey
 from clusterboot.trust.homes import install, remains, tagged_lines
 from clusterboot.trust.homes.known import Member

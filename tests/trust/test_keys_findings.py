@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterboot.ssh.script import SectionOutput
+from clusterboot.nodes.script import SectionOutput
 from clusterboot.trust import LoginFailure, authority, findings, verify
 
 if TYPE_CHECKING:

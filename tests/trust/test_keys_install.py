@@ -14,7 +14,7 @@ from repetition import share
 from two_members import FOREIGN, MEMBERS
 
 from clusterboot.errors import PartialError
-from clusterboot.ssh.script import Section
+from clusterboot.nodes.script import Section
 from clusterboot.trust.homes import install
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from shlex import quote
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import Mpi
 from clusterboot.mpi.script_names import bench_folder, token
-from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.nodes.script import Section, SectionOutput
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -84,7 +84,7 @@ def build_section(build: Build, cluster: str) -> Section:
     return Section("build", "\n".join(body))
 
 
-def parse_build(output: SectionOutput, host: str) -> str:
+def parse_build(output: SectionOutput) -> str:
     """Read what :func:`build_section` did on a node.
 
     Returns: the program's absolute path. Errors: ``ValidationError`` at stage ``launch`` that says
@@ -96,7 +96,7 @@ def parse_build(output: SectionOutput, host: str) -> str:
         return rest
     cause, remedy = _CAUSES.get(rest, _CAUSES["folder"]) if word == "failed" else _CAUSES["folder"]
     detail = "\n".join(said).strip()
-    raise ValidationError(f"{cause}: {detail}" if detail else cause, host=host, stage="launch", remedy=remedy)
+    raise ValidationError(f"{cause}: {detail}" if detail else cause, stage="launch", remedy=remedy)
 
 
 _CAUSES = {

@@ -10,7 +10,7 @@ from typing import Literal
 
 from clusterboot.mpi.script_names import bench_folder, token
 from clusterboot.mpi.spec import SSH_AGENT
-from clusterboot.ssh.script import Section, SectionOutput
+from clusterboot.nodes.script import Section, SectionOutput
 
 from .build import EXEC_PROBE
 

@@ -6,8 +6,8 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
-from clusterboot.ssh.script import Section, SectionOutput
 
 from . import install
 from .known import LONGEST_CHANGE_S, OWN_DIR, Holder

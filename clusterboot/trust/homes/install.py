@@ -10,8 +10,8 @@ from functools import cache
 from importlib import resources
 
 from clusterboot.errors import PartialError
+from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
-from clusterboot.ssh.script import Section, SectionOutput
 
 from .known import OWN_DIR, Edit
 

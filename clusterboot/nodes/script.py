@@ -56,6 +56,10 @@ class Answer:
     complete: bool
     begun: bool = True
 
+    def has(self, sections: Sequence[Section]) -> bool:
+        """Tell whether it is whole, with the output of each of ``sections``."""
+        return self.complete and all(section.name in self.sections for section in sections)
+
 
 def new_nonce() -> str:
     """Make the random word that marks one conversation: 32 hexadecimal digits."""
