@@ -149,7 +149,7 @@ def _outcome(said: Mapping[str, Any]) -> dict[str, Any]:
                 "ranks": len(test["ranks"]),
                 "rows": len(test["rows"]),
                 "wrong": test["out_of_bounds"],
-                "peak_busbw_gbps": test["peak_busbw_gbps"],
+                "peak_busbw_gb_s": test["peak_busbw_gb_s"],
                 "peak_size_bytes": test["peak_size_bytes"],
                 "verdict": test["verdict"],
             }
@@ -165,7 +165,7 @@ def _told(said: Mapping[str, Any]) -> str | None:
 
 
 def _mapped(said: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ("verdict", "what", "nodes", "bandwidth_gbps", "latency_us", "findings", "wall_s", "shares_gpus")
+    kept = ("verdict", "what", "nodes", "bandwidth_gb_s", "latency_us", "findings", "wall_s", "shares_gpus")
     return {"reason": _told(said), **{key: said.get(key) for key in kept}}
 
 
@@ -208,7 +208,7 @@ def table(figures: Mapping[str, Any]) -> str:
         lines.append("| --- | --- | --- | --- | --- | --- | --- |")
         for run in figures[part]:
             for test in run["tests"]:
-                peak = "not measured" if part == "shared" else f"{test['peak_busbw_gbps']:.4g}"
+                peak = "not measured" if part == "shared" else f"{test['peak_busbw_gb_s']:.4g}"
                 cells = (run["dtype"], test["collective"], test["ranks"], test["rows"], test["wrong"], peak)
                 lines.append("| " + " | ".join(map(str, (*cells, test["verdict"]))) + " |")
             if not run["tests"]:

@@ -99,7 +99,7 @@ class Probe:
         """Give what was measured so far with both directions at once, and beside it the single ones."""
         both = self._both
         return PairMatrix(
-            self.nodes, both.medians.copy(), one_way_gbps=self.seen.copy(), samples=both.samples()
+            self.nodes, both.medians.copy(), one_way_gb_s=self.seen.copy(), samples=both.samples()
         )
 
     def _pass(self, runs: int, measurements: int, time_s: float) -> None:

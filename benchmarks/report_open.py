@@ -75,7 +75,7 @@ def make(nodes: int, folder: Path) -> dict[str, Any]:
     inference = timed("infer", lambda: infer(pairs))
     found = {
         **matrix_to_json(pairs, inference),
-        "both_gbps": matrix_to_json(pairs, inference)["bandwidth_gbps"],
+        "both_gb_s": matrix_to_json(pairs, inference)["bandwidth_gb_s"],
     }
     hosts = [HostResult(name) for name in pairs.nodes]
     head = {"cluster": "measured", "started": "2026-01-01T00:00:00Z", "duration_s": 60.0}
@@ -119,7 +119,7 @@ def opening(browser: Browser, file: Path) -> dict[str, Any]:
 
 def beside(bundle: Path, folder: Path) -> Path:
     """Make a page that shows the same matrix with a bundle of plotly.js."""
-    cells = matrix(1024).bandwidth_gbps.astype("<f4")
+    cells = matrix(1024).bandwidth_gb_s.astype("<f4")
     codes = base64.b64encode(zlib.compress(cells.tobytes(), 6)).decode("ascii")
     file = folder / f"{bundle.stem}.html"
     file.write_text(PLOTLY % (bundle.read_text(encoding="utf-8"), codes), encoding="utf-8")

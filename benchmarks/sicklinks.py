@@ -175,7 +175,7 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
         map_s = time.monotonic() - began_s
         told = [_named(each) for each in said["findings"]]
         told += [f"{host['name']} {host['status']}" for host in said["hosts"] if host["status"] != "ok"]
-        rates = said.get("one_way_gbps") or said["bandwidth_gbps"]
+        rates = said.get("one_way_gb_s") or said["bandwidth_gb_s"]
         at = said["nodes"].index(node)
         both_known = [
             there
@@ -243,7 +243,7 @@ def _inside(lab: labs.Lab, node: str, script: str) -> list[str]:
 
 def _highest(said: dict[str, Any]) -> float:
     """Give the largest rate that stands anywhere in a result, single samples and all."""
-    tables = [said[key] for key in ("bandwidth_gbps", "one_way_gbps", "both_gbps") if said.get(key)]
+    tables = [said[key] for key in ("bandwidth_gb_s", "one_way_gb_s", "both_gb_s") if said.get(key)]
     rates = [float(rate) for table in tables for row in table for rate in row if rate is not None]
     samples = [cell for row in said.get("samples") or [] for cell in row if cell]
     return max(0.0, *rates, *(float(cell["max_gb_s"]) for cell in samples))

@@ -1,4 +1,4 @@
-"""The one JSON document that every command prints with ``--json``."""
+"""The one JSON document that every command prints with ``--json``: built, written, and read back."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.printable import printable
+from clusterboot.schema_1 import upgraded
 
 if TYPE_CHECKING:
     from clusterboot.scrub import Scrubber
 
-SCHEMA = "clusterboot/1"
+SCHEMA = "clusterboot/2"
 
 
 def document(
@@ -43,6 +44,31 @@ def document(
         "hosts": [dataclasses.asdict(host) for host in hosts],
         **(more or {}),
     }
+
+
+def parse(text: str | bytes) -> Any:
+    """Read a stored JSON text, a document of this program or not; one of schema 1 as :data:`SCHEMA` has it.
+
+    Errors: ``ValueError`` that says what is wrong, for what is no strict JSON, has a key twice in one object,
+    or is nested too deeply.
+    """
+    try:
+        return upgraded(json.loads(text, parse_constant=_refuse, object_pairs_hook=_without_doubles), SCHEMA)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError as problem:
+        raise ValueError(f"it is not JSON: {problem}") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
 
 
 def render(document: Mapping[str, Any], scrubber: Scrubber | None = None) -> str:

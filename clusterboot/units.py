@@ -44,7 +44,7 @@ def format_size(size_bytes: int) -> str:
     return f"{value:.4g} TiB"
 
 
-def gbps(size_bytes: int, time_us: float) -> float:
+def gb_s(size_bytes: int, time_us: float) -> float:
     """Give the rate of ``size_bytes`` in ``time_us`` as nccl-tests does: 10^9 bytes a second."""
     return size_bytes / time_us / 1000 if time_us > 0 else 0.0
 

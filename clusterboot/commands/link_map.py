@@ -12,7 +12,7 @@ from clusterboot.errors import ExitCode, HostResult, UsageError, worst
 from clusterboot.facts.node import Mpi, NodeFacts
 from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
-from clusterboot.linkmap.doubt import line_gbps
+from clusterboot.linkmap.doubt import line_gb_s
 from clusterboot.linkmap.endpoints import host_of, launched_on
 from clusterboot.linkmap.measure import (
     LEAST_NODES,
@@ -89,9 +89,9 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         state = _begun(options, names, slots)
         if chosen.libraries is None:
             used = {entry.host: entry.interface for entry in ready.addresses.addresses}
-            state.line_gbps = line_gbps(state.nodes, ready.facts, used)
+            state.line_gb_s = line_gb_s(state.nodes, ready.facts, used)
         plan = plan_first(options, state, slots)
-        price = cost(plan.rounds, plan.options, _rate_gbps(ready, slots))
+        price = cost(plan.rounds, plan.options, _rate_gb_s(ready, slots))
         what = _what(chosen, ready, slots, options)
         context.events.bench(what)
         context.events.note(in_words(price))
@@ -160,14 +160,14 @@ def _what(chosen: Chosen, ready: Ready, slots: Sequence[Slot], options: LinkMapO
     return f"{chosen.program.replace('collbench', 'collbench pairs')}: {places}, {ready.carrier}"
 
 
-def _rate_gbps(ready: Ready, slots: Sequence[Slot]) -> float | None:
+def _rate_gb_s(ready: Ready, slots: Sequence[Slot]) -> float | None:
     """Give the fastest rate that a node's interface claims, in 10^9 bytes a second."""
     used = {entry.host: entry.interface for entry in ready.addresses.addresses}
     speeds = [
-        each.speed_mbps
+        each.speed_mbit_s
         for name in dict.fromkeys(host_of(slot.host) for slot in slots)
         for each in ready.facts[name].interfaces
-        if each.name == used[name] and each.speed_mbps
+        if each.name == used[name] and each.speed_mbit_s
     ]
     return max(speeds) / 8000 if speeds else None
 

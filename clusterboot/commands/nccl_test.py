@@ -179,7 +179,7 @@ def _measure(
     expectation = options.expectation
     if expectation == Expectation():
         expectation = _derived(plan, options.bench, plan.ranks)
-    expectation = replace(expectation, line_gbps=_line_limits(plan, options.bench, plan.ranks))
+    expectation = replace(expectation, line_gb_s=_line_limits(plan, options.bench, plan.ranks))
     context.events.bench(plan.what)
     runs: list[Judged] = []
     for number in range(1, options.repeat + 1):

@@ -95,16 +95,16 @@ def _nvlinks(node: NodeFacts) -> str:
 def _links(node: NodeFacts) -> str:
     """The carrying interfaces' speeds; names differ from board to board and do not matter."""
     carrying = [i for i in node.interfaces if i.kind in {"physical", "bond"} and i.state == "up"]
-    return _counted(sorted(f"{_gbits(i.speed_mbps)} (MTU {i.mtu})" for i in carrying))
+    return _counted(sorted(f"{_gbits(i.speed_mbit_s)} (MTU {i.mtu})" for i in carrying))
 
 
-def _gbits(speed_mbps: int | None) -> str:
-    return "unknown speed" if speed_mbps is None else f"{speed_mbps / 1000:g} Gbit/s"
+def _gbits(speed_mbit_s: int | None) -> str:
+    return "unknown speed" if speed_mbit_s is None else f"{speed_mbit_s / 1000:g} Gbit/s"
 
 
 def _rdma(node: NodeFacts) -> str:
     return _counted(
-        [f"{port.link_layer} {port.rate_gbps or 0:g} Gbit/s {port.state}" for port in node.rdma_ports]
+        [f"{port.link_layer} {port.rate_gbit_s or 0:g} Gbit/s {port.state}" for port in node.rdma_ports]
     )
 
 

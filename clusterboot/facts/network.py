@@ -108,7 +108,7 @@ def _listed(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Iterator[Inter
             mtu=int(mtu),
             mac=mac,
             kind="loopback" if loopback else _described(lines) or _kind(attributes),
-            speed_mbps=_speed(attributes),
+            speed_mbit_s=_speed(attributes),
             addresses=tuple(filter(None, map(_address, lines))),
         )
 
@@ -183,6 +183,6 @@ def _unlisted(parts: Mapping[str, str], sysfs: Mapping[str, Mapping[str, str]]) 
             mtu=integer(attributes.get("mtu")) or 0,
             mac=clean(attributes["address"]) if attributes.get("address") else None,
             kind="loopback" if looped else _kind(attributes),
-            speed_mbps=_speed(attributes),
+            speed_mbit_s=_speed(attributes),
             addresses=addresses,
         )

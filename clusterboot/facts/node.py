@@ -30,7 +30,7 @@ class Interface:
     ``kind`` is what made it: ``physical``, ``veth``, ``bridge``, ``bond``, ``vlan``,
     ``macvlan``, ``ipvlan``, ``tunnel``, ``loopback``, or ``virtual`` for any other.
     ``state`` is the kernel's operational state in lower case: ``up``, ``down``, ``unknown``.
-    ``speed_mbps`` is 10^6 bits a second; ``None`` where the kernel does not say.
+    ``speed_mbit_s`` is 10^6 bits a second; ``None`` where the kernel does not say.
     """
 
     name: str
@@ -38,19 +38,19 @@ class Interface:
     mtu: int
     mac: str | None = None
     kind: str = "physical"
-    speed_mbps: int | None = None
+    speed_mbit_s: int | None = None
     addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True)
 class RdmaPort:
-    """A port of an InfiniBand or RoCE device. ``rate_gbps`` is 10^9 bits a second, as sysfs gives it."""
+    """A port of an InfiniBand or RoCE device. ``rate_gbit_s`` is 10^9 bits a second, as sysfs gives it."""
 
     device: str
     port: int
     link_layer: str
     state: str
-    rate_gbps: float | None = None
+    rate_gbit_s: float | None = None
     netdev: str | None = None
 
 

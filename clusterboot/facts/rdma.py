@@ -57,6 +57,6 @@ def _port(device: str, index: int, said: dict[str, str], netdevs: list[str]) -> 
         port=index,
         link_layer=known(said.get("link_layer")) or "unknown",
         state=known(said.get("state", "").rpartition(":")[2]) or "unknown",
-        rate_gbps=number(said.get("rate", "").partition(" ")[0]),
+        rate_gbit_s=number(said.get("rate", "").partition(" ")[0]),
         netdev=known(said.get("gid_attrs/ndevs/0")) or only,
     )

@@ -28,12 +28,14 @@ class _Subnet:
     members: Mapping[str, Candidate]
 
     @property
-    def speed_mbps(self) -> int | None:
+    def speed_mbit_s(self) -> int | None:
         """What most members have or exceed; ``None`` where half of them or more do not know it.
 
         No single node's word decides: one that claims a made-up speed, or none, is outvoted.
         """
-        known = sorted(member.speed_mbps for member in self.members.values() if member.speed_mbps is not None)
+        known = sorted(
+            member.speed_mbit_s for member in self.members.values() if member.speed_mbit_s is not None
+        )
         unknown = len(self.members) - len(known)
         return known[(len(known) - 1) // 2] if len(known) > unknown else None
 
@@ -125,7 +127,7 @@ def _given(network: Network, names: Sequence[str], facts: Mapping[str, NodeFacts
     for name in names:
         inside = [c for c in all_addresses(facts[name]) if c.up and c.ip in network]
         if inside:
-            members[name] = max(inside, key=lambda candidate: candidate.speed_mbps or 0)
+            members[name] = max(inside, key=lambda candidate: candidate.speed_mbit_s or 0)
     subnet = _Subnet(network, members)
     return subnet, f"{subnet.where if members else network}: named by ssh_config.network"
 
@@ -171,7 +173,7 @@ def _inferred(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[_Su
         having = f"{names[0]} has"
     if len(subnets) == 1:
         return subnet, f"{subnet.where}: the only subnet that {having}"
-    rate = f"{(subnet.speed_mbps or 0) / 1000:g} Gbit/s" if subnet.speed_mbps else "IPv4"
+    rate = f"{(subnet.speed_mbit_s or 0) / 1000:g} Gbit/s" if subnet.speed_mbit_s else "IPv4"
     return subnet, f"{subnet.where}: the best ({rate}) of {len(subnets)} subnets, which {having}"
 
 
@@ -184,7 +186,7 @@ def _shared(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> list[_Subne
     for name in names:
         for candidate in likely_addresses(facts[name]):
             held = members.setdefault(candidate.network, {}).get(name)
-            if held is None or (candidate.speed_mbps or 0) > (held.speed_mbps or 0):
+            if held is None or (candidate.speed_mbit_s or 0) > (held.speed_mbit_s or 0):
                 members[candidate.network][name] = candidate
     return [
         _Subnet(network, of)
@@ -195,10 +197,10 @@ def _shared(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> list[_Subne
 
 def _fastest(subnets: list[_Subnet]) -> list[_Subnet]:
     """Leave the subnets that none is known to be faster than; of both families on equal links, IPv4."""
-    speeds = [subnet.speed_mbps for subnet in subnets]
+    speeds = [subnet.speed_mbit_s for subnet in subnets]
     if None not in speeds:
         top = max(speed for speed in speeds if speed is not None)
-        subnets = [subnet for subnet in subnets if subnet.speed_mbps == top]
+        subnets = [subnet for subnet in subnets if subnet.speed_mbit_s == top]
     old = [subnet for subnet in subnets if subnet.network.version == 4]
     same_links = len({frozenset((h, c.interface) for h, c in s.members.items()) for s in subnets}) == 1
     return old if len(old) == 1 and same_links else subnets

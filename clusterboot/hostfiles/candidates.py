@@ -24,13 +24,13 @@ _UNUSABLE_FLAGS = frozenset({"temporary", "deprecated", "dadfailed"})
 
 @dataclass(frozen=True)
 class Candidate:
-    """An address that could be used; ``speed_mbps`` of its link, ``None`` where nobody knows it."""
+    """An address that could be used; ``speed_mbit_s`` of its link, ``None`` where nobody knows it."""
 
     ip: IPv4Address | IPv6Address
     network: Network
     interface: str
     up: bool
-    speed_mbps: int | None
+    speed_mbit_s: int | None
 
 
 def all_addresses(node: NodeFacts) -> Iterator[Candidate]:
@@ -43,8 +43,8 @@ def all_addresses(node: NodeFacts) -> Iterator[Candidate]:
             if _UNUSABLE_FLAGS & set(address.flags):
                 continue
             network = ip_network(f"{ip}/{address.prefix_len}", strict=False)
-            speed_mbps = _speed(interface, node)
-            yield Candidate(ip, network, interface.name, interface.state not in _DOWN, speed_mbps)
+            speed_mbit_s = _speed(interface, node)
+            yield Candidate(ip, network, interface.name, interface.state not in _DOWN, speed_mbit_s)
 
 
 def likely_addresses(node: NodeFacts) -> tuple[Candidate, ...]:
@@ -59,5 +59,7 @@ def _set_aside(interface: Interface) -> bool:
 
 def _speed(interface: Interface, node: NodeFacts) -> int | None:
     """Prefer the rate of the RDMA port below: IPoIB links often report none, or a made-up one."""
-    rates = [port.rate_gbps for port in node.rdma_ports if port.netdev == interface.name and port.rate_gbps]
-    return round(max(rates) * 1000) if rates else interface.speed_mbps
+    rates = [
+        port.rate_gbit_s for port in node.rdma_ports if port.netdev == interface.name and port.rate_gbit_s
+    ]
+    return round(max(rates) * 1000) if rates else interface.speed_mbit_s

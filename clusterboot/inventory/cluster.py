@@ -124,7 +124,7 @@ class Options:
     nccl: NcclOptions = field(default_factory=NcclOptions)
     kex_algorithms: KexOrder = "curve25519"
     results_access: ResultsAccess = "group"
-    expected_busbw_gbps: Mapping[str, float] = field(default_factory=dict)
+    expected_busbw_gb_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def make_options(context: Reading, block: OptionsBlock) -> Options:
         trust=_trust(context, block.trust or TrustBlock()),
         mpi=MpiOptions(mpi.kind, mpi.prefix, mpi.module, tuple(mpi.args or ())),
         nccl=NcclOptions(nccl.tests_dir, nccl.ib_hca, tuple(nccl.lib_dirs or ())),
-        expected_busbw_gbps={str(name): rate for name, rate in (block.expected_busbw_gbps or {}).items()},
+        expected_busbw_gb_s={str(name): rate for name, rate in (block.expected_busbw_gb_s or {}).items()},
     )
 
 

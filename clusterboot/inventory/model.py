@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -257,7 +258,11 @@ class OptionsBlock(FileBlock):
     trust: TrustBlock | None = None
     mpi: MpiBlock | None = None
     nccl: NcclBlock | None = None
-    expected_busbw_gbps: dict[Collective, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    # Earlier versions called it by the second name.
+    expected_busbw_gb_s: Annotated[
+        dict[Collective, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None,
+        Field(validation_alias=AliasChoices("expected_busbw_gb_s", "expected_busbw_gbps")),
+    ] = None
 
 
 class FleetFile(FileBlock):

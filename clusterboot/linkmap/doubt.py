@@ -27,12 +27,12 @@ class Doubt:
     """A rate that cannot be, from one node to another, and the most that can (10^9 bytes a second)."""
 
     ends: Pair
-    rate_gbps: float
-    most_gbps: float
+    rate_gb_s: float
+    most_gb_s: float
     reason: str
 
 
-def line_gbps(
+def line_gb_s(
     places: Sequence[str], facts: Mapping[str, NodeFacts], interface_of: Mapping[str, str]
 ) -> Rates | None:
     """Give what the line between two places can carry, in 10^9 bytes a second, NaN where that is not known.
@@ -45,10 +45,10 @@ def line_gbps(
     if any(port.state.upper() == "ACTIVE" for node in known.values() for port in node.rdma_ports):
         return None
     speeds = {
-        name: each.speed_mbps / 8000
+        name: each.speed_mbit_s / 8000
         for name, node in known.items()
         for each in node.interfaces
-        if each.name == interface_of.get(name) and each.kind == "physical" and each.speed_mbps
+        if each.name == interface_of.get(name) and each.kind == "physical" and each.speed_mbit_s
     }
     own = np.array([speeds.get(host, np.nan) for host in hosts])
     line: Rates = np.minimum(own[:, None], own[None, :])
@@ -56,19 +56,19 @@ def line_gbps(
     return line
 
 
-def find_doubts(matrix: PairMatrix, line_gbps: Rates | None = None) -> tuple[Doubt, ...]:
+def find_doubts(matrix: PairMatrix, line_gb_s: Rates | None = None) -> tuple[Doubt, ...]:
     """Find the directions whose rate cannot be.
 
     Parameters: the matrix; what the line of each cell carries, NaN where that is not known.
     """
     found: dict[Pair, Doubt] = {}
     if len(matrix.nodes) >= _ENOUGH_NODES:
-        most = _OVER_FLEET * np.exp(draw(replace(matrix, one_way_gbps=None)).usual)
-        _collect(found, matrix.bandwidth_gbps, most, "what pairs like it give")
-    if line_gbps is not None:
-        for rates in (matrix.bandwidth_gbps, matrix.one_way_gbps):
+        most = _OVER_FLEET * np.exp(draw(replace(matrix, one_way_gb_s=None)).usual)
+        _collect(found, matrix.bandwidth_gb_s, most, "what pairs like it give")
+    if line_gb_s is not None:
+        for rates in (matrix.bandwidth_gb_s, matrix.one_way_gb_s):
             if rates is not None:
-                _collect(found, rates, _OVER_LINE * line_gbps, "what its interfaces can carry")
+                _collect(found, rates, _OVER_LINE * line_gb_s, "what its interfaces can carry")
     return tuple(found[at] for at in sorted(found))
 
 
@@ -87,13 +87,13 @@ def without(matrix: PairMatrix, doubts: Sequence[Doubt]) -> PairMatrix:
         kept[cells] = np.nan
         return kept
 
-    one_way = None if matrix.one_way_gbps is None else left(matrix.one_way_gbps)
-    return replace(matrix, bandwidth_gbps=left(matrix.bandwidth_gbps), one_way_gbps=one_way)
+    one_way = None if matrix.one_way_gb_s is None else left(matrix.one_way_gb_s)
+    return replace(matrix, bandwidth_gb_s=left(matrix.bandwidth_gb_s), one_way_gb_s=one_way)
 
 
 def are_many(matrix: PairMatrix, doubts: Sequence[Doubt]) -> bool:
     """Tell whether so many are in doubt that what they are held against is."""
-    return len(doubts) > _MANY * int(np.count_nonzero(~np.isnan(matrix.bandwidth_gbps)))
+    return len(doubts) > _MANY * int(np.count_nonzero(~np.isnan(matrix.bandwidth_gb_s)))
 
 
 def with_doubts(inference: Inference, nodes: Sequence[str], doubts: Sequence[Doubt]) -> Inference:
@@ -106,7 +106,7 @@ def with_doubts(inference: Inference, nodes: Sequence[str], doubts: Sequence[Dou
             (nodes[each.ends[0]], nodes[each.ends[1]]),
             "out",
             None,
-            f"{each.rate_gbps:.3g} GB/s is not believed: {each.reason} is at most {each.most_gbps:.3g} GB/s",
+            f"{each.rate_gb_s:.3g} GB/s is not believed: {each.reason} is at most {each.most_gb_s:.3g} GB/s",
         )
         for each in doubts
     )
@@ -116,7 +116,7 @@ def with_doubts(inference: Inference, nodes: Sequence[str], doubts: Sequence[Dou
 
 def all_in_doubt(inference: Inference, doubts: Sequence[Doubt]) -> Inference:
     """Say that the pairs are faster than their lines, and keep what was inferred of them."""
-    times = float(np.median([each.rate_gbps / each.most_gbps for each in doubts])) * _OVER_LINE
+    times = float(np.median([each.rate_gb_s / each.most_gb_s for each in doubts])) * _OVER_LINE
     told = (
         f"most pairs give {times:.2g} times what their interfaces can carry by their own word: "
         "the data goes another way, or the word is wrong"

@@ -128,7 +128,7 @@ def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
         if finding.next_pairs or not (loses or finding.stability == "swinging"):
             continue
         if finding.kind == "node":
-            known = np.flatnonzero(~np.isnan(matrix.bandwidth_gbps[ends[0]])).tolist()
+            known = np.flatnonzero(~np.isnan(matrix.bandwidth_gb_s[ends[0]])).tolist()
             ends += tuple(node for node in known if state.nodes[node] not in named)[:1]
         if len(ends) == 2:
             chosen.append(PlannedRound(((min(ends), max(ends)),), taking="again"))
@@ -161,7 +161,7 @@ def _run_apart(
     apart = apart_plan(options.mode, plan.options, left_s, none, crowd.pairs_at_once)
     if apart is None:
         run.state.remarks.append(
-            f"pairs alone are {crowd.alone_gbps / crowd.together_gbps:.1f} times as fast as all at once: the "
+            f"pairs alone are {crowd.alone_gb_s / crowd.together_gb_s:.1f} times as fast as all at once: the "
             "fabric between them is shared, and the budget was too small to measure them apart"
         )
         return run, RunEnd("exited", 0)
@@ -238,7 +238,7 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
         run = replace(run, ready=replace(run.ready, start=start))
         before, slots = slots, ranks_of(run.visit, run.ready, run.by)
         plan = LinkPlan(_moved(left, before, slots), plan.options)
-    if end.how != "interrupted" and np.isnan(run.state.both_gbps).all():
+    if end.how != "interrupted" and np.isnan(run.state.both_gb_s).all():
         told = end.detail or f"mpirun ended with exit status {end.exit_code}"
         error = PartialError(f"the launch failed: {told}", stage="launch", remedy=f"see {run.folder}/run.log")
         run.visit.ledger.fail(run.ready.start, error)

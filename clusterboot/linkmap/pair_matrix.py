@@ -28,16 +28,16 @@ class Samples:
 
     All are n x n, a row a sender and a column a receiver. ``count`` is how many samples there were
     and ``bytes`` how much they moved, 0 where nothing was measured; the rates are in 10^9 bytes a
-    second, NaN there. ``q1_gbps`` and ``q3_gbps`` are the quartiles. Where a pair was visited
+    second, NaN there. ``q1_gb_s`` and ``q3_gb_s`` are the quartiles. Where a pair was visited
     again in the same way, the samples of all visits count.
     """
 
     count: NDArray[np.int64]
-    median_gbps: Rates
-    min_gbps: Rates
-    max_gbps: Rates
-    q1_gbps: Rates
-    q3_gbps: Rates
+    median_gb_s: Rates
+    min_gb_s: Rates
+    max_gb_s: Rates
+    q1_gb_s: Rates
+    q3_gb_s: Rates
     bytes: NDArray[np.int64]
 
     @classmethod
@@ -50,11 +50,11 @@ class Samples:
 
 # The rates of :class:`Samples`, in the order of its fields: their names in a document, and here.
 SAMPLE_RATES = {
-    "median_gb_s": "median_gbps",
-    "min_gb_s": "min_gbps",
-    "max_gb_s": "max_gbps",
-    "q1_gb_s": "q1_gbps",
-    "q3_gb_s": "q3_gbps",
+    "median_gb_s": "median_gb_s",
+    "min_gb_s": "min_gb_s",
+    "max_gb_s": "max_gb_s",
+    "q1_gb_s": "q1_gb_s",
+    "q3_gb_s": "q3_gb_s",
 }
 
 
@@ -80,18 +80,18 @@ class Segments:
 class PairMatrix:
     """What was measured between nodes.
 
-    ``bandwidth_gbps`` has a row a sender and a column a receiver, in 10^9 bytes a second: NaN is
+    ``bandwidth_gb_s`` has a row a sender and a column a receiver, in 10^9 bytes a second: NaN is
     not measured, 0 is measured and dead, the diagonal is NaN. ``latency_us`` has the same shape,
-    and so has ``one_way_gbps``: where ``bandwidth_gbps`` was measured with both directions at
+    and so has ``one_way_gb_s``: where ``bandwidth_gb_s`` was measured with both directions at
     once, it has what pairs give in one direction by itself, for those of which that is known.
-    ``samples`` tells of the measurements that ``bandwidth_gbps`` is the median of, where they are known,
+    ``samples`` tells of the measurements that ``bandwidth_gb_s`` is the median of, where they are known,
     and ``segments`` what TCP sent for all of them.
     """
 
     nodes: tuple[str, ...]
-    bandwidth_gbps: Rates
+    bandwidth_gb_s: Rates
     latency_us: Rates | None = None
-    one_way_gbps: Rates | None = None
+    one_way_gb_s: Rates | None = None
     samples: Samples | None = None
     segments: Segments | None = None
 
@@ -102,7 +102,7 @@ class Finding:
 
     ``hosts`` is the node, the two ends of a link, or the smaller side of a group; where
     ``next_pairs`` is not empty, all candidates. ``direction`` is seen from the node, from the
-    group, or from a link's first host to its second. ``severity`` is measured over expected, 0
+    group, or from a link's first host to its second. ``fraction_of_expected`` is measured over expected, 0
     for dead, ``None`` for not measured. ``next_pairs`` are the fewest further pairs whose
     results would make the finding certain. ``stability`` is ``swinging`` where single measurements
     of the same pair, or of the same node, differ by more than the fleet's do.
@@ -111,7 +111,7 @@ class Finding:
     kind: Kind
     hosts: tuple[str, ...]
     direction: Direction
-    severity: float | None
+    fraction_of_expected: float | None
     evidence: str
     where: Where | None = None
     next_pairs: tuple[tuple[str, str], ...] = ()

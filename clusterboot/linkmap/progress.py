@@ -39,16 +39,16 @@ class Crowd:
     ``pairs_at_once`` is how many were measured side by side once that was known.
     """
 
-    alone_gbps: float
-    together_gbps: float
+    alone_gb_s: float
+    together_gb_s: float
     pairs_together: int
     pairs_at_once: int
 
     def __str__(self) -> str:
         """Say it in words."""
         return (
-            f"{self.pairs_together} pairs at once get {self.together_gbps:.3g} GB/s each, a pair alone "
-            f"{self.alone_gbps:.3g} GB/s: the fabric between the nodes is shared, which is no node's and no "
+            f"{self.pairs_together} pairs at once get {self.together_gb_s:.3g} GB/s each, a pair alone "
+            f"{self.alone_gb_s:.3g} GB/s: the fabric between the nodes is shared, which is no node's and no "
             f"link's fault. Measured again with {self.pairs_at_once} at once"
         )
 
@@ -57,19 +57,19 @@ class Crowd:
 class LinkState:
     """The matrix of a link map at work, and how it came to be.
 
-    ``one_way_gbps`` has what single directions give, ``both_gbps`` both at once, each what
-    ``one_way_samples`` and ``both_samples`` say; ``segments`` what TCP sent for all. ``solo_gbps`` has, for
+    ``one_way_gb_s`` has what single directions give, ``both_gb_s`` both at once, each what
+    ``one_way_samples`` and ``both_samples`` say; ``segments`` what TCP sent for all. ``solo_gb_s`` has, for
     each cell measured alone, both at once, what it gave among others and alone; ``visits`` how often each
     pair was measured among others, ``looked`` how often it was again for a suspicion; ``set_aside`` the
     nodes that could not take part, with the reason; ``remarks`` what else happened; ``counters`` what those
     of each host grew by. With ``ranks_on_a_gpu`` above 1 ranks shared a GPU, and nothing but a dead pair can
-    be found. ``line_gbps`` is what the line of each cell can carry, NaN where that is not known.
+    be found. ``line_gb_s`` is what the line of each cell can carry, NaN where that is not known.
     """
 
     nodes: tuple[str, ...]
-    one_way_gbps: Rates
+    one_way_gb_s: Rates
     latency_us: Rates
-    both_gbps: Rates
+    both_gb_s: Rates
     one_way_samples: SampleBook
     both_samples: SampleBook
     segments: Segments
@@ -77,13 +77,13 @@ class LinkState:
     launches: int = 0
     measurements: int = 0
     crowd: Crowd | None = None
-    solo_gbps: dict[Pair, tuple[float, float]] = field(default_factory=dict)
+    solo_gb_s: dict[Pair, tuple[float, float]] = field(default_factory=dict)
     looked: Counter[Pair] = field(default_factory=Counter)
     set_aside: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     counters: dict[str, Counters] = field(default_factory=dict)
     ranks_on_a_gpu: int = 1
-    line_gbps: Rates | None = None
+    line_gb_s: Rates | None = None
     visits: dict[Pair, int] = field(default_factory=dict)
 
     @classmethod
@@ -96,21 +96,21 @@ class LinkState:
     @property
     def matrix(self) -> PairMatrix:
         """The matrix as it is now: of single directions, unless some pairs have both at once only."""
-        if (np.isnan(self.one_way_gbps) & ~np.isnan(self.both_gbps)).any():
+        if (np.isnan(self.one_way_gb_s) & ~np.isnan(self.both_gb_s)).any():
             samples = self.both_samples.snapshot()
             return PairMatrix(
-                self.nodes, self.both_gbps, self.latency_us, self.one_way_gbps, samples, self.segments
+                self.nodes, self.both_gb_s, self.latency_us, self.one_way_gb_s, samples, self.segments
             )
         samples = self.one_way_samples.snapshot()
         return PairMatrix(
-            self.nodes, self.one_way_gbps, self.latency_us, samples=samples, segments=self.segments
+            self.nodes, self.one_way_gb_s, self.latency_us, samples=samples, segments=self.segments
         )
 
     def known(self, at: Sequence[int]) -> Known:
         """Say which pairs of some of the nodes have been measured."""
         one_way, both = (
             ~np.isnan(rates[np.ix_(at, at)]) & ~np.isnan(rates[np.ix_(at, at)].T)
-            for rates in (self.one_way_gbps, self.both_gbps)
+            for rates in (self.one_way_gb_s, self.both_gb_s)
         )
         return Known(one_way, both)
 
@@ -131,7 +131,7 @@ class LinkState:
             return
         at = (order[row.sender], order[row.receiver])
         if how == "solo":
-            self.solo_gbps[at] = (float(self.both_gbps[at]), row.both_gbps)
+            self.solo_gb_s[at] = (float(self.both_gb_s[at]), row.both_gb_s)
             return
         if row.sender < row.receiver:
             self.visits[min(at), max(at)] = self.visits.get((min(at), max(at)), 0) + 1
@@ -140,10 +140,10 @@ class LinkState:
             self.segments.sent[at] += each.sent
             self.segments.resent[at] += each.resent
         both = [sample for sample in samples if sample.both]
-        self.both_gbps[at] = _enter(self.both_samples, at, row.both_gbps, both)
-        if row.busbw_gbps is not None:
+        self.both_gb_s[at] = _enter(self.both_samples, at, row.both_gb_s, both)
+        if row.busbw_gb_s is not None:
             alone = [sample for sample in samples if not sample.both]
-            self.one_way_gbps[at] = _enter(self.one_way_samples, at, row.busbw_gbps, alone)
+            self.one_way_gb_s[at] = _enter(self.one_way_samples, at, row.busbw_gb_s, alone)
         if row.latency_us is not None:
             self.latency_us[at] = row.latency_us
 
@@ -191,7 +191,7 @@ class LinkState:
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Give the directions whose rate cannot be; of ranks that share a GPU nothing is known."""
-        return () if self.ranks_on_a_gpu > 1 else find_doubts(self.matrix, self.line_gbps)
+        return () if self.ranks_on_a_gpu > 1 else find_doubts(self.matrix, self.line_gb_s)
 
     def to_believe(self) -> tuple[Pair, ...]:
         """Choose the pairs to measure again, so that one wrong visit of three is outvoted."""
@@ -209,7 +209,7 @@ class LinkState:
         groups = [set(each.hosts) for each in inference.findings if each.kind == "group"]
         pairs = {
             at: both
-            for at, both in self.solo_gbps.items()
+            for at, both in self.solo_gb_s.items()
             if min(both) > 0
             and not any((self.nodes[at[0]] in group) != (self.nodes[at[1]] in group) for group in groups)
         }
@@ -227,22 +227,22 @@ class LinkState:
         """Take out what was measured in a crowd, but for what is dead: it says nothing of single pairs."""
         self.crowd = crowd
         for rates, book in (
-            (self.one_way_gbps, self.one_way_samples),
-            (self.both_gbps, self.both_samples),
+            (self.one_way_gb_s, self.one_way_samples),
+            (self.both_gb_s, self.both_samples),
         ):
             crowded = ~(rates == 0)
             book.forget(crowded)
             rates[crowded] = np.nan
         self.segments.sent[:] = self.segments.resent[:] = 0
         self.latency_us[:] = np.nan
-        self.solo_gbps.clear()
+        self.solo_gb_s.clear()
         self.looked.clear()
 
     def to_json(self, inference: Inference) -> dict[str, Any]:
         """Give this map's part of the document."""
         return {
             **matrix_to_json(self.matrix, inference),
-            "both_gbps": rows_to_json(self.both_gbps),
+            "both_gb_s": rows_to_json(self.both_gb_s),
             "unsettled": self._unsettled(),
             "rounds": self.rounds,
             "launches": self.launches,
@@ -259,14 +259,18 @@ class LinkState:
 
     def _with_reason(self, finding: Finding) -> Finding:
         """Add what is known besides the matrix: why a node is not in it, what a group's pairs share."""
-        if finding.kind == "node" and finding.severity is None and finding.hosts[0] in self.set_aside:
+        if (
+            finding.kind == "node"
+            and finding.fraction_of_expected is None
+            and finding.hosts[0] in self.set_aside
+        ):
             told = f"{finding.evidence}: {self.set_aside[finding.hosts[0]]}"
             return replace(finding, evidence=told)
         if finding.kind != "group" or finding.where != "across":
             return finding
         ratios = [
             alone / among
-            for at, (among, alone) in self.solo_gbps.items()
+            for at, (among, alone) in self.solo_gb_s.items()
             if among > 0 and (self.nodes[at[0]] in finding.hosts) != (self.nodes[at[1]] in finding.hosts)
         ]
         if not ratios or np.median(ratios) < _SHARED_RATIO:
@@ -275,18 +279,18 @@ class LinkState:
         return replace(finding, evidence=f"{finding.evidence}; {told}")
 
 
-def _enter(book: SampleBook, at: Pair, rate_gbps: float, samples: Sequence[PairSamples]) -> float:
+def _enter(book: SampleBook, at: Pair, rate_gb_s: float, samples: Sequence[PairSamples]) -> float:
     """Enter a visit's samples, and give the rate of all visits; a dead visit has none."""
     for each in samples:
-        book.add(at, each.gbps, each.bytes, is_settled=each.is_settled)
+        book.add(at, each.gb_s, each.bytes, is_settled=each.is_settled)
     if not samples:
-        book.add(at, [rate_gbps], 0)
+        book.add(at, [rate_gb_s], 0)
     return book.close(at)
 
 
 def _only_dead(found: Inference) -> Inference:
     """Keep of what was inferred what shared GPUs leave true: who was not reached at all."""
-    left = tuple(each for each in found.findings if not each.severity)
-    dead = any(each.severity == 0 for each in left)
+    left = tuple(each for each in found.findings if not each.fraction_of_expected)
+    dead = any(each.fraction_of_expected == 0 for each in left)
     told = "ranks shared a GPU: no measure of bandwidth, so that only dead pairs are told"
     return Inference("slow" if dead else "inconclusive" if left else "ok", left, (told,))

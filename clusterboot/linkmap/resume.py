@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from clusterboot.document import parse
 from clusterboot.errors import UsageError
 
 from .formats.reading import read_matrix
@@ -38,27 +38,27 @@ def resume(path: Path, nodes: Sequence[str]) -> LinkState:
     if not common:
         raise UsageError(f"--resume {path}: it has none of these nodes", remedy="give a map of this cluster")
     here, there = (np.array(side) for side in zip(*common, strict=True))
-    document: Mapping[str, Any] = json.loads(data)
+    document: Mapping[str, Any] = parse(data)
 
     def take(to: Rates, rates: Rates | None) -> None:
         if rates is not None:
             to[np.ix_(here, here)] = rates[np.ix_(there, there)]
 
-    take(state.one_way_gbps, earlier.bandwidth_gbps if earlier.one_way_gbps is None else earlier.one_way_gbps)
+    take(state.one_way_gb_s, earlier.bandwidth_gb_s if earlier.one_way_gb_s is None else earlier.one_way_gb_s)
     take(state.latency_us, earlier.latency_us)
     if earlier.samples is not None:
-        book = state.one_way_samples if earlier.one_way_gbps is None else state.both_samples
+        book = state.one_way_samples if earlier.one_way_gb_s is None else state.both_samples
         book.take_over(here, there, earlier.samples)
     if earlier.segments is not None:
         at, was = np.ix_(here, here), np.ix_(there, there)
         state.segments.sent[at] = earlier.segments.sent[was]
         state.segments.resent[at] = earlier.segments.resent[was]
-    take(state.both_gbps, _square(document.get("both_gbps"), len(earlier.nodes)))
+    take(state.both_gb_s, _square(document.get("both_gb_s"), len(earlier.nodes)))
     state.rounds, state.launches, state.measurements = (
         _count(document.get(key)) for key in ("rounds", "launches", "measurements")
     )
     state.crowd = _crowd(document.get("crowd"))
-    known = np.argwhere(~np.isnan(state.both_gbps) | ~np.isnan(state.one_way_gbps))
+    known = np.argwhere(~np.isnan(state.both_gb_s) | ~np.isnan(state.one_way_gb_s))
     # What an earlier map found stands.
     state.looked.update({(one, other): MOST_LOOKS for one, other in known.tolist() if one < other})
     return state
@@ -72,7 +72,7 @@ def _crowd(value: Any) -> Crowd | None:
     if not isinstance(value, dict):
         return None
     pairs = [_count(value.get(key)) for key in ("pairs_together", "pairs_at_once")]
-    rates = [_rate(value.get(key)) for key in ("alone_gbps", "together_gbps")]
+    rates = [_rate(value.get(key)) for key in ("alone_gb_s", "together_gb_s")]
     return Crowd(rates[0], rates[1], pairs[0], pairs[1]) if min(pairs) > 0 else None
 
 

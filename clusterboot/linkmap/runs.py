@@ -218,7 +218,7 @@ class _Follower:
         count = len(self._plan.rounds)
         if number % max(1, count // _TOLD_ROUNDS) and number + 1 != count:
             return
-        rates = [row.both_gbps if row.busbw_gbps is None else row.busbw_gbps for row in self._rows]
+        rates = [row.both_gb_s if row.busbw_gb_s is None else row.busbw_gb_s for row in self._rows]
         middle = f", median {median(rates):.3g} GB/s" if rates else ""
         pairs, dead = len(rates) // 2, sum(rate == 0 for rate in rates) // 2
         told = f", {dead} dead" if dead else ""

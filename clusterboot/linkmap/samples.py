@@ -77,9 +77,9 @@ class SampleBook:
         told = self.summary
         told.count[at] = len(samples)
         told.bytes[at] = int(sum(size for _, size in samples))
-        told.median_gbps[at] = weighted_median(samples)
-        told.min_gbps[at], told.max_gbps[at] = rates.min(), rates.max()
-        told.q1_gbps[at], told.q3_gbps[at] = np.quantile(rates, [0.25, 0.75])
+        told.median_gb_s[at] = weighted_median(samples)
+        told.min_gb_s[at], told.max_gb_s[at] = rates.min(), rates.max()
+        told.q1_gb_s[at], told.q3_gb_s[at] = np.quantile(rates, [0.25, 0.75])
         return rate_of(samples)
 
     def forget(self, which: Flags) -> None:

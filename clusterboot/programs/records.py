@@ -51,8 +51,8 @@ class Placement:
     """
 
     time_us: float | None
-    algbw_gbps: float | None
-    busbw_gbps: float | None
+    algbw_gb_s: float | None
+    busbw_gb_s: float | None
     wrong: int | None = None
     error: float | None = None
 
@@ -143,7 +143,7 @@ class BenchTest:
     sweep: Sweep | None = None
     reduced_to_bytes: int | None = None
     rows: tuple[Row, ...] = ()
-    avg_busbw_gbps: float | None = None
+    avg_busbw_gb_s: float | None = None
     out_of_bounds: int | None = None
     footer_line: int | None = None
     concluded: bool = False
@@ -164,10 +164,10 @@ class BenchTest:
     def peak(self) -> tuple[float, int] | None:
         """The best printed busbw of both placements, in 10^9 bytes a second, and its size in bytes."""
         points = [
-            (place.busbw_gbps, row.size_bytes)
+            (place.busbw_gb_s, row.size_bytes)
             for row in self.rows
             for place in row.placements
-            if place.busbw_gbps is not None
+            if place.busbw_gb_s is not None
         ]
         return max(points, key=lambda point: point[0], default=None)
 

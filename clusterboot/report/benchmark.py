@@ -54,14 +54,14 @@ def _bar(cells: float) -> str:
 
 
 def _best(row: Row) -> float | None:
-    return max((place.busbw_gbps for place in row.placements if place.busbw_gbps is not None), default=None)
+    return max((place.busbw_gb_s for place in row.placements if place.busbw_gb_s is not None), default=None)
 
 
 def _half(place: Placement | None) -> str:
     if place is None or place.time_us is None:
         return f"{'N/A':>10}{'N/A':>8}{'N/A':>8}{'N/A':>6}"
     wrong = "N/A" if place.wrong is None else str(place.wrong)
-    bandwidths = f"{_number(place.algbw_gbps):>8}{_number(place.busbw_gbps):>8}"
+    bandwidths = f"{_number(place.algbw_gb_s):>8}{_number(place.busbw_gb_s):>8}"
     return f"{_number(place.time_us, 2):>10}{bandwidths}{wrong:>6}"
 
 

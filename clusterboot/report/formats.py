@@ -23,9 +23,9 @@ from clusterboot.verdict.bandwidth import plateaus
 
 CSV_COLUMNS = (
     *("path", "test", "collective", "layout", "verdict", "ranks", "size_bytes", "count", "dtype", "redop"),
-    *("root", "placement", "time_us", "algbw_gbps", "busbw_gbps", "wrong", "error", "library", "shares_gpus"),
+    *("root", "placement", "time_us", "algbw_gb_s", "busbw_gb_s", "wrong", "error", "library", "shares_gpus"),
 )
-MATRIX_COLUMNS = ("sender", "receiver", "bandwidth_gbps", "one_way_gbps", "latency_us")
+MATRIX_COLUMNS = ("sender", "receiver", "bandwidth_gb_s", "one_way_gb_s", "latency_us")
 _VERDICTS = ("ok", "slow", "wrong-data", "failed", "hung", "could-not-launch", "inconclusive")
 _MATRIX_VERDICTS = ("ok", "slow", "inconclusive")
 # These are an ``error`` of JUnit's, every other bad verdict a ``failure``.
@@ -56,8 +56,8 @@ def to_csv(report: LogReport) -> str:
 
     Columns: ``path``; ``test``, counted from 1; ``collective``, ``layout``, ``verdict`` and
     ``ranks`` of the test; ``size_bytes``, ``count``, ``dtype``, ``redop``, ``root``;
-    ``placement`` (``out_of_place``, ``in_place``); ``time_us``; ``algbw_gbps`` and
-    ``busbw_gbps`` in 10^9 bytes a second; ``wrong``, a count; ``error``. What the log does not
+    ``placement`` (``out_of_place``, ``in_place``); ``time_us``; ``algbw_gb_s`` and
+    ``busbw_gb_s`` in 10^9 bytes a second; ``wrong``, a count; ``error``. What the log does not
     say is empty. ``library`` is what carried the data where the log names it; ``shares_gpus`` is
     ``yes`` where several ranks used one GPU, whose bandwidth measures nothing. A test without
     rows has one line without figures. Text that a spreadsheet would take for a formula is preceded by ``'``.
@@ -69,7 +69,7 @@ def to_csv(report: LogReport) -> str:
         cells: list[list[object]] = [
             [
                 *(row.size_bytes, row.count, row.dtype, row.redop, row.root, name),
-                *(place.time_us, place.algbw_gbps, place.busbw_gbps, place.wrong, place.error),
+                *(place.time_us, place.algbw_gb_s, place.busbw_gb_s, place.wrong, place.error),
             ]
             for row in test.rows
             for name in PLACEMENTS
@@ -83,10 +83,10 @@ def to_csv(report: LogReport) -> str:
 def matrix_to_csv(matrix: PairMatrix) -> str:
     """Write each measured direction of each pair on a line, under one line of column names.
 
-    ``bandwidth_gbps`` and ``one_way_gbps`` are 10^9 bytes a second, 0 for dead; what is not known
+    ``bandwidth_gb_s`` and ``one_way_gb_s`` are 10^9 bytes a second, 0 for dead; what is not known
     is empty. The findings are in the other formats.
     """
-    of_pair = (matrix.bandwidth_gbps, matrix.one_way_gbps, matrix.latency_us)
+    of_pair = (matrix.bandwidth_gb_s, matrix.one_way_gb_s, matrix.latency_us)
     names = [_cell(node) for node in matrix.nodes]
     pairs = ((at, to, (_figure(rates, at, to) for rates in of_pair)) for at, to in _measured(matrix))
     rows = (
@@ -157,7 +157,7 @@ def matrix_to_junit(matrix: PairMatrix, inference: Inference) -> str:
     """
 
     def of_finding(name: str, finding: Finding) -> _Case:
-        unsure = finding.next_pairs or finding.severity is None
+        unsure = finding.next_pairs or finding.fraction_of_expected is None
         kind = "error" if unsure else "failure"
         return _Case(name, kind, inference.verdict, finding.evidence, finding.evidence)
 
@@ -232,11 +232,11 @@ def _of_test(test: BenchTest, base: Mapping[str, str]) -> Iterator[Sample]:
     for plateau in () if test.shares_gpus else plateaus(test):
         text = "Median bus bandwidth sustained at the large end of the sweep."
         labels = {**base, "placement": plateau.placement}
-        yield "plateau_busbw_bytes_per_second", text, labels, plateau.busbw_gbps * 1e9
+        yield "plateau_busbw_bytes_per_second", text, labels, plateau.busbw_gb_s * 1e9
     for labels, place in _largest(test, base):
-        if place.busbw_gbps is not None and not test.shares_gpus:
+        if place.busbw_gb_s is not None and not test.shares_gpus:
             text = "Bus bandwidth at the largest size."
-            yield "busbw_bytes_per_second", text, labels, place.busbw_gbps * 1e9
+            yield "busbw_bytes_per_second", text, labels, place.busbw_gb_s * 1e9
         if place.time_us is not None:
             yield "time_seconds", "Time of the largest size.", labels, place.time_us / 1e6
     wrong = [place.wrong for row in test.rows for place in row.placements if place.wrong is not None]
@@ -259,7 +259,7 @@ def matrix_to_prometheus(matrix: PairMatrix, inference: Inference) -> str:
     """Write the map in Prometheus' text format, for the node exporter's textfile collector.
 
     ``clusterboot_link_verdict{verdict}`` is 1 for the map's verdict and 0 for the others;
-    ``clusterboot_link_finding_severity{kind,hosts,where,direction,certain}`` is measured over
+    ``clusterboot_link_finding_of_expected_ratio{kind,hosts,where,direction,certain}`` is measured over
     expected, 0 for dead and -1 for not measured; ``clusterboot_link_bandwidth_bytes_per_second`` and
     ``clusterboot_link_latency_seconds`` with ``{sender,receiver}`` have the pairs. Base units: bytes
     and seconds.
@@ -272,11 +272,11 @@ def _of_matrix(matrix: PairMatrix, inference: Inference) -> Iterator[Sample]:
     for finding in inference.findings:
         labels = {"kind": finding.kind, "hosts": ",".join(finding.hosts), "where": finding.where or ""}
         labels |= {"direction": finding.direction, "certain": "0" if finding.next_pairs else "1"}
-        severity = -1.0 if finding.severity is None else finding.severity
-        yield "finding_severity", "Measured over expected.", labels, severity
+        fraction = -1.0 if finding.fraction_of_expected is None else finding.fraction_of_expected
+        yield "finding_severity", "Measured over expected.", labels, fraction
     for at, to in _measured(matrix):
         labels = {"sender": matrix.nodes[at], "receiver": matrix.nodes[to]}
-        rate = float(matrix.bandwidth_gbps[at, to]) * 1e9
+        rate = float(matrix.bandwidth_gb_s[at, to]) * 1e9
         yield "bandwidth_bytes_per_second", "Bandwidth, 0 for dead.", labels, rate
         latency_us = _figure(matrix.latency_us, at, to)
         if not np.isnan(latency_us):
@@ -284,7 +284,7 @@ def _of_matrix(matrix: PairMatrix, inference: Inference) -> Iterator[Sample]:
 
 
 def _measured(matrix: PairMatrix) -> Iterator[tuple[int, int]]:
-    return ((int(at), int(to)) for at, to in np.argwhere(~np.isnan(matrix.bandwidth_gbps)))
+    return ((int(at), int(to)) for at, to in np.argwhere(~np.isnan(matrix.bandwidth_gb_s)))
 
 
 def _figure(rates: Rates | None, at: int, to: int) -> float:

@@ -68,7 +68,7 @@ def heat_map(matrix: PairMatrix) -> list[Text]:
     """
     expected = np.exp(draw(matrix).usual)
     with np.errstate(invalid="ignore"):
-        share = matrix.bandwidth_gbps / expected
+        share = matrix.bandwidth_gb_s / expected
     step = -(-len(matrix.nodes) // _MOST_CELLS)
     cells = _folded(share, step)
     heads = _heads(len(cells))
@@ -118,8 +118,8 @@ def _finding(finding: Finding) -> Text:
         sign = {"out": " -> ", "in": " <- ", "both": " <-> "}[finding.direction]
         hosts = sign.join(finding.hosts)
     # How slow it is stands in the evidence, except where nothing came through.
-    dead = "dead; " if finding.severity == 0 else ""
-    style = "yellow" if finding.next_pairs or finding.severity is None else "red"
+    dead = "dead; " if finding.fraction_of_expected == 0 else ""
+    style = "yellow" if finding.next_pairs or finding.fraction_of_expected is None else "red"
     line = Text.assemble(
         "  ",
         (what, style),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from clusterboot.document import SCHEMA
+from clusterboot.document import SCHEMA, parse
 from clusterboot.errors import HostResult, UsageError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.linkmap.formats.cells import Rows, matrix_of
@@ -36,7 +35,7 @@ class Expected:
     """
 
     collective: str
-    min_busbw_gbps: float | None = None
+    min_busbw_gb_s: float | None = None
     holds_from_bytes: int = 0
     baseline: tuple[tuple[int, float], ...] = ()
 
@@ -46,7 +45,7 @@ class SavedRun:
     """One run, as its ``result.json`` has it; ``name`` is what messages and the page call it.
 
     ``told`` has the single words and lines about the run by their names in the document. Of
-    ``tests`` and ``matrix`` a run has what its command gives; ``both_gbps`` has the shape of the
+    ``tests`` and ``matrix`` a run has what its command gives; ``both_gb_s`` has the shape of the
     matrix.
     """
 
@@ -64,7 +63,7 @@ class SavedRun:
     problems: tuple[Problem, ...] = ()
     expected: tuple[Expected, ...] = ()
     matrix: PairMatrix | None = None
-    both_gbps: Rates | None = None
+    both_gb_s: Rates | None = None
     inference: Inference | None = None
     facts: tuple[FactLine, ...] = ()
 
@@ -104,16 +103,14 @@ def read_runs(data: bytes, name: str) -> tuple[SavedRun, ...]:
 def _document(data: bytes, name: str) -> dict[str, Any] | None:
     """Parse a document of this program; ``None`` for a file that may be something else of use."""
     try:
-        document = json.loads(data, parse_constant=_refuse)
-    except RecursionError:
-        raise _bad(name, "it is nested too deeply") from None
+        document = parse(data)
     except ValueError as problem:
         if data.lstrip()[:1] != b"{":
             return None
-        raise _bad(name, f"it is not JSON: {one_line(str(problem))}") from None
+        raise _bad(name, one_line(str(problem))) from None
     if isinstance(document, dict) and document.get("schema") == SCHEMA:
         return document
-    if isinstance(document, dict) and "bandwidth_gbps" in document and "schema" not in document:
+    if isinstance(document, dict) and "bandwidth_gb_s" in document and "schema" not in document:
         return None
     raise _bad(name, f"it is no result of {SCHEMA}")
 
@@ -166,19 +163,19 @@ def _facts(document: Mapping[str, Any], name: str) -> tuple[FactLine, ...]:
 
 def _map(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Read what a link map has: the matrix, and what was found in it."""
-    nodes, cells = document.get("nodes"), document.get("bandwidth_gbps")
+    nodes, cells = document.get("nodes"), document.get("bandwidth_gb_s")
     if not isinstance(nodes, list) or not isinstance(cells, list):
         return {}
     latency = document.get("latency_us")
     matrix = matrix_of(name, Rows(nodes, cells, latency if isinstance(latency, list) else None))
-    both = document.get("both_gbps")
+    both = document.get("both_gb_s")
     findings = _of(tuple[Finding, ...], document, "findings", name, ())
     verdict = document.get("verdict")
     if verdict not in _VERDICTS:
         raise _bad(name, "its verdict is none of a link map")
     return {
         "matrix": matrix,
-        "both_gbps": matrix_of(name, Rows(nodes, both)).bandwidth_gbps if isinstance(both, list) else None,
+        "both_gb_s": matrix_of(name, Rows(nodes, both)).bandwidth_gb_s if isinstance(both, list) else None,
         "inference": Inference(verdict, findings, _notes(document.get("notes"))),
     }
 
@@ -187,7 +184,7 @@ def slowest_pairs(run: SavedRun, most: int) -> list[tuple[str, str, float]]:
     """List a map's slowest measured pairs with their bandwidth in GB/s, the slowest first."""
     if run.matrix is None:
         return []
-    cells = run.matrix.bandwidth_gbps
+    cells = run.matrix.bandwidth_gb_s
     flat = np.where(np.isnan(cells), np.inf, cells).ravel()
     count = min(most, int(np.isfinite(flat).sum()))
     at = np.argpartition(flat, count - 1)[:count] if count else np.array([], dtype=np.intp)
@@ -220,10 +217,6 @@ def _of(kind: Any, document: Mapping[str, Any], key: str, name: str, absent: T) 
 
 def _bad(name: str, cause: str) -> UsageError:
     return UsageError(f"{name}: {cause}", remedy="give the result.json of a run, or its folder")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number")
 
 
 def _word(value: Any) -> str | None:

@@ -6,7 +6,6 @@ What it needs is imported when it runs: it would slow the start of all others.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 from rich.text import Text
 
+from clusterboot.document import parse
 from clusterboot.errors import UsageError
 
 from .command import Call, Outcome, command
@@ -106,8 +106,8 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         session.leave_output_to_format()
     at = context(session, shared)
     start = launch_place(at.cluster, launch_from or None)
-    if at.cluster.options.expected_busbw_gbps and expectation == Expectation():
-        expectation = Expectation(at.cluster.options.expected_busbw_gbps, source="the cluster file")
+    if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
+        expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")
     options = NcclTestOptions(
         bench,
         backend=cast("BackendChoice", backend),
@@ -133,16 +133,16 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     )
 
 
-def _expectation(min_busbw_gbps: float | None, baseline: str) -> Expectation:
+def _expectation(min_busbw_gb_s: float | None, baseline: str) -> Expectation:
     from clusterboot.verdict.expectation import Expectation, baseline_from_json
 
     minimum = (
-        Expectation(min_busbw_gbps, source="--min-busbw") if min_busbw_gbps is not None else Expectation()
+        Expectation(min_busbw_gb_s, source="--min-busbw") if min_busbw_gb_s is not None else Expectation()
     )
     if not baseline:
         return minimum
     try:
-        document = json.loads(Path(baseline).read_text(encoding="utf-8"))
+        document = parse(Path(baseline).read_bytes())
     except (OSError, ValueError) as problem:
         raise UsageError(
             f"--baseline {baseline}: {problem}", remedy="give an earlier run's result.json"

@@ -24,8 +24,8 @@ def _placement(place: Placement | None) -> Json | None:
         return None
     return {
         "time_us": place.time_us,
-        "algbw_gbps": place.algbw_gbps,
-        "busbw_gbps": place.busbw_gbps,
+        "algbw_gb_s": place.algbw_gb_s,
+        "busbw_gb_s": place.busbw_gb_s,
         "wrong": place.wrong,
         "error": place.error,
     }
@@ -67,8 +67,8 @@ def bench_test_to_json(test: BenchTest) -> Json:
         **own,
         "ranks": [_rank(rank) for rank in test.ranks],
         "rows": [_row(row) for row in test.rows],
-        "avg_busbw_gbps": test.avg_busbw_gbps,
-        "peak_busbw_gbps": peak[0] if peak else None,
+        "avg_busbw_gb_s": test.avg_busbw_gb_s,
+        "peak_busbw_gb_s": peak[0] if peak else None,
         "peak_size_bytes": peak[1] if peak else None,
         "out_of_bounds": test.out_of_bounds,
         "verdict": test.verdict,

@@ -12,7 +12,7 @@ from statistics import median
 
 from clusterboot.programs.collectives import COLLECTIVES
 from clusterboot.programs.records import PLACEMENTS, BenchTest, Placement, PlacementName, Row
-from clusterboot.units import format_size, gbps
+from clusterboot.units import format_size, gb_s
 
 from .completeness import ranks_of
 from .expectation import Baseline, BaselineKey, Expectation
@@ -46,12 +46,12 @@ class Plateau:
     """The sizes at the large end at which a placement sustains its busbw, and the median busbw there."""
 
     placement: PlacementName
-    busbw_gbps: float
+    busbw_gb_s: float
     sizes_bytes: tuple[int, ...]
 
     def __str__(self) -> str:
         """Say it in words."""
-        return f"{self.busbw_gbps:.4g} GB/s at {_sizes(self.sizes_bytes)}"
+        return f"{self.busbw_gb_s:.4g} GB/s at {_sizes(self.sizes_bytes)}"
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ class Change:
 
     placement: PlacementName
     size_bytes: int
-    before_gbps: float
-    now_gbps: float
+    before_gb_s: float
+    now_gb_s: float
     beyond_noise: bool
 
     def __str__(self) -> str:
         """Say it in words."""
         return (
             f"{_words(self.placement)} busbw at {format_size(self.size_bytes)} is"
-            f" {self.now_gbps:.4g} GB/s, {self.now_gbps / self.before_gbps:.0%} of the baseline's"
-            f" {self.before_gbps:.4g} GB/s"
+            f" {self.now_gb_s:.4g} GB/s, {self.now_gb_s / self.before_gb_s:.0%} of the baseline's"
+            f" {self.before_gb_s:.4g} GB/s"
         )
 
 
@@ -97,13 +97,13 @@ def busbw_of(test: BenchTest, row: Row, place: Placement) -> float | None:
     """
     collective = COLLECTIVES.get(test.collective or "")
     ranks = ranks_of(test)
-    if place.busbw_gbps is None or place.time_us is None or collective is None or not ranks:
-        return place.busbw_gbps
-    exact = gbps(row.size_bytes, place.time_us) * collective.bus_factor(ranks)
-    return exact if math.isclose(exact, place.busbw_gbps, rel_tol=0.01, abs_tol=0.006) else place.busbw_gbps
+    if place.busbw_gb_s is None or place.time_us is None or collective is None or not ranks:
+        return place.busbw_gb_s
+    exact = gb_s(row.size_bytes, place.time_us) * collective.bus_factor(ranks)
+    return exact if math.isclose(exact, place.busbw_gb_s, rel_tol=0.01, abs_tol=0.006) else place.busbw_gb_s
 
 
-def plateaus(test: BenchTest, line_gbps: float | None = None) -> tuple[Plateau, ...]:
+def plateaus(test: BenchTest, line_gb_s: float | None = None) -> tuple[Plateau, ...]:
     """Find what each placement sustains; a placement that proves nothing has none.
 
     Parameters: the test; what the line can carry at most, in 10^9 bytes a second of busbw, where it is
@@ -113,7 +113,7 @@ def plateaus(test: BenchTest, line_gbps: float | None = None) -> tuple[Plateau, 
     """
     found = []
     for name in _placements(test):
-        points = _points(test, name, line_gbps)
+        points = _points(test, name, line_gb_s)
         if points:
             found.append(_plateau(name, points))
     return tuple(found)
@@ -124,19 +124,19 @@ def _placements(test: BenchTest) -> tuple[PlacementName, ...]:
     return PLACEMENTS if collective is None or collective.in_place else ("out_of_place",)
 
 
-def _points(test: BenchTest, name: PlacementName, line_gbps: float | None = None) -> dict[int, float]:
+def _points(test: BenchTest, name: PlacementName, line_gb_s: float | None = None) -> dict[int, float]:
     """Give the busbw of each size in 10^9 bytes a second; of cycles, types and ops the median."""
     found: dict[int, list[float]] = {}
     for row in test.rows:
         place = row.placement(name)
         busbw = busbw_of(test, row, place) if place is not None and row.size_bytes > 0 else None
-        if busbw is not None and not _is_above(busbw, line_gbps):
+        if busbw is not None and not _is_above(busbw, line_gb_s):
             found.setdefault(row.size_bytes, []).append(busbw)
     return {size: median(values) for size, values in sorted(found.items())}
 
 
-def _is_above(busbw_gbps: float, line_gbps: float | None) -> bool:
-    return line_gbps is not None and busbw_gbps > line_gbps * _ABOVE_LINE
+def _is_above(busbw_gb_s: float, line_gb_s: float | None) -> bool:
+    return line_gb_s is not None and busbw_gb_s > line_gb_s * _ABOVE_LINE
 
 
 def _plateau(name: PlacementName, points: dict[int, float]) -> Plateau:
@@ -152,8 +152,8 @@ def _plateau(name: PlacementName, points: dict[int, float]) -> Plateau:
     return Plateau(name, median(near) if near else level, tuple(sizes))
 
 
-def _is_near(busbw_gbps: float, level_gbps: float) -> bool:
-    return abs(busbw_gbps - level_gbps) <= level_gbps * _NEAR
+def _is_near(busbw_gb_s: float, level_gb_s: float) -> bool:
+    return abs(busbw_gb_s - level_gb_s) <= level_gb_s * _NEAR
 
 
 def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
@@ -162,9 +162,9 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
     Returns: reasons where it is slow, or its sweep collapses; notes; ``compared`` false where nothing
     was there to compare with, ``comparable`` false where a baseline was given and does not fit.
     """
-    line_gbps = expectation.line_gbps.get(test.collective or "")
-    impossible, notes = _above_line(test, line_gbps)
-    minimum = expectation.minimum_gbps(test.collective)
+    line_gb_s = expectation.line_gb_s.get(test.collective or "")
+    impossible, notes = _above_line(test, line_gb_s)
+    minimum = expectation.minimum_gb_s(test.collective)
     largest = max((row.size_bytes for row in test.rows), default=0)
     if minimum is not None and largest < expectation.holds_from_bytes:
         need = format_size(expectation.holds_from_bytes)
@@ -173,14 +173,14 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
     reasons: list[str] = []
     compared = False
     if minimum is not None:
-        found = plateaus(test, line_gbps)
+        found = plateaus(test, line_gb_s)
         compared = bool(found)
         reasons += [
             f"{_words(plateau.placement)} busbw is {plateau}, below {minimum:.4g} GB/s{_source(expectation)}"
             for plateau in found
-            if plateau.busbw_gbps < minimum
+            if plateau.busbw_gb_s < minimum
         ]
-    fallen, flattered = _falls(test, line_gbps)
+    fallen, flattered = _falls(test, line_gb_s)
     reasons += fallen
     notes += flattered
     if expectation.baseline is None:
@@ -191,7 +191,7 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
     )
 
 
-def _above_line(test: BenchTest, line_gbps: float | None) -> tuple[str | None, tuple[str, ...]]:
+def _above_line(test: BenchTest, line_gb_s: float | None) -> tuple[str | None, tuple[str, ...]]:
     """Name the rows that are above what the line can carry.
 
     Returns: why the measurement cannot be right, where the largest size is among them; else a note.
@@ -199,21 +199,21 @@ def _above_line(test: BenchTest, line_gbps: float | None) -> tuple[str | None, t
     above: dict[int, float] = {}
     for name in _placements(test):
         for size, busbw in _points(test, name).items():
-            if _is_above(busbw, line_gbps):
+            if _is_above(busbw, line_gb_s):
                 above[size] = max(busbw, above.get(size, 0.0))
-    if line_gbps is None or not above:
+    if line_gb_s is None or not above:
         return None, ()
     best = max(above, key=lambda size: above[size])
     text = (
         f"busbw of {above[best]:.4g} GB/s at {format_size(best)} is above what the line can carry,"
-        f" {line_gbps:.4g} GB/s"
+        f" {line_gb_s:.4g} GB/s"
     )
     if max(row.size_bytes for row in test.rows) in above:
         return f"{text}: the measurement cannot be right", ()
     return None, (f"{text}: {_sizes(tuple(sorted(above)))} count for nothing",)
 
 
-def _falls(test: BenchTest, line_gbps: float | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _falls(test: BenchTest, line_gb_s: float | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Say where busbw falls towards large sizes by more than is usual, and which small sizes prove nothing.
 
     Returns: a reason for each placement that falls; notes on sizes that only seem faster.
@@ -224,18 +224,18 @@ def _falls(test: BenchTest, line_gbps: float | None) -> tuple[tuple[str, ...], t
     reasons: list[str] = []
     notes: list[str] = []
     lasts: list[str] = []
-    found = plateaus(test, line_gbps)
+    found = plateaus(test, line_gb_s)
     for plateau in found:
-        points = _points(test, plateau.placement, line_gbps)
+        points = _points(test, plateau.placement, line_gb_s)
         before = {size: busbw for size, busbw in points.items() if size < plateau.sizes_bytes[0]}
         proven = {size: busbw for size, busbw in before.items() if _proves(test, size)}
         best = max(proven, key=lambda size: proven[size], default=None)
-        if best is not None and plateau.busbw_gbps < floor * proven[best]:
+        if best is not None and plateau.busbw_gb_s < floor * proven[best]:
             reasons.append(_fall(plateau.placement, best, proven[best], plateau))
         flattered = [
             size
             for size, busbw in before.items()
-            if size not in proven and busbw > plateau.busbw_gbps * (1 + _NEAR)
+            if size not in proven and busbw > plateau.busbw_gb_s * (1 + _NEAR)
         ]
         if flattered:
             notes.append(
@@ -244,7 +244,7 @@ def _falls(test: BenchTest, line_gbps: float | None) -> tuple[tuple[str, ...], t
             )
         largest = max(points)
         # A few small messages are slow for whatever else the machine does: they prove nothing either way.
-        if _proves(test, largest) and points[largest] < min(floor, _LAST_MAY_FALL_TO) * plateau.busbw_gbps:
+        if _proves(test, largest) and points[largest] < min(floor, _LAST_MAY_FALL_TO) * plateau.busbw_gb_s:
             last = Plateau(plateau.placement, points[largest], (largest,))
             at = max((size for size in points if size < largest), key=lambda size: points[size])
             lasts.append(_fall(plateau.placement, at, points[at], last))
@@ -276,8 +276,8 @@ def _proves(test: BenchTest, size_bytes: int) -> bool:
     return size_bytes * (iterations or _USUAL_ITERATIONS) >= _PROVING_BYTES
 
 
-def _fall(placement: PlacementName, best_bytes: int, best_gbps: float, end: Plateau) -> str:
-    return f"{_words(placement)} busbw falls from {best_gbps:.4g} GB/s at {format_size(best_bytes)} to {end}"
+def _fall(placement: PlacementName, best_bytes: int, best_gb_s: float, end: Plateau) -> str:
+    return f"{_words(placement)} busbw falls from {best_gb_s:.4g} GB/s at {format_size(best_bytes)} to {end}"
 
 
 def changes(test: BenchTest, baseline: Baseline) -> tuple[Change, ...]:
@@ -292,7 +292,7 @@ def changes(test: BenchTest, baseline: Baseline) -> tuple[Change, ...]:
         for row in test.rows:
             place = row.placement(plateau.placement)
             key = _key(test.collective or "", row, plateau.placement)
-            before = baseline.busbw_gbps.get(key)
+            before = baseline.busbw_gb_s.get(key)
             now = busbw_of(test, row, place) if place is not None and row.size_bytes else None
             if now is not None and before:
                 pairs.append((row.size_bytes, before, now, baseline.noise.get(key, 0.0)))
@@ -301,10 +301,10 @@ def changes(test: BenchTest, baseline: Baseline) -> tuple[Change, ...]:
             continue
         level = _plateau(plateau.placement, {at: median(each) for at, each in before_at.items()})
         for size, before, now, noise in pairs:
-            steady = size >= level.sizes_bytes[0] and _is_near(before, level.busbw_gbps)
+            steady = size >= level.sizes_bytes[0] and _is_near(before, level.busbw_gb_s)
             allowed = max(_TOLERANCE if steady else _COLLAPSE, 2 * noise)
             # What the baseline had at a small size and could not sustain is no standard.
-            least = (before if steady else min(before, level.busbw_gbps)) * (1 - allowed)
+            least = (before if steady else min(before, level.busbw_gb_s)) * (1 - allowed)
             # The printed figures are exact to half of their last digit.
             beyond = now + 0.005 < least or now - 0.005 > before * (1 + allowed)
             found.append(Change(plateau.placement, size, before, now, beyond))
@@ -320,9 +320,9 @@ def _against_baseline(test: BenchTest, baseline: Baseline) -> Shortfall:
         return Shortfall((), (note,), comparable=False)
     compared = changes(test, baseline)
     reasons = tuple(
-        str(change) for change in compared if change.beyond_noise and change.now_gbps < change.before_gbps
+        str(change) for change in compared if change.beyond_noise and change.now_gb_s < change.before_gb_s
     )
-    better = [change for change in compared if change.beyond_noise and change.now_gbps > change.before_gbps]
+    better = [change for change in compared if change.beyond_noise and change.now_gb_s > change.before_gb_s]
     within = sum(not change.beyond_noise for change in compared)
     known = {change.size_bytes for change in compared}
     unknown = tuple(sorted({row.size_bytes for row in test.rows if row.size_bytes} - known))

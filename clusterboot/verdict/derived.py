@@ -40,20 +40,20 @@ _RINGS = ("all_reduce", "all_gather", "reduce_scatter", "broadcast", "reduce")
 class Bound:
     """A limit that a collective meets, in 10^9 bytes a second of busbw, and its reckoning in words."""
 
-    busbw_gbps: float
+    busbw_gb_s: float
     words: str
     share: Share
 
 
 @dataclass(frozen=True)
 class Derived:
-    """What one collective should reach; ``minimum_gbps`` is ``None`` where nothing can be reckoned.
+    """What one collective should reach; ``minimum_gb_s`` is ``None`` where nothing can be reckoned.
 
     ``derivation`` is for people: "8 NICs of 50 GB/s, ring over 4 nodes → 400 GB/s, …".
     """
 
     collective: str
-    minimum_gbps: float | None
+    minimum_gb_s: float | None
     derivation: str
 
 
@@ -74,7 +74,7 @@ def expected(
     Returns: minima by collective, empty where the hardware is not known, with the reckoning.
     """
     each = [derive(nodes, name, ranks, memory=memory, interfaces=interfaces) for name in collectives]
-    minima = {one.collective: one.minimum_gbps for one in each if one.minimum_gbps is not None}
+    minima = {one.collective: one.minimum_gb_s for one in each if one.minimum_gb_s is not None}
     alike: dict[str, list[str]] = {}
     for one in each:
         alike.setdefault(one.derivation, []).append(one.collective)
@@ -119,8 +119,8 @@ def _all_adapters(node: NodeFacts) -> float | None:
     # Behind a veth may be any wire of the machine around this node.
     if any(each.kind == "veth" for each in up):
         return None
-    gbits = [port.rate_gbps or 0.0 for port in node.rdma_ports if port.state.upper() == "ACTIVE"]
-    gbits += [(each.speed_mbps or 0) / 1000 for each in up if each.kind == "physical"]
+    gbits = [port.rate_gbit_s or 0.0 for port in node.rdma_ports if port.state.upper() == "ACTIVE"]
+    gbits += [(each.speed_mbit_s or 0) / 1000 for each in up if each.kind == "physical"]
     return sum(gbits) / 8 if gbits and all(gbits) else None
 
 
@@ -143,12 +143,12 @@ def derive(
         bounds += [] if found is None else [found]
     if not bounds:
         return Derived(collective, None, "nothing is known of what carries it")
-    tightest = min(bounds, key=lambda bound: bound.busbw_gbps * bound.share.share)
-    minimum = tightest.busbw_gbps * tightest.share.share
+    tightest = min(bounds, key=lambda bound: bound.busbw_gb_s * bound.share.share)
+    minimum = tightest.busbw_gb_s * tightest.share.share
     others = [bound for bound in bounds if bound is not tightest]
-    beside = "".join(f" (beside it {other.words} → {other.busbw_gbps:.4g} GB/s)" for other in others)
+    beside = "".join(f" (beside it {other.words} → {other.busbw_gb_s:.4g} GB/s)" for other in others)
     words = (
-        f"{tightest.words} → {tightest.busbw_gbps:.4g} GB/s{beside};"
+        f"{tightest.words} → {tightest.busbw_gb_s:.4g} GB/s{beside};"
         f" at least {tightest.share.share:.0%} of it, {minimum:.4g} GB/s, because {tightest.share.reason}"
     )
     return Derived(collective, minimum, words)
@@ -169,7 +169,7 @@ def _inside(
             gpu = node.gpu.gpus[0].name if node.gpu.gpus else "no GPU"
             return f"{name}: {gpu} is not in the table of hardware"
         bounds.append(bound)
-    tightest = min(bounds, key=lambda bound: bound.busbw_gbps)
+    tightest = min(bounds, key=lambda bound: bound.busbw_gb_s)
     return _with_alltoall(tightest, collective)
 
 
@@ -182,9 +182,9 @@ def _of_gpus(node: NodeFacts) -> Bound | None:
         return Bound(min(links), f"{count} NVLinks a GPU, {min(links):.4g} GB/s together", NVLINK_SHARE)
     if model is None:
         return None
-    if model.nvlink_gbps and _joined_by_nvlink(node, model):
-        return Bound(model.nvlink_gbps, f"NVLink of {model.name}, {model.nvlink_gbps:.4g} GB/s", NVLINK_SHARE)
-    return Bound(model.pcie_gbps, f"PCIe of {model.name}, {model.pcie_gbps:.4g} GB/s", PCIE_SHARE)
+    if model.nvlink_gb_s and _joined_by_nvlink(node, model):
+        return Bound(model.nvlink_gb_s, f"NVLink of {model.name}, {model.nvlink_gb_s:.4g} GB/s", NVLINK_SHARE)
+    return Bound(model.pcie_gb_s, f"PCIe of {model.name}, {model.pcie_gb_s:.4g} GB/s", PCIE_SHARE)
 
 
 def _joined_by_nvlink(node: NodeFacts, model: GpuModel) -> bool:
@@ -228,17 +228,19 @@ def _between(
 def _adapters(node: NodeFacts, memory: Memory, interface: str | None) -> tuple[float, int, Share] | None:
     """Give the rate of one adapter in 10^9 bytes a second, their number, and what of it counts."""
     ports = [
-        port.rate_gbps / 8 for port in node.rdma_ports if port.state.upper() == "ACTIVE" and port.rate_gbps
+        port.rate_gbit_s / 8
+        for port in node.rdma_ports
+        if port.state.upper() == "ACTIVE" and port.rate_gbit_s
     ]
     if memory == "gpu" and ports:
         # NCCL keeps to the fastest; slower ones beside them serve storage or management.
         best = max(ports)
         model = gpu_model(node.gpu.gpus[0].name) if node.gpu.gpus else None
-        return min(best, model.pcie_gbps if model else best), ports.count(best), RDMA_SHARE
+        return min(best, model.pcie_gb_s if model else best), ports.count(best), RDMA_SHARE
     speeds = {
-        each.name: each.speed_mbps
+        each.name: each.speed_mbit_s
         for each in node.interfaces
-        if each.speed_mbps and each.kind not in _WITHOUT_A_WIRE
+        if each.speed_mbit_s and each.kind not in _WITHOUT_A_WIRE
     }
     speed = speeds.get(interface or "")
     if speed is None:
@@ -250,4 +252,4 @@ def _with_alltoall(bound: Bound, collective: str) -> Bound:
     if collective != "alltoall":
         return bound
     share = Share(min(bound.share.share, ALLTOALL_SHARE.share), ALLTOALL_SHARE.reason)
-    return Bound(bound.busbw_gbps, bound.words, share)
+    return Bound(bound.busbw_gb_s, bound.words, share)

@@ -31,7 +31,7 @@ class Baseline:
     median, for the sizes that it has more than once.
     """
 
-    busbw_gbps: Mapping[BaselineKey, float]
+    busbw_gb_s: Mapping[BaselineKey, float]
     ranks: Mapping[str, int] = field(default_factory=dict)
     noise: Mapping[BaselineKey, float] = field(default_factory=dict)
 
@@ -40,30 +40,30 @@ class Baseline:
 class Expectation:
     """What the interconnect should give, and where that figure is from.
 
-    ``min_busbw_gbps`` is one minimum for all collectives, or one for each by name, in 10^9
+    ``min_busbw_gb_s`` is one minimum for all collectives, or one for each by name, in 10^9
     bytes a second. ``source`` names the figure's origin in words; ``derivation`` is its reckoning,
     shown to the user, empty where there is none. The minimum holds for sweeps that reach
-    ``holds_from_bytes``: smaller messages cannot show it. ``line_gbps`` is for each collective the busbw
+    ``holds_from_bytes``: smaller messages cannot show it. ``line_gb_s`` is for each collective the busbw
     that no measurement can be above, as far as the nodes' hardware tells.
     """
 
-    min_busbw_gbps: float | Mapping[str, float] | None = None
+    min_busbw_gb_s: float | Mapping[str, float] | None = None
     baseline: Baseline | None = None
     source: str = ""
     derivation: str = ""
     holds_from_bytes: int = 0
-    line_gbps: Mapping[str, float] = field(default_factory=dict)
+    line_gb_s: Mapping[str, float] = field(default_factory=dict)
 
-    def minimum_gbps(self, collective: str | None) -> float | None:
+    def minimum_gb_s(self, collective: str | None) -> float | None:
         """Give the minimum for a collective; ``None`` where none was set."""
-        if self.min_busbw_gbps is None or isinstance(self.min_busbw_gbps, (int, float)):
-            return self.min_busbw_gbps
-        return self.min_busbw_gbps.get(collective or "")
+        if self.min_busbw_gb_s is None or isinstance(self.min_busbw_gb_s, (int, float)):
+            return self.min_busbw_gb_s
+        return self.min_busbw_gb_s.get(collective or "")
 
 
 def not_judged(expectation: Expectation) -> str:
     """Say that a bandwidth was held against nothing, why, and what would judge it."""
-    why = "" if expectation.min_busbw_gbps is not None else expectation.derivation
+    why = "" if expectation.min_busbw_gb_s is not None else expectation.derivation
     why = why or "no minimum and no earlier result applies to this run"
     return f"bandwidth not judged: {why}; give --min-busbw or --baseline"
 
@@ -71,22 +71,22 @@ def not_judged(expectation: Expectation) -> str:
 def expected_to_json(expectation: Expectation, collectives: Sequence[str | None]) -> list[dict[str, object]]:
     """Give what each collective was held against, for a result: nothing for those without a figure.
 
-    ``min_busbw_gbps`` holds from ``holds_from_bytes`` on; ``baseline`` has a size in bytes and the
+    ``min_busbw_gb_s`` holds from ``holds_from_bytes`` on; ``baseline`` has a size in bytes and the
     busbw in 10^9 bytes a second, of both placements the better, for each size of an earlier run.
     """
     found: list[dict[str, object]] = []
     for name in dict.fromkeys(each for each in collectives if each):
         points: dict[int, float] = {}
-        for key, value in (expectation.baseline.busbw_gbps if expectation.baseline else {}).items():
+        for key, value in (expectation.baseline.busbw_gb_s if expectation.baseline else {}).items():
             if key.collective == name:
                 points[key.size_bytes] = max(value, points.get(key.size_bytes, 0.0))
-        least = expectation.minimum_gbps(name)
+        least = expectation.minimum_gb_s(name)
         if least is None and not points:
             continue
         found.append(
             {
                 "collective": name,
-                "min_busbw_gbps": least,
+                "min_busbw_gb_s": least,
                 "holds_from_bytes": expectation.holds_from_bytes,
                 "baseline": [list(point) for point in sorted(points.items())],
             }
@@ -120,7 +120,7 @@ def baseline_from_json(document: object) -> Baseline:
             ranks[name] = len(test["ranks"])
             for row in test["rows"]:
                 for placement in PLACEMENTS:
-                    busbw = (row[placement] or {}).get("busbw_gbps")
+                    busbw = (row[placement] or {}).get("busbw_gb_s")
                     if busbw is not None:
                         key = BaselineKey(
                             name, row["dtype"], row["redop"], row["root"], placement, row["size_bytes"]

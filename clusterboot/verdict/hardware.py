@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GpuModel:
-    """GPUs of one kind. ``nvlink_gbps`` is what one GPU's links carry together, 0 without any.
+    """GPUs of one kind. ``nvlink_gb_s`` is what one GPU's links carry together, 0 without any.
 
-    ``pcie_gbps`` is its slot's rate after encoding.
+    ``pcie_gb_s`` is its slot's rate after encoding.
     """
 
     pattern: re.Pattern[str]
     name: str
-    nvlink_gbps: float
-    pcie_gbps: float
+    nvlink_gb_s: float
+    pcie_gb_s: float
     source: str
 
 
@@ -31,8 +31,8 @@ class Share:
     reason: str
 
 
-def _gpu(pattern: str, name: str, nvlink_gbps: float, pcie_gbps: float, source: str) -> GpuModel:
-    return GpuModel(re.compile(pattern), name, nvlink_gbps, pcie_gbps, source)
+def _gpu(pattern: str, name: str, nvlink_gb_s: float, pcie_gb_s: float, source: str) -> GpuModel:
+    return GpuModel(re.compile(pattern), name, nvlink_gb_s, pcie_gb_s, source)
 
 
 PCIE_GEN3, PCIE_GEN4, PCIE_GEN5, PCIE_GEN6 = 15.75, 31.5, 63.0, 126.0

@@ -37,8 +37,8 @@ class Spread:
 
     collective: str | None
     placement: PlacementName
-    runs_gbps: tuple[float, ...]
-    median_gbps: float
+    runs_gb_s: tuple[float, ...]
+    median_gb_s: float
     spread: float
 
     @property
@@ -49,8 +49,8 @@ class Spread:
     def __str__(self) -> str:
         """Say it in words."""
         name = f"{self.collective or 'a test'} {self.placement.replace('_', '-')}"
-        count = len(self.runs_gbps)
-        return f"{name}: median {self.median_gbps:.4g} GB/s of {count} runs, spread {self.spread:.0%}"
+        count = len(self.runs_gb_s)
+        return f"{name}: median {self.median_gb_s:.4g} GB/s of {count} runs, spread {self.spread:.0%}"
 
 
 def spreads(reports: Sequence[LogReport]) -> tuple[Spread, ...]:
@@ -59,7 +59,7 @@ def spreads(reports: Sequence[LogReport]) -> tuple[Spread, ...]:
     for report in reports:
         for test in report.tests:
             for plateau in plateaus(test):
-                values.setdefault((test.collective, plateau.placement), []).append(plateau.busbw_gbps)
+                values.setdefault((test.collective, plateau.placement), []).append(plateau.busbw_gb_s)
     return tuple(_spread(collective, placement, found) for (collective, placement), found in values.items())
 
 
@@ -188,8 +188,8 @@ def _median_place(places: list[Placement | None]) -> Placement | None:
     return replace(
         known[0],
         time_us=_median([place.time_us for place in known]),
-        algbw_gbps=_median([place.algbw_gbps for place in known]),
-        busbw_gbps=_median([place.busbw_gbps for place in known]),
+        algbw_gb_s=_median([place.algbw_gb_s for place in known]),
+        busbw_gb_s=_median([place.busbw_gb_s for place in known]),
     )
 
 

@@ -189,8 +189,8 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
         return Judgement("inconclusive", found.impossible, (), found.notes)
     if not found.comparable:
         return Judgement("inconclusive", found.notes[-1], (), found.notes)
-    line_gbps = expectation.line_gbps.get(test.collective or "")
-    best = max(plateaus(test, line_gbps), key=lambda plateau: plateau.busbw_gbps, default=None)
+    line_gb_s = expectation.line_gb_s.get(test.collective or "")
+    best = max(plateaus(test, line_gb_s), key=lambda plateau: plateau.busbw_gb_s, default=None)
     reason = "all rows and the footer are there, no wrong value"
     if best is not None:
         reason += f", busbw {best}"
@@ -211,14 +211,14 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
 def _average_note(test: BenchTest) -> tuple[str, ...]:
     """Remark on a printed average that is not that of the rows: the log was changed."""
     values = [
-        place.busbw_gbps for row in test.rows for place in row.placements if place.busbw_gbps is not None
+        place.busbw_gb_s for row in test.rows for place in row.placements if place.busbw_gb_s is not None
     ]
-    if test.avg_busbw_gbps is None or not values:
+    if test.avg_busbw_gb_s is None or not values:
         return ()
     mean = sum(values) / len(values)
-    if math.isclose(mean, test.avg_busbw_gbps, rel_tol=0.01, abs_tol=0.05):
+    if math.isclose(mean, test.avg_busbw_gb_s, rel_tol=0.01, abs_tol=0.05):
         return ()
-    return (f"the printed average of {test.avg_busbw_gbps:g} GB/s is not that of the rows, {mean:.4g} GB/s",)
+    return (f"the printed average of {test.avg_busbw_gb_s:g} GB/s is not that of the rows, {mean:.4g} GB/s",)
 
 
 def _overall(

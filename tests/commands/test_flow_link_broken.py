@@ -42,7 +42,7 @@ def pairs_measured(said: dict[str, Any]) -> set[tuple[str, str]]:
     names = said["nodes"]
     return {
         (names[at], names[to])
-        for at, row in enumerate(said["bandwidth_gbps"])
+        for at, row in enumerate(said["bandwidth_gb_s"])
         for to, cell in enumerate(row)
         if cell is not None
     }
@@ -56,7 +56,7 @@ def test_a_node_that_cannot_launch_is_named_and_the_others_are_mapped(five: labs
     finally:
         root(five, "n3", f"umount {daemon}")
     (finding,) = said["findings"]
-    assert (finding["kind"], finding["hosts"], finding["severity"]) == ("node", ["n3"], None)
+    assert (finding["kind"], finding["hosts"], finding["fraction_of_expected"]) == ("node", ["n3"], None)
     assert f"it has no {daemon}" in finding["evidence"]
     assert said["verdict"] == "inconclusive"
     others = {"n1", "n2", "n4", "n5"}

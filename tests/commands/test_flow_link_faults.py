@@ -67,7 +67,7 @@ def test_nodes_and_links_that_are_bad_at_once_are_each_named(sixteen: labs.Lab, 
         ("link", ("n9", "n14"), "both"),
         ("link", ("n2", "n11"), "both"),
     }
-    dead = {tuple(each["hosts"]) for each in said["findings"] if each["severity"] == 0}
+    dead = {tuple(each["hosts"]) for each in said["findings"] if each["fraction_of_expected"] == 0}
     assert {frozenset(pair) for pair in dead} == {frozenset(("n9", "n14")), frozenset(("n2", "n11"))}
     assert len(said["nodes"]) == 15
     good = (user.folder / "hostfiles" / sixteen.name / "openmpi-good").read_text()

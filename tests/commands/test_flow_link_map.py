@@ -61,8 +61,8 @@ def test_a_sound_cluster_is_measured_in_three_rounds_and_nothing_is_blamed(
     # What was held up for a moment, as happens on a shared machine, is looked at again.
     assert said["launches"] <= 1 + MOST_LOOKS
     assert said["nodes"] == NAMES
-    assert len(measured(said["bandwidth_gbps"])) == len(measured(said["latency_us"])) == 12
-    for row in said["bandwidth_gbps"]:
+    assert len(measured(said["bandwidth_gb_s"])) == len(measured(said["latency_us"])) == 12
+    for row in said["bandwidth_gb_s"]:
         # A machine with other work makes a link slower, and nothing makes it faster than the line.
         assert all(0.6 * LINE_GB_S < cell < 1.05 * LINE_GB_S for cell in row if cell is not None)
     assert said["cost"]["pairs"] >= 6
@@ -82,7 +82,7 @@ def test_a_slow_node_is_named_and_left_out_of_the_good_hostfile(four: labs.Lab, 
     (finding,) = said["findings"]
     assert (said["verdict"], finding["kind"], finding["hosts"]) == ("slow", "node", ["n3"])
     assert finding["direction"] == "both"
-    assert finding["severity"] == pytest.approx(0.1, abs=0.06)
+    assert finding["fraction_of_expected"] == pytest.approx(0.1, abs=0.06)
     good = (user.folder / "hostfiles" / four.name / "mpich-good").read_text()
     address = {node.name: node.address for node in four.nodes}
     assert good == "".join(f"{address[name]}:1\n" for name in ("n1", "n2", "n4"))
@@ -96,10 +96,10 @@ def test_a_dead_pair_is_a_dead_link_even_where_the_launch_would_have_used_it(
         said = link_map(user, four, "--mode", "full", expect=6)
     finally:
         labs.mend(four.name, "n1")
-    dead = [finding for finding in said["findings"] if finding["severity"] == 0]
+    dead = [finding for finding in said["findings"] if finding["fraction_of_expected"] == 0]
     assert [(each["kind"], sorted(each["hosts"])) for each in dead] == [("link", ["n1", "n3"])]
-    assert said["bandwidth_gbps"][0][2] == said["bandwidth_gbps"][2][0] == 0
-    assert len(measured(said["bandwidth_gbps"])) == 12
+    assert said["bandwidth_gb_s"][0][2] == said["bandwidth_gb_s"][2][0] == 0
+    assert len(measured(said["bandwidth_gb_s"])) == 12
     assert said["launch_host"] == "n2"
     assert {host["status"] for host in said["hosts"]} == {"ok"}
 
@@ -124,18 +124,18 @@ def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_aga
         process.kill()
     killed = max((user.folder / "results" / four.name).iterdir(), key=lambda path: path.stat().st_mtime)
     kept = json.loads((killed / "result.json").read_text())
-    before = measured(kept["bandwidth_gbps"])
+    before = measured(kept["bandwidth_gb_s"])
     assert 4 <= len(before) < 12
     assert kept["verdict"] == "inconclusive"
 
     said = link_map(user, four, "--mode", "full", "--resume", str(killed / "result.json"))
     assert not pairs_of_log(Path(said["folder"]) / "run.log") & before
-    assert len(measured(said["bandwidth_gbps"])) == 12
+    assert len(measured(said["bandwidth_gb_s"])) == 12
     assert said["verdict"] == "ok"
     assert 2 <= said["launches"] <= 2 + MOST_LOOKS
 
     again = link_map(user, four, "--mode", "full", "--resume", str(said["folder"]))
-    assert again["bandwidth_gbps"] == said["bandwidth_gbps"]
+    assert again["bandwidth_gb_s"] == said["bandwidth_gb_s"]
     assert again["launches"] == said["launches"]
 
 

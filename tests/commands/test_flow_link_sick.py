@@ -87,4 +87,4 @@ def test_a_node_whose_link_comes_and_goes_is_named(eight: labs.Lab, user: Operat
         longest = max(
             (cell["bytes"], other) for other, cell in enumerate(said["samples"][at]) if cell is not None
         )[1]
-        assert 0.3 * LINE_GB_S < said["bandwidth_gbps"][at][longest] < 0.75 * LINE_GB_S
+        assert 0.3 * LINE_GB_S < said["bandwidth_gb_s"][at][longest] < 0.75 * LINE_GB_S

@@ -52,7 +52,7 @@ def test_a_rank_that_prints_other_pairs_rates_moves_none_of_them(bed: Bed) -> No
     bed.inject(FORGED, "n3")
     document = mapped(bed)
 
-    rates = document["bandwidth_gbps"]
+    rates = document["bandwidth_gb_s"]
     assert rates[0][1] > 0
     assert rates[1][0] > 0
     assert not document["shares_gpus"]
@@ -62,8 +62,8 @@ def test_a_hostname_with_lines_in_it_prints_none(bed: Bed) -> None:
     hostname(bed, "x\npair 0 0 1 0 0 0 0\ny")
     document = mapped(bed)
 
-    assert document["bandwidth_gbps"][0][1] > 0
-    assert document["bandwidth_gbps"][1][0] > 0
+    assert document["bandwidth_gb_s"][0][1] > 0
+    assert document["bandwidth_gb_s"][1][0] > 0
 
 
 def test_one_node_puts_the_others_on_no_other_terms(

@@ -131,5 +131,5 @@ def test_a_link_map_takes_no_figure_of_a_node_without_a_rank_of_its_own(lying: L
     said = lying.operator.document("link-map", *cluster, "--backend", "mpi", "--mode", "full", expect=6)
 
     assert said["verdict"] == "inconclusive"
-    assert {rate for row in said["bandwidth_gbps"] for rate in row} == {None}
+    assert {rate for row in said["bandwidth_gb_s"] for rate in row} == {None}
     assert [host["name"] for host in said["hosts"] if host["status"] != "ok"] == ["n1"]

@@ -12,7 +12,7 @@ from operator_fixture import Operator
 
 RUNS = 20
 # A rate at which the links, and not this machine's cores, are what limits.
-RATE, MINIMUM_GBPS = "100mbit", 0.8 * 100e6 / 8 / 1e9
+RATE, MINIMUM_GB_S = "100mbit", 0.8 * 100e6 / 8 / 1e9
 SWEEP = ("--collective", "sendrecv", "-b", "1M", "-e", "4M", "-f", "4")
 
 
@@ -25,7 +25,7 @@ def test_a_clean_lab_is_ok_in_twenty_of_twenty_runs(
     cluster = ("--cluster", str(lab.cluster_file))
     operator.document("bootstrap", *cluster)
     first = operator.document("nccl-test", *cluster, *SWEEP)
-    compare = ("--baseline", str(Path(first["folder"]) / "result.json"), "--min-busbw", str(MINIMUM_GBPS))
+    compare = ("--baseline", str(Path(first["folder"]) / "result.json"), "--min-busbw", str(MINIMUM_GB_S))
     said = []
     for _ in range(RUNS):
         done = operator.run("nccl-test", *cluster, *SWEEP, *compare, "--json")

@@ -12,8 +12,8 @@ from clusterboot.run.counters import Counters
 def mapped(bad: int | None) -> LinkState:
     state = LinkState.empty([f"n{at}" for at in range(8)])
     for at, to in permutations(range(8), 2):
-        rate_gbps = 1.0 if bad in (at, to) else 10.0
-        state.take(PairRow(0, at, to, 1000, rate_gbps, 2.0, rate_gbps), range(8))
+        rate_gb_s = 1.0 if bad in (at, to) else 10.0
+        state.take(PairRow(0, at, to, 1000, rate_gb_s, 2.0, rate_gb_s), range(8))
     state.counters = {
         f"n{at}": Counters(
             {"sent_segments": 1000, "retransmitted_segments": 20 if at == 3 else 0},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clusterboot.facts.node import Interface, NodeFacts, RdmaPort
-from clusterboot.linkmap.doubt import line_gbps
+from clusterboot.linkmap.doubt import line_gb_s
 from clusterboot.linkmap.measure import _open
 from clusterboot.linkmap.pair_matrix import Pair, Rates
 from clusterboot.linkmap.progress import LinkState
@@ -22,9 +22,9 @@ def visit(state: LinkState, at: Pair, rates: list[float]) -> None:
     state.take(row, range(size), "first", samples)
 
 
-def mapped(size: int, odd: dict[Pair, float], line_gbps: Rates | None = None) -> LinkState:
+def mapped(size: int, odd: dict[Pair, float], line_gb_s: Rates | None = None) -> LinkState:
     state = LinkState.empty([f"n{at}" for at in range(size)])
-    state.line_gbps = line_gbps
+    state.line_gb_s = line_gb_s
     rng = np.random.default_rng(size)
     for at in permutations(range(size), 2):
         visit(state, at, (odd.get(at, 1.0) * rng.normal(10, 0.1, 4)).tolist())
@@ -41,7 +41,7 @@ def test_a_pair_far_above_the_fleet_is_measured_again_and_then_not_believed(time
     assert _open(state, "full") == ()
     said = state.inference()
     (finding,) = said.findings
-    assert (said.verdict, finding.kind, finding.hosts, finding.severity) == (
+    assert (said.verdict, finding.kind, finding.hosts, finding.fraction_of_expected) == (
         "inconclusive",
         "link",
         ("n2", "n5"),
@@ -55,7 +55,7 @@ def test_a_rate_that_does_not_come_again_is_outvoted() -> None:
     for _ in range(2):
         visit(state, (2, 5), [10.0] * 4)
     assert state.inference().verdict == "ok"
-    assert state.matrix.bandwidth_gbps[2, 5] == pytest.approx(10, rel=0.05)
+    assert state.matrix.bandwidth_gb_s[2, 5] == pytest.approx(10, rel=0.05)
 
 
 def test_a_pair_above_its_line_is_not_believed_however_few_the_nodes() -> None:
@@ -84,9 +84,9 @@ def test_a_line_that_nothing_is_known_of_limits_nothing() -> None:
     assert mapped(3, {(0, 1): 1.2, (1, 0): 1.2}, np.full((3, 3), np.nan)).doubts() == ()
 
 
-def node(kind: str, speed_mbps: int | None, *rdma: RdmaPort) -> NodeFacts:
-    eth = Interface("eth0", "up", 1500, kind=kind, speed_mbps=speed_mbps)
-    other = Interface("eth1", "up", 1500, kind="physical", speed_mbps=400_000)
+def node(kind: str, speed_mbit_s: int | None, *rdma: RdmaPort) -> NodeFacts:
+    eth = Interface("eth0", "up", 1500, kind=kind, speed_mbit_s=speed_mbit_s)
+    other = Interface("eth1", "up", 1500, kind="physical", speed_mbit_s=400_000)
     return NodeFacts("n", None, "", "", "", "u", 2, None, None, 1, 1, (other, eth), rdma)
 
 
@@ -98,9 +98,9 @@ def test_only_the_claims_of_hardware_that_carries_the_data_limit_a_pair() -> Non
         "d": node("physical", None),
     }
     places = ["a:gpu0", "a:gpu1", "b", "c", "d"]
-    line = line_gbps(places, facts, dict.fromkeys(facts, "eth0"))
+    line = line_gb_s(places, facts, dict.fromkeys(facts, "eth0"))
     assert line is not None
     known = {(places[i], places[j]): line[i, j] for i, j in np.argwhere(~np.isnan(line)).tolist()}
     assert known == {pair: 3.125 for one in places[:2] for pair in ((one, "b"), ("b", one))}
     facts["d"] = node("physical", 1000, RdmaPort("mlx5_0", 1, "InfiniBand", "ACTIVE", 400.0))
-    assert line_gbps(places, facts, dict.fromkeys(facts, "eth0")) is None
+    assert line_gb_s(places, facts, dict.fromkeys(facts, "eth0")) is None

@@ -51,6 +51,6 @@ def test_what_is_forgotten_leaves_nothing_behind() -> None:
     empty = Samples.nothing(2)
     assert before.count[0, 1] == 2
     assert book.summary.count.tolist() == empty.count.tolist()
-    assert np.isnan(book.summary.max_gbps).all()
+    assert np.isnan(book.summary.max_gb_s).all()
     assert not book.unsettled
     assert not book.by_pair

@@ -31,7 +31,7 @@ NODE = NodeFacts(
     memory_mib=2063875,
     numa_nodes=2,
     interfaces=(
-        Interface("ib0", "up", 4092, speed_mbps=400000, addresses=(Address("10.1.0.1", 16),)),
+        Interface("ib0", "up", 4092, speed_mbit_s=400000, addresses=(Address("10.1.0.1", 16),)),
         Interface("docker0", "up", 1500, kind="bridge"),
     ),
     rdma_ports=(RdmaPort("mlx5_0", 1, "InfiniBand", "ACTIVE", 400.0),),
@@ -94,7 +94,7 @@ def test_a_missing_gpu_a_dead_link_and_a_failed_driver_show() -> None:
 
 
 def test_slower_links_and_other_software_show() -> None:
-    slow = (replace(NODE.interfaces[0], speed_mbps=100000),)
+    slow = (replace(NODE.interfaces[0], speed_mbit_s=100000),)
     down = (replace(NODE.rdma_ports[0], state="DOWN"),)
     other = replace(NODE.software, nccl_version="2.20.5")
     found = {

@@ -24,7 +24,7 @@ def nic(
     name: str, *addresses: str, kind: str = "physical", state: str = "up", speed: int | None = 25000
 ) -> Interface:
     parsed = tuple(Address(ip, int(length)) for ip, _, length in (a.partition("/") for a in addresses))
-    return Interface(name, state, 1500, kind=kind, speed_mbps=speed, addresses=parsed)
+    return Interface(name, state, 1500, kind=kind, speed_mbit_s=speed, addresses=parsed)
 
 
 def node(*interfaces: Interface, rdma: tuple[RdmaPort, ...] = ()) -> NodeFacts:

@@ -247,7 +247,7 @@ clusterboot:
       head: [{ED25519}]
   mpi: {{prefix: /opt/openmpi, module: mpi/openmpi-x86_64, args: [--mca, btl, "^openib"]}}
   nccl: {{tests_dir: /opt/nccl-tests/build, ib_hca: "=mlx5_0:1,mlx5_1:1"}}
-  expected_busbw_gbps: {{all_reduce: 470, all_gather: 380.5}}
+  expected_busbw_gb_s: {{all_reduce: 470, all_gather: 380.5}}
 """
     ).options
     assert (options.keys, options.verify, options.slots, options.launch_from, options.fanout) == (
@@ -263,7 +263,13 @@ clusterboot:
         "/opt/nccl-tests/build",
         "=mlx5_0:1,mlx5_1:1",
     )
-    assert options.expected_busbw_gbps == {"all_reduce": 470.0, "all_gather": 380.5}
+    assert options.expected_busbw_gb_s == {"all_reduce": 470.0, "all_gather": 380.5}
+
+
+def test_expected_bandwidths_are_read_under_their_older_name(load_text: Loader) -> None:
+    block = "clusterboot: {expected_busbw_gbps: {all_reduce: 470}}"
+    cluster = load_text(f"type: fleet\nname: test\nssh_config: {{hosts: [a]}}\n{block}\n")
+    assert cluster.options.expected_busbw_gb_s == {"all_reduce": 470.0}
 
 
 def test_the_same_address_behind_two_gateways_is_two_machines(load_text: Loader, home: Path) -> None:

@@ -170,8 +170,13 @@ ONE_EACH = [
     ),
     (
         "type: fleet\nname: test\nssh_config: {hosts: [a]}\n"
-        "clusterboot: {expected_busbw_gbps: {all_reduce: .inf}}",
+        "clusterboot: {expected_busbw_gb_s: {all_reduce: .inf}}",
         "'all_reduce' is inf, not a finite number",
+    ),
+    (
+        "type: fleet\nname: test\nssh_config: {hosts: [a]}\n"
+        "clusterboot: {expected_busbw_gb_s: {all_reduce: 1}, expected_busbw_gbps: {all_reduce: 2}}",
+        "unknown key 'expected_busbw_gbps'",
     ),
 ]
 

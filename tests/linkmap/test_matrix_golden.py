@@ -25,9 +25,9 @@ def test_it_names_exactly_what_is_wrong(path: Path):
     assert all(finding.pop("evidence") for finding in findings)
     assert len(findings) == len(expected["findings"])
     for finding, wanted in zip(findings, expected["findings"], strict=True):
-        severity = wanted.pop("severity")
-        close = severity if severity is None else pytest.approx(severity, rel=0.08, abs=0)
-        assert finding.pop("severity") == close
+        fraction = wanted.pop("fraction_of_expected")
+        close = fraction if fraction is None else pytest.approx(fraction, rel=0.08, abs=0)
+        assert finding.pop("fraction_of_expected") == close
     assert findings == expected["findings"]
     assert told["verdict"] == expected["verdict"]
 

@@ -39,21 +39,27 @@ def flat(nodes: int, *faults: Fault, noise: float = 0.02, seed: int = 1) -> Pair
 
 
 def only(matrix: PairMatrix, kept_rounds: int) -> PairMatrix:
-    rates = np.full_like(matrix.bandwidth_gbps, np.nan)
+    rates = np.full_like(matrix.bandwidth_gb_s, np.nan)
     for one, other in itertools.chain(*rounds(len(matrix.nodes))[:kept_rounds]):
-        rates[one, other] = matrix.bandwidth_gbps[one, other]
-        rates[other, one] = matrix.bandwidth_gbps[other, one]
-    return replace(matrix, bandwidth_gbps=rates)
+        rates[one, other] = matrix.bandwidth_gb_s[one, other]
+        rates[other, one] = matrix.bandwidth_gb_s[other, one]
+    return replace(matrix, bandwidth_gb_s=rates)
 
 
 def measured(findings: tuple[Finding, ...]) -> list[Finding]:
     """Leave out the node that had a bye."""
-    return [finding for finding in findings if finding.severity is not None]
+    return [finding for finding in findings if finding.fraction_of_expected is not None]
 
 
 def core(findings: tuple[Finding, ...]) -> set[tuple[object, ...]]:
     return {
-        (finding.kind, frozenset(finding.hosts), finding.where, finding.direction, finding.severity)
+        (
+            finding.kind,
+            frozenset(finding.hosts),
+            finding.where,
+            finding.direction,
+            finding.fraction_of_expected,
+        )
         for finding in findings
     }
 
@@ -150,12 +156,12 @@ def test_one_round_leaves_two_candidates_and_what_it_asks_for_decides(nodes: int
     assert len(finding.hosts) == 2
     assert "n2" in finding.hosts
     assert len(finding.next_pairs) == 2
-    rates = partial.bandwidth_gbps.copy()
+    rates = partial.bandwidth_gb_s.copy()
     for one, other in finding.next_pairs:
         pair = whole.nodes.index(one), whole.nodes.index(other)
         assert np.isnan(rates[pair])
-        rates[pair], rates[pair[::-1]] = whole.bandwidth_gbps[pair], whole.bandwidth_gbps[pair[::-1]]
-    (certain,) = measured(infer(replace(partial, bandwidth_gbps=rates)).findings)
+        rates[pair], rates[pair[::-1]] = whole.bandwidth_gb_s[pair], whole.bandwidth_gb_s[pair[::-1]]
+    (certain,) = measured(infer(replace(partial, bandwidth_gb_s=rates)).findings)
     assert (certain.kind, certain.hosts, certain.next_pairs) == ("node", ("n2",), ())
 
 
@@ -171,7 +177,7 @@ def test_nothing_measured_is_inconclusive_for_every_node():
     matrix = PairMatrix(("a", "b", "c"), np.full((3, 3), np.nan))
     inference = infer(matrix)
     assert inference.verdict == "inconclusive"
-    assert [finding.severity for finding in inference.findings] == [None] * 3
+    assert [finding.fraction_of_expected for finding in inference.findings] == [None] * 3
 
 
 def test_everything_dead_is_slow_and_blames_no_link():
@@ -210,7 +216,7 @@ def test_other_names_and_another_order_change_only_the_names(name, nodes, seed, 
     order = list(range(nodes))
     shuffler.shuffle(order)
     moved = PairMatrix(
-        tuple(matrix.nodes[node] for node in order), matrix.bandwidth_gbps[np.ix_(order, order)]
+        tuple(matrix.nodes[node] for node in order), matrix.bandwidth_gb_s[np.ix_(order, order)]
     )
     assert named_by(infer(moved).findings) == named_by(infer(matrix).findings)
 
@@ -221,10 +227,10 @@ def test_the_transposed_matrix_has_out_and_in_exchanged(name, seed):
     generator = np.random.default_rng(seed)
     sound = fabric("flat", 16, generator)
     matrix = simulate(sound, SCENARIOS[name][1](sound, generator), generator, noise=0.02)
-    flipped = infer(replace(matrix, bandwidth_gbps=matrix.bandwidth_gbps.T))
+    flipped = infer(replace(matrix, bandwidth_gb_s=matrix.bandwidth_gb_s.T))
     there = {
-        (kind, hosts, where, FLIPPED[direction] if kind != "link" else direction, severity)
-        for kind, hosts, where, direction, severity in core(infer(matrix).findings)
+        (kind, hosts, where, FLIPPED[direction] if kind != "link" else direction, fraction)
+        for kind, hosts, where, direction, fraction in core(infer(matrix).findings)
     }
     assert core(flipped.findings) == there
     links = {finding.hosts for finding in infer(matrix).findings if finding.kind == "link"}
@@ -241,7 +247,7 @@ def test_another_unit_changes_nothing(name, seed, factor):
     generator = np.random.default_rng(seed)
     sound = fabric("flat", 16, generator)
     matrix = simulate(sound, SCENARIOS[name][1](sound, generator), generator, noise=0.02)
-    scaled = infer(replace(matrix, bandwidth_gbps=matrix.bandwidth_gbps * factor))
+    scaled = infer(replace(matrix, bandwidth_gb_s=matrix.bandwidth_gb_s * factor))
     was = infer(matrix)
     assert scaled.verdict == was.verdict
     assert [(f.kind, f.hosts, f.direction) for f in scaled.findings] == [
@@ -260,14 +266,16 @@ def test_any_matrix_gets_a_verdict_that_its_findings_bear_out(rates):
     np.fill_diagonal(rates, np.nan)
     nodes = tuple(f"n{index}" for index in range(len(rates)))
     inference = infer(PairMatrix(nodes, rates))
-    severities = [finding.severity for finding in inference.findings]
-    assert (inference.verdict == "slow") == any(severity is not None for severity in severities)
+    fractions = [finding.fraction_of_expected for finding in inference.findings]
+    assert (inference.verdict == "slow") == any(fraction is not None for fraction in fractions)
     for finding in inference.findings:
         assert set(finding.hosts) <= set(nodes)
-        assert finding.severity is None or 0 <= finding.severity < 1
+        assert finding.fraction_of_expected is None or 0 <= finding.fraction_of_expected < 1
         assert (finding.where is not None) == (finding.kind == "group")
         assert all(one in nodes and other in nodes and one != other for one, other in finding.next_pairs)
     alone = {
         node for at, node in enumerate(nodes) if np.isnan(rates[at]).all() and np.isnan(rates[:, at]).all()
     }
-    assert alone == {finding.hosts[0] for finding in inference.findings if finding.severity is None}
+    assert alone == {
+        finding.hosts[0] for finding in inference.findings if finding.fraction_of_expected is None
+    }

@@ -66,21 +66,21 @@ def read(text: str) -> PairMatrix:
 
 
 def small(**changes: object) -> str:
-    return json.dumps({"nodes": ["a", "b"], "bandwidth_gbps": [[None, 1.5], [0, None]], **changes})
+    return json.dumps({"nodes": ["a", "b"], "bandwidth_gb_s": [[None, 1.5], [0, None]], **changes})
 
 
 def test_json_with_nodes_and_bandwidth_alone():
     matrix = read(small())
     assert matrix.nodes == ("a", "b")
-    assert matrix.bandwidth_gbps[0, 1] == 1.5
-    assert matrix.bandwidth_gbps[1, 0] == 0
-    assert np.isnan(matrix.bandwidth_gbps.diagonal()).all()
+    assert matrix.bandwidth_gb_s[0, 1] == 1.5
+    assert matrix.bandwidth_gb_s[1, 0] == 0
+    assert np.isnan(matrix.bandwidth_gb_s.diagonal()).all()
     assert matrix.latency_us is None
 
 
 def test_a_whole_link_map_result():
     text = small(
-        schema="clusterboot/1", rounds=1, latency_us=[[None, 2.5], [None, None]], findings=[], verdict="ok"
+        schema="clusterboot/2", rounds=1, latency_us=[[None, 2.5], [None, None]], findings=[], verdict="ok"
     )
     latency = read(text).latency_us
     assert latency is not None
@@ -101,14 +101,14 @@ def test_a_whole_link_map_result():
 def test_csv_with_a_header_of_names(text: str):
     matrix = read(text)
     assert matrix.nodes == ("a", "b")
-    assert matrix.bandwidth_gbps[0, 1] == 1.5
-    assert matrix.bandwidth_gbps[1, 0] == 0
+    assert matrix.bandwidth_gb_s[0, 1] == 1.5
+    assert matrix.bandwidth_gb_s[1, 0] == 0
 
 
 def test_csv_blank_is_not_measured():
     matrix = read(",a,b,c\na,,,1\nb,NA,,1\nc,1,1,\n")
-    assert math.isnan(matrix.bandwidth_gbps[0, 1])
-    assert math.isnan(matrix.bandwidth_gbps[1, 0])
+    assert math.isnan(matrix.bandwidth_gb_s[0, 1])
+    assert math.isnan(matrix.bandwidth_gb_s[1, 0])
 
 
 def test_mpigraph_gives_the_lower_of_what_both_ends_saw():
@@ -116,15 +116,15 @@ def test_mpigraph_gives_the_lower_of_what_both_ends_saw():
     mib = 1024 * 1024 / 1e9
     assert matrix.nodes == ("gpu1", "gpu2", "gpu3")
     # gpu1 sent to gpu2 at 11000, gpu2 received from gpu1 at 10900.
-    assert matrix.bandwidth_gbps[0, 1] == pytest.approx(10900 * mib)
-    assert matrix.bandwidth_gbps[2, 0] == pytest.approx(4900 * mib)
-    assert matrix.bandwidth_gbps[2, 1] == pytest.approx(5100 * mib)
+    assert matrix.bandwidth_gb_s[0, 1] == pytest.approx(10900 * mib)
+    assert matrix.bandwidth_gb_s[2, 0] == pytest.approx(4900 * mib)
+    assert matrix.bandwidth_gb_s[2, 1] == pytest.approx(5100 * mib)
 
 
 def test_mpigraph_with_padded_names():
     matrix = read(MPIGRAPH_PADDED)
     assert matrix.nodes == ("gpu1", "gpu2")
-    assert matrix.bandwidth_gbps[1, 0] == pytest.approx(12000 * 1024 * 1024 / 1e9)
+    assert matrix.bandwidth_gb_s[1, 0] == pytest.approx(12000 * 1024 * 1024 / 1e9)
 
 
 def test_mpigraph_with_several_ranks_a_host_keeps_the_ranks():
@@ -143,7 +143,7 @@ def test_mpigraph_with_several_ranks_a_host_keeps_the_ranks():
         ("[" * 100_000, "nested too deeply"),
         ("{}", "no list nodes"),
         (small(nodes=None), "no list nodes"),
-        (small(bandwidth_gbps="x"), "no list bandwidth_gbps"),
+        (small(bandwidth_gb_s="x"), "no list bandwidth_gb_s"),
         (small(nodes=["a"]), "1 nodes"),
         (small(nodes=["a", "a"]), "twice"),
         (small(nodes=["a", ""]), "not a node's name"),
@@ -151,13 +151,13 @@ def test_mpigraph_with_several_ranks_a_host_keeps_the_ranks():
         (small(nodes=["a", "x" * 300]), "not a node's name"),
         (small(nodes=["a", "b\x1b[2J"]), "cannot be shown"),
         (small(nodes=["a", "b", "c"]), "2 rows for 3 nodes"),
-        (small(bandwidth_gbps=[[None, 1]]), "1 rows for 2 nodes"),
-        (small(bandwidth_gbps=[[None, 1], [1]]), "the row of b has 1 cells"),
-        (small(bandwidth_gbps=[[None, 1], 5]), "the row of b has no cells"),
-        (small(bandwidth_gbps=[[None, -1], [1, None]]), "-1 from a to b"),
-        (small(bandwidth_gbps=[[None, "1"], [1, None]]), "'1' from a to b"),
-        (small(bandwidth_gbps=[[None, True], [1, None]]), "True from a to b"),
-        (small(bandwidth_gbps=[[None, {}], [1, None]]), "{} from a to b"),
+        (small(bandwidth_gb_s=[[None, 1]]), "1 rows for 2 nodes"),
+        (small(bandwidth_gb_s=[[None, 1], [1]]), "the row of b has 1 cells"),
+        (small(bandwidth_gb_s=[[None, 1], 5]), "the row of b has no cells"),
+        (small(bandwidth_gb_s=[[None, -1], [1, None]]), "-1 from a to b"),
+        (small(bandwidth_gb_s=[[None, "1"], [1, None]]), "'1' from a to b"),
+        (small(bandwidth_gb_s=[[None, True], [1, None]]), "True from a to b"),
+        (small(bandwidth_gb_s=[[None, {}], [1, None]]), "{} from a to b"),
         (small(latency_us=[[None, -2], [1, None]]), "latency_us: -2"),
         (small(latency_us=3), "latency_us"),
         (small().replace("1.5", "NaN"), "NaN is not a number"),
@@ -200,7 +200,7 @@ def test_what_is_no_text_is_an_error():
 
 def test_too_many_nodes_are_an_error_before_their_cells_are_read():
     with pytest.raises(UsageError, match="5000 nodes"):
-        read(json.dumps({"nodes": [f"n{i}" for i in range(5000)], "bandwidth_gbps": []}))
+        read(json.dumps({"nodes": [f"n{i}" for i in range(5000)], "bandwidth_gb_s": []}))
 
 
 JSON_VALUES = st.recursive(
@@ -220,46 +220,46 @@ def test_any_text_is_a_matrix_or_a_usage_error(text: str):
         matrix = read(text)
     except UsageError:
         return
-    assert matrix.bandwidth_gbps.shape == (len(matrix.nodes),) * 2
+    assert matrix.bandwidth_gb_s.shape == (len(matrix.nodes),) * 2
 
 
 @settings(max_examples=share(80), deadline=None)
 @given(JSON_VALUES, JSON_VALUES, JSON_VALUES)
 def test_any_json_is_a_matrix_or_a_usage_error(nodes, bandwidth, latency):
-    document = {"nodes": nodes, "bandwidth_gbps": bandwidth, "latency_us": latency}
+    document = {"nodes": nodes, "bandwidth_gb_s": bandwidth, "latency_us": latency}
     try:
         matrix = read(json.dumps(document))
     except UsageError:
         return
-    known = matrix.bandwidth_gbps[~np.isnan(matrix.bandwidth_gbps)]
+    known = matrix.bandwidth_gb_s[~np.isnan(matrix.bandwidth_gb_s)]
     assert ((known >= 0) & np.isfinite(known)).all()
 
 
 def test_a_line_a_pair_is_a_matrix_too() -> None:
-    lines = ["sender,receiver,bandwidth_gbps,latency_us", "b,a,12,2.5", "a,b,11.5,", "b,c,0,"]
+    lines = ["sender,receiver,bandwidth_gb_s,latency_us", "b,a,12,2.5", "a,b,11.5,", "b,c,0,"]
     matrix = read_matrix("\n".join(lines).encode(), "m")
     assert matrix.nodes == ("b", "a", "c")
-    assert (matrix.bandwidth_gbps[0, 1], matrix.bandwidth_gbps[1, 0], matrix.bandwidth_gbps[0, 2]) == (
+    assert (matrix.bandwidth_gb_s[0, 1], matrix.bandwidth_gb_s[1, 0], matrix.bandwidth_gb_s[0, 2]) == (
         12,
         11.5,
         0,
     )
-    assert np.isnan(matrix.bandwidth_gbps[2, 0])
+    assert np.isnan(matrix.bandwidth_gb_s[2, 0])
     assert matrix.latency_us is not None
     assert matrix.latency_us[0, 1] == 2.5
-    assert matrix.one_way_gbps is None
+    assert matrix.one_way_gb_s is None
 
 
 @pytest.mark.parametrize(
     "lines",
     [
-        ["sender,receiver,bandwidth_gbps", "a,b,1", "a,b,2"],
-        ["sender,receiver,bandwidth_gbps", "a,b"],
-        ["sender,receiver,bandwidth_gbps", "a,b,x"],
-        ["sender,receiver,bandwidth_gbps", "a,a,1"],
-        ["sender,receiver,bandwidth_gbps"],
-        ["sender,receiver,sender,bandwidth_gbps", "a,b,a,1"],
-        ["sender,receiver,bandwidth_gbps", "a,b,-1"],
+        ["sender,receiver,bandwidth_gb_s", "a,b,1", "a,b,2"],
+        ["sender,receiver,bandwidth_gb_s", "a,b"],
+        ["sender,receiver,bandwidth_gb_s", "a,b,x"],
+        ["sender,receiver,bandwidth_gb_s", "a,a,1"],
+        ["sender,receiver,bandwidth_gb_s"],
+        ["sender,receiver,sender,bandwidth_gb_s", "a,b,a,1"],
+        ["sender,receiver,bandwidth_gb_s", "a,b,-1"],
     ],
 )
 def test_lines_that_are_no_pairs_are_one_clear_error(lines: list[str]) -> None:
@@ -271,8 +271,8 @@ def test_lines_that_are_no_pairs_are_one_clear_error(lines: list[str]) -> None:
 def test_a_table_set_with_blanks_is_a_matrix(corner: str) -> None:
     matrix = read_matrix(f"{corner} n1   n2\nn1    0 12.5\nn2   NA    0\n".encode(), "m")
     assert matrix.nodes == ("n1", "n2")
-    assert matrix.bandwidth_gbps[0, 1] == 12.5
-    assert np.isnan(matrix.bandwidth_gbps[1, 0])
+    assert matrix.bandwidth_gb_s[0, 1] == 12.5
+    assert np.isnan(matrix.bandwidth_gb_s[1, 0])
 
 
 @pytest.mark.parametrize("text", ["hello world\nthis is no matrix\n", "n1 n2\n", "hello\n", "a b\n1 2 3 4\n"])
@@ -306,6 +306,6 @@ def test_samples_are_written_and_read_back():
     ],
 )
 def test_samples_that_are_none_are_refused(samples, cause):
-    text = json.dumps({"nodes": ["a", "b"], "bandwidth_gbps": [[None, 1], [1, None]], "samples": samples})
+    text = json.dumps({"nodes": ["a", "b"], "bandwidth_gb_s": [[None, 1], [1, None]], "samples": samples})
     with pytest.raises(UsageError, match=cause):
         read_matrix(text.encode(), "x")

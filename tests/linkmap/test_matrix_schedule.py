@@ -74,9 +74,9 @@ def test_nothing_more_is_measured_where_nothing_is_open():
 
 def test_a_node_that_nobody_measured_is_measured_next():
     matrix = clean(8)
-    rates = matrix.bandwidth_gbps.copy()
+    rates = matrix.bandwidth_gb_s.copy()
     rates[4, :] = rates[:, 4] = np.nan
-    (pair,) = next_round(replace(matrix, bandwidth_gbps=rates))
+    (pair,) = next_round(replace(matrix, bandwidth_gb_s=rates))
     assert 4 in pair
 
 
@@ -127,5 +127,5 @@ def test_adaptive_keeps_a_slow_group_whole_where_single_directions_gain_over_bot
     faults = SCENARIOS["slow group"][1](sound, generator)
     matrix = simulate(sound, faults, generator, noise=0.03)
     both = measured(at_once(sound, with_faults(sound, faults), generator), 0.03, generator)
-    probe = Probe(Still(matrix.bandwidth_gbps, both), generator)
+    probe = Probe(Still(matrix.bandwidth_gb_s, both), generator)
     assert METHODS["clusterboot, adaptive"](probe) == named(faults, matrix.nodes)

@@ -19,12 +19,12 @@ from clusterboot.linkmap.inference.noise import edge
 from clusterboot.linkmap.inference.schedule import adaptive_rounds, second_looks
 from clusterboot.linkmap.pair_matrix import PairMatrix, Samples
 
-RATE_GBPS = 0.0357
+RATE_GB_S = 0.0357
 
 
 def probe_of(nodes: int, *faults: Fault, seed: int = 1, noise: float = 0.01, **disturbed: float) -> Probe:
     generator = np.random.default_rng(seed)
-    sound = Fabric(np.full((nodes, nodes), RATE_GBPS), ())
+    sound = Fabric(np.full((nodes, nodes), RATE_GB_S), ())
     return Probe(Cluster(sound, faults, generator, Conditions(noise, **disturbed)), generator)
 
 
@@ -45,7 +45,7 @@ def test_a_node_that_comes_and_goes_is_named_alone(period_s: float):
         probe = probe_of(8, fault, seed=seed)
         assert METHODS["clusterboot, adaptive"](probe) == named([fault], probe.nodes)
         (finding,) = infer(probe.swept()).findings
-        assert 0 < (finding.severity or 0) < 0.95
+        assert 0 < (finding.fraction_of_expected or 0) < 0.95
         # By chance all visits of a few seconds may find it bad.
         assert period_s > 1 or "swing between" in finding.evidence
         assert period_s > 1 or finding.stability == "swinging"
@@ -54,7 +54,7 @@ def test_a_node_that_comes_and_goes_is_named_alone(period_s: float):
 def test_a_link_that_comes_and_goes_is_named_although_its_median_is_good():
     fault = Fault("link", (1, 5), 0.07, period_s=0.3, duty=0.3)
     matrix = mapped(probe_of(8, fault, seed=2))
-    assert matrix.bandwidth_gbps[1, 5] > 0.9 * RATE_GBPS
+    assert matrix.bandwidth_gb_s[1, 5] > 0.9 * RATE_GB_S
     (finding,) = infer(matrix).findings
     assert (finding.kind, set(finding.hosts), finding.stability) == ("link", {"n2", "n6"}, "swinging")
     assert finding.next_pairs == ()
@@ -81,9 +81,9 @@ def test_a_pair_with_one_low_sample_is_blamed_for_nothing_and_looked_at_twice():
     probe.tournament()
     matrix = probe.matrix()
     assert matrix.samples is not None
-    lowest = matrix.samples.min_gbps.copy()
-    lowest[2, 6] = 0.1 * RATE_GBPS
-    stalled = replace(matrix, samples=replace(matrix.samples, min_gbps=lowest))
+    lowest = matrix.samples.min_gb_s.copy()
+    lowest[2, 6] = 0.1 * RATE_GB_S
+    stalled = replace(matrix, samples=replace(matrix.samples, min_gb_s=lowest))
     inference = infer(stalled)
     assert (inference.verdict, inference.findings) == ("ok", ())
     assert [second_looks(stalled, inference, {(2, 6): times}) for times in (0, 1, 2)] == [
@@ -117,7 +117,7 @@ def test_a_calm_fabric_has_no_such_note():
 def test_samples_that_are_too_fast_are_no_swing():
     matrix = mapped(probe_of(8))
     assert matrix.samples is not None
-    matrix.samples.max_gbps[2, 3] = matrix.samples.q3_gbps[2, 3] = 30 * RATE_GBPS
+    matrix.samples.max_gb_s[2, 3] = matrix.samples.q3_gb_s[2, 3] = 30 * RATE_GB_S
     assert infer(matrix).findings == ()
 
 
@@ -174,9 +174,9 @@ def test_any_samples_get_a_verdict_that_the_findings_bear_out(nodes: int, data: 
     np.fill_diagonal(rates[5], np.nan)
     names = tuple(f"n{index}" for index in range(nodes))
     inference = infer(PairMatrix(names, rates[5], samples=Samples(counts[0], *rates[:5], bytes=counts[1])))
-    severities = [finding.severity for finding in inference.findings]
-    assert (inference.verdict == "slow") == any(severity is not None for severity in severities)
-    assert all(severity is None or 0 <= severity <= 1 for severity in severities)
+    fractions = [finding.fraction_of_expected for finding in inference.findings]
+    assert (inference.verdict == "slow") == any(fraction is not None for fraction in fractions)
+    assert all(fraction is None or 0 <= fraction <= 1 for fraction in fractions)
 
 
 def test_a_node_that_sends_slowly_and_whose_receiving_is_held_up_by_that_sends_slowly():

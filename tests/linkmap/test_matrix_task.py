@@ -37,14 +37,14 @@ def test_one_file_gives_one_document(capsys):
     code, out, err = run(capsys, path)
     document = json.loads(out)
     assert (code, err) == (6, "")
-    assert document["schema"] == "clusterboot/1"
+    assert document["schema"] == "clusterboot/2"
     assert document["command"] == "diagnose"
     assert document["exit_code"] == 6
     (file,) = document["files"]
     assert file["path"] == path
     assert file["verdict"] == "slow"
-    assert file["bandwidth_gbps"][0][0] is None
-    assert file["bandwidth_gbps"][0][1] == json.loads(Path(path).read_text())["bandwidth_gbps"][0][1]
+    assert file["bandwidth_gb_s"][0][0] is None
+    assert file["bandwidth_gb_s"][0][1] == json.loads(Path(path).read_text())["bandwidth_gb_s"][0][1]
     (finding,) = file["findings"]
     assert finding["hosts"] == ["n3"]
     assert finding["next_pairs"] == []
@@ -98,7 +98,7 @@ def test_standard_input(capsys, monkeypatch):
     code, out, _ = run(capsys, "-")
     (file,) = json.loads(out)["files"]
     assert (code, file["path"], file["verdict"]) == (6, "-", "slow")
-    assert file["findings"][0]["severity"] == 0
+    assert file["findings"][0]["fraction_of_expected"] == 0
 
 
 def test_inconclusive_is_no_success(capsys):
@@ -197,7 +197,7 @@ def test_the_heat_map_fits_80_columns_and_40_lines(nodes: int):
 
 def test_the_heat_map_shows_dead_slow_and_not_measured():
     matrix = simulated(4, Fault("link", (0, 1), 0.0, "out"), Fault("link", (0, 2), 0.35))
-    matrix.bandwidth_gbps[0, 3] = np.nan
+    matrix.bandwidth_gb_s[0, 3] = np.nan
     (row,) = [line.plain for line in heat_map(matrix) if " n1 " in line.plain]
     assert row.split()[2:] == ["X", "3", "."]
 
@@ -209,6 +209,6 @@ def test_a_fold_keeps_the_slowest_pair():
 
 def test_long_and_odd_names_do_not_break_the_map():
     names = ("compute-host-000001.example.org", "x" * 200, "[a]", "結果結果結果結果結果")
-    matrix = PairMatrix(names, simulated(4).bandwidth_gbps)
+    matrix = PairMatrix(names, simulated(4).bandwidth_gb_s)
     assert max(line.cell_len for line in heat_map(matrix)) <= 80
     assert "4 nodes" in plain(matrix)

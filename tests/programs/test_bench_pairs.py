@@ -101,7 +101,7 @@ def test_the_program_is_told_everything() -> None:
 
 def test_time_and_bytes_follow_from_rounds_and_pairs() -> None:
     rounds = (PairsRound(((0, 1), (2, 3))), PairsRound(((0, 2),), both_only=True))
-    price = cost(rounds, PairsOptions(pair_s=1, most_s=4), rate_gbps=1)
+    price = cost(rounds, PairsOptions(pair_s=1, most_s=4), rate_gb_s=1)
     assert (price.rounds, price.pairs, price.measurements) == (2, 3, 3 + 3 + 1)
     assert price.bytes_most is not None
     assert (4 + 4 + 2) * 4 * 0.3 < price.bytes_most / 1e9 < (4 + 4 + 2) * 5 * 0.3

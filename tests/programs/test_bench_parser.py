@@ -82,7 +82,7 @@ def test_a_row_without_its_tables_header_is_taken_only_if_it_can_mean_one_thing(
     row = RowReader().feed_text(start + "    100.0   10.49   18.35      0" * 2)
     assert row is not None
     assert row.in_place is not None
-    assert row.in_place.busbw_gbps == 18.35
+    assert row.in_place.busbw_gb_s == 18.35
     assert RowReader().feed_text(start + "    100.0   10.49   18.35  2e-07" * 2) is None
     half_of_219 = start + "    100.0   10.49   18.35       0     97.0    108.0    108.0     1.91"
     assert RowReader().feed_text(half_of_219) is None
@@ -119,7 +119,7 @@ def test_an_average_at_the_logs_very_end_counts_only_if_it_cannot_lack_digits(
     cut: str, average: float | None
 ) -> None:
     log = parse_log(GOOD[: GOOD.index("102.903")] + cut)
-    assert log.tests[0].avg_busbw_gbps == average
+    assert log.tests[0].avg_busbw_gb_s == average
     assert judge(log).overall.verdict == ("ok" if average else "inconclusive")
 
 
@@ -138,7 +138,7 @@ def test_a_tag_names_the_host_of_a_problem() -> None:
 def test_figures_that_are_not_numbers_are_unknown_not_zero() -> None:
     odd = GOOD.replace("  449.03", "     inf")
     (test,) = parse_log(odd).tests
-    assert test.rows[-1].out_of_place.busbw_gbps is None
+    assert test.rows[-1].out_of_place.busbw_gb_s is None
     assert test.rows[-1].out_of_place.time_us is not None
 
 

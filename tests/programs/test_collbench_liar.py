@@ -41,7 +41,7 @@ def test_what_a_rank_says_of_others_is_not_taken(tmp_path: Path) -> None:
     said = [read_pairs_line(line) for line in own]
     rows = {(row.sender, row.receiver): row for row in said if isinstance(row, PairRow)}
     assert len(rows) == 12, done.stdout + done.stderr
-    dead = {pair for pair, row in rows.items() if row.both_gbps == 0}
+    dead = {pair for pair, row in rows.items() if row.both_gb_s == 0}
     assert dead == {pair for pair in rows if 3 in pair}
     nodes = [each for each in said if isinstance(each, PairsNode)]
     assert [(each.node, each.rank) for each in nodes][:3] == [(0, 0), (1, 1), (2, 2)]

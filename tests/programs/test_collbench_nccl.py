@@ -125,14 +125,14 @@ def test_a_rank_whose_part_is_over_early_makes_nothing_faster(bench: Bench, word
     A rank that ``-a`` chooses may start its clock later than the others, by what it leaves the first barrier
     after them: half a millisecond on a busy machine, so that the series lasts for many times that.
     """
-    line_gbps = 0.05
-    env = {"FAKE_NCCL_MBPS": str(line_gbps * 1000), "FAKE_NCCL_EARLY": f"{os.uname().nodename}:0"}
+    line_gb_s = 0.05
+    env = {"FAKE_NCCL_MBPS": str(line_gb_s * 1000), "FAKE_NCCL_EARLY": f"{os.uname().nodename}:0"}
     names = "broadcast,sendrecv,all_reduce"
     done = bench.nccl(2, f"-t {names} -b 8M -e 8M -n 1 -w 0 -c 0 {words}", **env)
     for test in read_tests(done):
         for place in test.rows[0].placements:
-            assert place.busbw_gbps is not None
-            assert 0 < place.busbw_gbps <= line_gbps * 1.01, test.collective
+            assert place.busbw_gb_s is not None
+            assert 0 < place.busbw_gb_s <= line_gb_s * 1.01, test.collective
 
 
 def test_a_gpu_that_has_no_room_for_the_largest_size_reduces_it(bench: Bench) -> None:
@@ -197,8 +197,8 @@ def test_all_pairs_meet_over_nccl_and_a_slow_gpu_shows(bench: Bench) -> None:
     assert [(node.node, node.device) for node in log.nodes] == [(rank, rank) for rank in range(5)]
     met = sorted((row.sender, row.receiver) for row in log.rows)
     assert met == [(one, other) for one in range(5) for other in range(5) if one != other]
-    slowest_good = min(row.busbw_gbps for row in log.rows if 3 not in (row.sender, row.receiver))
-    fastest_bad = max(row.busbw_gbps for row in log.rows if 3 in (row.sender, row.receiver))
+    slowest_good = min(row.busbw_gb_s for row in log.rows if 3 not in (row.sender, row.receiver))
+    fastest_bad = max(row.busbw_gb_s for row in log.rows if 3 in (row.sender, row.receiver))
     assert fastest_bad < 0.05 < slowest_good
     assert all(row.latency_us for row in log.rows)
 
@@ -212,7 +212,7 @@ def test_nothing_that_waits_on_the_way_is_left_out_of_the_time(bench: Bench) -> 
     assert {(each.sender, each.receiver, each.both) for each in log.samples} == {
         (one, other, both) for one in range(3) for other in range(3) for both in (False, True) if one != other
     }
-    assert max(rate for each in log.samples for rate in each.gbps) <= 0.4 * 1.001
+    assert max(rate for each in log.samples for rate in each.gb_s) <= 0.4 * 1.001
 
 
 @pytest.mark.parametrize("fault", ["FAKE_NCCL_FROZEN", "FAKE_NCCL_DEAF"])
@@ -225,7 +225,7 @@ def test_a_gpu_that_nothing_comes_from_is_a_dead_pair_and_stops_nobody_else(
     log = parse_pairs(done.stdout.encode())
     assert done.returncode == 0, done.stderr
     assert log.concluded
-    dead = {(row.sender, row.receiver) for row in log.rows if row.both_gbps == 0}
+    dead = {(row.sender, row.receiver) for row in log.rows if row.both_gb_s == 0}
     assert dead == {(2, 3), (3, 2)}
     assert len(log.rows) == 6
 
@@ -237,4 +237,4 @@ def test_a_rank_without_a_gpu_of_its_own_is_set_aside_and_told(bench: Bench) -> 
     shared = bench.pairs(3, "-T 0.1 -e 64K --share-gpu", FAKE_GPUS="2")
     log = parse_pairs(shared.stdout.encode())
     assert log.ranks_on_a_gpu == 2
-    assert all(row.busbw_gbps > 0 for row in log.rows)
+    assert all(row.busbw_gb_s > 0 for row in log.rows)

@@ -56,14 +56,14 @@ def test_bandwidths_follow_from_size_and_time_by_nccl_tests_factors(collbench: R
         row = test.rows[0]
         for place in row.placements:
             assert place.time_us is not None
-            assert place.algbw_gbps is not None
-            assert place.busbw_gbps is not None
+            assert place.algbw_gb_s is not None
+            assert place.busbw_gb_s is not None
             algbw = row.size_bytes / place.time_us / 1000
             factor = {"all_reduce": 1.5, "broadcast": 1, "reduce": 1, "sendrecv": 1}.get(
                 test.collective or "", 0.75
             )
-            assert math.isclose(place.algbw_gbps, algbw, abs_tol=0.006, rel_tol=0.002)
-            assert math.isclose(place.busbw_gbps, algbw * factor, abs_tol=0.006, rel_tol=0.002)
+            assert math.isclose(place.algbw_gb_s, algbw, abs_tol=0.006, rel_tol=0.002)
+            assert math.isclose(place.busbw_gb_s, algbw * factor, abs_tol=0.006, rel_tol=0.002)
 
 
 @pytest.mark.parametrize("dtype", ["float", "double", "int32"])
@@ -156,8 +156,8 @@ def test_a_burst_does_not_pass_for_a_rate_where_the_program_chooses_the_iteratio
     assert test.sweep.iterations is None
     place = test.rows[0].out_of_place
     assert place is not None
-    assert place.busbw_gbps is not None
-    assert 0 < place.busbw_gbps < 0.025 * 1.1
+    assert place.busbw_gb_s is not None
+    assert 0 < place.busbw_gb_s < 0.025 * 1.1
 
 
 @pytest.mark.parametrize("words", ["", "-a 0", "-a 1", "-a 2", "-T 0.5"])
@@ -205,7 +205,7 @@ def test_without_a_schedule_every_pair_meets_once_and_nobody_twice_a_round(
         assert len(senders) == len(set(senders))
     for row in log.rows:
         assert row.bytes >= 64 * 1024
-        assert min(row.busbw_gbps, row.both_gbps, row.latency_us or 0) > 0
+        assert min(row.busbw_gb_s, row.both_gb_s, row.latency_us or 0) > 0
 
 
 def test_the_rounds_of_a_file_are_run_as_they_stand(collbench: Run, tmp_path: Path) -> None:

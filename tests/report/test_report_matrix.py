@@ -42,11 +42,11 @@ def test_rows_keep_what_tells_hosts_apart(pattern: str, count: int, rows: list[s
 def test_a_pair_that_is_far_too_fast_moves_no_colour_and_tiers_have_their_own() -> None:
     usual = [line.plain for line in heat_map(matrix([f"n{at}" for at in range(1, 9)]))]
     odd = matrix([f"n{at}" for at in range(1, 9)])
-    odd.bandwidth_gbps[1, 2] *= 30
+    odd.bandwidth_gb_s[1, 2] *= 30
     assert [line.plain for line in heat_map(odd)] == usual
     racks = matrix([f"n{at}" for at in range(1, 17)])
-    racks.bandwidth_gbps[:8, 8:] /= 3
-    racks.bandwidth_gbps[8:, :8] /= 3
+    racks.bandwidth_gb_s[:8, 8:] /= 3
+    racks.bandwidth_gb_s[8:, :8] /= 3
     drawn = [line.plain for line in heat_map(racks)]
     assert {digit for line in drawn[2:18] for digit in line[15:].split()} <= {"9", "8"}
     assert re.fullmatch(r"0-9 are tenths of what is expected, [34][.0-9]* to 1[12][.0-9]* GB/s", drawn[-1])

@@ -38,7 +38,7 @@ def test_csv_has_a_line_for_each_direction_and_no_formula() -> None:
     assert len(lines) == 30
     assert {line["sender"] for line in lines} == {"'=cmd()", "b", "c", "d", 'e"<', "f"}
     (dead,) = [line for line in lines if (line["sender"], line["receiver"]) == ("c", "d")]
-    assert (dead["bandwidth_gbps"], dead["one_way_gbps"], dead["latency_us"]) == ("0", "", "")
+    assert (dead["bandwidth_gb_s"], dead["one_way_gb_s"], dead["latency_us"]) == ("0", "", "")
     assert [line["latency_us"] for line in lines if line["latency_us"]] == ["2.5"]
 
 
@@ -68,6 +68,6 @@ def test_prometheus_has_verdict_findings_and_pairs_in_base_units() -> None:
     assert all(line.fullmatch(each) for each in samples)
     assert 'clusterboot_link_verdict{verdict="slow"} 1' in samples
     finding = 'kind="node",hosts="b",where="",direction="both",certain="1"'
-    assert f"clusterboot_link_finding_severity{{{finding}}} 0.1" in samples
+    assert f"clusterboot_link_finding_of_expected_ratio{{{finding}}} 0.1" in samples
     assert 'clusterboot_link_bandwidth_bytes_per_second{sender="c",receiver="d"} 0' in samples
     assert 'clusterboot_link_latency_seconds{sender="=cmd()",receiver="c"} 2.5e-06' in samples

@@ -93,11 +93,11 @@ def test_prometheus_gives_base_units_and_one_verdict() -> None:
     assert text.count('verdict="ok"} 1') == 2
     last = parse_log((FIXTURES / "all_reduce_219_per_iteration.txt").read_bytes()).tests[0].rows[-1]
     assert last.out_of_place is not None
-    assert last.out_of_place.busbw_gbps is not None
+    assert last.out_of_place.busbw_gb_s is not None
     (line,) = [
         line for line in text.splitlines() if line.startswith("clusterboot_nccl_busbw") and '"out_of' in line
     ]
-    assert float(line.rpartition(" ")[2]) == pytest.approx(last.out_of_place.busbw_gbps * 1e9)
+    assert float(line.rpartition(" ")[2]) == pytest.approx(last.out_of_place.busbw_gb_s * 1e9)
     assert f'size_bytes="{last.size_bytes}"' in line
 
 

@@ -30,12 +30,12 @@ def link_map(nodes: int, *, slow: int | None = None, names: tuple[str, ...] = ()
     return _result("link-map", matrix.nodes, {**found, **more})
 
 
-def nccl_test(peak_gbps: float, *, nodes: int = 4, **more: Any) -> str:
-    """An all_reduce from 64 KiB to 64 MiB that reaches ``peak_gbps``, where 8 were expected from 4 MiB on."""
+def nccl_test(peak_gb_s: float, *, nodes: int = 4, **more: Any) -> str:
+    """An all_reduce from 64 KiB to 64 MiB that reaches ``peak_gb_s``, where 8 were expected from 4 MiB on."""
     rows = tuple(
         Row(size, size // 4, "float", "sum", -1, *(Placement(9.0, speed, speed, 0),) * 2)
         for size in (65536 * 4**step for step in range(6))
-        for speed in (round(peak_gbps * size / (size + 2_000_000), 3),)
+        for speed in (round(peak_gb_s * size / (size + 2_000_000), 3),)
     )
     test = BenchTest("all_reduce", layout="2.13", rows=rows, verdict="ok", concluded=True)
     found = {
@@ -45,7 +45,7 @@ def nccl_test(peak_gbps: float, *, nodes: int = 4, **more: Any) -> str:
         "expected_from": "the nodes' hardware",
         "expected_derivation": "all_reduce: 1 NIC of 12.5 GB/s, of which 64% is 8 GB/s",
         "expected": [
-            {"collective": "all_reduce", "min_busbw_gbps": 8.0, "holds_from_bytes": 4 << 20, "baseline": []}
+            {"collective": "all_reduce", "min_busbw_gb_s": 8.0, "holds_from_bytes": 4 << 20, "baseline": []}
         ],
         "node_facts": [
             FactLine("CPUs", "64", (OddHosts("n3", "32"),)),

@@ -71,11 +71,11 @@ def test_other_peoples_matrices_and_logs_that_were_read_have_pages_too(operator:
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ('{"schema": "clusterboot/1", "tests": 3}', "tests is not as this program writes it"),
-        ('{"schema": "clusterboot/1", "duration_s": NaN}', "NaN is not a number"),
-        ('{"schema": "clusterboot/2"}', "it is no result of clusterboot/1"),
-        ('{"schema": "clusterboot/1", "command": "diagnose", "files": []}', "it has no results in it"),
-        ('{"schema": "clusterboot/1", "nodes": ["a", "b"], "bandwidth_gbps": [[1]]}', "1 rows for 2 nodes"),
+        ('{"schema": "clusterboot/2", "tests": 3}', "tests is not as this program writes it"),
+        ('{"schema": "clusterboot/2", "duration_s": NaN}', "NaN is not a number"),
+        ('{"schema": "clusterboot/3"}', "it is no result of clusterboot/2"),
+        ('{"schema": "clusterboot/2", "command": "diagnose", "files": []}', "it has no results in it"),
+        ('{"schema": "clusterboot/2", "nodes": ["a", "b"], "bandwidth_gb_s": [[1]]}', "1 rows for 2 nodes"),
         ("[" * 100_000, "nested too deeply"),
         ("", "is empty"),
     ],
@@ -171,5 +171,5 @@ def test_a_page_names_no_other_place_and_allows_itself_nothing() -> None:
 def test_a_result_says_what_it_was_held_against_as_the_page_needs_it() -> None:
     (run,) = read_runs(nccl_test(11.0).encode(), "x")
     (expected,) = run.expected
-    assert (expected.min_busbw_gbps, expected.holds_from_bytes) == (8.0, 4 << 20)
+    assert (expected.min_busbw_gb_s, expected.holds_from_bytes) == (8.0, 4 << 20)
     assert json.loads(nccl_test(11.0))["node_facts"][0]["odd"] == [{"hosts": "n3", "value": "32"}]

@@ -109,7 +109,7 @@ def test_json_says_the_error_too(operator: Operator) -> None:
     done = operator.run("bootstrap", "--json")
     assert done.returncode == 2
     document = json.loads(done.stdout)
-    assert document["schema"] == "clusterboot/1"
+    assert document["schema"] == "clusterboot/2"
     assert document["exit_code"] == 2
     assert document["error"]["remedy"]
 

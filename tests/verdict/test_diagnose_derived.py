@@ -19,14 +19,14 @@ def node(
     *,
     links: dict[int, tuple[float, ...]] | None = None,
     topology: dict[str, dict[str, str]] | None = None,
-    speed_mbps: int | None = None,
+    speed_mbit_s: int | None = None,
     kind: str = "physical",
 ) -> NodeFacts:
     gpus = tuple(Gpu(at, gpu) for at in range(8)) if gpu else ()
     ports = tuple(RdmaPort(f"mlx5_{at}", 1, "InfiniBand", "ACTIVE", rate) for at, rate in enumerate(adapters))
     return NodeFacts(
         *("n", None, "Linux", "6.1", "x86_64", "u", 8, None, 1, 1, 1),
-        interfaces=(Interface("eth0", "up", 1500, kind=kind, speed_mbps=speed_mbps),),
+        interfaces=(Interface("eth0", "up", 1500, kind=kind, speed_mbit_s=speed_mbit_s),),
         rdma_ports=ports,
         gpu=GpuFacts("nvidia", gpus=gpus, nvlinks=links or {}, topology=topology or {}),
     )
@@ -39,12 +39,12 @@ def nodes(count: int, each: NodeFacts) -> dict[str, NodeFacts]:
 def test_a_ring_over_nodes_is_as_fast_as_a_nodes_adapters_together() -> None:
     a100 = nodes(4, node("NVIDIA A100-SXM4-80GB", (200.0,) * 8))
     found = derive(a100, "all_reduce", 32)
-    assert found.minimum_gbps == pytest.approx(8 * 25 * 0.85)
+    assert found.minimum_gb_s == pytest.approx(8 * 25 * 0.85)
     assert "8 NICs \u00d7 25 GB/s, ring over 4 nodes → 200 GB/s" in found.derivation
 
 
 @pytest.mark.parametrize(
-    ("gpu", "published_gbps"),
+    ("gpu", "published_gb_s"),
     [
         ("NVIDIA H100 80GB HBM3", 370),
         ("NVIDIA A100-SXM4-80GB", 228),
@@ -53,17 +53,17 @@ def test_a_ring_over_nodes_is_as_fast_as_a_nodes_adapters_together() -> None:
     ],
 )
 def test_a_published_ring_passes_and_one_link_in_eight_lost_does_not_hide(
-    gpu: str, published_gbps: float
+    gpu: str, published_gb_s: float
 ) -> None:
-    minimum = derive(nodes(1, node(gpu)), "all_reduce", 8).minimum_gbps
+    minimum = derive(nodes(1, node(gpu)), "all_reduce", 8).minimum_gb_s
     assert minimum is not None
-    assert published_gbps * 0.8 < minimum < published_gbps
+    assert published_gb_s * 0.8 < minimum < published_gb_s
 
 
 def test_the_links_that_the_driver_counts_go_before_the_table() -> None:
     some = dict.fromkeys(range(7), (26.5,) * 18) | {7: (26.5,) * 9}
     found = derive(nodes(1, node(links=some)), "all_reduce", 8)
-    assert found.minimum_gbps == pytest.approx(9 * 26.5 * 0.72)
+    assert found.minimum_gb_s == pytest.approx(9 * 26.5 * 0.72)
     assert "9 NVLinks a GPU" in found.derivation
 
 
@@ -84,8 +84,8 @@ def test_the_slowest_node_counts_and_the_slower_adapters_beside_fast_ones_do_not
 def test_alltoall_and_sendrecv_meet_other_bounds_than_rings() -> None:
     four = nodes(4, node())
     alltoall, sendrecv = derive(four, "alltoall", 32), derive(four, "sendrecv", 32)
-    assert alltoall.minimum_gbps == pytest.approx(50 * 31 / 24 * 0.6)
-    assert sendrecv.minimum_gbps == pytest.approx(50 * 0.85)
+    assert alltoall.minimum_gb_s == pytest.approx(50 * 31 / 24 * 0.6)
+    assert sendrecv.minimum_gb_s == pytest.approx(50 * 0.85)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_of_unknown_hardware_nothing_is_expected_and_the_words_say_why(
     where: dict[str, NodeFacts], collective: str
 ) -> None:
     expectation = expected(where, (collective,), 8)
-    assert expectation.min_busbw_gbps is None
+    assert expectation.min_busbw_gb_s is None
     assert expectation.source == ""
     assert len(expectation.derivation) > len(collective) + 10
 
@@ -109,19 +109,19 @@ def test_of_unknown_hardware_nothing_is_expected_and_the_words_say_why(
 def test_host_memory_over_ethernet_is_bound_by_the_interface_if_it_has_a_speed() -> None:
     eth = {"n0": "eth0", "n1": "eth0"}
     known = derive(
-        nodes(2, node(None, (), speed_mbps=10_000)), "all_reduce", 4, memory="host", interfaces=eth
+        nodes(2, node(None, (), speed_mbit_s=10_000)), "all_reduce", 4, memory="host", interfaces=eth
     )
-    assert known.minimum_gbps == pytest.approx(1.25 * 0.45)
+    assert known.minimum_gb_s == pytest.approx(1.25 * 0.45)
     silent = node(None, ())
-    virtual = node(None, (), speed_mbps=10_000, kind="veth")
+    virtual = node(None, (), speed_mbit_s=10_000, kind="veth")
     for each in (silent, virtual):
         found = derive(nodes(2, each), "all_reduce", 4, memory="host", interfaces=eth)
-        assert found.minimum_gbps is None
+        assert found.minimum_gb_s is None
         assert "not known" in found.derivation
 
 
-def table(busbw_gbps: float, size_bytes: int) -> ParsedLog:
-    place = Placement(None, busbw_gbps, busbw_gbps, 0)
+def table(busbw_gb_s: float, size_bytes: int) -> ParsedLog:
+    place = Placement(None, busbw_gb_s, busbw_gb_s, 0)
     ranks = tuple(Rank(at, f"n{at // 8}", at % 8, 0, at) for at in range(16))
     row = Row(size_bytes, size_bytes // 4, "float", "sum", -1, place, place)
     sweep = Sweep(size_bytes, size_bytes, 2, by_factor=True)
@@ -162,12 +162,12 @@ def test_every_line_of_the_table_has_a_source_and_finds_its_own_name() -> None:
         "Tesla T4",
         "NVIDIA L40S",
     )
-    rates = [model.nvlink_gbps for name in names if (model := gpu_model(name)) is not None]
+    rates = [model.nvlink_gb_s for name in names if (model := gpu_model(name)) is not None]
     assert rates == [150, 200, 450, 300, 0, 0]
 
 
 def test_no_busbw_is_above_what_the_weakest_nodes_adapters_carry_together() -> None:
-    fast = node(speed_mbps=1000)
+    fast = node(speed_mbit_s=1000)
     whole = 8 * 50.0 + 0.125
     names = ("all_reduce", "alltoall", "broadcast", "sendrecv", "hypercube")
     limits = line_limits(nodes(2, fast), names, 16)
@@ -177,24 +177,24 @@ def test_no_busbw_is_above_what_the_weakest_nodes_adapters_carry_together() -> N
         "broadcast": whole,
         "sendrecv": whole,
     }
-    one_weak = nodes(2, fast) | {"weak": node(adapters=(100.0,), speed_mbps=8000)}
+    one_weak = nodes(2, fast) | {"weak": node(adapters=(100.0,), speed_mbit_s=8000)}
     assert line_limits(one_weak, ("sendrecv",), 24) == {"sendrecv": 13.5}
-    ethernet = nodes(2, node(None, (), speed_mbps=10_000))
+    ethernet = nodes(2, node(None, (), speed_mbit_s=10_000))
     assert line_limits(ethernet, ("sendrecv",), 2) == {"sendrecv": 1.25}
     # What is expected of a cluster stays below what its line can carry.
     expectation = expected(nodes(2, fast), names, 16)
     for name, limit in limits.items():
-        assert (expectation.minimum_gbps(name) or 0) < limit
+        assert (expectation.minimum_gb_s(name) or 0) < limit
 
 
 @pytest.mark.parametrize(
     "where",
     [
-        nodes(1, node(speed_mbps=1000)),
+        nodes(1, node(speed_mbit_s=1000)),
         nodes(2, node(None, ())),
-        nodes(2, node(None, (), speed_mbps=10_000, kind="veth")),
-        nodes(2, node("NVIDIA GB200", (400.0,), speed_mbps=1000)),
-        {**nodes(2, node(speed_mbps=1000)), "silent": node(None, ())},
+        nodes(2, node(None, (), speed_mbit_s=10_000, kind="veth")),
+        nodes(2, node("NVIDIA GB200", (400.0,), speed_mbit_s=1000)),
+        {**nodes(2, node(speed_mbit_s=1000)), "silent": node(None, ())},
     ],
 )
 def test_a_line_that_is_not_known_whole_limits_nothing(where: dict[str, NodeFacts]) -> None:

@@ -20,7 +20,7 @@ from clusterboot.verdict.verdict import judge, report_of
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 FIXTURES = Path(__file__).parents[1] / "programs/fixtures"
-LINE_GBPS = 0.025
+LINE_GB_S = 0.025
 # As a shaped link of 200 Mbit/s with a large bucket came out: above its rate, then at half of it.
 SHAPED = {
     8 * KIB: 0.0318,
@@ -153,7 +153,7 @@ def test_mpi_collectives_may_lose_half_where_their_algorithm_changes_and_no_more
 
 
 def test_rows_above_the_line_count_for_nothing_and_a_large_one_makes_the_run_inconclusive() -> None:
-    line = Expectation(0.02, line_gbps={"sendrecv": LINE_GBPS})
+    line = Expectation(0.02, line_gb_s={"sendrecv": LINE_GB_S})
     flattered = {8 * KIB: 0.15, 64 * KIB: 0.09, 512 * KIB: 0.0245, 2 * MIB: 0.0243, 4 * MIB: 0.0244}
     found = judged(bench(flattered, collective="sendrecv", iterations=None, library="MPI, host memory"), line)
     assert found.verdict == "ok"
@@ -202,7 +202,7 @@ def test_a_curve_that_rises_is_never_slow_and_is_judged_at_its_end(
     test = bench(curve)
     assert shortfall(test, Expectation()).reasons == ()
     for plateau in plateaus(test):
-        assert plateau.busbw_gbps >= 0.9 * top * shares[-1]
+        assert plateau.busbw_gb_s >= 0.9 * top * shares[-1]
         assert plateau.sizes_bytes[-1] == max(curve)
 
 
@@ -212,4 +212,4 @@ def test_no_small_row_lifts_a_sweep_over_a_minimum(values: list[float], end: flo
     curve = {2 ** (3 + at): value for at, value in enumerate(values)}
     curve |= {2 ** (3 + len(values) + at): end for at in range(3)}
     for plateau in plateaus(bench(curve)):
-        assert plateau.busbw_gbps <= end * 1.1
+        assert plateau.busbw_gb_s <= end * 1.1

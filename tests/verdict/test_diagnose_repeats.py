@@ -25,11 +25,11 @@ from clusterboot.verdict.verdict import judge, report_of
 MIB = 1024**2
 
 
-def run(*busbw_gbps: float, wrong: int = 0, lost: bool = False) -> BenchTest:
-    sizes = [MIB * 16**at for at in range(len(busbw_gbps))]
+def run(*busbw_gb_s: float, wrong: int = 0, lost: bool = False) -> BenchTest:
+    sizes = [MIB * 16**at for at in range(len(busbw_gb_s))]
     rows = tuple(
         Row(size, size // 4, "float", "sum", -1, place, place)
-        for size, busbw in zip(sizes, busbw_gbps, strict=True)
+        for size, busbw in zip(sizes, busbw_gb_s, strict=True)
         for place in (Placement(None, busbw, busbw, wrong),)
     )
     ranks = tuple(Rank(at, f"n{at // 2}", at % 2, 0, at) for at in range(4))
@@ -77,7 +77,7 @@ def test_what_one_run_met_is_not_outvoted(odd: BenchTest, verdict: str) -> None:
 def test_median_and_spread_are_those_of_the_plateaus() -> None:
     reports = [report(run(1, each)) for each in (100.0, 90.0, 104.0)]
     out_of_place = spreads(reports)[0]
-    assert (out_of_place.median_gbps, out_of_place.runs_gbps) == (100.0, (100.0, 90.0, 104.0))
+    assert (out_of_place.median_gb_s, out_of_place.runs_gb_s) == (100.0, (100.0, 90.0, 104.0))
     assert out_of_place.spread == pytest.approx(0.14)
     assert not out_of_place.wide
 

@@ -25,8 +25,8 @@ OPTIONS = BenchOptions(("all_reduce",), KIB, 256 * MIB, 64)
 
 
 def row(size_bytes: int, out_of_place: float, in_place: float, wrong: int | None = 0) -> Row:
-    def place(busbw_gbps: float) -> Placement:
-        return Placement(None, busbw_gbps, busbw_gbps, wrong)
+    def place(busbw_gb_s: float) -> Placement:
+        return Placement(None, busbw_gb_s, busbw_gb_s, wrong)
 
     return Row(size_bytes, size_bytes // 4, "float", "sum", -1, place(out_of_place), place(in_place))
 
@@ -38,7 +38,7 @@ def bench(busbw: dict[int, float] = BUSBW, **changes: object) -> BenchTest:
         ranks=tuple(Rank(n, f"gpu00{n // 2 + 1}", n % 2, 0, 100 + n) for n in range(4)),
         sweep=Sweep(KIB, 256 * MIB, 64, by_factor=True),
         rows=tuple(row(size, speed, speed) for size, speed in busbw.items()),
-        avg_busbw_gbps=1.0,
+        avg_busbw_gb_s=1.0,
         out_of_bounds=0,
         concluded=True,
     )
@@ -173,10 +173,10 @@ def test_a_minimum_for_one_collective_does_not_judge_another() -> None:
 
 
 def test_slow_links_are_judged_by_time_where_two_decimals_are_too_coarse() -> None:
-    place = Placement(time_us=8_800_000.0, algbw_gbps=0.03, busbw_gbps=0.05, wrong=0)
+    place = Placement(time_us=8_800_000.0, algbw_gb_s=0.03, busbw_gb_s=0.05, wrong=0)
     coarse = (replace(bench().rows[-1], out_of_place=place, in_place=place),)
     test = bench(rows=coarse, sweep=Sweep(256 * MIB, 256 * MIB, 2, by_factor=True))
-    assert plateaus(test)[0].busbw_gbps == pytest.approx(0.04576, rel=1e-3)
+    assert plateaus(test)[0].busbw_gb_s == pytest.approx(0.04576, rel=1e-3)
     assert verdict(test, Expectation(0.049)) == "slow"
 
 

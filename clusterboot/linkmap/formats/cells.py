@@ -29,9 +29,9 @@ class Rows:
     """Cells as a file has them: numbers, or ``None`` for not measured; nothing is checked yet."""
 
     nodes: Sequence[Any]
-    bandwidth_gbps: Sequence[Any]
+    bandwidth_gb_s: Sequence[Any]
     latency_us: Sequence[Any] | None = None
-    one_way_gbps: Sequence[Any] | None = None
+    one_way_gb_s: Sequence[Any] | None = None
     samples: Sequence[Any] | None = None
     segments: Sequence[Any] | None = None
 
@@ -47,16 +47,16 @@ def matrix_of(path: str, rows: Rows) -> PairMatrix:
     Errors: :class:`UsageError` that names the file, and the cell where one is at fault.
     """
     nodes = _names(path, rows.nodes)
-    bandwidth_gbps = _square(path, "bandwidth_gbps", rows.bandwidth_gbps, nodes)
+    bandwidth_gb_s = _square(path, "bandwidth_gb_s", rows.bandwidth_gb_s, nodes)
     latency_us = None
     if rows.latency_us is not None:
         latency_us = _square(path, "latency_us", rows.latency_us, nodes)
-    one_way_gbps = None
-    if rows.one_way_gbps is not None:
-        one_way_gbps = _square(path, "one_way_gbps", rows.one_way_gbps, nodes)
+    one_way_gb_s = None
+    if rows.one_way_gb_s is not None:
+        one_way_gb_s = _square(path, "one_way_gb_s", rows.one_way_gb_s, nodes)
     samples = None if rows.samples is None else _samples(path, rows.samples, nodes)
     segments = None if rows.segments is None else _segments(path, rows.segments, nodes)
-    return PairMatrix(nodes, bandwidth_gbps, latency_us, one_way_gbps, samples, segments)
+    return PairMatrix(nodes, bandwidth_gb_s, latency_us, one_way_gb_s, samples, segments)
 
 
 def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:

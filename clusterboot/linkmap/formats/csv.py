@@ -7,6 +7,8 @@ import io
 import re
 from collections.abc import Sequence
 
+from clusterboot.schema_1 import current_name
+
 from .cells import MOST_NODES, Rows, bad
 from .othertools import kind_of_csv
 from .pairtable import is_pair_table, read_pair_table
@@ -24,8 +26,7 @@ _THOUSAND = re.compile(r"[1-9]\d{0,2},\d{3}")
 _POINT = re.compile(r"\d+\.\d+")
 # The columns that a line a pair has at least.
 _SENDER, _RECEIVER = "sender", "receiver"
-# The bandwidth's, and what pairs give in one direction by itself: under today's names and the older ones.
-_BANDWIDTHS = (("bandwidth_gb_s", "one_way_gb_s"), ("bandwidth_gbps", "one_way_gbps"))
+_BANDWIDTH, _ONE_WAY = "bandwidth_gb_s", "one_way_gb_s"
 
 
 def _read(text: str, path: str) -> list[Found]:
@@ -33,7 +34,7 @@ def _read(text: str, path: str) -> list[Found]:
 
     Each further line is a sender's: its name and its cells, in the order of the header; the
     name may be absent where the header has no corner for it. A line a pair has the columns
-    ``sender``, ``receiver`` and ``bandwidth_gbps``; pairs without a line are not measured. Blank and
+    ``sender``, ``receiver`` and ``bandwidth_gb_s``; pairs without a line are not measured. Blank and
     NA mean not measured too. Other programs' tables of pairs become figures of pairs.
     Errors: :class:`UsageError` for what is no such table.
     """
@@ -46,9 +47,9 @@ def _read(text: str, path: str) -> list[Found]:
     header, body = lines[0], lines[1:]
     if len(header) == _TRIPLE and all(map(_is_triple, lines)):
         raise bad(path, "its lines have two names and a figure, and none says what they are", _NAMELESS)
-    for bandwidth, one_way in _BANDWIDTHS:
-        if {_SENDER, _RECEIVER, bandwidth} <= set(header):
-            return [Table(_of_pairs(header, body, bandwidth, one_way, path))]
+    columns = [current_name(name) for name in header]
+    if {_SENDER, _RECEIVER, _BANDWIDTH} <= set(columns):
+        return [Table(_of_pairs(columns, body, path))]
     if is_pair_table(header):
         return list(read_pair_table(header, body, path))
     has_corner = all(line[0] in header[1:] for line in body) and bool(body)
@@ -132,9 +133,7 @@ def _cell(text: str, path: str) -> float | None:
         raise bad(path, f"'{text[:40]}' is not a bandwidth") from None
 
 
-def _of_pairs(
-    header: Sequence[str], lines: Sequence[Sequence[str]], bandwidth: str, one_way: str, path: str
-) -> Rows:
+def _of_pairs(header: Sequence[str], lines: Sequence[Sequence[str]], path: str) -> Rows:
     """Put a line a pair into a matrix; nodes are in the order in which they come first."""
     column = {name: at for at, name in enumerate(header)}
     if len(column) < len(header):
@@ -157,7 +156,7 @@ def _of_pairs(
             rows[at[sender]][at[receiver]] = _cell(line[column[which]], path)
         return rows
 
-    return Rows(list(at), table(bandwidth) or [], table("latency_us"), table(one_way))
+    return Rows(list(at), table(_BANDWIDTH) or [], table("latency_us"), table(_ONE_WAY))
 
 
 CSV = Format("a table of bandwidths", bool, _read)

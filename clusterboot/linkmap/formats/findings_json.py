@@ -12,16 +12,16 @@ from ..pair_matrix import SAMPLE_RATES, Finding, Flags, Inference, PairMatrix, R
 def matrix_to_json(matrix: PairMatrix, inference: Inference) -> dict[str, Any]:
     """Give the part of a document that is a matrix's: nodes, cells, findings, verdict, notes.
 
-    What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gbps`` where
-    ``bandwidth_gbps`` was measured with both directions at once, ``samples`` and
+    What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gb_s`` where
+    ``bandwidth_gb_s`` was measured with both directions at once, ``samples`` and
     ``segments`` where they were kept.
     """
-    one_way = {} if matrix.one_way_gbps is None else {"one_way_gbps": rows_to_json(matrix.one_way_gbps)}
+    one_way = {} if matrix.one_way_gb_s is None else {"one_way_gb_s": rows_to_json(matrix.one_way_gb_s)}
     samples = {} if matrix.samples is None else {"samples": _samples(matrix.samples)}
     segments = {} if matrix.segments is None else {"segments": _segments(matrix.segments)}
     return {
         "nodes": list(matrix.nodes),
-        "bandwidth_gbps": rows_to_json(matrix.bandwidth_gbps),
+        "bandwidth_gb_s": rows_to_json(matrix.bandwidth_gb_s),
         "latency_us": None if matrix.latency_us is None else rows_to_json(matrix.latency_us),
         **one_way,
         **samples,
@@ -39,7 +39,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "hosts": list(finding.hosts),
         **where,
         "direction": finding.direction,
-        "severity": finding.severity,
+        "fraction_of_expected": finding.fraction_of_expected,
         "stability": finding.stability,
         "evidence": finding.evidence,
         "next_pairs": [list(pair) for pair in finding.next_pairs],

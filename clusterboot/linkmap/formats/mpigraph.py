@@ -9,7 +9,7 @@ from .cells import Rows, bad
 from .stored import Format, Table
 
 # mpiGraph.c divides by 1024*1024 and prints "MB/s".
-_GBPS = 1024 * 1024 / 1e9
+_GB_S = 1024 * 1024 / 1e9
 _START = re.compile(r"^.*START mpiGraph", re.MULTILINE)
 _HEADER = re.compile(r"^(Send|Recv)\s*\t(.*:\d+.*)$")
 _ROW = re.compile(r"^(\S+):(\d+)\s+(to|from)\s+(.*)$")
@@ -33,7 +33,7 @@ def _read(text: str, path: str) -> list[Table]:
     if "Recv" in tables and tables["Recv"][0] == names:
         receive = tables["Recv"][1]
         send = [[min(value, receive[to][at]) for to, value in enumerate(row)] for at, row in enumerate(send)]
-    return [Table(Rows(_short(names), [[value * _GBPS for value in row] for row in send]))]
+    return [Table(Rows(_short(names), [[value * _GB_S for value in row] for row in send]))]
 
 
 def _tables(text: str, path: str) -> Iterator[tuple[str, list[str], list[list[float]]]]:

@@ -84,7 +84,7 @@ def _rate(test: BenchTest, judgement: Judgement) -> tuple[float | None, str | No
     """Give the rate and, where that is not plainly measured, why."""
     if judgement.verdict in _MEASURED:
         found = plateaus(test)
-        rate = max((plateau.busbw_gbps for plateau in found), default=None)
+        rate = max((plateau.busbw_gb_s for plateau in found), default=None)
         return rate, _words(judgement) if judgement.verdict == "wrong-data" or rate is None else None
     dead = judgement.verdict == "hung" or (
         judgement.verdict in _DEAD and any(problem.kind in _LINKS_OWN for problem in judgement.problems)

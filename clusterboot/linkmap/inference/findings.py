@@ -38,7 +38,7 @@ def node_finding(picture: Picture, unit: Unit, missing: Sequence[Pair]) -> Findi
         "node",
         _hosts(picture, [node]),
         unit.direction,
-        severity(unit.drop),
+        fraction(unit.drop),
         evidence,
         next_pairs=_named(picture, missing or unit.unmet),
     )
@@ -49,7 +49,7 @@ def hidden_finding(picture: Picture, hidden: Unit, group: Unit) -> Finding:
     cells = cells_of(picture, hidden.members, hidden.direction) & _within(picture, group.members)
     told = f"{names(picture.matrix, hidden.members)} {verbs(hidden.direction)} {measured(picture, cells)}"
     evidence = f"{told}, with the others of its group too"
-    return Finding("node", _hosts(picture, hidden.members), hidden.direction, severity(hidden.drop), evidence)
+    return Finding("node", _hosts(picture, hidden.members), hidden.direction, fraction(hidden.drop), evidence)
 
 
 def group_finding(picture: Picture, unit: Unit) -> Finding:
@@ -66,7 +66,7 @@ def group_finding(picture: Picture, unit: Unit) -> Finding:
         "group",
         _hosts(picture, members),
         unit.direction,
-        severity(unit.drop),
+        fraction(unit.drop),
         evidence,
         "across",
         _named(picture, unit.unmet),
@@ -86,7 +86,12 @@ def set_finding(picture: Picture, found: SlowSet) -> Finding:
     if len(members) + len(found.others) < len(picture.matrix.nodes):
         evidence += "; with the other nodes they are fine"
     return Finding(
-        "group", _hosts(picture, members), found.direction, severity(found.drop), evidence, found.where
+        "group",
+        _hosts(picture, members),
+        found.direction,
+        fraction(found.drop),
+        evidence,
+        found.where,
     )
 
 
@@ -108,7 +113,7 @@ def link_finding(
         "node" if as_nodes else "link",
         _hosts(picture, pair.ends),
         pair.direction,
-        severity(pair.drop),
+        fraction(pair.drop),
         evidence,
         next_pairs=_named(picture, next_pairs),
     )
@@ -199,8 +204,8 @@ def swing_of(picture: Picture, swings: Swings, cells: Cells) -> str:
     usual = picture.usual[cells][known]
     levels, times = np.unique(usual, return_counts=True)
     level = float(levels[np.argmax(times)])
-    low = float(np.min(samples.min_gbps[cells][known][usual == level]))
-    high = float(np.max(samples.max_gbps[cells][known][usual == level]))
+    low = float(np.min(samples.min_gb_s[cells][known][usual == level]))
+    high = float(np.max(samples.max_gb_s[cells][known][usual == level]))
     others = 1 - math.exp(-swings.usual)
     return (
         f"swing between {rate(low)} and {rate(max(low, min(high, math.exp(level))))}; "
@@ -211,9 +216,9 @@ def swing_of(picture: Picture, swings: Swings, cells: Cells) -> str:
 def _mean_share(picture: Picture, cells: Cells) -> float:
     """Give the mean rate of cells over what is expected, 1 at most: a median does not tell of swings."""
     samples = picture.matrix.samples
-    figures = [picture.matrix.bandwidth_gbps]
+    figures = [picture.matrix.bandwidth_gb_s]
     if samples is not None:
-        figures = [samples.min_gbps, samples.q1_gbps, samples.median_gbps, samples.q3_gbps, samples.max_gbps]
+        figures = [samples.min_gb_s, samples.q1_gb_s, samples.median_gb_s, samples.q3_gb_s, samples.max_gb_s]
     with np.errstate(divide="ignore", invalid="ignore"):
         lacking = [np.minimum(np.log(figure[cells]) - picture.usual[cells], 0.0) for figure in figures]
     shares = np.exp(np.concatenate(lacking))
@@ -228,7 +233,7 @@ def unmeasured_finding(picture: Picture, node: int, next_pairs: Sequence[Pair]) 
     return Finding("node", (name,), "both", None, evidence, next_pairs=_named(picture, next_pairs))
 
 
-def severity(drop: float) -> float:
+def fraction(drop: float) -> float:
     """Give measured over expected for a logarithm, 0 for dead."""
     return 0.0 if drop <= DEAD / 2 else round(math.exp(drop), 4)
 

@@ -255,7 +255,7 @@ def _unmeasured(picture: Picture) -> list[Finding]:
 
 
 def _verdict(findings: tuple[Finding, ...]) -> MatrixVerdict:
-    if any(finding.severity is not None for finding in findings):
+    if any(finding.fraction_of_expected is not None for finding in findings):
         return "slow"
     return "inconclusive" if findings else "ok"
 
@@ -265,10 +265,10 @@ def _ordered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
     def weight(finding: Finding) -> tuple[bool, bool, int, float, tuple[str, ...]]:
         return (
-            finding.severity is None,
+            finding.fraction_of_expected is None,
             bool(finding.next_pairs),
             _KINDS.index(finding.kind),
-            finding.severity or 0.0,
+            finding.fraction_of_expected or 0.0,
             finding.hosts,
         )
 

@@ -30,10 +30,10 @@ class Level:
     low: float
 
 
-def logarithms(bandwidth_gbps: Rates) -> Rates:
+def logarithms(bandwidth_gb_s: Rates) -> Rates:
     """Give each cell's logarithm: ``-inf`` for dead, NaN for not measured."""
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(bandwidth_gbps), dtype=np.float64)
+        return np.asarray(np.log(bandwidth_gb_s), dtype=np.float64)
 
 
 def best_of_both(logs: Rates) -> Rates:

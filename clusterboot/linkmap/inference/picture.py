@@ -30,7 +30,7 @@ class Picture:
     ``rates`` is what each cell gives, in 10^9 bytes a second, and ``expected`` the logarithm of
     what it should; ``residuals`` are the logarithms of measured over expected, :data:`DEAD` for
     dead, NaN for not measured; ``seen`` are the pairs that were measured in either direction.
-    ``usual`` is the logarithm of what ``matrix.bandwidth_gbps``, and each of its samples, should be.
+    ``usual`` is the logarithm of what ``matrix.bandwidth_gb_s``, and each of its samples, should be.
     """
 
     matrix: PairMatrix
@@ -45,7 +45,7 @@ class Picture:
 
 def draw(matrix: PairMatrix) -> Picture:
     """Set a matrix beside the fabric that it was measured on."""
-    logs = logarithms(matrix.bandwidth_gbps)
+    logs = logarithms(matrix.bandwidth_gb_s)
     seen = ~np.isnan(best_of_both(logs))
     if len(matrix.nodes) == 2:
         structure, noise = Structure(best_of_both(logs), np.isfinite(logs), ()), _ALONE
@@ -56,12 +56,12 @@ def draw(matrix: PairMatrix) -> Picture:
         noise = noise_of(residuals, structure.usual)
     expected = structure.expected
     picture = Picture(
-        matrix, matrix.bandwidth_gbps, expected, residuals, seen, structure.tiers, noise, expected
+        matrix, matrix.bandwidth_gb_s, expected, residuals, seen, structure.tiers, noise, expected
     )
-    return picture if matrix.one_way_gbps is None else with_one_way(picture, matrix.one_way_gbps)
+    return picture if matrix.one_way_gb_s is None else with_one_way(picture, matrix.one_way_gb_s)
 
 
-def with_one_way(picture: Picture, one_way_gbps: Rates) -> Picture:
+def with_one_way(picture: Picture, one_way_gb_s: Rates) -> Picture:
     """Take into a picture of both directions at once what single directions give.
 
     Both at once show whatever is slow, but not always in which direction: what a slow direction
@@ -69,7 +69,7 @@ def with_one_way(picture: Picture, one_way_gbps: Rates) -> Picture:
     cell's, each beside what it should be; and where a slow node gives clearly more in a direction
     by itself, with several partners, both at once say nothing of this direction.
     """
-    logs = logarithms(one_way_gbps)
+    logs = logarithms(one_way_gb_s)
     known = np.isfinite(logs) & (picture.residuals > DEAD / 2)
     expected = picture.expected + _usual_ratio(logs, picture, known)
     known &= np.isfinite(expected)
@@ -77,7 +77,7 @@ def with_one_way(picture: Picture, one_way_gbps: Rates) -> Picture:
     better = known & (residuals >= picture.residuals)
     joined = replace(
         picture,
-        rates=np.where(better, one_way_gbps, picture.rates),
+        rates=np.where(better, one_way_gb_s, picture.rates),
         expected=np.where(better, expected, picture.expected),
         residuals=np.where(better, residuals, picture.residuals),
     )
@@ -127,7 +127,7 @@ def only_dead(picture: Picture) -> Picture:
 
     A dead pair needs no reference, where a slow one has none to be trusted.
     """
-    dead = picture.matrix.bandwidth_gbps == 0
+    dead = picture.matrix.bandwidth_gb_s == 0
     residuals = np.where(dead, DEAD, np.where(np.isnan(picture.residuals), np.nan, 0.0))
     return replace(picture, residuals=residuals, noise=Noise(0.0, picture.noise.cells))
 

@@ -26,7 +26,7 @@ _SPARSE = 0.4
 
 def remarks(picture: Picture) -> tuple[str, ...]:
     """List what a reader of the verdict should know."""
-    known = ~np.isnan(picture.matrix.bandwidth_gbps)
+    known = ~np.isnan(picture.matrix.bandwidth_gb_s)
     share = coverage(known)
     found = []
     if len(picture.matrix.nodes) == 2:

@@ -80,8 +80,8 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
     direction alone, is looked at twice: it may come and go, and be sound half of the time.
     """
     at = {name: index for index, name in enumerate(matrix.nodes)}
-    one_way = matrix.bandwidth_gbps if matrix.one_way_gbps is None else matrix.one_way_gbps
-    both = draw(replace(matrix, one_way_gbps=None))
+    one_way = matrix.bandwidth_gb_s if matrix.one_way_gb_s is None else matrix.one_way_gb_s
+    both = draw(replace(matrix, one_way_gb_s=None))
     lossy = find_losses(both).nodes
     looks: list[Pair] = []
     twice: set[Pair] = set()
@@ -91,16 +91,16 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
             continue
         if finding.stability == "swinging":
             looks += _of_swinging(hosts, matrix, one_way)
-        if not finding.severity or finding.next_pairs:
+        if not finding.fraction_of_expected or finding.next_pairs:
             continue
         if finding.kind == "link":
             pair = (min(hosts), max(hosts))
-            looks += [pair, *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gbps)]
+            looks += [pair, *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gb_s)]
             twice |= {pair} if finding.direction != "both" else set()
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
     bad = {at[host] for finding in inference.findings if finding.kind != "link" for host in finding.hosts}
-    picture = both if matrix.one_way_gbps is None else with_one_way(both, matrix.one_way_gbps)
+    picture = both if matrix.one_way_gb_s is None else with_one_way(both, matrix.one_way_gb_s)
     held, beside = _of_held_up(picture, bad, one_way, looked)
     looks += [*beside, *held]
     twice |= set(held)
@@ -116,7 +116,7 @@ def _lonely(matrix: PairMatrix, bad: set[int]) -> Round:
     A handful of disturbed measurements can look like a tier, so that nothing is concluded. Of the pairs
     of nodes that are bad that is no surprise.
     """
-    rates = np.fmax(matrix.bandwidth_gbps, matrix.bandwidth_gbps.T)
+    rates = np.fmax(matrix.bandwidth_gb_s, matrix.bandwidth_gb_s.T)
     usual = row_middles(rates)
     with np.errstate(invalid="ignore"):
         slow = np.triu((rates > 0) & (rates < _LONELY * np.minimum(usual[:, None], usual[None, :])), 1)
@@ -143,7 +143,7 @@ def _of_swinging(hosts: Sequence[int], matrix: PairMatrix, one_way: Rates) -> li
     """
     looks: list[Pair] = [] if len(hosts) == 1 else [(min(hosts), max(hosts))]
     for node in hosts:
-        seen = ~np.isnan(matrix.bandwidth_gbps[node]) & ~np.isnan(matrix.bandwidth_gbps[:, node])
+        seen = ~np.isnan(matrix.bandwidth_gb_s[node]) & ~np.isnan(matrix.bandwidth_gb_s[:, node])
         unknown = seen & np.isnan(one_way[node])
         others = np.flatnonzero(unknown if len(hosts) == 1 else seen)
         others = others[~np.isin(others, hosts)]
@@ -228,7 +228,7 @@ def _round(nodes: int, index: int) -> Round:
 
 
 def _unmeasured(matrix: PairMatrix, pairs: Iterable[Pair]) -> list[Pair]:
-    rates = matrix.bandwidth_gbps
+    rates = matrix.bandwidth_gb_s
     return [pair for pair in dict.fromkeys(pairs) if np.isnan(rates[pair]) or np.isnan(rates[pair[::-1]])]
 
 

@@ -21,9 +21,9 @@ def names(matrix: PairMatrix, members: Sequence[int]) -> str:
     return ", ".join(listed) + (f" and {more} more" if more else "")
 
 
-def rate(gbps: float) -> str:
+def rate(gb_s: float) -> str:
     """Write a bandwidth with three digits."""
-    return f"{gbps:.3g} GB/s"
+    return f"{gb_s:.3g} GB/s"
 
 
 def measured(picture: Picture, cells: Cells) -> str:

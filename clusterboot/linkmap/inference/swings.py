@@ -137,17 +137,17 @@ def _below_best(samples: Samples, picture: Picture, low_loss: float) -> tuple[Ra
     independent of each other, so that all of them may be as low as a median is by chance.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        best = np.minimum(np.log(samples.max_gbps), picture.usual)
-        worst = np.minimum(np.maximum(np.log(samples.min_gbps), DEAD / 2), picture.usual)
+        best = np.minimum(np.log(samples.max_gb_s), picture.usual)
+        worst = np.minimum(np.maximum(np.log(samples.min_gb_s), DEAD / 2), picture.usual)
         below = np.maximum(best - worst, 0.0)
         floor = (1 - low_loss) * np.exp(best)
-        quartiles = (samples.min_gbps, samples.q1_gbps, samples.median_gbps, samples.q3_gbps)
+        quartiles = (samples.min_gb_s, samples.q1_gb_s, samples.median_gb_s, samples.q3_gb_s)
         # Quartile k lies between two samples, of which the lower one and all before it are low.
         each = [
             np.where(figure < floor, (k * np.maximum(samples.count - 1, 0)) // 4 + 1, 0)
             for k, figure in enumerate(quartiles)
         ]
-    enough = (samples.count >= _LEAST_SAMPLES) & (picture.matrix.bandwidth_gbps > 0)
+    enough = (samples.count >= _LEAST_SAMPLES) & (picture.matrix.bandwidth_gb_s > 0)
     range_ = np.where(enough, below, np.nan)
     return range_, np.where(np.isnan(range_), 0, np.max(each, axis=0)).astype(np.int64)
 
@@ -272,7 +272,7 @@ def _now_and_then(
     moving = swinging | swinging.T
     held = held_up(picture, explained, steady=explained & ~moving)
     left = picture.seen & ~in_group[:, None] & ~in_group[None, :]
-    one_way = picture.matrix.one_way_gbps
+    one_way = picture.matrix.one_way_gb_s
     one_way_odd = odd if one_way is None else slow | _lacks(one_way, picture)
     found: dict[int, Direction] = {}
     for cells, of_samples in ((odd, True), (held, False)):
@@ -310,8 +310,8 @@ def held_up(picture: Picture, explained: Flags | None = None, steady: Flags | No
     nothing = np.zeros_like(picture.seen)
     known = nothing if explained is None else explained
     beside = nothing if steady is None else steady.T
-    one_way = picture.matrix.one_way_gbps
-    lacking = _lacks(picture.matrix.bandwidth_gbps, picture)
+    one_way = picture.matrix.one_way_gb_s
+    lacking = _lacks(picture.matrix.bandwidth_gb_s, picture)
     if one_way is None:
         return lacking & ~known
     return ((lacking & ~beside) | _lacks(one_way, picture)) & ~known
@@ -326,7 +326,7 @@ def held_up_for_a_moment(picture: Picture) -> Flags:
     if samples is None:
         return np.zeros_like(picture.seen)
     with np.errstate(invalid="ignore"):
-        lacks = samples.min_gbps < (1 - _LACKS_MOST) * np.exp(picture.usual)
+        lacks = samples.min_gb_s < (1 - _LACKS_MOST) * np.exp(picture.usual)
     return np.asarray(lacks & (_below_best(samples, picture, picture.noise.cell_loss)[1] > 0))
 
 
@@ -352,7 +352,7 @@ def _odd_direction(node: int, odd: Flags, held: Flags, picture: Picture) -> Dire
     since directions by themselves are visited one after the other, and a visit that finds a link gone takes
     longer, they may keep time with what comes and goes: it must have been sound beside the first one, too.
     """
-    one_way = picture.matrix.one_way_gbps
+    one_way = picture.matrix.one_way_gb_s
     is_known = picture.seen if one_way is None else ~np.isnan(one_way)
     sent, received = (
         (int(np.count_nonzero(cells & known)), int(np.count_nonzero(known)))
@@ -398,7 +398,7 @@ def is_chance(link: SlowPair, swings: Swings, picture: Picture) -> bool:
 
 def _lost_s(at: Pair, picture: Picture) -> float:
     """Give how much longer a direction's samples took than they should have, in seconds."""
-    samples, rate = picture.matrix.samples, float(picture.matrix.bandwidth_gbps[at])
+    samples, rate = picture.matrix.samples, float(picture.matrix.bandwidth_gb_s[at])
     if samples is None or not rate > 0:
         return 0.0
     return float(samples.bytes[at]) / 1e9 * (1 / rate - math.exp(-picture.usual[at]))
@@ -419,12 +419,12 @@ def _comes_and_goes(ends: Pair, swings: Swings, picture: Picture) -> bool:
     """
     if not _is_sound_at_times(ends, picture):
         return False
-    return picture.matrix.one_way_gbps is None or swings.low[ends[::-1]] > 0
+    return picture.matrix.one_way_gb_s is None or swings.low[ends[::-1]] > 0
 
 
 def _is_sound_at_times(at: Pair, picture: Picture) -> bool:
     samples = picture.matrix.samples
-    return samples is not None and bool(samples.max_gbps[at] >= _SOUND * math.exp(picture.usual[at]))
+    return samples is not None and bool(samples.max_gb_s[at] >= _SOUND * math.exp(picture.usual[at]))
 
 
 def further_visits(picture: Picture, pair: Pair) -> tuple[Pair, ...]:

@@ -81,7 +81,7 @@ class Cost:
     time_s: float
 
 
-def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gbps: float | None = None) -> Cost:
+def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gb_s: float | None = None) -> Cost:
     """Estimate what one launch costs.
 
     Parameters: the rounds; the options; the links' nominal rate in 10^9 bytes a second, where known.
@@ -91,7 +91,7 @@ def cost(rounds: Sequence[PairsRound], options: PairsOptions, rate_gbps: float |
     # Both at once are two ways that bytes take.
     ways = sum(len(each.pairs) * (2 if each.both_only else _STEPS + 1) for each in rounds)
     way_s = (options.limit_s + options.pair_s * _BEGUN_SHARE) * _WAY_SHARE
-    most = None if rate_gbps is None else int(ways * rate_gbps * 1e9 * way_s)
+    most = None if rate_gb_s is None else int(ways * rate_gb_s * 1e9 * way_s)
     pair_s = max(options.pair_s, options.least_s)
     time_s = _LAUNCH_S + sum(_share(each) * pair_s + _ROUND_S + options.join_s for each in rounds)
     return Cost(len(rounds), pairs, measurements, most, time_s)

@@ -23,8 +23,8 @@ _MOST_NODES = 100_000
 class PairRow:
     """One direction of one pair. Nodes are counted from 0, in the order that the run was given.
 
-    ``busbw_gbps`` is 10^9 bytes a second with this direction alone, ``None`` where it was not
-    asked for, ``both_gbps`` with both at once, each as its samples say; both are 0 for a dead
+    ``busbw_gb_s`` is 10^9 bytes a second with this direction alone, ``None`` where it was not
+    asked for, ``both_gb_s`` with both at once, each as its samples say; both are 0 for a dead
     pair, whose ``latency_us`` is ``None``.
     """
 
@@ -32,16 +32,16 @@ class PairRow:
     sender: int
     receiver: int
     bytes: int
-    busbw_gbps: float | None
+    busbw_gb_s: float | None
     latency_us: float | None
-    both_gbps: float
+    both_gb_s: float
 
 
 @dataclass(frozen=True)
 class PairSamples:
     """The single measurements of one direction of a pair that were of one length.
 
-    ``both`` says whether both directions were busy, ``bytes`` what each sample carried, ``gbps``
+    ``both`` says whether both directions were busy, ``bytes`` what each sample carried, ``gb_s``
     their rates in 10^9 bytes a second, in the order in which they were taken. ``is_settled`` is
     false where the time was spent before the median of the direction was known well.
     """
@@ -52,7 +52,7 @@ class PairSamples:
     both: bool
     is_settled: bool
     bytes: int
-    gbps: tuple[float, ...]
+    gb_s: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ def _row(words: list[str]) -> PairRow | None:
     if len(words) != _PAIR_WORDS:
         return None
     whole = [_whole(word) for word in words[1:5]]
-    both_gbps = _rate(words[7])
+    both_gb_s = _rate(words[7])
     alone = [None, None] if words[5:7] == [_NOT_ASKED] * 2 else [_rate(word) for word in words[5:7]]
-    if None in whole or both_gbps is None or (None in alone and words[5:7] != [_NOT_ASKED] * 2):
+    if None in whole or both_gb_s is None or (None in alone and words[5:7] != [_NOT_ASKED] * 2):
         return None
     round_, sender, receiver, size = (number or 0 for number in whole)
-    busbw_gbps, latency_us = alone
+    busbw_gb_s, latency_us = alone
     if sender == receiver or max(sender, receiver) >= _MOST_NODES:
         return None
-    return PairRow(round_, sender, receiver, size, busbw_gbps, latency_us if busbw_gbps else None, both_gbps)
+    return PairRow(round_, sender, receiver, size, busbw_gb_s, latency_us if busbw_gb_s else None, both_gb_s)
 
 
 def _samples(words: list[str]) -> PairSamples | None:
@@ -130,12 +130,12 @@ def _samples(words: list[str]) -> PairSamples | None:
         return None
     round_, sender, receiver, size = (_whole(word) for word in (*words[1:4], words[6]))
     rates = [_rate(word) for word in words[7:]]
-    gbps = tuple(rate for rate in rates if rate is not None)
-    if round_ is None or sender is None or receiver is None or size is None or len(gbps) < len(rates):
+    gb_s = tuple(rate for rate in rates if rate is not None)
+    if round_ is None or sender is None or receiver is None or size is None or len(gb_s) < len(rates):
         return None
     if sender == receiver or max(sender, receiver) >= _MOST_NODES:
         return None
-    return PairSamples(round_, sender, receiver, _WAYS[words[4]], _ENDS[words[5]], size, gbps)
+    return PairSamples(round_, sender, receiver, _WAYS[words[4]], _ENDS[words[5]], size, gb_s)
 
 
 def _segments(words: list[str]) -> PairSegments | None:

@@ -50,7 +50,7 @@ def _test(document: Mapping[str, Any], *, whole: bool) -> BenchTest:
         rank_count=_rank_count(config, ranks),
         sweep=_sweep(config),
         rows=tuple(row for row in rows if row is not None),
-        avg_busbw_gbps=number(average.get("bandwidth")),
+        avg_busbw_gb_s=number(average.get("bandwidth")),
         out_of_bounds=out_of_bounds,
         concluded=whole and out_of_bounds is not None and bool(average),
         broken_rows=sum(row is None for row in rows),

@@ -196,7 +196,7 @@ class _LogReader:
         if average is not None and not (line.cut and _may_lack_digits(line.text)):
             self._close_rows(self.reader.abandon())
             known = None if math.isnan(average) else average
-            draft.set(avg_busbw_gbps=known, concluded=draft.test.out_of_bounds is not None)
+            draft.set(avg_busbw_gb_s=known, concluded=draft.test.out_of_bounds is not None)
 
     def _close_rows(self, rows: tuple[Row, ...] = ()) -> None:
         draft = self.current

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusterboot.units import gbps
+from clusterboot.units import gb_s
 
 from ..collectives import DTYPE_BYTES
 from ..records import Layout, Placement, Row
@@ -149,9 +149,9 @@ def _guess_float_error(cells: Sequence[str], *, redop: bool, root: bool) -> Colu
 
 
 def _fits(size_bytes: int, place: Placement) -> bool:
-    if place.time_us is None or place.algbw_gbps is None:
+    if place.time_us is None or place.algbw_gb_s is None:
         return False
-    return math.isclose(gbps(size_bytes, place.time_us), place.algbw_gbps, rel_tol=0.02, abs_tol=0.02)
+    return math.isclose(gb_s(size_bytes, place.time_us), place.algbw_gb_s, rel_tol=0.02, abs_tol=0.02)
 
 
 def build_row(piece: Piece, columns: Columns) -> Row | None:
@@ -217,8 +217,8 @@ def agrees_with_itself(row: Row) -> bool:
     first, second = row.out_of_place, row.in_place
     if first is None or second is None:
         return True
-    sizes = [_range(place.time_us, place.algbw_gbps, multiply=True) for place in (first, second)]
-    factors = [_range(place.busbw_gbps, place.algbw_gbps, multiply=False) for place in (first, second)]
+    sizes = [_range(place.time_us, place.algbw_gb_s, multiply=True) for place in (first, second)]
+    factors = [_range(place.busbw_gb_s, place.algbw_gb_s, multiply=False) for place in (first, second)]
     return _overlap(sizes) and _overlap(factors)
 
 

@@ -111,4 +111,4 @@ def _difference(first_letter: str, first: PairMatrix, letter: str, matrix: PairM
 def _part(matrix: PairMatrix, nodes: Sequence[str]) -> Cells:
     at = {node: index for index, node in enumerate(matrix.nodes)}
     index = [at[node] for node in nodes]
-    return matrix.bandwidth_gbps[np.ix_(index, index)]
+    return matrix.bandwidth_gb_s[np.ix_(index, index)]

@@ -60,9 +60,9 @@ def _derivation(run: SavedRun, name: str) -> Html | None:
 
 
 def _beyond(sizes: Sequence[int], expected: Expected | None) -> Html | None:
-    if expected is None or expected.min_busbw_gbps is None or sizes[-1] >= expected.holds_from_bytes:
+    if expected is None or expected.min_busbw_gb_s is None or sizes[-1] >= expected.holds_from_bytes:
         return None
-    least, size = number(expected.min_busbw_gbps), format_size(expected.holds_from_bytes)
+    least, size = number(expected.min_busbw_gb_s), format_size(expected.holds_from_bytes)
     return el("p", f"At least {least} GB/s is expected from {size} on, beyond this sweep.", class_="note")
 
 
@@ -70,7 +70,7 @@ def points(rows: Sequence[Row], places: Sequence[PlacementName]) -> dict[int, fl
     """Give busbw by size: of the placements the better, of a size that comes again the median."""
     found: dict[int, list[float]] = {}
     for row in rows:
-        values = [each.busbw_gbps for name in places if (each := row.placement(name)) is not None]
+        values = [each.busbw_gb_s for name in places if (each := row.placement(name)) is not None]
         known = [value for value in values if value is not None]
         if known:
             found.setdefault(row.size_bytes, []).append(max(known))
@@ -85,7 +85,7 @@ def on(sizes: Sequence[int], values: Mapping[int, float]) -> list[float | None]:
 def _expected_lines(sizes: Sequence[int], expected: Expected | None) -> list[dict[str, Any]]:
     """Describe the lines of what was expected: a minimum from a size on, and an earlier run."""
     lines: list[dict[str, Any]] = []
-    if expected is not None and (least := expected.min_busbw_gbps) is not None:
+    if expected is not None and (least := expected.min_busbw_gb_s) is not None:
         held = [least if size >= expected.holds_from_bytes else None for size in sizes]
         lines.append({"label": "expected at least", "y": held, "kind": "expected"})
     if expected is not None and expected.baseline:
@@ -101,7 +101,7 @@ def _rows(test: BenchTest) -> Html:
         for name in PLACEMENTS:
             place = row.placement(name) or Placement(None, None, None)
             wrong = "N/A" if place.wrong is None else str(place.wrong)
-            cells += [number(value) for value in (place.time_us, place.algbw_gbps, place.busbw_gbps)]
+            cells += [number(value) for value in (place.time_us, place.algbw_gb_s, place.busbw_gb_s)]
             cells.append(el("strong", f"✕ {wrong}", class_="odd") if place.wrong else wrong)
         rows.append(cells)
     heads = ["size", *("time µs", "algbw", "busbw", "wrong") * 2]

@@ -71,15 +71,15 @@ def _views(run: SavedRun) -> list[dict[str, Any]]:
     """
     if run.matrix is None:
         return []
-    found = [_view("bandwidth", "GB/s", run.matrix.bandwidth_gbps)]
+    found = [_view("bandwidth", "GB/s", run.matrix.bandwidth_gb_s)]
     picture = draw(run.matrix)
     if len(picture.tiers) > 1:
         # Where a fabric has tiers, bandwidth alone would paint all of the slower one as bad.
         share: Cells = np.exp(np.minimum(picture.residuals, 1.0))
-        share[run.matrix.bandwidth_gbps == 0] = 0.0
+        share[run.matrix.bandwidth_gb_s == 0] = 0.0
         found.insert(0, {**_view("share of the expected", "%", share * 100), "full": 100.0})
-    if run.both_gbps is not None and np.isfinite(run.both_gbps).any():
-        found.append(_view("bandwidth, both directions at once", "GB/s", run.both_gbps))
+    if run.both_gb_s is not None and np.isfinite(run.both_gb_s).any():
+        found.append(_view("bandwidth, both directions at once", "GB/s", run.both_gb_s))
     latency = run.matrix.latency_us
     if latency is not None and np.isfinite(latency).any():
         found.append(_view("latency", "µs", latency, low=True))
@@ -118,7 +118,7 @@ def _pairs_table(run: SavedRun, matrix: PairMatrix) -> Html | None:
         return None
     at = {node: index for index, node in enumerate(matrix.nodes)}
     rows = [
-        [sender, receiver, _rate(value), _rate(float(matrix.bandwidth_gbps[at[receiver], at[sender]]))]
+        [sender, receiver, _rate(value), _rate(float(matrix.bandwidth_gb_s[at[receiver], at[sender]]))]
         for sender, receiver, value in slowest
     ]
     told = f"The {len(rows)} slowest pairs"
@@ -134,7 +134,7 @@ def _whole_table(matrix: PairMatrix) -> Html | None:
         return None
     rows = [
         [node, *("" if at == to else _rate(cell) for to, cell in enumerate(row))]
-        for at, (node, row) in enumerate(zip(matrix.nodes, matrix.bandwidth_gbps.tolist(), strict=True))
+        for at, (node, row) in enumerate(zip(matrix.nodes, matrix.bandwidth_gb_s.tolist(), strict=True))
     ]
     heads, caption = ("from \\ to", *matrix.nodes), "Bandwidth in GB/s; a row sends, a column receives"
     return folded("The matrix as a table", table(heads, rows, caption=caption, numbers=len(matrix.nodes)))

@@ -39,7 +39,7 @@ def in_a_line(run: SavedRun, folder: str) -> PastRun:
         (f"{test.collective or 'unknown'}, peak busbw", test.peak[0]) for test in run.tests if test.peak
     ]
     if run.matrix is not None:
-        known = run.matrix.bandwidth_gbps[~np.isnan(run.matrix.bandwidth_gbps)]
+        known = run.matrix.bandwidth_gb_s[~np.isnan(run.matrix.bandwidth_gb_s)]
         figures += [("pairs, median", float(np.median(known)))] if known.size else []
     findings = run.inference.findings if run.inference is not None else ()
     found = tuple(f"{each.kind} {', '.join(each.hosts[:3])}" for each in findings)

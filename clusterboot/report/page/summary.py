@@ -82,7 +82,7 @@ def _bad_hosts(run: SavedRun) -> list[HostResult]:
 def _figures(run: SavedRun) -> Iterator[tuple[str, str]]:
     if run.matrix is not None:
         count = len(run.matrix.nodes)
-        known = run.matrix.bandwidth_gbps[~np.isnan(run.matrix.bandwidth_gbps)]
+        known = run.matrix.bandwidth_gb_s[~np.isnan(run.matrix.bandwidth_gb_s)]
         yield "nodes", str(count)
         yield "directions measured", f"{known.size / (count * (count - 1)):.0%}"
         if known.size:
@@ -130,29 +130,36 @@ def _next(run: SavedRun) -> Html | None:
 def _finding(run: SavedRun, found: Finding) -> Html:
     joined = _ARROWS[found.direction] if found.kind == "link" else " or " if found.next_pairs else ""
     hosts = joined.join(found.hosts) if joined else fold(found.hosts)
-    if found.severity is None:
+    if found.fraction_of_expected is None:
         measured = "not measured"
     else:
-        measured = "dead" if found.severity == 0 else f"{found.severity:.0%} of the expected"
-    told = found.kind != "link" and found.severity is not None
+        measured = (
+            "dead" if found.fraction_of_expected == 0 else f"{found.fraction_of_expected:.0%} of the expected"
+        )
+    told = found.kind != "link" and found.fraction_of_expected is not None
     direction = f", {_DIRECTIONS[found.direction]}" if told else ""
     kind = el("span", f"{found.kind}{f' {found.where}' if found.where else ''}", class_="kind")
     pairs = listed([f"{a} with {b}" for a, b in found.next_pairs], 12)
     return el(
         "li",
         el("h3", kind, " ", el("span", hosts, class_="hosts")),
-        el("p", _meter(found.severity), el("span", el("strong", measured), direction), class_="measured"),
+        el(
+            "p",
+            _meter(found.fraction_of_expected),
+            el("span", el("strong", measured), direction),
+            class_="measured",
+        ),
         el("p", found.evidence),
         el("p", f"Not certain: measuring {pairs} would settle it.") if pairs else None,
         _show(run, found),
-        class_="finding open" if found.next_pairs or found.severity is None else "finding",
+        class_="finding open" if found.next_pairs or found.fraction_of_expected is None else "finding",
     )
 
 
-def _meter(severity: float | None) -> Html | None:
-    if severity is None:
+def _meter(fraction: float | None) -> Html | None:
+    if fraction is None:
         return None
-    share = min(severity, 1.0)
+    share = min(fraction, 1.0)
     bar = el("rect", class_="fill", width=f"{share * 100:.1f}", height=8, rx=2)
     back = el("rect", class_="back", width=100, height=8, rx=2)
     return el("svg", back, bar, class_="meter", viewBox="0 0 100 8", width=100, height=8, aria_hidden="true")

@@ -160,8 +160,8 @@ void report_members(const struct member *all, int ranks, int on_gpu);
 void report_shared_gpus(int most_on_one);
 void report_columns(void);
 void report_row(const struct collective *c, const struct options *o, const struct job *job, struct shape shape,
-                const struct placement places[2], double busbw_gbps[2]);
-void report_end(const struct collective *c, long long failures, double mean_busbw_gbps);
+                const struct placement places[2], double busbw_gb_s[2]);
+void report_end(const struct collective *c, long long failures, double mean_busbw_gb_s);
 
 /* finish.c: takes MPI down, also where it would not come down by itself; gives `code` back. */
 int finish(int code);

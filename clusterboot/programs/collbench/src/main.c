@@ -40,17 +40,17 @@ static int allocate(struct job *job, size_t bytes)
 static long long run_collective(const struct options *o, const struct collective *c, const struct job *job)
 {
     long long failures = 0;
-    double total_gbps = 0;
+    double total_gb_s = 0;
     int rows = 0;
     for (size_t size = o->begin_bytes; size <= o->end_bytes;
          size = o->factor > 1 ? size * o->factor : size + o->step_bytes) {
         struct shape shape = collective_shape(c, size, job->type, job->ranks);
         struct placement places[2];
-        double busbw_gbps[2];
+        double busbw_gb_s[2];
         for (int in_place = 0; in_place < 2; in_place++)
             places[in_place] = measure(o, c, job, shape, in_place, &failures);
-        report_row(c, o, job, shape, places, busbw_gbps);
-        total_gbps += busbw_gbps[0] + busbw_gbps[1];
+        report_row(c, o, job, shape, places, busbw_gb_s);
+        total_gb_s += busbw_gb_s[0] + busbw_gb_s[1];
         rows++;
         while (job->rank == o->stall_rank)
             pause();
@@ -58,7 +58,7 @@ static long long run_collective(const struct options *o, const struct collective
             break;
     }
     if (job->rank == 0)
-        report_end(c, failures, total_gbps / (2 * rows));
+        report_end(c, failures, total_gb_s / (2 * rows));
     return failures;
 }
 

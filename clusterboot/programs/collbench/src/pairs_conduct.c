@@ -183,7 +183,7 @@ static void print_head(const struct conductor *c, const struct rounds *rounds)
         printf("%s", c->key);
         report_shared_gpus(most_on_one);
     }
-    printf("#\n#   round   src   dst       bytes  busbw_gbps  latency_us  both_gbps\n");
+    printf("#\n#   round   src   dst       bytes  busbw_gb_s  latency_us  both_gb_s\n");
     fflush(stdout);
 }
 

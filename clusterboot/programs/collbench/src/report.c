@@ -86,7 +86,7 @@ static int print_placement(char *line, size_t size, struct placement place, doub
 
 /* A row leaves in one write, so that nothing can land in the middle of it. */
 void report_row(const struct collective *c, const struct options *o, const struct job *job, struct shape shape,
-                const struct placement places[2], double busbw_gbps[2])
+                const struct placement places[2], double busbw_gb_s[2])
 {
     char line[512];
     size_t bytes = (shape.send > shape.recv ? shape.send : shape.recv) * job->type->size;
@@ -94,8 +94,8 @@ void report_row(const struct collective *c, const struct options *o, const struc
                         c->reduces ? "sum" : "none", c->rooted ? o->root : -1);
     for (int i = 0; i < 2; i++) {
         double algbw = places[i].time_s > 0 ? (double)bytes / 1e9 / places[i].time_s : 0;
-        busbw_gbps[i] = algbw * c->bus_factor(job->ranks);
-        used += print_placement(line + used, sizeof line - (size_t)used, places[i], algbw, busbw_gbps[i]);
+        busbw_gb_s[i] = algbw * c->bus_factor(job->ranks);
+        used += print_placement(line + used, sizeof line - (size_t)used, places[i], algbw, busbw_gb_s[i]);
     }
     if (job->rank != 0)
         return;
@@ -103,10 +103,10 @@ void report_row(const struct collective *c, const struct options *o, const struc
     fflush(stdout);
 }
 
-void report_end(const struct collective *c, long long failures, double mean_busbw_gbps)
+void report_end(const struct collective *c, long long failures, double mean_busbw_gb_s)
 {
     printf("# Out of bounds values : %lld %s\n", failures, failures ? "FAILED" : "OK");
-    printf("# Avg bus bandwidth    : %g \n#\n", mean_busbw_gbps);
+    printf("# Avg bus bandwidth    : %g \n#\n", mean_busbw_gb_s);
     printf("# Collective test concluded: %s\n", c->name);
     print_mark();
     printf("#\n");
