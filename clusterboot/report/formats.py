@@ -273,7 +273,7 @@ def _of_matrix(matrix: PairMatrix, inference: Inference) -> Iterator[Sample]:
         labels = {"kind": finding.kind, "hosts": ",".join(finding.hosts), "where": finding.where or ""}
         labels |= {"direction": finding.direction, "certain": "0" if finding.next_pairs else "1"}
         fraction = -1.0 if finding.fraction_of_expected is None else finding.fraction_of_expected
-        yield "finding_severity", "Measured over expected.", labels, fraction
+        yield "finding_of_expected_ratio", "Measured over expected.", labels, fraction
     for at, to in _measured(matrix):
         labels = {"sender": matrix.nodes[at], "receiver": matrix.nodes[to]}
         rate = float(matrix.bandwidth_gb_s[at, to]) * 1e9
