@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from clusterboot.errors import ValidationError
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.session.visit import UnfitError, Visit
 from clusterboot.trust.survey import Surveyed
 

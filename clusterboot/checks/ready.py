@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
+from clusterboot.mpi.launcher import Mpi
+from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.session.visit import Visit
 from clusterboot.trust.launching_host import Head
-
-_NAMES = {"openmpi": "Open MPI", "mpich": "MPICH", "intelmpi": "Intel MPI"}
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,4 @@ class Ready:
     @property
     def mpi_name(self) -> str:
         """The MPI for people: ``Open MPI 4.1.4``."""
-        return f"{_NAMES[self.mpi.kind]} {self.mpi.version}"
+        return f"{LAUNCHERS[self.mpi.kind].name} {self.mpi.version}"

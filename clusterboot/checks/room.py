@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from clusterboot.facts.node import Mpi
-from clusterboot.mpi.launchers import launch_programs
-from clusterboot.mpi.openmpi import MAY_BE_APART
+from clusterboot.mpi.launcher import Mpi
+from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.nodes.script import Section, SectionOutput
 
 # ldd is the loader's own word, under the very environment that the ranks will have. A static MPI has
@@ -19,7 +18,7 @@ _LOOK = r"""look() {
   ldd "$1" | {
     while read -r name arrow where rest; do
       case "$arrow $where" in "=> not") echo "lacks $name";; esac
-      case $name in libmpi.so*|libmpi_abi.so*|libmpich.so*) echo "uses $where"; uses=1;; esac
+      case $name in libmpi.so*|libmpi_abi.so*|LIBRARIES) echo "uses $where"; uses=1;; esac
     done
     [ -n "$2" ] && [ -z "$uses" ] && [ "$(head -c 2 "$1")" != '#!' ] &&
       ! grep -q MPI_Init "$1" && echo "plain $1"
@@ -49,13 +48,14 @@ def fitness_section(mpi: Mpi, programs: Sequence[str], env: Mapping[str, str]) -
     directory; what will be in the ranks' environment, of which the library path counts.
     """
     path = env.get("LD_LIBRARY_PATH")
-    body = ["exec 2>/dev/null", "cd", _LOOK]
+    libraries = dict.fromkeys(f"{start}*" for each in LAUNCHERS.values() for start in each.libraries)
+    body = ["exec 2>/dev/null", "cd", _LOOK.replace("LIBRARIES", "|".join(libraries))]
     body += [f"LD_LIBRARY_PATH={quote(path)}; export LD_LIBRARY_PATH"] if path else []
     body.append(f"d={quote(mpi.launcher.rpartition('/')[0])}")
-    names = launch_programs(mpi)
-    if MAY_BE_APART in names:
-        body.append(f'[ -e "$d/{MAY_BE_APART}" ] || {{ p=$(command -v {MAY_BE_APART}) && d=${{p%/*}}; }}')
-    body += [f"look \"$d/{name}\" ''" for name in names]
+    daemons = LAUNCHERS[mpi.kind].daemons(mpi.version)
+    if apart := daemons.apart:
+        body.append(f'[ -e "$d/{apart}" ] || {{ p=$(command -v {apart}) && d=${{p%/*}}; }}')
+    body += [f"look \"$d/{name}\" ''" for name in daemons.programs]
     body += [f"look {quote(program)} benchmark" for program in programs]
     return Section("fitness", "\n".join([*body, "echo done"]))
 
@@ -73,15 +73,11 @@ def parse_fitness(output: SectionOutput) -> Fitness:
 def other_mpi(mpi: Mpi, libraries: Sequence[str]) -> str | None:
     """Say which MPI a program was built for where that is not the one that launches it.
 
-    With the wrong one each rank is alone in a world of its own. Source: the libraries' sonames;
-    MPICH and Intel MPI share theirs (the MPICH ABI Compatibility Initiative).
+    With the wrong one each rank is alone in a world of its own. MPIs that share a soname run each other's.
     """
     for path in libraries:
         name = path.rpartition("/")[2]
-        of_openmpi = name.startswith(("libmpi.so.40", "libmpi.so.20"))
-        of_mpich = name.startswith(("libmpi.so.12", "libmpich.so"))
-        if of_openmpi and mpi.kind != "openmpi":
-            return f"Open MPI ({name})"
-        if of_mpich and mpi.kind == "openmpi":
-            return f"MPICH ({name})"
+        makers = [each for each in LAUNCHERS.values() if name.startswith(each.libraries)]
+        if makers and mpi.kind not in [each.kind for each in makers]:
+            return f"{makers[0].name} ({name})"
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from clusterboot import hostfiles
 from clusterboot.checks.ready import Ready
 from clusterboot.errors import ExitCode, HostResult, UsageError, worst
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
 from clusterboot.linkmap.doubt import line_gb_s
@@ -26,6 +26,7 @@ from clusterboot.linkmap.pair_matrix import Inference
 from clusterboot.linkmap.progress import LinkState
 from clusterboot.linkmap.resume import resume
 from clusterboot.linkmap.runs import LinkRun
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.collbench.pairs_options import Cost, cost
 from clusterboot.run.backends import Backend, Chosen, choose
 from clusterboot.run.clearing import clear_orphans
@@ -195,9 +196,5 @@ def _write_good(context: Context, visit: Visit, ready: Ready, inference: Inferen
         if finding.kind == "node" and not finding.next_pairs
     }
     slots = [slot for slot in slots_of(visit, ready.facts, ready.addresses) if slot.host not in bad]
-    texts = {
-        "openmpi-good": hostfiles.render_openmpi(slots),
-        "mpich-good": hostfiles.render_mpich(slots),
-        "intelmpi-good": hostfiles.render_intelmpi(slots),
-    }
+    texts = {f"{kind}-good": text for kind, text in hostfiles.render_all(slots).items()}
     return hostfiles.write(context.hostfile_dir, texts)

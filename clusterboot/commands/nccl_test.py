@@ -13,8 +13,8 @@ from clusterboot.checks.ready import Ready
 from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
-from clusterboot.mpi.environment import rank_env
-from clusterboot.mpi.spec import RunSpec
+from clusterboot.mpi.launcher import RunSpec
+from clusterboot.mpi.launchers import rank_env
 from clusterboot.programs.bench_options import BenchOptions, argv, collbench_argv
 from clusterboot.programs.collectives import COLLECTIVES, of_program
 from clusterboot.programs.nccl_tests import headers

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from clusterboot.errors import UsageError
-from clusterboot.inventory.cluster import MpiKind
+from clusterboot.mpi.launcher import Mpi
+from clusterboot.mpi.launchers import LAUNCHERS
 
 from . import modules
-from .node import Mpi
-from .search_paths import MPI_BIN, MPI_LAUNCHERS
+from .search_paths import MPI_BIN
 from .text import PRELUDE, absolute, clean
 
 # One file under several names (Debian's alternatives, /opt/x -> /opt/x-1.2) is one MPI: -ef
 # compares inodes without a process, in dash, bash and busybox alike. Each is run once.
-# Intel's mpirun finds its mpiexec.hydra by PATH, which can be another MPI's, unless a script beside
-# it says where it is installed; a package index's wheel has no such script. MVAPICH, which is not
-# supported and alone has an mpiname, would be taken for MPICH, whose launcher it has.
 _SNIPPET = r"""nl='
 '
 found=
 look() {
-  [ -x "$1/mpiname" ] && return
-  names='LAUNCHERS'
-  [ -x "$1/hydra_bstrap_proxy" ] && ! [ -f "$1/mpivars.sh" ] && ! [ -f "$1/../env/vars.sh" ] &&
-    ! [ -f "$1/../setvars.sh" ] && names=mpiexec.hydra
+  names='PROGRAMS'
+  LOOK
   IFS=' '
   for n in $names; do
     c=$1/$n; new=yes
@@ -41,7 +37,7 @@ IFS=$nl
 for c in $found; do
   d=${c%/*}
   printf '\n@mpi %s\n' "$c"
-  for n in mpicc.openmpi mpicc.mpich mpicc; do [ -x "$d/$n" ] && printf 'has:%s\n' $n; done
+  for n in COMPILERS; do [ -x "$d/$n" ] && printf 'has:%s\n' $n; done
   "$c" --version 2>&1
 done
 """
@@ -56,19 +52,8 @@ for d in $PATH; do
   IFS=:
 done"""
 
-_SIGNS: tuple[tuple[MpiKind, re.Pattern[str]], ...] = (
-    ("openmpi", re.compile(r"^mpi(?:run|exec)\S* \((?:Open MPI|OpenRTE)\) ([0-9]\S*)", re.MULTILINE)),
-    (
-        "intelmpi",
-        re.compile(r"^Intel\(R\) MPI Library for Linux\S* OS, Version ([0-9].*?) Build", re.MULTILINE),
-    ),
-    ("mpich", re.compile(r"^HYDRA build details:\s*\n\s*Version:\s*([0-9]\S*)", re.MULTILINE)),
-)
-# Debian installs compilers under these names; the plain one may belong to another MPI.
-_COMPILERS: dict[str, tuple[str, ...]] = {
-    "openmpi": ("mpicc.openmpi", "mpicc"),
-    "mpich": ("mpicc.mpich", "mpicc"),
-}
+# What the system has is looked at before what was installed beside it.
+_ROOTS = ("/usr/lib64/", "/usr/mpi/", "/usr/local/", "/")
 
 
 def snippet(prefix: str | None, module: str | None = None) -> str:
@@ -78,13 +63,22 @@ def snippet(prefix: str | None, module: str | None = None) -> str:
     named nothing else is looked at: another MPI of the same node is not the one asked for.
     Errors: ``UsageError`` for a prefix that is not a clean absolute path.
     """
-    search = _EVERYWHERE.replace("PLACES", " ".join(MPI_BIN))
+    traces = [launcher.traces for launcher in LAUNCHERS.values()]
+    folders = [*(folder for each in traces for folder in each.folders), *MPI_BIN]
+    folders.sort(key=lambda folder: next(at for at, root in enumerate(_ROOTS) if folder.startswith(root)))
+    search = _EVERYWHERE.replace("PLACES", " ".join(folders))
     if module:
         search = _BY_MODULE
     if prefix:
         search = f"look {shlex.quote(checked_path(prefix, 'mpi.prefix').rstrip('/'))}/bin"
-    body = _SNIPPET.replace("LAUNCHERS", " ".join(MPI_LAUNCHERS)).replace("SEARCH", search)
+    body = _SNIPPET.replace("LOOK", "\n  ".join(each.look for each in traces if each.look))
+    body = body.replace("PROGRAMS", _words(each.programs for each in traces))
+    body = body.replace("COMPILERS", _words(each.compilers for each in traces)).replace("SEARCH", search)
     return PRELUDE + (modules.load(module) if module else "") + body
+
+
+def _words(groups: Iterable[tuple[str, ...]]) -> str:
+    return " ".join(dict.fromkeys(word for group in groups for word in group))
 
 
 def checked_path(path: str, option: str) -> str:
@@ -114,18 +108,15 @@ def parse(text: str) -> tuple[Mpi, ...]:
     for part in parts:
         path, _, said = part.partition("\n")
         launcher = absolute(path)
-        kind, version = next(
-            ((kind, match[1]) for kind, pattern in _SIGNS if (match := pattern.search(said))), (None, "")
-        )
-        if launcher is None or kind is None:
+        known = [(each, match[1]) for each in LAUNCHERS.values() if (match := each.traces.says.search(said))]
+        if launcher is None or not known:
             continue
-        compilers = set(re.findall(r"^has:(mpicc\S*)$", said, flags=re.MULTILINE))
-        mpicc = next((name for name in _COMPILERS.get(kind, ("mpicc",)) if name in compilers), None)
+        of, version = known[0]
+        compilers = set(re.findall(r"^has:(\S+)$", said, flags=re.MULTILINE))
+        mpicc = next((name for name in of.traces.compilers if name in compilers), None)
         folder = launcher.rpartition("/")[0]
-        env = dict(loaded.env)
-        if kind == "intelmpi" and launcher.endswith("/mpiexec.hydra"):
-            env.setdefault("I_MPI_ROOT", folder.rpartition("/")[0])
-        found.append(Mpi(kind, clean(version), launcher, f"{folder}/{mpicc}" if mpicc else None, env))
+        env = {**of.environment(launcher), **loaded.env}
+        found.append(Mpi(of.kind, clean(version), launcher, f"{folder}/{mpicc}" if mpicc else None, env))
     return tuple(found)
 
 

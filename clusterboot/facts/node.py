@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from clusterboot.inventory.cluster import MpiKind
+from clusterboot.mpi.launcher import Mpi
 
 
 @dataclass(frozen=True)
@@ -82,21 +82,6 @@ class GpuFacts:
     nvlinks: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     topology: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     error: str | None = None
-
-
-@dataclass(frozen=True)
-class Mpi:
-    """An MPI as non-interactive shells find it. ``launcher`` is the absolute path of ``mpirun``.
-
-    ``env`` is what its launcher, compiler and ranks need in their environment: what its module
-    changed, or the root of an installation that cannot tell it by itself.
-    """
-
-    kind: MpiKind
-    version: str
-    launcher: str
-    mpicc: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,32 +5,9 @@ Words are shell patterns, expanded on the node.
 
 from __future__ import annotations
 
-# Directories of mpirun: distributions, vendors' images, the usual prefixes of a build.
-MPI_BIN = (
-    "/usr/lib64/openmpi/bin",
-    "/usr/lib64/openmpi5/bin",
-    "/usr/lib64/mpich/bin",
-    "/usr/lib64/mpich-*/bin",
-    "/usr/lib64/mpi/gcc/*/bin",
-    "/usr/mpi/gcc/*/bin",
-    "/usr/local/mpi/bin",
-    "/usr/local/openmpi*/bin",
-    "/usr/local/mpich*/bin",
-    "/opt/openmpi*/bin",
-    "/opt/openmpi/*/bin",
-    "/opt/mpich*/bin",
-    "/opt/amazon/openmpi/bin",
-    "/opt/amazon/openmpi5/bin",
-    "/opt/hpcx*/ompi/bin",
-    "/opt/nvidia/hpc_sdk/Linux_*/*/comm_libs/mpi/bin",
-    "/opt/intel/oneapi/mpi/latest/bin",
-    "/opt/intel/oneapi/mpi/*/bin",
-    "/opt/intel/compilers_and_libraries/linux/mpi/intel64/bin",
-    "/opt/cray/pe/mpich/default/bin",
-)
-
-# Names under which mpirun is installed; a distribution's own name tells its kind.
-MPI_LAUNCHERS = ("mpirun", "mpirun.openmpi", "mpirun.mpich")
+# Directories of mpirun that have MPIs of any kind: a distribution's, and that of a vendor of adapters. Each
+# MPI's own stand with what else is known of it.
+MPI_BIN = ("/usr/lib64/mpi/gcc/*/bin", "/usr/mpi/gcc/*/bin")
 
 # What defines the command ``module``: profile scripts first, since they choose the modules' folders.
 MODULE_INITS = (

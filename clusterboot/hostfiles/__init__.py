@@ -2,7 +2,7 @@
 
 from .addresses import choose_addresses
 from .folder import changes, write
-from .render import render_excluded, render_intelmpi, render_mpich, render_openmpi, slots
+from .render import render_all, render_excluded, slots
 from .slots import AddressPlan, Excluded, NodeAddress, Slot
 from .ssh import render_known_hosts, render_ssh_config
 
@@ -13,11 +13,9 @@ __all__ = [
     "Slot",
     "changes",
     "choose_addresses",
+    "render_all",
     "render_excluded",
-    "render_intelmpi",
     "render_known_hosts",
-    "render_mpich",
-    "render_openmpi",
     "render_ssh_config",
     "slots",
     "write",

@@ -38,9 +38,7 @@ def hostfile_texts(
     cluster = context.cluster
     known_hosts = (context.hostfile_dir / "known_hosts").resolve()
     return {
-        "openmpi": hostfiles.render_openmpi(slots),
-        "mpich": hostfiles.render_mpich(slots),
-        "intelmpi": hostfiles.render_intelmpi(slots),
+        **hostfiles.render_all(slots),
         "excluded": hostfiles.render_excluded(excluded),
         "ssh_config": hostfiles.render_ssh_config(cluster, known_hosts),
         "known_hosts": hostfiles.render_known_hosts(_pins(visit)),

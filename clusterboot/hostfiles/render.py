@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import Options
+from clusterboot.mpi.launchers import LAUNCHERS
 
 from .slots import Excluded, Slot
 
@@ -18,25 +19,9 @@ def slots(facts: NodeFacts, options: Options) -> int:
     return options.slots or len(facts.gpu.gpus) or 1
 
 
-def render_openmpi(lines: Sequence[Slot]) -> str:
-    """Write Open MPI's hostfile: ``10.1.0.4 slots=8`` a line; see :attr:`Slot.launch_name` for IPv6.
-
-    Source: prte-map(1), Open MPI's mpirun(1), "Host selection".
-    """
-    return "".join(f"{line.launch_name} slots={line.slots}\n" for line in lines)
-
-
-def render_mpich(lines: Sequence[Slot]) -> str:
-    """Write Hydra's hostfile: ``10.1.0.4:8`` a line; see :attr:`Slot.launch_name` for IPv6.
-
-    Source: HYDU_process_mfile_token in MPICH's src/pm/hydra/lib/utils.
-    """
-    return "".join(f"{line.launch_name}:{line.slots}\n" for line in lines)
-
-
-def render_intelmpi(lines: Sequence[Slot]) -> str:
-    """Write Intel MPI's hostfile, which is Hydra's: see :func:`render_mpich`."""
-    return render_mpich(lines)
+def render_all(lines: Sequence[Slot]) -> dict[str, str]:
+    """Write the hostfile of each MPI, by its kind."""
+    return {kind: launcher.hostfile(lines) for kind, launcher in LAUNCHERS.items()}
 
 
 def render_excluded(hosts: Sequence[Excluded]) -> str:

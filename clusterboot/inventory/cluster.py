@@ -12,7 +12,6 @@ KeyMode = Literal["per-node", "ca", "shared"]
 VerifyMode = Literal["launch", "full", "none"]
 KexOrder = Literal["curve25519", "openssh"]
 ResultsAccess = Literal["owner", "group", "all"]
-MpiKind = Literal["openmpi", "mpich", "intelmpi"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class MpiOptions:
     ``kind`` chooses where nodes have several; ``module`` may be several names with spaces between.
     """
 
-    kind: MpiKind | None = None
+    kind: str | None = None
     prefix: str | None = None
     module: str | None = None
     args: tuple[str, ...] = ()

@@ -22,8 +22,11 @@ from pydantic import (
     PlainValidator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-from .cluster import KexOrder, KeyMode, MpiKind, ResultsAccess, VerifyMode
+from clusterboot.mpi.launchers import LAUNCHERS
+
+from .cluster import KexOrder, KeyMode, ResultsAccess, VerifyMode
 from .name_rules import (
     check_cluster_name,
     check_hca,
@@ -105,6 +108,13 @@ def _text(check: Callable[[str], Any]) -> Callable[[Any], Any]:
 
 def _network(value: Any) -> Any:
     return None if value is None else _text(check_network)(value)
+
+
+def _launcher(value: Any) -> Any:
+    if value in list(LAUNCHERS):
+        return value
+    *others, last = map(repr, LAUNCHERS)
+    raise PydanticCustomError("literal_error", "unknown", {"expected": f"{', '.join(others)} or {last}"})
 
 
 def _blocks(value: Any) -> Any:
@@ -230,7 +240,7 @@ class TrustBlock(FileBlock):
 class MpiBlock(FileBlock):
     """``clusterboot.mpi``."""
 
-    kind: MpiKind | None = None
+    kind: Annotated[str, BeforeValidator(_launcher)] | None = None
     prefix: RemoteFolder | None = None
     module: Annotated[str, AfterValidator(check_module)] | None = None
     args: list[Line] | None = None

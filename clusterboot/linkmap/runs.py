@@ -17,7 +17,7 @@ from clusterboot.checks.ready import Ready
 from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.hostfiles import Slot
-from clusterboot.mpi.environment import rank_env
+from clusterboot.mpi.launchers import rank_env
 from clusterboot.mpi.script_names import new_run_id, run_folder
 from clusterboot.programs.bench_options import NcclLibraries
 from clusterboot.programs.collbench.pairs_options import cost, pairs_argv, schedule_text

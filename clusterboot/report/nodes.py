@@ -12,6 +12,7 @@ from clusterboot.facts import differences
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import by_value, fold
 from clusterboot.inventory.cluster import MpiOptions
+from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.printable import printable
 
 from .ending import say
@@ -37,17 +38,6 @@ def show_nodes(console: Console, facts: Mapping[str, NodeFacts]) -> None:
     show_clocks(console, facts)
 
 
-# Open MPI and its compiler, which builds clusterboot's benchmark, by the beginning of a system's name.
-_MPI_PACKAGES = (
-    (("Debian", "Ubuntu"), "apt-get install openmpi-bin libopenmpi-dev"),
-    (
-        ("Red Hat", "Rocky", "AlmaLinux", "CentOS", "Oracle Linux", "Fedora", "Amazon Linux"),
-        "dnf install openmpi openmpi-devel",
-    ),
-    (("SLES", "SUSE", "openSUSE"), "zypper install openmpi4 openmpi4-devel"),
-)
-
-
 def mpi_to_install(facts: Mapping[str, NodeFacts], options: MpiOptions) -> str | None:
     """Say what to do before anything can be launched where nodes have no MPI.
 
@@ -68,8 +58,10 @@ def mpi_to_install(facts: Mapping[str, NodeFacts], options: MpiOptions) -> str |
     if having:
         return f"install {having[0][0]} on {where}, as on {fold(having[0][1])}"
     system = facts[lacking[0]].os
-    command = next((each for names, each in _MPI_PACKAGES if system.startswith(names)), None)
-    how = f" ({command})" if command else " (Open MPI, MPICH or Intel MPI, the same on each)"
+    packages = [each for launcher in LAUNCHERS.values() for each in launcher.packages]
+    command = next((each for names, each in packages if system.startswith(names)), None)
+    *others, last = [each.name for each in LAUNCHERS.values()]
+    how = f" ({command})" if command else f" ({', '.join(others)} or {last}, the same on each)"
     return f"install an MPI on {where}{how}, or name its folder as clusterboot.mpi.prefix in the cluster file"
 
 

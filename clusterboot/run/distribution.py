@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 
 from clusterboot.errors import ValidationError
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
+from clusterboot.mpi.launcher import Mpi
+from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import new_nonce
 from clusterboot.nodes.sessions import Session
@@ -29,11 +31,12 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
     Errors: :class:`ValidationError` where it cannot be built.
     """
     if mpi.mpicc is None:
+        package = LAUNCHERS[mpi.kind].development
         raise ValidationError(
             f"{mpi.kind} {mpi.version} has no mpicc here, so the benchmark cannot be built",
             host=start,
             stage="launch",
-            remedy="install the MPI's development files on this node (Debian: libopenmpi-dev)",
+            remedy="install the MPI's development files on this node" + (package and f" (Debian: {package})"),
         )
     sources = {name: text.decode() for name, text in source.sources().items()}
     build = Build(_NAME, sources, mpi, source.BUILD_ARGS)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clusterboot.hostfiles import Slot
+from clusterboot.mpi.launcher import RunSpec
 from clusterboot.mpi.launchers import command
-from clusterboot.mpi.spec import RunSpec
 from clusterboot.nodes.script import new_nonce
 from clusterboot.session.visit import Visit
 

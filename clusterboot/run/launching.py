@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clusterboot import hostfiles, trust
+from clusterboot import trust
 from clusterboot.checks.certificates import require_validity
 from clusterboot.checks.preflight import agree_on_mpi, require_keys
 from clusterboot.checks.ready import Ready
 from clusterboot.errors import ValidationError
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
 from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
+from clusterboot.mpi.launcher import SSH_AGENT, Mpi, RunSpec
+from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.mpi.script_names import new_run_id, run_folder
-from clusterboot.mpi.spec import SSH_AGENT, RunSpec
 from clusterboot.session.visit import Visit
 from clusterboot.trust.launching_host import HEAD, prepare_head, prove_head
 from clusterboot.trust.members import addressed
 from clusterboot.trust.proof import prove, seek_start
 from clusterboot.trust.survey import survey
-
-_DIALECTS = {
-    "openmpi": hostfiles.render_openmpi,
-    "mpich": hostfiles.render_mpich,
-    "intelmpi": hostfiles.render_intelmpi,
-}
 
 
 def make_ready(
@@ -87,22 +82,20 @@ def _namesakes(facts: Mapping[str, NodeFacts], addresses: AddressPlan) -> list[s
 
 
 def _require_family(mpi: Mpi, addresses: AddressPlan) -> None:
-    """Refuse IPv6 addresses where MPICH's Hydra launches: it resolves names to IPv4 addresses alone.
-
-    Source: HYDU_sock_connect in MPICH's src/pm/hydra/lib/utils/sock.c, which asks gethostbyname(3).
-    """
-    if mpi.kind == "mpich" and any(":" in entry.ip for entry in addresses.addresses):
+    """Refuse IPv6 addresses where the MPI launches over IPv4 alone."""
+    launcher = LAUNCHERS[mpi.kind]
+    if not launcher.over_ipv6 and any(":" in entry.ip for entry in addresses.addresses):
+        others = " or ".join(each.name for each in LAUNCHERS.values() if each.over_ipv6)
         raise ValidationError(
-            f"MPICH {mpi.version} launches over IPv4 alone, and the nodes' addresses are IPv6",
+            f"{launcher.name} {mpi.version} launches over IPv4 alone, and the nodes' addresses are IPv6",
             stage="launch",
-            remedy="use Open MPI or Intel MPI (clusterboot.mpi.kind), or name an IPv4 subnet as"
-            " ssh_config.network",
+            remedy=f"use {others} (clusterboot.mpi.kind), or name an IPv4 subnet as ssh_config.network",
         )
 
 
 def hostfile_text(ready: Ready, slots: Sequence[Slot]) -> str:
     """Write the hostfile in the dialect of the MPI that is to read it."""
-    return _DIALECTS[ready.mpi.kind](slots)
+    return LAUNCHERS[ready.mpi.kind].hostfile(slots)
 
 
 def run_spec(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from clusterboot.mpi.launchers import rank_variables
 from clusterboot.mpi.script_names import token
 from clusterboot.nodes.script import Section, SectionOutput
 
@@ -34,9 +35,10 @@ def processes_section(run_id: str) -> Section:
     Parameters: the run's name. Returns: a section for :func:`parse_processes`.
     Errors: ``ValueError`` for a name that is not one.
     """
+    numbers = " ".join(f"-e 's/^{name}=\\([0-9][0-9]*\\)$/\\1/p'" for name in rank_variables())
     body = [
         shell_text("sweep.sh"),
-        shell_text("processes.sh"),
+        shell_text("processes.sh").replace("RANK_NUMBER", numbers),
         f"list_ranks {token(run_id, 'a run')}",
         "exit 0",
     ]

@@ -9,11 +9,7 @@ list_ranks() {
 		*"${newline}CLUSTERBOOT_PROGRAM=1$newline"*) ;;
 		*) continue ;;
 		esac
-		number=$(printf '%s\n' "$environment" | sed -n \
-			-e 's/^OMPI_COMM_WORLD_RANK=\([0-9][0-9]*\)$/\1/p' \
-			-e 's/^PMI_RANK=\([0-9][0-9]*\)$/\1/p' \
-			-e 's/^PMIX_RANK=\([0-9][0-9]*\)$/\1/p' \
-			-e 's/^MV2_COMM_WORLD_RANK=\([0-9][0-9]*\)$/\1/p')
+		number=$(printf '%s\n' "$environment" | sed -n RANK_NUMBER)
 		[ -n "$number" ] || continue
 		number=${number%%"$newline"*}
 		IFS= read -r stat <"/proc/$process/stat" || continue

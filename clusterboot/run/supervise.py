@@ -9,8 +9,8 @@ from importlib import resources
 from shlex import quote
 from typing import Literal, cast, get_args
 
+from clusterboot.mpi.launcher import SSH_AGENT, Command
 from clusterboot.mpi.script_names import run_folder, token
-from clusterboot.mpi.spec import SSH_AGENT, Command
 
 # Time for a launcher to end its ranks in order after SIGTERM. Open MPI 4.1 needs about a
 # second; while its ssh clients still connect it does not react at all.

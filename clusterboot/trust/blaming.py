@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from clusterboot.mpi.tree import TreeLogin
+from clusterboot.mpi.launcher import TreeLogin
 
 from . import LoginFailure
 from .verify import meaning

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from clusterboot import trust
 from clusterboot.errors import PartialError
 from clusterboot.folding import fold
-from clusterboot.mpi.tree import TreeLogin
+from clusterboot.mpi.launcher import TreeLogin
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from clusterboot import files, trust
 from clusterboot.errors import ClusterbootError, PartialError, UsageError, ValidationError
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.inventory.cluster import Cluster, Host
 from clusterboot.inventory.selection import hosts_called
+from clusterboot.mpi.launcher import Mpi
+from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
@@ -148,8 +150,8 @@ def _head(facts: NodeFacts, addresses: AddressPlan, mpi: Mpi) -> Head:
             stage="launch",
             remedy="install it there as on the nodes, or launch from a node",
         )
-    if mpi.kind != "openmpi" and own.launcher != mpi.launcher:
-        # Hydra starts its proxies on the nodes under the path that it has itself.
+    if not LAUNCHERS[mpi.kind].takes_prefix and own.launcher != mpi.launcher:
+        # It starts its daemons on the nodes under the path that it has itself.
         cause = f"its mpirun is {own.launcher}, and the nodes' is {mpi.launcher}"
         raise UnfitError(
             "missing-executable", cause, stage="launch", remedy="install it in the same place on all machines"

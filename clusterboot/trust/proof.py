@@ -12,7 +12,8 @@ from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.inventory.cluster import Host, VerifyMode
-from clusterboot.mpi.tree import TreeLogin, launch_logins
+from clusterboot.mpi.launcher import TreeLogin
+from clusterboot.mpi.launchers import launch_logins
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
@@ -189,7 +190,7 @@ def _logins(
             for target in (*names[at + 1 :], *names[:at])
         )
     found = facts[start].mpi
-    return launch_logins(found[0].kind if found else "openmpi", start, names)
+    return launch_logins(found[0].kind if found else None, start, names)
 
 
 def try_logins(

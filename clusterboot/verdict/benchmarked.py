@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, worst
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import Slot
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.nccl_tests.parser import parse_log
 from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, LogReport, Problem, ProblemKind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterboot.mpi.tree import TreeLogin
+from clusterboot.mpi.launcher import TreeLogin
 from clusterboot.trust import LoginFailure
 from clusterboot.trust.blaming import second_looks, weigh
 

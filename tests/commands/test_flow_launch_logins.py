@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from clusterboot import lab as labs
-from clusterboot.facts.node import Mpi
-from clusterboot.mpi.launchers import command
-from clusterboot.mpi.spec import RunSpec
-from clusterboot.mpi.tree import launch_logins
+from clusterboot.mpi.launcher import Mpi, RunSpec
+from clusterboot.mpi.launchers import command, launch_logins
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
@@ -53,7 +51,7 @@ def recorded(lab: labs.Lab) -> set[tuple[str, str]]:
     return set(found)
 
 
-def launch(lab: labs.Lab, operator: Operator, radix: int | None, tree_spawn: bool) -> set[tuple[str, str]]:
+def launch(lab: labs.Lab, operator: Operator, radix: int | None) -> set[tuple[str, str]]:
     """Start a run with the system's mpirun, as clusterboot would; gives the logins that it made."""
     hostfile = (operator.folder / "hostfiles" / lab.name / "openmpi").read_text()
     labs.node_exec(lab.name, "n1", ["tee", "/dev/shm/hostfile"], "ubuntu", text=hostfile)
@@ -70,7 +68,6 @@ def launch(lab: labs.Lab, operator: Operator, radix: int | None, tree_spawn: boo
         tcp_only=True,
         oversubscribed=True,
         radix=radix,
-        tree_spawn=tree_spawn,
     )
     run = command(spec)
     argv = ["env", *(f"{name}={value}" for name, value in run.env.items()), *run.argv]
@@ -88,10 +85,10 @@ def assert_proof_is_what_mpirun_does(lab: labs.Lab, operator: Operator) -> None:
     said = operator.document("bootstrap", "--verify", "launch", *cluster)
     assert said["launch_host"] == "n1"
     proven = recorded(lab)
-    for radix, tree_spawn in ((None, True), (2, True), (2, False)):
-        computed = launch_logins("openmpi", "n1", names, radix, tree_spawn)
-        made = launch(lab, operator, radix, tree_spawn)
-        assert made == {(login.source, login.target) for login in computed}, (radix, tree_spawn)
+    for radix in (None, 2):
+        computed = launch_logins("openmpi", "n1", names, radix)
+        made = launch(lab, operator, radix)
+        assert made == {(login.source, login.target) for login in computed}, radix
         if radix is None:
             assert made == proven
 

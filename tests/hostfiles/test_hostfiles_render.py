@@ -6,10 +6,8 @@ from clusterboot.facts.node import Gpu, GpuFacts, NodeFacts
 from clusterboot.hostfiles import (
     Excluded,
     Slot,
+    render_all,
     render_excluded,
-    render_intelmpi,
-    render_mpich,
-    render_openmpi,
     slots,
 )
 from clusterboot.inventory.cluster import Options
@@ -20,17 +18,17 @@ CPU_NODE = NodeFacts("n1", None, "", "", "", "", 64, None, None, 1, 1)
 
 
 def test_each_dialect_is_as_its_mpi_reads_it() -> None:
-    assert render_openmpi(LINES) == "10.1.0.4 slots=8\n10.1.0.5 slots=8\n"
-    assert render_mpich(LINES) == "10.1.0.4:8\n10.1.0.5:8\n"
-    assert render_intelmpi(LINES) == "10.1.0.4:8\n10.1.0.5:8\n"
-    assert render_openmpi(()) == render_mpich(()) == ""
+    colons, slots_equal = "10.1.0.4:8\n10.1.0.5:8\n", "10.1.0.4 slots=8\n10.1.0.5 slots=8\n"
+    assert render_all(LINES) == {"openmpi": slots_equal, "mpich": colons, "intelmpi": colons}
+    assert set(render_all(()).values()) == {""}
 
 
 def test_a_host_with_an_ipv6_address_stands_under_a_name_that_every_launcher_can_read() -> None:
-    assert render_openmpi(LINES6) == "gpu001 slots=8\n10.1.0.5 slots=4\n"
-    assert render_mpich(LINES6) == render_intelmpi(LINES6) == "gpu001:8\n10.1.0.5:4\n"
+    texts = render_all(LINES6)
+    assert texts["openmpi"] == "gpu001 slots=8\n10.1.0.5 slots=4\n"
+    assert texts["mpich"] == texts["intelmpi"] == "gpu001:8\n10.1.0.5:4\n"
     nameless = [Slot("fd00:1::4", "fd00:1::4", 8), Slot("::5", "::5", 1)]
-    assert render_openmpi(nameless) == "fd00-1--4 slots=8\n0--5 slots=1\n"
+    assert render_all(nameless)["openmpi"] == "fd00-1--4 slots=8\n0--5 slots=1\n"
 
 
 def test_slots_are_gpus_never_cores() -> None:

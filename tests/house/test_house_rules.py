@@ -15,11 +15,11 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A room imports the ground floor and the rooms that stand before it in this list.
 GROUND = ("errors", "units", "printable", "interrupts", "files", "scrub", "folding", "schema_1", "document")
 ROOMS = (
+    "mpi",
     "inventory",
     "nodes",
     "ssh",
     "facts",
-    "mpi",
     "programs",
     "session",
     "hostfiles",

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from clusterboot.facts.node import Mpi, NodeFacts
+from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import MpiOptions
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.report.nodes import mpi_to_install
 
 BARE = NodeFacts("n1", None, "Debian GNU/Linux 12 (bookworm)", "", "", "u", 2, None, None, 1024, 1)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from clusterboot.facts.node import Mpi
-from clusterboot.inventory.cluster import MpiKind
-from clusterboot.mpi.spec import Command, RunSpec
+from clusterboot.mpi.launcher import Command, Mpi, RunSpec
 
 FABRIC = ipaddress.ip_network("10.1.0.0/16")
 
@@ -15,7 +13,7 @@ FABRIC = ipaddress.ip_network("10.1.0.0/16")
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10"
 
 
-def spec(kind: MpiKind, version: str, launcher: str, **changes: object) -> RunSpec:
+def spec(kind: str, version: str, launcher: str, **changes: object) -> RunSpec:
     minimal = RunSpec(
         mpi=Mpi(kind, version, launcher),
         run_id="r1",

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from clusterboot.mpi.launcher import Command
 from clusterboot.mpi.script_names import new_run_id, run_folder
-from clusterboot.mpi.spec import Command
 from clusterboot.run.supervise import SupervisedEnd, SupervisedStream, render_supervisor
 
 NONCE = "0123456789abcdef"

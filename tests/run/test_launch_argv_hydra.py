@@ -95,7 +95,3 @@ def test_intelmpi_is_told_where_the_launching_address_is_of_ipv6() -> None:
     made = command(spec("intelmpi", "2021", "/m", interfaces=("eth0",), launch_address="fd00:1::4"))
     assert "-v6" in shown(made)
     assert "-iface" not in shown(made)
-
-
-def test_intelmpi_can_be_told_to_launch_flat() -> None:
-    assert "-branch-count 0" in " ".join(shown(command(spec("intelmpi", "2021", "/m", tree_spawn=False))))

@@ -86,11 +86,3 @@ def test_openmpi_takes_interfaces_where_the_subnet_is_of_ipv6(version: str) -> N
     assert argv[argv.index("btl_tcp_if_include") + 1] == "eth0,ens3"
     assert ("oob_tcp_if_include" in argv) is version.startswith("4")
     assert str(subnet) not in argv or version.startswith("5")
-
-
-@pytest.mark.parametrize(
-    ("version", "words"),
-    [("4.1.4", "--mca plm_rsh_no_tree_spawn 1"), ("5.0.1", "--prtemca plm_ssh_no_tree_spawn 1")],
-)
-def test_openmpi_can_be_told_to_launch_flat(version: str, words: str) -> None:
-    assert words in " ".join(shown(command(spec("openmpi", version, "/m", tree_spawn=False))))

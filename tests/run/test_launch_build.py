@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot.errors import ValidationError
-from clusterboot.facts.node import Mpi
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.nodes.script import SectionOutput, read, render
 from clusterboot.programs.collbench.build import Build, build_section, parse_build
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot.checks.room import fitness_section, parse_fitness
-from clusterboot.facts.node import Mpi
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.nodes.script import SectionOutput
 
 
@@ -56,7 +56,7 @@ def test_each_mpi_needs_its_own_programs(
     tmp_path: Path, kind: str, version: str, needed: tuple[str, ...]
 ) -> None:
     folder = install(tmp_path / "mpi/bin", "mpirun")
-    mpi = Mpi(kind, version, f"{folder}/mpirun")  # type: ignore[arg-type]
+    mpi = Mpi(kind, version, f"{folder}/mpirun")
     assert absent(mpi, str(tmp_path), tmp_path) == tuple(f"{folder}/{name}" for name in needed)
     install(tmp_path / "mpi/bin", *needed)
     assert absent(mpi, str(tmp_path), tmp_path) == ()

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.facts.node import Mpi
+from clusterboot.mpi.launcher import Mpi, RunSpec
 from clusterboot.mpi.launchers import command
 from clusterboot.mpi.script_names import new_run_id, run_folder
-from clusterboot.mpi.spec import RunSpec
 from clusterboot.run.supervise import SupervisedStream, render_supervisor
 
 # Each rank says who it is and whether its own command line or its launcher's has the secret.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from launch_specs import spec
 
-from clusterboot.mpi.environment import mark_line, ranked_program
+from clusterboot.mpi.launchers import mark_line, ranked_program
 from clusterboot.nodes.script import read, render
 from clusterboot.run.reap import BadEnd, Reaped, parse_reaped, reap_section
 

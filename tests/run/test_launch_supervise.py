@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from supervised import NONCE, Run
 
+from clusterboot.mpi.launcher import Command
 from clusterboot.mpi.script_names import new_run_id, run_folder
-from clusterboot.mpi.spec import Command
 from clusterboot.run.supervise import SupervisedEnd, SupervisedStream, render_supervisor
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from clusterboot.errors import ValidationError
-from clusterboot.facts.node import Mpi
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.script_names import bench_folder, token
 from clusterboot.nodes.script import Section, SectionOutput
 

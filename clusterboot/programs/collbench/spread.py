@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Literal
 
+from clusterboot.mpi.launcher import SSH_AGENT
 from clusterboot.mpi.script_names import bench_folder, token
-from clusterboot.mpi.spec import SSH_AGENT
 from clusterboot.nodes.script import Section, SectionOutput
 
 from .build import EXEC_PROBE

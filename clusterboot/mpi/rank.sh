@@ -1,6 +1,5 @@
 # One rank: its program, waited for, so that the node has its own word on an end that was not good.
-# Goes to a launcher as one line, without these comments; cb_mark and cb_ends stand before it.
-cb_rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${PMIX_RANK:-${MV2_COMM_WORLD_RANK:--}}}};
+# Goes to a launcher as one line, without these comments; cb_mark, cb_ends and cb_rank stand before it.
 cb_say() { [ -z "$cb_mark" ] || [ "$cb_rank" != 0 ] || printf '%s\n' "$cb_mark"; };
 cb_say;
 CLUSTERBOOT_PROGRAM=1 "$0" "$@";
