@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 
 import paramiko
 
+from clusterboot.nodes.collector import Collector
 from clusterboot.nodes.watchdog import Watchdog
 
-from .pump import Collector
 from .wire import PinnedTransport
 
 # Scripts are mostly done before this; only others are told, and so cost their node a process more.

@@ -9,9 +9,11 @@ from typing import TypeVar
 
 import paramiko
 
-from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
-from clusterboot.nodes import script
-from clusterboot.nodes.question import Clock, Question, Reply
+from clusterboot.errors import ClusterbootError, Stage, UnreachableError
+from clusterboot.nodes.asking import Asking
+from clusterboot.nodes.collector import Collector, TooMuchError
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import REMOTE_COMMAND
 from clusterboot.nodes.sessions import Beat, OnBytes
 from clusterboot.nodes.watchdog import DeadlineError
 
@@ -20,8 +22,8 @@ from .audit import AuditLog
 from .connection import PinnedConnection, open_on_record
 from .guard import guarding
 from .heartbeat import heartbeat
-from .pump import MAX_OUTPUT_BYTES, Collector, TooMuchError, feed, pump
-from .unanswered import cut_off, lost, nothing_begun, refused_session
+from .pump import feed, pump
+from .unanswered import cut_off, lost, nothing_begun, refused_session, silent, too_much
 from .wire import ChannelRefusedError, PinnedTransport
 
 T = TypeVar("T")
@@ -53,24 +55,20 @@ class SshSession:
         At the deadline what still runs of it is killed; also where the line is cut by then, or the
         operator gone (``guard.sh``).
         """
-        nonce = script.new_nonce()
-        text = script.render(question.sections, nonce, guarded=True).encode("utf-8", "surrogateescape")
-        stdout, stderr = Collector(script.first_word(nonce), script.last_word(nonce)), Collector()
-        sent_at_s = time.time()
+        asking = Asking(question)
         code = self._converse(
-            text,
-            (stdout, stderr),
+            asking.script,
+            (asking.stdout, asking.stderr),
             question.stage,
             question.timeout_s,
-            guarded=stdout,
+            guarded=asking.stdout,
             label=question.on_record,
             whole=question.whole,
         )
-        clock = Clock(sent_at_s, time.time())
-        answer = script.read(bytes(stdout.data), nonce)
+        answer = asking.answer()
         if not answer.has(question.sections):
-            raise cut_off(self.name, question.stage, code, answer, bytes(stderr.data))
-        return question.parse(Reply(answer.sections, bytes(stderr.data), clock))
+            raise cut_off(self.name, question.stage, code, answer, bytes(asking.stderr.data))
+        return question.parse(asking.reply(answer))
 
     def stream(
         self,
@@ -166,12 +164,7 @@ class SshSession:
         except (paramiko.SSHException, EOFError, OSError):
             raise lost(self.name, stage) from None
         except TooMuchError:
-            raise PartialError(
-                f"printed more than {MAX_OUTPUT_BYTES >> 20} MiB",
-                host=self.name,
-                stage=stage,
-                remedy="look at the shell's start-up files there",
-            ) from None
+            raise too_much(self.name, stage) from None
         finally:
             self._audit.command(connection.login, self.name, label, code, time.monotonic() - started_s)
         if code is None and not connection.is_connected:
@@ -234,7 +227,7 @@ class SshSession:
         channel: paramiko.Channel | None = None
         try:
             channel = transport.open_within("session", 2 * timeout_s)
-            channel.exec_command(script.REMOTE_COMMAND)
+            channel.exec_command(REMOTE_COMMAND)
         except ChannelRefusedError as refusal:
             raise refused_session(self.name, refusal) from None
         except (paramiko.SSHException, EOFError, OSError):
@@ -266,9 +259,4 @@ class SshSession:
         self.connection.blame_gateway(waited_s)
         if not begun:
             return nothing_begun(self.name, late)
-        return UnreachableError(
-            f"no answer {late.words}",
-            host=self.name,
-            stage=stage,
-            remedy="the machine may be frozen or overloaded; log in there and look",
-        )
+        return silent(self.name, stage, late)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusterboot.errors import ClusterbootError, PartialError, Stage, UnreachableError
+from clusterboot.nodes.collector import MAX_OUTPUT_BYTES
 from clusterboot.nodes.script import Answer
 from clusterboot.nodes.watchdog import DeadlineError
 from clusterboot.printable import one_line
@@ -32,6 +33,26 @@ def lost(name: str, stage: Stage) -> ClusterbootError:
         host=name,
         stage=stage,
         remedy="check the machine and the way to it, then run the command again",
+    )
+
+
+def silent(name: str, stage: Stage, late: DeadlineError) -> ClusterbootError:
+    """Say that a host's time was up before its answer was whole."""
+    return UnreachableError(
+        f"no answer {late.words}",
+        host=name,
+        stage=stage,
+        remedy="the machine may be frozen or overloaded; log in there and look",
+    )
+
+
+def too_much(name: str, stage: Stage) -> ClusterbootError:
+    """Say that a host's answer had no end."""
+    return PartialError(
+        f"printed more than {MAX_OUTPUT_BYTES >> 20} MiB",
+        host=name,
+        stage=stage,
+        remedy="look at the shell's start-up files there",
     )
 
 
