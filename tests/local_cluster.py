@@ -64,11 +64,11 @@ class LocalCluster:
         path.chmod(0o600)
         return path
 
-    def context(self, **options: Any) -> Context:
-        """Make what a command starts from, as the same operator each time."""
+    def context(self, operator: str = "first", *, exclude: str | None = None, **options: Any) -> Context:
+        """Make what a command starts from: an operator's own state, and the way to the homes."""
         options.setdefault("reach", locally(self.homes))
-        cluster = load(self.cluster_file, ssh_config=self.folder / "ssh_config")
-        return Context(cluster, self.folder / "state", self.folder, **options)
+        cluster = load(self.cluster_file, exclude=exclude, ssh_config=self.folder / "ssh_config")
+        return Context(cluster, self.folder / operator / "state", self.folder / operator, **options)
 
     def without(self, *names: str) -> dict[str, LocalHome]:
         """The homes of the other nodes, for :func:`locally`: these are away."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 
 import pytest
@@ -68,30 +67,6 @@ def test_bootstrap_twice_then_teardown_leaves_the_nodes_as_they_were(
     assert {(host["status"], host["changed"]) for host in again["hosts"]} == {("ok", False)}
 
 
-def test_a_dry_run_says_what_would_change_and_changes_nothing(
-    make_lab: Callable[..., labs.Lab], operator: Operator
-) -> None:
-    lab = make_lab(nodes=2)
-    before = snapshot(lab)
-    said = operator.document("bootstrap", "--cluster", str(lab.cluster_file), "--dry-run")
-    assert snapshot(lab) == before
-    assert not (operator.folder / "hostfiles").exists()
-    assert set(said["changed_files"]) == {"n1", "n2"}
-    assert "~/.ssh/config" in said["changed_files"]["n1"]
-
-
-def test_hostfiles_are_in_each_dialect(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:
-    lab = make_lab(nodes=2)
-    operator.document("bootstrap", "--cluster", str(lab.cluster_file))
-    folder = operator.folder / "hostfiles" / lab.name
-    one, two = (node.address for node in lab.nodes)
-    assert (folder / "openmpi").read_text() == f"{one} slots=1\n{two} slots=1\n"
-    assert (folder / "mpich").read_text() == f"{one}:1\n{two}:1\n"
-    assert (folder / "intelmpi").read_text() == f"{one}:1\n{two}:1\n"
-    assert (folder / "excluded").read_text() == ""
-    assert set(json.loads((folder / "nodes.json").read_text())) == {"n1", "n2"}
-
-
 def test_a_node_that_is_down_costs_only_itself(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:
     lab = make_lab(nodes=4)
     labs.break_node(lab.name, "n3", "sshd-stopped")
@@ -115,25 +90,6 @@ def test_a_node_that_is_down_costs_only_itself(make_lab: Callable[..., labs.Lab]
     labs.break_node(lab.name, "n3", "sshd-stopped")
     operator.document("bootstrap", "--cluster", str(lab.cluster_file), expect=3)
     assert snapshot(lab) == before
-
-
-def test_foreign_lines_survive_byte_for_byte(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:
-    lab = make_lab(nodes=2)
-    home = lab.home("n1")
-    keys, config = home / ".ssh/authorized_keys", home / ".ssh/config"
-    odd = keys.read_bytes() + b"# caf\xe9 \xff\r\n\n  ssh-rsa junk\r\nno newline at the end"
-    keys.write_bytes(odd)
-    config.write_bytes(b"Host elsewhere\r\n  User somebody\r\n")
-    for path in (keys, config):
-        labs.node_exec(lab.name, "n1", ["chown", "ubuntu:", f"/home/ubuntu/.ssh/{path.name}"])
-    cluster = ("--cluster", str(lab.cluster_file))
-    operator.document("bootstrap", *cluster)
-    assert keys.read_bytes().endswith(odd)
-    assert keys.read_bytes() != odd
-    assert operator.ssh(lab.name, "n2", "ssh n1 hostname").stdout == "n1\n"
-    operator.document("teardown", *cluster)
-    assert keys.read_bytes() == odd
-    assert config.read_bytes() == b"Host elsewhere\r\n  User somebody\r\n"
 
 
 def test_nodes_that_share_a_home_share_one_key(make_lab: Callable[..., labs.Lab], operator: Operator) -> None:

@@ -121,22 +121,3 @@ def test_nodes_with_one_home_go_through_each_mode_and_back(
         all_reach_all(lab, operator)
         operator.document("teardown", *cluster)
         assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
-
-
-def test_a_node_that_is_away_is_let_in_all_the_same_and_catches_up_when_it_is_back(
-    make_lab: Callable[..., labs.Lab], operator: Operator
-) -> None:
-    lab = make_lab(nodes=3)
-    cluster = ("--cluster", str(lab.cluster_file))
-    operator.document("bootstrap", *cluster)
-    labs.break_node(lab.name, "n3", "sshd-stopped")
-    (line,) = (line for line in own_lines(lab, "n1") if line.endswith(":n3"))
-    said = operator.document("bootstrap", "--keys", "ca", *cluster, expect=3)
-    assert [host["status"] for host in said["hosts"]] == ["ok", "ok", "unreachable"]
-    assert line in own_lines(lab, "n1")
-    again = operator.document("bootstrap", "--keys", "ca", *cluster, expect=3)
-    assert again["changed_files"] == {}
-    labs.mend(lab.name, "n3")
-    operator.document("bootstrap", "--keys", "ca", *cluster)
-    assert len(own_lines(lab, "n1")) == 1
-    all_reach_all(lab, operator)

@@ -15,11 +15,6 @@ from pathlib import Path
 import pytest
 
 from clusterboot import lab as labs
-from clusterboot.commands.bootstrap import bootstrap
-from clusterboot.errors import PartialError
-from clusterboot.inventory.loader import load
-from clusterboot.session.context import Context
-from clusterboot.session.events import Silence
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
@@ -134,50 +129,3 @@ def test_an_interrupted_command_holds_nothing(lab: labs.Lab, first: Operator, se
         assert process.returncode == 130
     assert claims(lab) == []
     second.document("bootstrap", *cluster(lab))
-
-
-@pytest.mark.parametrize("kind", ["fifo", "folder", "words"])
-def test_what_stands_in_the_claims_place_holds_nobody_up(lab: labs.Lab, first: Operator, kind: str) -> None:
-    path = lab.home("n1") / f".ssh/clusterboot/{lab.name}/changing"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "folder":
-        path.mkdir()
-    else:
-        path.write_bytes(b"\xff\0" * 100000)
-        os.utime(path, (0, 0))
-    assert first.document("rotate-keys", *cluster(lab))["finished"]
-    assert claims(lab) == []
-
-
-class Meanwhile(Silence):
-    """Does something between what a bootstrap has seen and what it does."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        self._act = act
-
-    def stage(self, title: str, hosts: int) -> None:
-        if title == "nodes claimed":
-            self._act()
-
-
-def test_keys_that_another_has_changed_meanwhile_stay(
-    lab: labs.Lab, first: Operator, second: Operator
-) -> None:
-    second.document("bootstrap", *cluster(lab))
-    before = own_lines(lab, "n1")
-    # So that there is something to do.
-    (lab.home("n2") / f".ssh/clusterboot/{lab.name}/known_hosts").unlink()
-    events = Meanwhile(lambda: second.document("rotate-keys", *cluster(lab)))
-    state = first.folder / "state/clusterboot" / lab.name
-    context = Context(load(lab.cluster_file), state, first.folder, events=events)
-
-    with pytest.raises(PartialError, match="its key is another one than a moment ago"):
-        bootstrap(context, "none")
-
-    rotated = own_lines(lab, "n1")
-    assert set(rotated).isdisjoint(before)
-    assert claims(lab) == []
-    said = first.document("bootstrap", "--verify", "full", *cluster(lab))
-    assert said["failed_logins"] == []
-    assert own_lines(lab, "n1") == rotated

@@ -22,7 +22,7 @@ MODES: tuple[KeyMode, ...] = ("per-node", "ca", "shared")
 
 
 def hostfiles(cluster: LocalCluster) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (cluster.folder / "hostfiles/local").iterdir()}
+    return {path.name: path.read_text() for path in (cluster.folder / "first/hostfiles/local").iterdir()}
 
 
 def test_a_second_bootstrap_changes_nothing(cluster: LocalCluster) -> None:
@@ -46,7 +46,7 @@ def test_a_dry_run_shows_the_edits_and_makes_none(cluster: LocalCluster) -> None
 
     assert {name: len(edits) for name, edits in result.planned.items()} == {"n1": 4, "n2": 4, "n3": 4}
     assert cluster.contents() == before
-    assert not (cluster.folder / "hostfiles").exists()
+    assert not (cluster.folder / "first/hostfiles").exists()
 
 
 def test_hostfiles_are_written_in_each_dialect(make_cluster: Callable[..., LocalCluster]) -> None:
@@ -111,8 +111,11 @@ def test_a_teardown_without_a_node_is_finished_by_the_next(cluster: LocalCluster
     assert {path for path in cluster.contents() if not path.startswith("n2/")} == {
         path for path in before if not path.startswith("n2/")
     }
+    # Only the others are asked for: what is left is remembered all the same.
+    assert teardown(cluster.context(exclude="n2")).still_to_do == ("n2",)
     assert teardown(cluster.context()).still_to_do == ()
     assert cluster.contents() == before
+    assert not (cluster.folder / "first/state/members.json").exists()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -186,8 +189,8 @@ def _runs(process: Path, word: str) -> bool:
 
 def test_without_a_record_nothing_is_changed(cluster: LocalCluster) -> None:
     before = cluster.contents()
-    (cluster.folder / "state/audit.jsonl").mkdir(parents=True)
-    (cluster.folder / "state").chmod(0o700)
+    (cluster.folder / "first/state/audit.jsonl").mkdir(parents=True)
+    (cluster.folder / "first/state").chmod(0o700)
     with pytest.raises(ClusterbootError, match=r"audit log .* cannot be written"):
         bootstrap(cluster.context(), "none")
     assert cluster.contents() == before
