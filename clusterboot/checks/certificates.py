@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from clusterboot.session.context import Context
 from clusterboot.session.visit import UnfitError, Visit
 from clusterboot.trust import authority, kinds
 from clusterboot.trust.survey import Surveyed
@@ -27,9 +26,9 @@ def require_validity(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
     _put_out(visit, certified, _found)
 
 
-def require_clocks(context: Context, visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
+def require_clocks(visit: Visit, surveyed: Mapping[str, Surveyed], now_s: float) -> None:
     """Put out each host by whose clock a certificate made now would not be valid."""
-    now_s, hours = context.started_s, context.cluster.options.certificate_hours
+    hours = visit.cluster.options.certificate_hours
     made = Validity("a certificate made now", now_s - authority.BACKDATED_S, now_s + hours * 3600)
     _put_out(visit, surveyed, lambda _: (made,))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from clusterboot import hostfiles
 from clusterboot.facts import to_json
 from clusterboot.facts.node import NodeFacts
-from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit
 from clusterboot.ssh.knownhosts import key_type_of
 
@@ -26,21 +26,19 @@ def slots_of(visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPla
 
 
 def hostfile_texts(
-    context: Context, visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan
+    visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, folder: Path
 ) -> dict[str, str]:
-    """Write every file of ``hostfiles/NAME`` as text, by its name there."""
+    """Write every file of ``hostfiles/NAME``, which is ``folder``, as text by its name there."""
     slots = slots_of(visit, facts, addresses)
     excluded = tuple(
         Excluded(result.name, f"{result.stage}: {result.cause}")
         for result in visit.ledger.rows
         if result.status != "ok"
     )
-    cluster = context.cluster
-    known_hosts = (context.hostfile_dir / "known_hosts").resolve()
     return {
         **hostfiles.render_all(slots),
         "excluded": hostfiles.render_excluded(excluded),
-        "ssh_config": hostfiles.render_ssh_config(cluster, known_hosts),
+        "ssh_config": hostfiles.render_ssh_config(visit.cluster, (folder / "known_hosts").resolve()),
         "known_hosts": hostfiles.render_known_hosts(_pins(visit)),
         "nodes.json": json.dumps({name: to_json(node) for name, node in facts.items()}, indent=1) + "\n",
     }

@@ -18,7 +18,7 @@ from clusterboot.programs.collbench.pairs_options import Cost, PairsOptions, cos
 from clusterboot.run.backends import BackendChoice
 from clusterboot.run.runend import RunEnd
 from clusterboot.session.visit import Visit
-from clusterboot.trust.proof import prove
+from clusterboot.trust.prove import prove
 from clusterboot.units import format_size
 
 from .endpoints import By, launched_on, places_of

@@ -38,7 +38,7 @@ from clusterboot.run.supervise import STDIN
 from clusterboot.session.context import Context
 from clusterboot.session.results import save
 from clusterboot.session.visit import Visit
-from clusterboot.trust.proof import prove
+from clusterboot.trust.prove import prove
 from clusterboot.verdict.placing import short
 
 from .endpoints import By, host_of, launched_on

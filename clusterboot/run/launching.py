@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from clusterboot import trust
 from clusterboot.checks.certificates import require_validity
 from clusterboot.checks.preflight import agree_on_mpi, require_keys
 from clusterboot.checks.ready import Ready
@@ -16,9 +15,9 @@ from clusterboot.mpi.launcher import SSH_AGENT, Mpi, RunSpec
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.mpi.script_names import new_run_id, run_folder
 from clusterboot.session.visit import Visit
-from clusterboot.trust.launching_host import HEAD, prepare_head, prove_head
+from clusterboot.trust.launching_host import HEAD, config_path, prepare_head, prove_head
 from clusterboot.trust.members import addressed
-from clusterboot.trust.proof import prove, seek_start
+from clusterboot.trust.prove import prove, seek_start
 from clusterboot.trust.survey import survey
 
 
@@ -148,7 +147,7 @@ def run_spec(
 
 def _agent(cluster: str) -> tuple[str, ...]:
     """Have the head's ssh read clusterboot's own file, which nodes have in the same place."""
-    return (SSH_AGENT[0], "-F", trust.config_path(cluster), *SSH_AGENT[1:])
+    return (SSH_AGENT[0], "-F", config_path(cluster), *SSH_AGENT[1:])
 
 
 def _nodes_prefix(ready: Ready) -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from clusterboot.nodes.sessions import Nodes
 from clusterboot.scrub import Scrubber
 
 from .events import Events, Silence
+from .lock import alone
 from .over_ssh import over_ssh
 from .visit import Ledger, Visit
 
@@ -85,15 +86,25 @@ class Context:
                     raise _not_own(each, cause)
 
     @contextmanager
-    def visit(self) -> Iterator[Visit]:
+    def visit(self, *, changes: bool = False) -> Iterator[Visit]:
         """Open the way to the cluster; it is closed, with everything on it, at the end of the block.
 
+        Nothing is contacted before the first stage. Parameters: with ``changes`` no other command
+        that changes the cluster runs from this machine meanwhile; a dry run needs no such lock.
         Errors: :class:`ClusterbootError` where the audit log cannot be written.
         """
-        self.require_own_folders()
-        with interrupts.noted_only(), self.reach(self) as nodes:
-            ledger = Ledger(host.name for host in self.cluster.hosts)
-            yield Visit(self.cluster, self.events, nodes, ledger, self.state_dir)
+        with alone(self.state_dir, self.events) if changes and not self.dry_run else nullcontext():
+            self.require_own_folders()
+            with interrupts.noted_only(), self.reach(self) as nodes:
+                yield Visit(
+                    self.cluster,
+                    self.events,
+                    nodes,
+                    Ledger(host.name for host in self.cluster.hosts),
+                    self.state_dir,
+                    dry_run=self.dry_run,
+                    again=lambda deadline_s: replace(self, deadline_s=deadline_s).visit(),
+                )
 
 
 def _not_own(folder: Path, cause: str | None) -> UsageError:

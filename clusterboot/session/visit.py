@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -96,8 +97,9 @@ class Ledger:
 class Visit:
     """A cluster that is being worked on: the way to it, and the ledger of its hosts.
 
-    ``state_dir`` is the operator's own folder for this cluster; ``launcher`` is the head, where
-    launches start from it without its being a node.
+    ``state_dir`` is the operator's own folder for this cluster. In a ``dry_run`` nothing is changed.
+    ``again`` opens the way once more, for so many seconds, where this one is gone. ``launcher`` is
+    the head, where launches start from it without its being a node.
     """
 
     cluster: Cluster
@@ -105,6 +107,8 @@ class Visit:
     fleet: Nodes
     ledger: Ledger
     state_dir: Path
+    dry_run: bool
+    again: Callable[[float], AbstractContextManager[Visit]]
     launcher: Host | None = None
 
     @property

@@ -17,15 +17,28 @@ from invoke.program import Program
 from clusterboot import __version__, interrupts
 from clusterboot.errors import ExitCode
 
-from . import audit, cluster, diagnose, labs, link_map, nccl_parse, nccl_test, report
+from . import (
+    audit,
+    bootstrap,
+    diagnose,
+    facts,
+    labs,
+    link_map,
+    nccl_parse,
+    nccl_test,
+    report,
+    rotate_keys,
+    run,
+    teardown,
+)
 
 namespace = Collection(
     audit.audit,
-    cluster.bootstrap_task,
-    cluster.facts_task,
-    cluster.rotate_keys_task,
-    cluster.run_task,
-    cluster.teardown_task,
+    bootstrap.bootstrap_task,
+    facts.facts_task,
+    rotate_keys.rotate_keys_task,
+    run.run_task,
+    teardown.teardown_task,
     nccl_test.nccl_test_task,
     nccl_parse.nccl_parse_task,
     diagnose.diagnose_task,

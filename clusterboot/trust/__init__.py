@@ -1,5 +1,6 @@
 """Who trusts whom among the nodes: planned, installed, proven, taken back."""
 
+from .blaming import LoginFinding, findings
 from .claims import Believed, sources_of
 from .homes.diff import unified
 from .homes.install import TIMEOUT_S as INSTALL_TIMEOUT_S
@@ -11,8 +12,6 @@ from .homes.remains import Remains
 from .homes.remains import parse as parse_remains
 from .homes.remains import sections as remains_sections
 from .homes.tagged_lines import authorities, kinds, lets_launcher_in, principal, take_back, undo
-from .launcher import admission, config_path, launcher_edits
-from .login_findings import LoginFinding, findings
 from .plan import (
     HomePlan,
     homes,
@@ -44,16 +43,13 @@ __all__ = [
     "Remains",
     "Survey",
     "Terms",
-    "admission",
     "authorities",
-    "config_path",
     "findings",
     "homes",
     "identity",
     "install_section",
     "kinds",
     "lacks_restrict",
-    "launcher_edits",
     "lets_launcher_in",
     "member",
     "parse_install",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,12 +28,15 @@ from cryptography.hazmat.primitives.serialization import ssh as sshformat
 
 from clusterboot import files
 from clusterboot.errors import UsageError
+from clusterboot.inventory.cluster import KeyMode
+from clusterboot.session.context import Context
 
 from .homes.tagged_lines import principal
 
 #: A certificate is valid from so long before it is made, for clocks that differ; in seconds.
 BACKDATED_S = 300
 DEFAULT_HOURS = 24
+_FILES = {"ca": "ca_key", "shared": "shared_key"}
 
 
 @dataclass(frozen=True)
@@ -106,20 +109,92 @@ def load(path: Path, ask: Callable[[Path], str] | None = None) -> Authority | No
         raise UsageError(f"that passphrase does not open {path}", remedy="try again") from None
 
 
-def create(path: Path, passphrase: str | None = None) -> Authority:
-    """Make a key pair and keep it for the operator alone, encrypted with ``passphrase`` if given."""
-    authority = Authority(Ed25519PrivateKey.generate(), passphrase or None)
-    save(path, authority)
-    return authority
+def unlock(context: Context, mode: KeyMode | None) -> None:
+    """Read the operator's key for a mode before anything is contacted, and so ask for its passphrase.
+
+    Errors: as for :func:`load`.
+    """
+    if mode in _FILES:
+        load(context.state_dir / _FILES[mode], context.ask_passphrase)
 
 
-def save(path: Path, authority: Authority) -> None:
-    """Keep a key pair for the operator alone, whole or not at all, encrypted if it has a passphrase."""
-    passphrase = authority.passphrase
+def load_authority(context: Context, mode: KeyMode, trusted: Collection[str]) -> Authority | None:
+    """Get the operator's key for a mode, making it if there is none yet; ``None`` for a mode without one.
+
+    Parameters: ``trusted`` are the public keys that nodes trust now. Where that is the key that a
+    rotation which was cut off had made, it is the one that counts. In a dry run nothing is made.
+    Errors: as for :func:`load`, and :class:`UsageError` for an empty passphrase.
+    """
+    if mode not in _FILES:
+        return None
+    path = context.state_dir / _FILES[mode]
+    held = load(path, context.ask_passphrase)
+    following = load(_following(path), context.ask_passphrase)
+    if following is not None and following.public in trusted and not (held and held.public in trusted):
+        if not context.dry_run:
+            promote(context.state_dir, mode)
+        held = following
+    encrypt = context.encrypt_keys and context.ask_passphrase is not None
+    if context.dry_run or (held and (held.passphrase or not encrypt)):
+        return held
+    passphrase = _new_passphrase(context, path) if encrypt else None
+    return create(path, passphrase, held.key if held else None)
+
+
+def load_next(context: Context, mode: KeyMode) -> Authority | None:
+    """Get the successor of the operator's key for a mode, which is kept beside it until :func:`promote`.
+
+    It is as well encrypted as the one that it follows. Errors: as for :func:`load`.
+    """
+    if mode not in _FILES:
+        return None
+    path = context.state_dir / _FILES[mode]
+    following = load(_following(path), context.ask_passphrase)
+    if following is None:
+        held = load(path, context.ask_passphrase)
+        following = create(_following(path), held.passphrase if held else None)
+    return following
+
+
+def promote(state_dir: Path, mode: KeyMode) -> None:
+    """Make the operator's new key the one that counts, once no node uses the old one."""
+    if mode in _FILES:
+        path = state_dir / _FILES[mode]
+        if _following(path).exists():
+            _following(path).rename(path)
+
+
+def forget(state_dir: Path) -> None:
+    """Remove the operator's keys for a cluster that is no more."""
+    for name in _FILES.values():
+        for path in (state_dir / name, _following(state_dir / name)):
+            path.unlink(missing_ok=True)
+
+
+def _new_passphrase(context: Context, path: Path) -> str:
+    passphrase = context.ask_passphrase(path) if context.ask_passphrase else ""
+    if not passphrase:
+        raise UsageError(
+            "an empty passphrase encrypts nothing", remedy="type one, or leave out --encrypt-keys"
+        )
+    return passphrase
+
+
+def _following(path: Path) -> Path:
+    return path.with_name(f"{path.name}.next")
+
+
+def create(path: Path, passphrase: str | None = None, key: Ed25519PrivateKey | None = None) -> Authority:
+    """Keep a key pair for the operator alone, whole or not at all.
+
+    Parameters: the file; what it is encrypted with, if anything; the key, where it is no new one.
+    """
+    authority = Authority(key or Ed25519PrivateKey.generate(), passphrase or None)
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     text = authority.key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, encryption)
     files.make_private_folder(path.parent)
     files.replace(path, text, mode=0o600)
+    return authority
 
 
 def user_certificate(

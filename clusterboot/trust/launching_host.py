@@ -1,4 +1,10 @@
-"""A launch from the head: what the head must have and be, and how that is taken back."""
+"""A launch from the head: what the head must have and be, and how that is taken back.
+
+It gets a key of its own to the nodes, made there, and nothing else of it is touched. Its ssh is told
+the configuration in the cluster's own folder there, so that the user's stays as it is; and no node can
+log in to it. It has such a key in every mode: a certificate, or the key that all nodes share, would
+make it one of them.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +26,13 @@ from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
 
 from . import Edit, Member
-from .change import change_files
-from .proof import examine
-from .survey import Surveyed, ask
+from .change import Change, change
+from .homes import tagged_lines
+from .homes.known import KEY_FILE, OWN_DIR, NodeFile, Survey
+from .homes.nodeconfig import render_config, render_known_hosts
+from .plan import distinct_names
+from .prove import examine
+from .survey import Surveyed, ask, changeable, usable
 
 HEAD = "head"
 # Written before the head is touched, so that a teardown knows that it was.
@@ -197,20 +207,20 @@ def _introduce(
     )
 
     def equip(session: Session) -> tuple[str, ...]:
-        def plan(anew: bool) -> Sequence[Edit]:
+        def plan(anew: bool) -> Change | None:
             state = ask(visit.cluster, session, make_key=False).keys if anew else found.keys
-            return trust.launcher_edits(cluster, members, state, cheap_exchange=cheap, host=HEAD)
+            return _installed(cluster, _own_edits(cluster, members, state, cheap_exchange=cheap))
 
-        return change_files(session, cluster, plan)
+        return change(session, cluster, plan)
 
     def admit(session: Session) -> tuple[str, ...]:
-        def plan(anew: bool) -> Sequence[Edit]:
+        def plan(anew: bool) -> Change | None:
             known = ask(visit.cluster, session, make_key=False) if anew else surveyed[session.name]
             old = trust.lacks_restrict(known.facts.software.ssh_version)
             file = known.keys.authorized_keys
-            return trust.admission(cluster, head, file, lacks_restrict=old, host=session.name)
+            return _installed(cluster, _admission(cluster, head, file, lacks_restrict=old, host=session.name))
 
-        return change_files(session, cluster, plan)
+        return change(session, cluster, plan)
 
     equipped = visit.stage("head's files", [visit.launcher], equip)
     _require_good(visit)
@@ -219,6 +229,46 @@ def _introduce(
     admitted = visit.stage("head's key", [host for host in visit.good if host.name in writers], admit)
     if found.keys.key_created or any(equipped.values()) or any(admitted.values()):
         visit.events.note("the head has a key of its own to the nodes now, until teardown takes it back")
+
+
+def config_path(cluster: str) -> str:
+    """Give the configuration that ssh on the head is told, seen from its home."""
+    return f"{OWN_DIR.format(name=cluster)}/config"
+
+
+def _own_edits(
+    cluster: str, members: Sequence[Member], survey: Survey, *, cheap_exchange: bool
+) -> tuple[Edit, ...]:
+    """Plan the head's own files: whom it logs in to, and their host keys.
+
+    Errors: :class:`PartialError` where one of them cannot be written.
+    """
+    members = distinct_names(members)
+    name = survey.key.file if survey.key else KEY_FILE
+    config = render_config(cluster, members, cheap_exchange=cheap_exchange, identity=name)
+    edits = (
+        tagged_lines.edit_own(usable(survey.own_known_hosts, HEAD), render_known_hosts(members)),
+        tagged_lines.edit_own(usable(survey.own_config, HEAD), config),
+    )
+    return tuple(changeable(edit, HEAD) for edit in edits if edit is not None)
+
+
+def _admission(
+    cluster: str, head: Member, file: NodeFile, *, lacks_restrict: bool, host: str
+) -> tuple[Edit, ...]:
+    """Plan the line that lets the head in to a node, from its addresses only.
+
+    Parameters: the head; the node's ``authorized_keys``; whether its sshd knows no ``restrict``.
+    Errors: :class:`PartialError` where the file cannot be changed.
+    """
+    restrict = tagged_lines.RESTRICT_IN_FULL if lacks_restrict else tagged_lines.RESTRICT
+    line = tagged_lines.authorized_line(cluster, [replace(head, key_owner=tagged_lines.LAUNCHER)], restrict)
+    edit = tagged_lines.edit_launcher(usable(file, host), cluster, line)
+    return (changeable(edit, host),) if edit else ()
+
+
+def _installed(cluster: str, edits: Sequence[Edit]) -> Change | None:
+    return (trust.install_section(cluster, edits), edits) if edits else None
 
 
 def _member(host: Host, answer: Surveyed, address: str, addresses: AddressPlan) -> Member:

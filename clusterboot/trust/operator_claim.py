@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from pathlib import Path
 
 from clusterboot import files
 from clusterboot.errors import ClusterbootError, PartialError
@@ -15,13 +15,11 @@ from clusterboot.folding import fold
 from clusterboot.inventory.cluster import Host
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
-from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit
 
-from . import survey
 from .homes import changing
 from .homes.known import Holder
-from .survey import Surveyed
+from .survey import Surveyed, key_section, parse_key
 
 # What is done; the names of the hosts that are to be changed, all of them for None; and what the hosts
 # had said before: who has another key by now has met another operator.
@@ -33,7 +31,7 @@ _RELEASE_S = 15.0
 
 
 @contextmanager
-def claimed(context: Context, visit: Visit, command: str | None = None) -> Iterator[Claim]:
+def claimed(visit: Visit, command: str | None = None) -> Iterator[Claim]:
     """Hold the nodes for a command, from its first write there to its last.
 
     A claim that this operator left behind, by a kill or a cut line, is taken over; somebody else's
@@ -42,33 +40,33 @@ def claimed(context: Context, visit: Visit, command: str | None = None) -> Itera
     to be changed: so that what is not changed is not touched.
     Errors: :class:`PartialError` where somebody else holds a node: nothing was changed then.
     """
-    operator = "" if context.dry_run else _operator(context)
+    operator = "" if visit.dry_run else _operator(visit.state_dir)
     hosts: list[Host] = []
     interrupted = False
 
     def claim_all(
         command: str, names: Collection[str] | None = None, known: Mapping[str, Surveyed] | None = None
     ) -> None:
-        if context.dry_run or hosts:
+        if visit.dry_run or hosts:
             return
         hosts[:] = [host for host in visit.good if names is None or host.name in names]
         if not hosts:
             return
-        section = changing.claim_section(context.cluster.name, operator, command, _who())
+        section = changing.claim_section(visit.cluster.name, operator, command, _who())
 
         wanted = {host.name for host in hosts}
-        key = survey.key_section(context.cluster.name)
+        key = key_section(visit.cluster.name)
 
         def claim(session: Session) -> tuple[Holder | None, str | None]:
             sections = [*([section] if session.name in wanted else []), *([key] if known else [])]
             question = Question(tuple(sections), lambda reply: reply.sections, "facts", changing.TIMEOUT_S)
             outputs = session.ask(question)
             holder = changing.parse_claim(outputs) if session.name in wanted else None
-            return holder, survey.parse_key(outputs) if known else None
+            return holder, parse_key(outputs) if known else None
 
         asked = [host for host in visit.good if host.name in wanted or known]
         said = visit.stage("nodes claimed", asked, claim)
-        _refuse(context, {name: holder for name, (holder, _) in said.items()})
+        _refuse(visit.cluster.name, {name: holder for name, (holder, _) in said.items()})
         _refuse_other_keys({name: key for name, (_, key) in said.items()}, known or {})
 
     try:
@@ -81,22 +79,23 @@ def claimed(context: Context, visit: Visit, command: str | None = None) -> Itera
     finally:
         if interrupted or visit.fleet.watchdog.out_of_time:
             # The connections are gone with what ended the command, or there is no time left on them.
-            with suppress(ClusterbootError), replace(context, deadline_s=_RELEASE_S).visit() as again:
+            with suppress(ClusterbootError), visit.again(_RELEASE_S) as again:
                 _release(again, operator, hosts)
         else:
             _release(visit, operator, hosts)
 
 
-def refuse_held(context: Context, surveyed: Mapping[str, Surveyed]) -> None:
+def refuse_held(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
     """Refuse a bootstrap to go on where somebody else changes the cluster just now, unless by another one.
 
     Errors: :class:`PartialError`.
     """
-    if context.dry_run:
+    if visit.dry_run:
         return
-    operator = _operator(context)
+    operator = _operator(visit.state_dir)
     found = {name: answer.keys.holder for name, answer in surveyed.items()}
-    _refuse(context, {name: who for name, who in found.items() if who and who.is_in_the_way_of(operator)})
+    held = {name: who for name, who in found.items() if who and who.is_in_the_way_of(operator)}
+    _refuse(visit.cluster.name, held)
 
 
 def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
@@ -106,12 +105,12 @@ def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
     visit.fleet.each(reached, lambda session: session.ask(question))
 
 
-def _refuse(context: Context, found: Mapping[str, Holder | None]) -> None:
+def _refuse(cluster: str, found: Mapping[str, Holder | None]) -> None:
     held = {name: holder for name, holder in found.items() if holder}
     if not held:
         return
     name, holder = next(iter(held.items()))
-    where = f"~/.ssh/clusterboot/{context.cluster.name}/changing"
+    where = f"~/.ssh/clusterboot/{cluster}/changing"
     whose = "that node alone says so" if len(held) == 1 else "those nodes say so"
     raise PartialError(
         f"somebody else changes this cluster: {holder}; nothing was changed",
@@ -134,9 +133,9 @@ def _refuse_other_keys(now: Mapping[str, str | None], known: Mapping[str, Survey
         )
 
 
-def _operator(context: Context) -> str:
+def _operator(state_dir: Path) -> str:
     """Give the operator's lasting name: one for each cluster and folder of state."""
-    path = context.state_dir / _FILE
+    path = state_dir / _FILE
     try:
         known = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError):

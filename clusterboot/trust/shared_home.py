@@ -11,7 +11,6 @@ from clusterboot import trust
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
-from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit
 
 from . import remembered as members_state
@@ -25,7 +24,7 @@ def homes_of(visit: Visit, surveyed: Mapping[str, Surveyed]) -> Groups:
     return trust.homes({host.name: surveyed[host.name].facts for host in visit.good})
 
 
-def proven_homes(context: Context, visit: Visit, surveyed: Mapping[str, Surveyed]) -> Groups:
+def proven_homes(visit: Visit, surveyed: Mapping[str, Surveyed]) -> Groups:
     """Group the hosts that are still in by the home that they see, each group proven by a probe file.
 
     Hosts may have one home although their file systems look different, and a copied disk may have
@@ -33,9 +32,9 @@ def proven_homes(context: Context, visit: Visit, surveyed: Mapping[str, Surveyed
     a group is the same as at the last bootstrap, no probe is made.
     """
     found = homes_of(visit, surveyed)
-    if context.dry_run:
+    if visit.dry_run:
         return found
-    owner = {member.name: member.key_owner for member in members_state.load(context.state_dir)}
+    owner = {member.name: member.key_owner for member in members_state.load(visit.state_dir)}
     groups: list[tuple[str, ...]] = []
     for group in _candidates(found, surveyed):
         known = {owner.get(name) for name in group}

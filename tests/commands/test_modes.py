@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from clusterboot.inventory.cluster import KeyMode
-from clusterboot.session.context import Context
-from clusterboot.trust import members, mode
+from clusterboot.session.visit import Visit
+from clusterboot.trust import policy
 from clusterboot.trust.survey import Surveyed
 
 HOSTS = ("n1", "n2", "n3")
@@ -22,15 +22,15 @@ def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def kinds(_: str, answer: set[str], __: object) -> set[str]:
         return answer
 
-    monkeypatch.setattr(members, "_kinds", kinds)
+    monkeypatch.setattr(policy, "_kinds", kinds)
     cluster = SimpleNamespace(name="lab", options=SimpleNamespace(keys=None))
-    context = cast("Context", SimpleNamespace(cluster=cluster, state_dir=tmp_path))
+    visit = cast("Visit", SimpleNamespace(cluster=cluster, state_dir=tmp_path))
 
-    def chosen(said: Mapping[str, set[str]], remembered: KeyMode | None = None) -> mode.Choice:
+    def chosen(said: Mapping[str, set[str]], remembered: KeyMode | None = None) -> policy.Choice:
         if remembered:
-            mode.remember(tmp_path, remembered)
+            policy.remember(tmp_path, remembered)
         surveyed = cast("Mapping[str, Surveyed]", {name: said.get(name, set()) for name in HOSTS})
-        return mode.choose(context, surveyed, [(name,) for name in HOSTS], None)
+        return policy.choose(visit, surveyed, [(name,) for name in HOSTS], None)
 
     return chosen
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clusterboot import trust
-from clusterboot.errors import TrustError
+from clusterboot.errors import PartialError, TrustError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
 from clusterboot.hostfiles import AddressPlan
@@ -193,6 +193,30 @@ def _logins(
     return launch_logins(found[0].kind if found else None, start, names)
 
 
+def prove_ring(
+    visit: Visit, ip: Mapping[str, str], with_what: Mapping[str, str] | None = None, then: str | None = None
+) -> tuple[LoginFailure, ...]:
+    """Let each node log in to the next one.
+
+    Parameters: each host's address; ``with_what`` as for :func:`try_logins`; ``then`` is what a
+    failure means for the command.
+    """
+    names = [host.name for host in visit.good]
+    if len(names) < 2:
+        return ()
+    ring = [TreeLogin(source, target) for source, target in zip(names, names[1:] + names[:1], strict=True)]
+    found = try_logins(visit, ring, ip, with_what)
+    looks = second_looks([host.name for host in visit.good], found, ring)
+    found += try_logins(visit, looks, ip, with_what) if looks else ()
+    failures = tuple(trust.timed(one) for one in found)
+    good = {host.name for host in visit.good}
+    weighed = weigh(failures, ring, [look for look in looks if look.source in good])
+    for name, failure in weighed.blamed.items():
+        cause = f"{failure.reason}; {then}" if then else failure.reason
+        visit.ledger.fail(name, PartialError(cause, stage="verify", remedy=failure.remedy))
+    return failures
+
+
 def try_logins(
     visit: Visit,
     logins: Iterable[TreeLogin],
@@ -216,7 +240,9 @@ def try_logins(
         identity = (cluster, with_what[session.name]) if with_what else None
         # The head's ssh knows of the nodes from clusterboot's own file alone.
         config = (
-            trust.config_path(cluster) if visit.launcher and session.name == visit.launcher.name else None
+            f"{trust.OWN_DIR.format(name=cluster)}/config"
+            if visit.launcher and session.name == visit.launcher.name
+            else None
         )
         section = trust.verify_section(
             tuple(mine.values()), identity, crowded=len(targets) > 8, config=config

@@ -1,0 +1,106 @@
+"""What is on the nodes of this cluster's, and how it is taken away again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from clusterboot import trust
+from clusterboot.facts import home
+from clusterboot.inventory.cluster import Host
+from clusterboot.nodes.question import Question, Reply
+from clusterboot.nodes.script import Section
+from clusterboot.nodes.sessions import Session
+from clusterboot.session.visit import Visit
+
+from . import Edit
+from .change import Change, change
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """What one node has of this cluster's: ``edits`` and the removal of ``own_dir`` take it away.
+
+    ``home`` tells the home from others, where the node could say; ``files`` are the user's as they are.
+    """
+
+    home: str | None
+    files: tuple[bytes, ...]
+    edits: tuple[Edit, ...]
+    own_dir: str | None
+    left_behind: bool
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to take away."""
+        return bool(self.edits or self.own_dir or self.left_behind)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What changes or goes, below the home."""
+        return (*(edit.path for edit in self.edits), *filter(None, (self.own_dir,)))
+
+
+def look(visit: Visit, title: str, hosts: Iterable[Host]) -> dict[str, Remaining]:
+    """Ask hosts what they have of this cluster's; who did not answer is out."""
+    return visit.stage(title, hosts, lambda session: _ask(visit.cluster.name, session))
+
+
+def take_back(visit: Visit, remaining: Mapping[str, Remaining]) -> dict[str, tuple[str, ...]]:
+    """Clean homes, each through the host that it was looked at from; a home with nothing needs none.
+
+    Returns: what was changed or removed there, by the hosts through which homes were cleaned.
+    """
+    cluster = visit.cluster.name
+    writers = [host for host in visit.good if host.name in remaining and remaining[host.name].anything]
+
+    def clean(session: Session) -> tuple[str, ...]:
+        def plan(anew: bool) -> Change:
+            edits = _ask(cluster, session).edits if anew else remaining[session.name].edits
+            return trust.removal_section(cluster, edits), edits
+
+        return change(session, cluster, plan)
+
+    changed = visit.stage("files restored", writers, clean) if writers else {}
+    for name in changed:
+        visit.ledger.changed(name)
+    return changed
+
+
+def take_back_of_others(
+    visit: Visit, first: Mapping[str, str], changed: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """See that what was cleaned was the home of all who say so; who still has something is cleaned itself.
+
+    A node that claims another's home would else have that one left as it is.
+    Parameters: by host the one through which its home was cleaned; what was changed.
+    """
+    hosts = [host for host in visit.good if host.name in first]
+    left = look(visit, "shared homes seen", hosts) if hosts else {}
+    for name, remaining in left.items():
+        if not remaining.anything and first[name] in changed:
+            visit.ledger.changed(name)
+    return take_back(visit, left)
+
+
+def _ask(cluster: str, session: Session) -> Remaining:
+    sections = (Section("facts.home", home.SNIPPET), *trust.remains_sections(cluster))
+
+    def parse(reply: Reply) -> Remaining:
+        where = home.parse(reply["facts.home"].text)
+        remains = trust.parse_remains(reply.sections, cluster)
+        files = remains.files
+        if remains.installed:
+            # What cannot be read may have lines of ours; its folder stays, so that the next call looks again.
+            for file in files:
+                trust.usable(file, session.name)
+        edits = (trust.take_back(file, cluster, created=file.path in remains.created) for file in files)
+        return Remaining(
+            home=where.identity if where else None,
+            files=tuple(file.content for file in files),
+            edits=tuple(edit for edit in edits if edit is not None),
+            own_dir=remains.own_dir,
+            left_behind=remains.left_behind,
+        )
+
+    return session.ask(Question(sections, parse, "keys"))
