@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from clusterboot.session.visit import UnfitError, Visit
-from clusterboot.trust import authority, kinds
+from clusterboot.trust import authority
+from clusterboot.trust.homes.tagged_lines import kinds
 from clusterboot.trust.survey import Surveyed
 from clusterboot.trust.validity import NodeTime, Validity, objections
 

@@ -14,14 +14,17 @@ from clusterboot.hostfiles.outputs import hostfile_texts
 from clusterboot.inventory.cluster import KeyMode, VerifyMode
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
-from clusterboot.trust import Edit, LoginFailure, LoginFinding, policy
+from clusterboot.trust import policy
 from clusterboot.trust.apply import apply
 from clusterboot.trust.authority import unlock
+from clusterboot.trust.blaming import LoginFinding
+from clusterboot.trust.homes.known import Edit
 from clusterboot.trust.members import meet
 from clusterboot.trust.operator_claim import claimed, refuse_held
-from clusterboot.trust.prove import Proof, examine
+from clusterboot.trust.prove import Proof, prove
 from clusterboot.trust.shared_home import proven_homes
 from clusterboot.trust.survey import survey
+from clusterboot.trust.verify import LoginFailure
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         facts = {name: answer.facts for name, answer in surveyed.items()}
         proof = Proof(None, (), ())
         if verify != "none" and not visit.dry_run:
-            proof = examine(visit, facts, met.addresses, verify)
+            proof = prove(visit, facts, met.addresses, verify)
         texts = hostfile_texts(visit, facts, met.addresses, context.hostfile_dir)
         write = hostfiles.changes if visit.dry_run else hostfiles.write
         partly = ExitCode.PARTIAL if proof.pairs or done.stopped else ExitCode.OK

@@ -9,7 +9,7 @@ from clusterboot.errors import ExitCode, HostResult, PartialError, worst
 from clusterboot.inventory.cluster import KeyMode
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
-from clusterboot.trust import LoginFailure, authority, policy
+from clusterboot.trust import authority, policy
 from clusterboot.trust.apply import apply
 from clusterboot.trust.launching_host import take_back_head, was_used
 from clusterboot.trust.members import meet
@@ -17,6 +17,7 @@ from clusterboot.trust.operator_claim import claimed
 from clusterboot.trust.prove import prove_ring
 from clusterboot.trust.shared_home import proven_homes
 from clusterboot.trust.survey import survey
+from clusterboot.trust.verify import LoginFailure
 
 
 @dataclass(frozen=True)

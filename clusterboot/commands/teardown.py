@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clusterboot import trust
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
-from clusterboot.trust import Edit, policy
+from clusterboot.trust import policy
 from clusterboot.trust import remembered as members_state
+from clusterboot.trust.homes.known import OWN_DIR, Edit
 from clusterboot.trust.launching_host import HEAD, take_back_head, was_used
 from clusterboot.trust.operator_claim import claimed
-from clusterboot.trust.taking_back import look, take_back, take_back_of_others
+from clusterboot.trust.taking_back import clean_homes, clean_others, look
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,16 @@ def teardown(context: Context) -> TornDown:
             plans = {name: remaining for name, remaining in found.items() if remaining.anything}
             paths = {name: remaining.paths for name, remaining in plans.items()}
             if head_launched:
-                paths[HEAD] = (trust.OWN_DIR.format(name=cluster.name),)
+                paths[HEAD] = (OWN_DIR.format(name=cluster.name),)
             edits = {name: remaining.edits for name, remaining in plans.items()}
             return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), paths, edits)
         # Before the nodes' lines go, by which another operator's machine would know of it.
         removed = take_back_head(visit) if head_launched else ()
         writers: dict[str, str] = {}
         first = {name: writers.setdefault(left.home or name, name) for name, left in found.items()}
-        changed = take_back(visit, {name: left for name, left in found.items() if first[name] == name})
+        changed = clean_homes(visit, {name: left for name, left in found.items() if first[name] == name})
         others = {name: writer for name, writer in first.items() if writer != name}
-        changed |= take_back_of_others(visit, others, changed)
+        changed |= clean_others(visit, others, changed)
         changed |= {HEAD: removed} if removed else {}
         members_state.forget(visit.state_dir, [host.name for host in visit.good])
         away = [row.name for row in visit.ledger.rows if row.status != "ok"]

@@ -223,7 +223,8 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
             break
         if not rounds:
             run.put_out_unfit(slots)
-        start, _ = prove(run.visit, run.ready.machines, run.ready.addresses, "launch", run.ready.start)
+        proof = prove(run.visit, run.ready.machines, run.ready.addresses, "launch", run.ready.start)
+        start = proof.launch_host
         good = {host.name for host in run.visit.good}
         if start is None or len(ranks_of(run.visit, run.ready, run.by)) < LEAST_NODES:
             break

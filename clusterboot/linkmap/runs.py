@@ -124,8 +124,8 @@ class LinkRun:
         spec = run_spec(self.visit, self.ready, nodes, (f"./{self.program}",), gpu=self.libraries is not None)
         if require_programs(self.visit, self.ready, [spec.program[0]], rank_env(spec)):
             return
-        _, failures = prove(self.visit, self.ready.machines, self.ready.addresses, "launch", self.ready.start)
-        if not failures:
+        proof = prove(self.visit, self.ready.machines, self.ready.addresses, "launch", self.ready.start)
+        if not proof.failures:
             # Two that do not reach each other are what a map is there to find.
             with suppress(ValidationError):
                 require_ports(self.visit, self.ready)

@@ -53,11 +53,12 @@ def make_ready(
         wanted, proven = seek_start(visit, facts, addresses, wanted)
         if proven:
             return Ready(facts, addresses, facts[wanted].mpi[0], wanted)
-    start, failures = prove(visit, facts, addresses, "launch", wanted)
+    proof = prove(visit, facts, addresses, "launch", wanted)
+    start = proof.launch_host
     if start is not None and wanted in {host.name for host in visit.good} - {start}:
         visit.events.note(f"launching from {start}: {wanted} does not reach every node")
     if start is None:
-        first = failures[0] if failures else None
+        first = proof.failures[0] if proof.failures else None
         raise ValidationError(
             f"no node can be launched from: {first.reason if first else 'none is left'}",
             host=first.target if first else None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clusterboot.commands.bootstrap import Bootstrapped
     from clusterboot.inventory.cluster import KeyMode, VerifyMode
     from clusterboot.session.context import Context
-    from clusterboot.trust import LoginFinding
+    from clusterboot.trust.blaming import LoginFinding
 
 _KEYS = ("per-node", "ca", "shared")
 _MEANING = {

@@ -12,12 +12,12 @@ from clusterboot.folding import fold
 from clusterboot.report.ending import say
 
 if TYPE_CHECKING:
-    from clusterboot.trust import Edit
+    from clusterboot.trust.homes.known import Edit
 
 
 def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, list[str]]]:
     """Give each distinct change once: its file, its diff, and the hosts where it would be made."""
-    from clusterboot.trust import unified
+    from clusterboot.trust.homes.diff import unified
 
     changes: dict[tuple[str, str], list[str]] = {}
     for name, edits in planned.items():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clusterboot.trust import LoginFailure
+    from clusterboot.trust.verify import LoginFailure
 
 # So many of one kind are named on the terminal; the document has all.
 MOST_NAMED = 8

@@ -11,21 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from clusterboot import trust
 from clusterboot.errors import PartialError
 from clusterboot.folding import fold
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
-from . import Edit, HomePlan, LoginFailure, NodeKey, Survey, Terms
 from . import remembered as members_state
 from .blaming import pair_in_words
 from .change import Change, change
-from .homes.known import Phase
+from .homes import install
+from .homes.known import Edit, NodeKey, Phase, Survey, Terms
 from .members import Cast
 from .operator_claim import Claim
+from .plan import HomePlan, identity, plan_homes
 from .prove import prove_ring
+from .survey import parse as parse_survey
+from .survey import sections as survey_sections
+from .verify import LoginFailure
 
 _STEPS: Mapping[Phase, str] = {"in": "new keys in", "switch": "in use", "out": "old keys out"}
 
@@ -78,7 +81,7 @@ def _complete(visit: Visit, cast: Cast, terms: Terms, claim: Claim) -> Applied:
     """Give homes what they lack; where one cannot be edited, its hosts are out."""
     cluster = visit.cluster
     surveys = {name: answer.keys for name, answer in cast.surveyed.items()}
-    found = trust.plan(
+    found = plan_homes(
         cluster.name, cast.members, surveys, cast.groups, keep_hosts=cluster.all_names, terms=terms
     )
     plans: dict[str, HomePlan] = {}
@@ -137,7 +140,7 @@ def _prove(visit: Visit, cast: Cast, terms: Terms) -> tuple[LoginFailure, ...]:
     """Let each node log in to the next one with what is new, and with nothing else."""
     writer = {name: group[0] for group in cast.groups for name in group}
     names = [host.name for host in visit.good]
-    with_what = {name: trust.identity(cast.surveyed[writer[name]].keys, terms) for name in names}
+    with_what = {name: identity(cast.surveyed[writer[name]].keys, terms) for name in names}
     return prove_ring(visit, cast.ip, with_what, "the old credentials stay in use")
 
 
@@ -148,15 +151,15 @@ def _plan_again(visit: Visit, session: Session, cast: Cast, terms: Terms) -> Hom
     """
     cluster = visit.cluster.name
     question = Question(
-        trust.survey_sections(cluster, make_key=False),
-        lambda reply: trust.parse_survey(reply.sections, cluster, session.name),
+        survey_sections(cluster, make_key=False),
+        lambda reply: parse_survey(reply.sections, cluster, session.name),
         "keys",
     )
     found = session.ask(question)
     group = next(group for group in cast.groups if group[0] == session.name)
     surveys: dict[str, Survey] = {session.name: _with_key(found, cast.surveyed[session.name].keys)}
     keep = visit.cluster.all_names
-    plan = trust.plan(cluster, cast.members, surveys, [group], keep_hosts=keep, terms=terms)[session.name]
+    plan = plan_homes(cluster, cast.members, surveys, [group], keep_hosts=keep, terms=terms)[session.name]
     if not isinstance(plan, HomePlan):
         raise plan
     return plan
@@ -188,7 +191,7 @@ def _change_homes(
             home = plan(session, anew)
             if not (home.edits or home.drop or home.sweep):
                 return None
-            return trust.install_section(cluster, home.edits, drop=home.drop), home.edits
+            return install.section(cluster, home.edits, drop=home.drop), home.edits
 
         return change(session, cluster, wanted)
 

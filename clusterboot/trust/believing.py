@@ -17,8 +17,9 @@ from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.session.visit import Visit
 
-from . import Believed, claims
+from . import claims
 from . import remembered as members_state
+from .claims import Believed
 
 # So many nodes are asked what a name means; none of them is asked about itself.
 _ASKED = 3

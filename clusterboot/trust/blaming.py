@@ -120,7 +120,7 @@ class LoginFinding:
     logins: tuple[tuple[str, str], ...]
 
 
-def findings(
+def by_cause(
     failures: Sequence[LoginFailure], tried: Collection[tuple[str, str]]
 ) -> tuple[LoginFinding, ...]:
     """Put failures together by what explains most of them.

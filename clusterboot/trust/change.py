@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from clusterboot import trust
 from clusterboot.errors import ClusterbootError, PartialError
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
 
-from . import Edit
+from .homes import install
+from .homes.install import RacedError
+from .homes.known import Edit
+from .homes.tagged_lines import undo
 
 # The script that makes a change, and the edits in it.
 Change: TypeAlias = tuple[Section, Sequence[Edit]]
@@ -37,7 +39,7 @@ def change(session: Session, cluster: str, plan: Callable[[bool], Change | None]
         section, edits = wanted
         try:
             changed = session.ask(_installed(section, edits, session.name))
-        except trust.RacedError:
+        except RacedError:
             if not tries_left:
                 raise
             continue
@@ -54,17 +56,17 @@ def change(session: Session, cluster: str, plan: Callable[[bool], Change | None]
 def _installed(section: Section, edits: Sequence[Edit], host: str) -> Question[tuple[str, ...]]:
     return Question(
         (section,),
-        lambda reply: trust.parse_install(reply.sections, edits, host),
+        lambda reply: install.parse(reply.sections, edits, host),
         "keys",
-        trust.INSTALL_TIMEOUT_S,
+        install.TIMEOUT_S,
     )
 
 
 def _rolled_back(session: Session, cluster: str, edit: Edit, error: ClusterbootError) -> PartialError:
-    back = trust.undo(edit)
+    back = undo(edit)
     outcome = "the change was rolled back"
     try:
-        session.ask(_installed(trust.install_section(cluster, [back]), [back], session.name))
+        session.ask(_installed(install.section(cluster, [back]), [back], session.name))
     except ClusterbootError as problem:
         outcome = f"the change could not be rolled back ({problem.cause})"
     return PartialError(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
-from clusterboot import files, trust
+from clusterboot import files
 from clusterboot.errors import ClusterbootError, PartialError, UsageError, ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
@@ -25,13 +25,15 @@ from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
 
-from . import Edit, Member
 from .change import Change, change
-from .homes import tagged_lines
-from .homes.known import KEY_FILE, OWN_DIR, NodeFile, Survey
+from .claims import sources_of
+from .homes import install, tagged_lines
+from .homes.install import removal_section
+from .homes.known import KEY_FILE, OWN_DIR, Edit, Member, NodeFile, Survey
 from .homes.nodeconfig import render_config, render_known_hosts
-from .plan import distinct_names
-from .prove import examine
+from .homes.tagged_lines import lets_launcher_in
+from .plan import as_member, by_home, distinct_names, lacks_restrict, prefers_cheap_exchange
+from .prove import prove
 from .survey import Surveyed, ask, changeable, usable
 
 HEAD = "head"
@@ -202,7 +204,7 @@ def _introduce(
     )
     assert visit.launcher is not None  # noqa: S101  # as above
     head = _member(visit.launcher, found, address, addresses)
-    cheap = visit.cluster.options.kex_algorithms != "openssh" and trust.prefers_cheap_exchange(
+    cheap = visit.cluster.options.kex_algorithms != "openssh" and prefers_cheap_exchange(
         found.facts.software.ssh_version
     )
 
@@ -216,7 +218,7 @@ def _introduce(
     def admit(session: Session) -> tuple[str, ...]:
         def plan(anew: bool) -> Change | None:
             known = ask(visit.cluster, session, make_key=False) if anew else surveyed[session.name]
-            old = trust.lacks_restrict(known.facts.software.ssh_version)
+            old = lacks_restrict(known.facts.software.ssh_version)
             file = known.keys.authorized_keys
             return _installed(cluster, _admission(cluster, head, file, lacks_restrict=old, host=session.name))
 
@@ -225,7 +227,7 @@ def _introduce(
     equipped = visit.stage("head's files", [visit.launcher], equip)
     _require_good(visit)
     facts = {host.name: surveyed[host.name].facts for host in visit.good}
-    writers = {group[0] for group in trust.homes(facts)}
+    writers = {group[0] for group in by_home(facts)}
     admitted = visit.stage("head's key", [host for host in visit.good if host.name in writers], admit)
     if found.keys.key_created or any(equipped.values()) or any(admitted.values()):
         visit.events.note("the head has a key of its own to the nodes now, until teardown takes it back")
@@ -268,11 +270,11 @@ def _admission(
 
 
 def _installed(cluster: str, edits: Sequence[Edit]) -> Change | None:
-    return (trust.install_section(cluster, edits), edits) if edits else None
+    return (install.section(cluster, edits), edits) if edits else None
 
 
 def _member(host: Host, answer: Surveyed, address: str, addresses: AddressPlan) -> Member:
-    return trust.member(
+    return as_member(
         host,
         answer.facts,
         answer.keys,
@@ -280,7 +282,7 @@ def _member(host: Host, answer: Surveyed, address: str, addresses: AddressPlan) 
         seen_host_key=answer.host_key,
         key_owner=host.name,
         names=(),
-        sources=trust.sources_of(host, answer.facts, address, addresses.network),
+        sources=sources_of(host, answer.facts, address, addresses.network),
     )
 
 
@@ -289,7 +291,7 @@ def prove_head(visit: Visit, head: Head, facts: Mapping[str, NodeFacts], address
 
     Errors: :class:`ValidationError` where the head reaches nobody.
     """
-    proof = examine(visit, {**facts, HEAD: head.facts}, addresses, "launch", HEAD)
+    proof = prove(visit, {**facts, HEAD: head.facts}, addresses, "launch", HEAD)
     if proof.launch_host is None:
         first = proof.failures[0] if proof.failures else None
         raise ValidationError(
@@ -303,7 +305,7 @@ def prove_head(visit: Visit, head: Head, facts: Mapping[str, NodeFacts], address
 def was_used(state_dir: Path, authorized_keys: Iterable[bytes], cluster: str) -> bool:
     """Tell whether the head was ever given a key: by the operator's own record, or the nodes' files."""
     return (state_dir / _MARK).exists() or any(
-        trust.lets_launcher_in(content, cluster) for content in authorized_keys
+        lets_launcher_in(content, cluster) for content in authorized_keys
     )
 
 
@@ -315,10 +317,10 @@ def take_back_head(visit: Visit) -> tuple[str, ...]:
     """
     host = head_host(visit.cluster)
     question = Question(
-        (trust.removal_section(visit.cluster.name, ()),),
-        lambda reply: trust.parse_install(reply.sections, (), HEAD),
+        (removal_section(visit.cluster.name, ()),),
+        lambda reply: install.parse(reply.sections, (), HEAD),
         "keys",
-        trust.INSTALL_TIMEOUT_S,
+        install.TIMEOUT_S,
     )
     outcome = visit.fleet.each([host], lambda session: session.ask(question))[HEAD]
     if isinstance(outcome, ClusterbootError):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from clusterboot import trust
 from clusterboot.errors import PartialError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.session.visit import UnfitError, Visit
 
-from . import Believed, Member
 from . import remembered as members_state
 from .believing import believe, place_hosts
+from .claims import Believed
+from .homes.known import Member
+from .plan import as_member
 from .shared_home import Groups, remaining
 from .survey import Surveyed
 
@@ -92,7 +93,7 @@ def _members(
         if visit.dry_run and found.public_key is None:
             found = replace(found, public_key=f"ssh-ed25519 (the-key-that-{host.name}-will-make)")
         try:
-            known[host.name] = trust.member(
+            known[host.name] = as_member(
                 host,
                 answer.facts,
                 found,

@@ -40,7 +40,7 @@ class HomePlan:
     drop: tuple[str, ...] = ()
 
 
-def homes(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
+def by_home(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
     """Group hosts that see the same home directory, each group in the order of ``facts``."""
     groups: dict[str, list[str]] = {}
     for name, node in facts.items():
@@ -49,7 +49,7 @@ def homes(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in groups.values())
 
 
-def member(
+def as_member(
     host: Host,
     facts: NodeFacts,
     survey: Survey,
@@ -111,7 +111,7 @@ def distinct_names(members: Sequence[Member]) -> tuple[Member, ...]:
     )
 
 
-def plan(
+def plan_homes(
     cluster: str,
     members: Sequence[Member],
     surveys: Mapping[str, Survey],
@@ -123,7 +123,7 @@ def plan(
     """Plan the edits of every home.
 
     Parameters: all members, also those not reached this time; what was found on each host
-    that was; the groups of :func:`homes`; ``keep_hosts`` are hosts of the cluster whose
+    that was; the groups of :func:`by_home`; ``keep_hosts`` are hosts of the cluster whose
     lines stay although nothing is known of them now; on what terms nodes trust each other.
     Returns: by the writing host's name, the plan, or why its home cannot be edited.
     """

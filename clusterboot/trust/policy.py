@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from clusterboot import files, trust
+from clusterboot import files
 from clusterboot.inventory.cluster import KeyMode
 from clusterboot.session.context import Context
 from clusterboot.session.visit import Visit
 
-from . import Member, NodeKey, Terms, authority
+from . import authority
 from .authority import Authority
+from .homes.known import Member, NodeKey, Terms
+from .homes.tagged_lines import authorities, kinds, principal
 from .members import Cast
 from .survey import Surveyed
 
@@ -124,7 +126,7 @@ def authorities_found(cluster: str, surveyed: Mapping[str, Surveyed]) -> set[str
     return {
         key
         for answer in surveyed.values()
-        for key in trust.authorities(answer.keys.authorized_keys.content, cluster)
+        for key in authorities(answer.keys.authorized_keys.content, cluster)
     }
 
 
@@ -138,7 +140,7 @@ def needs_exchange(
 
 
 def _kinds(cluster: str, answer: Surveyed, hosts: Collection[str]) -> set[str]:
-    return trust.kinds(answer.keys.authorized_keys.content, cluster, hosts)
+    return kinds(answer.keys.authorized_keys.content, cluster, hosts)
 
 
 def hold(context: Context, chosen: Choice, surveyed: Mapping[str, Surveyed]) -> Authority | None:
@@ -215,7 +217,7 @@ def _holds(key: NodeKey, held: Authority, context: Context, sources: Sequence[st
     return (
         state is not None
         and (state.public_key, state.signer) == (key.public_key, held.public)
-        and state.principals == (trust.principal(context.cluster.name),)
+        and state.principals == (principal(context.cluster.name),)
         and state.source_addresses == ",".join(sources)
         and not state.is_due(context.started_s)
     )

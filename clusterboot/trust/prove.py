@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from clusterboot import trust
 from clusterboot.errors import PartialError, TrustError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
@@ -18,8 +17,10 @@ from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
 
-from . import LoginFailure, LoginFinding
-from .blaming import Weighed, second_looks, weigh
+from . import verify
+from .blaming import LoginFinding, Weighed, by_cause, second_looks, weigh
+from .homes.known import OWN_DIR
+from .verify import LoginFailure, timed
 
 # A node that cannot reach any other is no place to launch from; so many are tried.
 _LAUNCH_HOSTS_TRIED = 3
@@ -41,24 +42,6 @@ class Proof:
 
 
 def prove(
-    visit: Visit,
-    facts: Mapping[str, NodeFacts],
-    addresses: AddressPlan,
-    verify: VerifyMode,
-    wanted: str | None = None,
-) -> tuple[str | None, tuple[LoginFailure, ...]]:
-    """Prove as :func:`examine` does, for a caller that only wants to launch.
-
-    Parameters: as there; ``wanted`` is the node to start from, where not the cluster file's
-    or the first.
-    Returns: the host that a launch can start from, ``None`` where there is none, and each
-    login that failed.
-    """
-    proof = examine(visit, facts, addresses, verify, wanted)
-    return proof.launch_host, proof.failures
-
-
-def examine(
     visit: Visit,
     facts: Mapping[str, NodeFacts],
     addresses: AddressPlan,
@@ -95,7 +78,7 @@ def examine(
         found = tuple(_timed(failure, facts) for failure in found)
         failures += found
         weighed = weigh(failures, tried, looks, believed=(start,) if from_head else ())
-        together = trust.findings(found, [(login.source, login.target) for login in (*logins, *looks)])
+        together = by_cause(found, [(login.source, login.target) for login in (*logins, *looks)])
         findings += together
         in_the_way = [pair for pair in weighed.pairs if TreeLogin(pair.source, pair.target) in logins]
         blamed = dict(weighed.blamed)
@@ -147,7 +130,7 @@ def _timed(failure: LoginFailure, facts: Mapping[str, NodeFacts]) -> LoginFailur
     """Read a refused certificate by the clocks of the two; where one is not known, they are as one."""
     skews = [facts[name].clock_skew_s if name in facts else None for name in (failure.source, failure.target)]
     source_s, target_s = (skew or 0.0 for skew in skews)
-    return trust.timed(failure, target_s - source_s, -source_s)
+    return timed(failure, target_s - source_s, -source_s)
 
 
 def seek_start(
@@ -208,7 +191,7 @@ def prove_ring(
     found = try_logins(visit, ring, ip, with_what)
     looks = second_looks([host.name for host in visit.good], found, ring)
     found += try_logins(visit, looks, ip, with_what) if looks else ()
-    failures = tuple(trust.timed(one) for one in found)
+    failures = tuple(timed(one) for one in found)
     good = {host.name for host in visit.good}
     weighed = weigh(failures, ring, [look for look in looks if look.source in good])
     for name, failure in weighed.blamed.items():
@@ -240,18 +223,16 @@ def try_logins(
         identity = (cluster, with_what[session.name]) if with_what else None
         # The head's ssh knows of the nodes from clusterboot's own file alone.
         config = (
-            f"{trust.OWN_DIR.format(name=cluster)}/config"
+            f"{OWN_DIR.format(name=cluster)}/config"
             if visit.launcher and session.name == visit.launcher.name
             else None
         )
-        section = trust.verify_section(
-            tuple(mine.values()), identity, crowded=len(targets) > 8, config=config
-        )
+        section = verify.section(tuple(mine.values()), identity, crowded=len(targets) > 8, config=config)
         question = Question(
             (section,),
-            lambda reply: trust.parse_verify(reply.sections, session.name, mine),
+            lambda reply: verify.parse(reply.sections, session.name, mine),
             "verify",
-            trust.verify_timeout_s(len(mine)),
+            verify.timeout_s(len(mine)),
         )
         return session.ask(question)
 

@@ -7,21 +7,17 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-from clusterboot import trust
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
 from . import remembered as members_state
+from .homes.known import OWN_DIR
+from .plan import by_home
 from .survey import Surveyed
 
 Groups = tuple[tuple[str, ...], ...]
-
-
-def homes_of(visit: Visit, surveyed: Mapping[str, Surveyed]) -> Groups:
-    """Group the hosts that are still in by the home that they see, as far as facts tell."""
-    return trust.homes({host.name: surveyed[host.name].facts for host in visit.good})
 
 
 def proven_homes(visit: Visit, surveyed: Mapping[str, Surveyed]) -> Groups:
@@ -31,7 +27,7 @@ def proven_homes(visit: Visit, surveyed: Mapping[str, Surveyed]) -> Groups:
     the key of another's: so all that have one key are tried. Where nothing may change, and where
     a group is the same as at the last bootstrap, no probe is made.
     """
-    found = homes_of(visit, surveyed)
+    found = by_home({host.name: surveyed[host.name].facts for host in visit.good})
     if visit.dry_run:
         return found
     owner = {member.name: member.key_owner for member in members_state.load(visit.state_dir)}
@@ -98,6 +94,6 @@ def _probed(visit: Visit, hosts: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _do(cluster: str, name: str, verb: str, session: Session) -> bool:
-    path = shlex.quote(f"{trust.OWN_DIR.format(name=cluster)}/{name}")
+    path = shlex.quote(f"{OWN_DIR.format(name=cluster)}/{name}")
     section = Section("keys.probe", f'{verb} "$HOME/"{path} >/dev/null 2>&1')
     return session.ask(Question.of_one(section, lambda said: said.exit_code == 0, "keys"))

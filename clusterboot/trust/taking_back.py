@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from clusterboot import trust
 from clusterboot.facts import home
 from clusterboot.inventory.cluster import Host
 from clusterboot.nodes.question import Question, Reply
@@ -13,8 +12,12 @@ from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
-from . import Edit
 from .change import Change, change
+from .homes import remains
+from .homes.install import removal_section
+from .homes.known import Edit
+from .homes.tagged_lines import take_back
+from .survey import usable
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def look(visit: Visit, title: str, hosts: Iterable[Host]) -> dict[str, Remaining
     return visit.stage(title, hosts, lambda session: _ask(visit.cluster.name, session))
 
 
-def take_back(visit: Visit, remaining: Mapping[str, Remaining]) -> dict[str, tuple[str, ...]]:
+def clean_homes(visit: Visit, remaining: Mapping[str, Remaining]) -> dict[str, tuple[str, ...]]:
     """Clean homes, each through the host that it was looked at from; a home with nothing needs none.
 
     Returns: what was changed or removed there, by the hosts through which homes were cleaned.
@@ -57,7 +60,7 @@ def take_back(visit: Visit, remaining: Mapping[str, Remaining]) -> dict[str, tup
     def clean(session: Session) -> tuple[str, ...]:
         def plan(anew: bool) -> Change:
             edits = _ask(cluster, session).edits if anew else remaining[session.name].edits
-            return trust.removal_section(cluster, edits), edits
+            return removal_section(cluster, edits), edits
 
         return change(session, cluster, plan)
 
@@ -67,7 +70,7 @@ def take_back(visit: Visit, remaining: Mapping[str, Remaining]) -> dict[str, tup
     return changed
 
 
-def take_back_of_others(
+def clean_others(
     visit: Visit, first: Mapping[str, str], changed: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     """See that what was cleaned was the home of all who say so; who still has something is cleaned itself.
@@ -80,27 +83,27 @@ def take_back_of_others(
     for name, remaining in left.items():
         if not remaining.anything and first[name] in changed:
             visit.ledger.changed(name)
-    return take_back(visit, left)
+    return clean_homes(visit, left)
 
 
 def _ask(cluster: str, session: Session) -> Remaining:
-    sections = (Section("facts.home", home.SNIPPET), *trust.remains_sections(cluster))
+    sections = (Section("facts.home", home.SNIPPET), *remains.sections(cluster))
 
     def parse(reply: Reply) -> Remaining:
         where = home.parse(reply["facts.home"].text)
-        remains = trust.parse_remains(reply.sections, cluster)
-        files = remains.files
-        if remains.installed:
+        found = remains.parse(reply.sections, cluster)
+        files = found.files
+        if found.installed:
             # What cannot be read may have lines of ours; its folder stays, so that the next call looks again.
             for file in files:
-                trust.usable(file, session.name)
-        edits = (trust.take_back(file, cluster, created=file.path in remains.created) for file in files)
+                usable(file, session.name)
+        edits = (take_back(file, cluster, created=file.path in found.created) for file in files)
         return Remaining(
             home=where.identity if where else None,
             files=tuple(file.content for file in files),
             edits=tuple(edit for edit in edits if edit is not None),
-            own_dir=remains.own_dir,
-            left_behind=remains.left_behind,
+            own_dir=found.own_dir,
+            left_behind=found.left_behind,
         )
 
     return session.ask(Question(sections, parse, "keys"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clusterboot.mpi.launcher import TreeLogin
-from clusterboot.trust import LoginFailure
 from clusterboot.trust.blaming import second_looks, weigh
+from clusterboot.trust.verify import LoginFailure
 
 NAMES = ("n1", "n2", "n3", "n4")
 STAR = [TreeLogin("n1", name) for name in NAMES[1:]]

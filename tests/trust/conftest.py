@@ -11,9 +11,10 @@ import pytest
 
 from clusterboot.nodes import script
 from clusterboot.nodes.script import Answer, Section
-from clusterboot.trust import Edit, Remains, survey
+from clusterboot.trust import survey
 from clusterboot.trust.homes import install, remains, tagged_lines
-from clusterboot.trust.homes.known import Member
+from clusterboot.trust.homes.known import Edit, Member
+from clusterboot.trust.homes.remains import Remains
 
 CLUSTER = "lab"
 

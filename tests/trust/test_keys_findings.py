@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusterboot.nodes.script import SectionOutput
-from clusterboot.trust import LoginFailure, authority, findings, verify
+from clusterboot.trust import authority, verify
+from clusterboot.trust.blaming import by_cause
+from clusterboot.trust.verify import LoginFailure
 
 if TYPE_CHECKING:
     from conftest import Home
@@ -24,7 +26,7 @@ def failure(source: str, target: str, cause: str = "refused") -> LoginFailure:
 
 def test_many_failures_with_one_cause_are_one_finding() -> None:
     failed = [failure(source, "n3") for source in NAMES if source != "n3"]
-    (found,) = findings(failed, TRIED)
+    (found,) = by_cause(failed, TRIED)
     assert (found.kind, found.host, found.cause) == ("target", "n3", "refused")
     assert found.text.startswith("n3 cannot be reached by anyone: nothing listens on its SSH port")
     assert len(found.logins) == 4
@@ -33,7 +35,7 @@ def test_many_failures_with_one_cause_are_one_finding() -> None:
 def test_a_node_that_reaches_nobody_is_one_finding_and_a_single_pair_stays_a_pair() -> None:
     failed = [failure("n2", target, "filtered") for target in NAMES if target != "n2"]
     failed.append(failure("n4", "n5"))
-    source, pair = findings(failed, TRIED)
+    source, pair = by_cause(failed, TRIED)
     assert (source.kind, source.host, source.cause) == ("source", "n2", "filtered")
     assert source.text.startswith("n2 reaches nobody: ")
     assert (pair.kind, pair.logins) == ("pair", (("n4", "n5"),))
@@ -41,7 +43,7 @@ def test_a_node_that_reaches_nobody_is_one_finding_and_a_single_pair_stays_a_pai
 
 
 def test_one_login_explains_nothing_of_all_others() -> None:
-    (found,) = findings([failure("n1", "n2")], [("n1", "n2"), ("n1", "n3")])
+    (found,) = by_cause([failure("n1", "n2")], [("n1", "n2"), ("n1", "n3")])
     assert found.kind == "pair"
 
 

@@ -14,7 +14,7 @@ from clusterboot.errors import PartialError
 from clusterboot.trust.homes import tagged_lines
 from clusterboot.trust.homes.known import Edit, Member, NodeFile, Survey, Terms
 from clusterboot.trust.homes.nodeconfig import render_config, render_known_hosts
-from clusterboot.trust.plan import HomePlan, distinct_names, plan, prefers_cheap_exchange
+from clusterboot.trust.plan import HomePlan, distinct_names, plan_homes, prefers_cheap_exchange
 
 GOLDEN = Path(__file__).parent / "golden"
 HOST_KEY = b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + b"h" * 32
@@ -170,7 +170,7 @@ def test_key_exchanges_are_cheap_first_or_in_openssh_s_order(tmp_path: Path, ope
     members = [replace(one, prefers_cheap_exchange=True) for one in MEMBERS]
     terms = Terms(openssh_kex=openssh_kex)
     surveys = {"n1": survey_of(file(b""))}
-    (found,) = plan("lab", members, surveys, [["n1"]], keep_hosts=(), terms=terms).values()
+    (found,) = plan_homes("lab", members, surveys, [["n1"]], keep_hosts=(), terms=terms).values()
     assert isinstance(found, HomePlan)
     text = next(edit.insert for edit in found.edits if edit.insert.startswith("# Written by"))
     golden = (GOLDEN / "config").read_text()
@@ -195,7 +195,7 @@ def test_key_exchanges_are_cheap_first_or_in_openssh_s_order(tmp_path: Path, ope
 def test_a_file_in_whose_place_something_else_is_stops_its_home_and_no_other() -> None:
     good = survey_of(file(b""))
     bad = survey_of(NodeFile(".ssh/authorized_keys", "unusable", problem="a FIFO"))
-    plans = plan("lab", MEMBERS[:2], {"n1": good, "n2": bad}, [["n1"], ["n2"]], keep_hosts=())
+    plans = plan_homes("lab", MEMBERS[:2], {"n1": good, "n2": bad}, [["n1"], ["n2"]], keep_hosts=())
     assert isinstance(plans["n1"], HomePlan)
     assert len(plans["n1"].edits) == 4
     assert isinstance(plans["n2"], PartialError)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusterboot.trust import Edit, Terms, authority
+from clusterboot.trust import authority
 from clusterboot.trust.homes import tagged_lines
-from clusterboot.trust.homes.known import Member, NodeFile
+from clusterboot.trust.homes.known import Edit, Member, NodeFile, Terms
 from clusterboot.trust.homes.nodeconfig import render_config
 from odd_files import AUTHORIZED, CONFIG, REFUSED, odd, seeded
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot.trust.homes.known import Member, NodeFile, Survey, Terms
-from clusterboot.trust.plan import HomePlan, lacks_include, lacks_restrict, plan
+from clusterboot.trust.plan import HomePlan, lacks_include, lacks_restrict, plan_homes
 
 GOLDEN = Path(__file__).parent / "golden"
 USERS = b"Host *\n  User somebody\n  ServerAliveInterval 7\n"
@@ -42,7 +42,7 @@ def edits(version: str, terms: Terms, config: bytes = USERS) -> dict[str, bytes]
         replace(absent, path=".ssh/clusterboot/lab/config"),
         replace(absent, path=".ssh/clusterboot/lab/known_hosts"),
     )
-    made = plan("lab", members, {"n1": survey}, [["n1"]], keep_hosts=(), terms=terms)["n1"]
+    made = plan_homes("lab", members, {"n1": survey}, [["n1"]], keep_hosts=(), terms=terms)["n1"]
     assert isinstance(made, HomePlan)
     return {edit.path: edit.new for edit in made.edits}
 
