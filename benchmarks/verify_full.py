@@ -25,8 +25,7 @@ from clusterboot import lab as labs
 from clusterboot.commands.bootstrap import bootstrap
 from clusterboot.errors import Status
 from clusterboot.inventory.loader import load
-from clusterboot.lab.enter import enter_argv
-from clusterboot.lab.sshd import init_of
+from clusterboot.lab.enter import enter_argv, init_of
 from clusterboot.session.context import Context
 from clusterboot.session.events import Silence
 from clusterboot.trust.verify import PARALLEL_OF_ALL

@@ -13,7 +13,7 @@ from pathlib import Path
 from .description import Fault, Lab, LabNode, LabStatus, NodeStatus, Process
 from .enter import machine_of, run_inside
 from .faults import FAULTS, break_node, mend
-from .kinds import FaultKind
+from .faults.kinds import FaultKind
 from .life import cluster_file, down, find, running, status, up
 from .machine import obstacle
 

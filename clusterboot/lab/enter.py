@@ -18,9 +18,22 @@ def machine_of(lab: Lab, name: str) -> LabNode:
     for candidate in lab.machines:
         if candidate.name == name:
             return candidate
-    raise UsageError(
-        f"the lab '{lab.name}' has no node '{name}'", remedy=f"use head, or n1 to n{len(lab.nodes)}"
-    )
+    remedy = f"use head, or n1 to n{len(lab.nodes)}"
+    raise UsageError(f"the lab '{lab.name}' has no node '{name}'", remedy=remedy)
+
+
+def init_of(node: LabNode) -> Process:
+    """Give a machine's process 1. Errors: ``ClusterbootError`` where it does not run."""
+    if node.init is None:
+        raise ClusterbootError("this machine does not run", host=node.name)
+    return node.init
+
+
+def switch_of(lab: Lab) -> Process:
+    """Give the switch of a running lab. Errors: ``ClusterbootError`` where it does not run."""
+    if lab.switch is None:
+        raise ClusterbootError(f"the lab '{lab.name}' has no switch")
+    return lab.switch
 
 
 def enter_argv(init: Process, argv: Sequence[str], user: str | None = None) -> list[str]:
@@ -51,12 +64,9 @@ def run_inside(
     machine does not run; ``subprocess.TimeoutExpired`` after ``timeout_s`` seconds.
     """
     if user not in (None, "root", USER):
-        raise UsageError(
-            f"a lab's machine has no user '{user}'", host=node.name, remedy=f"use root or {USER}"
-        )
-    if node.init is None:
-        raise ClusterbootError("this machine does not run", host=node.name)
-    command = enter_argv(node.init, argv, None if user == "root" else user)
+        cause, remedy = f"a lab's machine has no user '{user}'", f"use root or {USER}"
+        raise UsageError(cause, host=node.name, remedy=remedy)
+    command = enter_argv(init_of(node), argv, None if user == "root" else user)
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=timeout_s)
 
 
@@ -70,3 +80,8 @@ def in_network(
     name, *rest = argv
     command = [machine.tool("nsenter"), f"--net=/proc/{init.pid}/ns/net", machine.tool(name), *rest]
     machine.run(command, "".join(f"{line}\n" for line in lines), host=host)
+
+
+def ip(init: Process, lines: Sequence[str]) -> None:
+    """Have ``ip`` carry out lines in the network of ``init``; errors as for :func:`in_network`."""
+    in_network(init, ["ip", "-batch", "-"], lines)

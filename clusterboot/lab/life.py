@@ -27,7 +27,7 @@ from .description import (
     new_lab,
     with_processes,
 )
-from .enter import in_network
+from .enter import in_network, ip
 
 _STARTED_WITHIN_S = 120.0
 _MIN_RATE_BPS = 1_000_000
@@ -167,10 +167,9 @@ def _direct(lab: Lab, spawner: subprocess.Popen[str]) -> Lab:
     switch, *inits = _identify(_hear(spawner)["pids"])
     lab = with_processes(lab, switch, tuple(inits))
     store.save(lab)
-    in_network(switch, ["ip", "-batch", "-"], wiring.switch_lines(lab))
-    in_network(
-        switch, ["tc", "-batch", "-"], [line for m in lab.machines for line in wiring.in_shape(lab, m)]
-    )
+    ip(switch, wiring.switch_lines(lab))
+    shapes = [line for m in lab.machines for line in wiring.in_shape(lab, m)]
+    in_network(switch, ["tc", "-batch", "-"], shapes)
     _ip(wiring.hand_over_lines(lab))
     _say(spawner, "go")
     _hear(spawner)

@@ -8,7 +8,7 @@ from clusterboot.errors import ClusterbootError
 
 from . import machine, process
 from .description import LabNode, Process
-from .enter import run_inside
+from .enter import init_of, run_inside
 
 #: The names of sshd's processes, in its several versions.
 COMMANDS = ("sshd", "sshd-session", "sshd-auth")
@@ -27,13 +27,6 @@ until [ -s /run/sshd.pid ]; do
     sleep 0.005
 done
 """
-
-
-def init_of(node: LabNode) -> Process:
-    """Give a machine's process 1. Errors: ``ClusterbootError`` where it does not run."""
-    if node.init is None:
-        raise ClusterbootError("this machine does not run", host=node.name)
-    return node.init
 
 
 def processes(node: LabNode) -> list[Process]:

@@ -15,7 +15,7 @@ import pytest
 
 import launch_mpis
 from clusterboot import lab as labs
-from clusterboot.lab import ipv6
+from clusterboot.lab.faults import paths
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
@@ -33,7 +33,7 @@ def only_ipv6(small_lab: labs.Lab) -> Iterator[list[str]]:
     """Have the lab speak IPv6 alone: gives its nodes' addresses."""
     labs.break_node(small_lab.name, "switch", "ipv6-only")
     try:
-        yield [ipv6.address(small_lab, node) for node in small_lab.nodes]
+        yield [paths.address6(small_lab, node) for node in small_lab.nodes]
     finally:
         labs.mend(small_lab.name, "switch")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clusterboot import lab as labs
-from clusterboot.lab.home_faults import HOME_FAULTS
+from clusterboot.lab.faults.homes import HOME_FAULTS
 from operator_fixture import Operator
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]

@@ -11,7 +11,8 @@ import pytest
 
 from clusterboot import lab as labs
 from clusterboot.errors import UsageError
-from clusterboot.lab import description, machine, machine_files, process, store, uplinks, wiring
+from clusterboot.lab import description, machine, machine_files, process, store, wiring
+from clusterboot.lab.faults import paths
 
 
 def a_lab(nodes: int = 2, faults: tuple[labs.Fault, ...] = ()) -> labs.Lab:
@@ -133,7 +134,7 @@ def test_a_group_behind_an_uplink_is_described_and_taken_back() -> None:
         "pref 120 to 10.67.0.1/32 lookup 1003",
         "pref 120 to 10.67.0.2/32 lookup 1003",
     ]
-    assert uplinks.uplink_lines(lab, fault) == [
+    assert paths.uplink_lines(lab, fault) == [
         "link add up1 up address 02:cb:00:02:00:01 type veth peer name up1-far address 02:cb:00:03:00:01",
         "link set up1-far up",
         "neighbour add 192.0.2.1 lladdr 02:cb:00:03:00:01 dev up1 nud permanent",
@@ -144,7 +145,7 @@ def test_a_group_behind_an_uplink_is_described_and_taken_back() -> None:
         "route add 10.67.0.2/32 dev to-n2 table 1002",
         *(f"rule add {rule}" for rule in rules),
     ]
-    assert uplinks.without_uplink(lab, fault) == [
+    assert paths.without_uplink(lab, fault) == [
         *(f"rule del {rule}" for rule in rules),
         "route flush table 1002",
         "link del up1",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from clusterboot import lab as labs
-from clusterboot.lab.home_faults import HOME_FAULTS
+from clusterboot.lab.faults.homes import HOME_FAULTS
 
 pytestmark = pytest.mark.lab
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 
-from . import background, machine, wiring
-from .description import Fault, Lab, Process
-from .enter import in_network, machine_of
+from .. import machine, wiring
+from ..description import Fault, Lab, Process
+from ..enter import in_network, init_of, machine_of, switch_of
+from . import background
 from .kinds import Amount, FaultKind
-from .sshd import init_of
 
 _PERCENT = Amount("PERCENT", 0.001, 99)
 _SECONDS = Amount("SECONDS", 0.05, 60, default=0.5)
@@ -19,51 +19,36 @@ _SECONDS = Amount("SECONDS", 0.05, 60, default=0.5)
 _OF = 1_000_000
 
 
-def _reshape(lab: Lab, fault: Fault) -> Fault:
+def _reshape(lab: Lab, fault: Fault) -> None:
     """Make the links of the fault's machines as the lab's list of faults has them."""
     for node in (machine_of(lab, name) for name in fault.nodes):
         out_of, into = wiring.out_shape(lab, node), wiring.in_shape(lab, node)
         in_network(init_of(node), ["tc", "-batch", "-"], ["qdisc del dev eth0 root", *out_of])
-        if lab.switch:
-            drop = f"qdisc del dev {wiring.port_name(node)} root"
-            in_network(lab.switch, ["tc", "-batch", "-"], [drop, *into])
-    return fault
+        drop = f"qdisc del dev {wiring.port_name(node)} root"
+        in_network(switch_of(lab), ["tc", "-batch", "-"], [drop, *into])
 
 
-def _reshape_back(lab: Lab, fault: Fault) -> None:
+def _flap(lab: Lab, fault: Fault) -> None:
+    """Have both directions of the link flap at once."""
     _reshape(lab, fault)
-
-
-def _flap(lab: Lab, fault: Fault) -> Fault:
-    _reshape(lab, fault)
-    if lab.switch:
-        background.start(lab.switch, "flap", [fault.node, json.dumps(_flap_order(lab, fault))], fault.node)
-    return fault
-
-
-def _flap_no_more(lab: Lab, fault: Fault) -> None:
-    if lab.switch:
-        background.stop(lab.switch, "flap", fault.node)
-    _reshape(lab, fault)
-
-
-def _flap_order(lab: Lab, fault: Fault) -> dict[str, object]:
-    """Say what ``flap`` has to do: both directions of the link at once."""
     node = machine_of(lab, fault.node)
-    links = [(init_of(node), "eth0")]
-    if lab.switch:
-        links.append((lab.switch, wiring.port_name(node)))
     orders = []
-    for init, device in links:
+    for init, device in ((init_of(node), "eth0"), (switch_of(lab), wiring.port_name(node))):
         down, up = wiring.flap_lines(lab, device)
         # While a shape is made anew, changing it fails: it goes on all the same.
         tc = [machine.tool("tc"), "-force", "-batch", "-"]
         argv = [machine.tool("nsenter"), f"--net=/proc/{init.pid}/ns/net", *tc]
         orders.append({"argv": argv, "down": down, "up": up})
-    return {"every_s": fault.amount or _SECONDS.default, "links": orders}
+    order = json.dumps({"every_s": fault.amount or _SECONDS.default, "links": orders})
+    background.start(switch_of(lab), "flap", [fault.node, order], fault.node)
 
 
-def _lose(lab: Lab, fault: Fault) -> Fault:
+def _flap_no_more(lab: Lab, fault: Fault) -> None:
+    background.stop(switch_of(lab), "flap", fault.node)
+    _reshape(lab, fault)
+
+
+def _lose(lab: Lab, fault: Fault) -> None:
     share = round((fault.amount or 0) / 100 * _OF)
     for init, table, device in _far_ends(lab, fault):
         lines = [
@@ -72,7 +57,6 @@ def _lose(lab: Lab, fault: Fault) -> Fault:
             f'add rule inet {table} lost iifname "{device}" numgen random mod {_OF} < {share} drop',
         ]
         in_network(init, ["nft", "-f", "-"], lines, host=fault.node)
-    return fault
 
 
 def _lose_no_more(lab: Lab, fault: Fault) -> None:
@@ -89,30 +73,24 @@ def _far_ends(lab: Lab, fault: Fault) -> list[tuple[Process, str, str]]:
     """
     node = machine_of(lab, fault.node)
     table = fault.kind.replace("-", "_")
-    ends = []
-    if fault.kind != "lossy-out":
-        ends.append((init_of(node), table, "eth0"))
-    if fault.kind != "lossy-in" and lab.switch:
-        ends.append((lab.switch, f"{table}_{node.name}", wiring.port_name(node)))
-    return ends
+    into = (init_of(node), table, "eth0")
+    out_of = (switch_of(lab), f"{table}_{node.name}", wiring.port_name(node))
+    return {"lossy-in": [into], "lossy-out": [out_of]}.get(fault.kind, [into, out_of])
 
 
 LINK_FAULTS = {
-    "bursty": FaultKind(
-        "its link has its rate after a rest, and soon a tenth of it", _reshape, _reshape_back
-    ),
+    "bursty": FaultKind("its link has its rate after a rest, and soon a tenth of it", _reshape, _reshape),
     "flapping": FaultKind(
         "its link has its rate and a fifteenth of it in turns, each for 0.5 s or SECONDS",
-        _flap,
-        _flap_no_more,
+        *(_flap, _flap_no_more),
         amount=_SECONDS,
     ),
     "lossy": FaultKind("loses so much of what it sends and is sent", _lose, _lose_no_more, amount=_PERCENT),
     "lossy-in": FaultKind("loses so much of what it is sent", _lose, _lose_no_more, amount=_PERCENT),
     "lossy-out": FaultKind("loses so much of what it sends", _lose, _lose_no_more, amount=_PERCENT),
-    "slow-in": FaultKind("receives at a tenth of the rate", _reshape, _reshape_back),
-    "slow-nic": FaultKind("sends and receives at a tenth of the rate", _reshape, _reshape_back),
-    "slow-out": FaultKind("sends at a tenth of the rate", _reshape, _reshape_back),
-    "slow-pair": FaultKind("a tenth of the rate between the two", _reshape, _reshape_back, paired=True),
-    "slow-to": FaultKind("a tenth of the rate to the other, not back", _reshape, _reshape_back, paired=True),
+    "slow-in": FaultKind("receives at a tenth of the rate", _reshape, _reshape),
+    "slow-nic": FaultKind("sends and receives at a tenth of the rate", _reshape, _reshape),
+    "slow-out": FaultKind("sends at a tenth of the rate", _reshape, _reshape),
+    "slow-pair": FaultKind("a tenth of the rate between the two", _reshape, _reshape, paired=True),
+    "slow-to": FaultKind("a tenth of the rate to the other, not back", _reshape, _reshape, paired=True),
 }

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from . import sshd
-from .description import Fault, Lab
-from .enter import machine_of
-from .kinds import FaultKind
+from .. import sshd
+from ..description import Fault, Lab
+from ..enter import machine_of
+from .kinds import FaultKind, Step
 
 # All scripts are run by root inside the machine, with the home as $1 and its owner's number as $2.
 
-# A small disk laid over the home, with the home's files on it and no room left.
-_FILL_DISK = """\
-size=$(( $(du -sk "$1" | cut -f1) + 64 ))
+# A small disk laid over the home, with the home's files on it and no room left for bytes, or for a file more.
+_FULL = """\
+{measure}
 mkdir -p /run/lab/full
-mount -t tmpfs -o "size=${size}k,mode=750,uid=$2,gid=$2" tmpfs /run/lab/full
+mount -t tmpfs -o "{limit},mode=750,uid=$2,gid=$2" tmpfs /run/lab/full
 cp -a "$1/." /run/lab/full/
 chown "$2:$2" /run/lab/full
-dd if=/dev/zero of=/run/lab/full/.filler bs=4k 2>/dev/null || true
+{fill}
 mount --move /run/lab/full "$1"
 """
-# The same with room for bytes, and for no further file.
-_FILL_INODES = """\
-count=$(( $(find "$1" | wc -l) + 8 ))
-mkdir -p /run/lab/full
-mount -t tmpfs -o "nr_inodes=$count,mode=750,uid=$2,gid=$2" tmpfs /run/lab/full
-cp -a "$1/." /run/lab/full/
-chown "$2:$2" /run/lab/full
-while mktemp -q /run/lab/full/.filler.XXXXXX >/dev/null; do :; done
-mount --move /run/lab/full "$1"
-"""
+_FILL_DISK = _FULL.format(
+    measure='size=$(( $(du -sk "$1" | cut -f1) + 64 ))',
+    limit="size=${size}k",
+    fill="dd if=/dev/zero of=/run/lab/full/.filler bs=4k 2>/dev/null || true",
+)
+_FILL_INODES = _FULL.format(
+    measure='count=$(( $(find "$1" | wc -l) + 8 ))',
+    limit="nr_inodes=$count",
+    fill="while mktemp -q /run/lab/full/.filler.XXXXXX >/dev/null; do :; done",
+)
 _UNCOVER_HOME = 'umount -l "$1"'
 
 # sshd also reads authorized_keys2, so the user can still log in: sshd_config(5), AuthorizedKeysFile.
@@ -111,21 +109,14 @@ _SCRIPTS = {
 }
 
 
-def _run(lab: Lab, fault: Fault, script: str) -> None:
-    argv = ["sh", "-c", f"set -e\n{script}", "sh", lab.home_inside, str(lab.uid)]
-    sshd.checked(machine_of(lab, fault.node), argv)
+def _step(script: str) -> Step:
+    def run(lab: Lab, fault: Fault) -> None:
+        argv = ["sh", "-c", f"set -e\n{script}", "sh", lab.home_inside, str(lab.uid)]
+        sshd.checked(machine_of(lab, fault.node), argv)
+
+    return run
 
 
-def _kind(summary: str, make: str, undo: str) -> FaultKind:
-    def made(lab: Lab, fault: Fault) -> Fault:
-        _run(lab, fault, make)
-        return fault
-
-    return FaultKind(summary, made, _undoing(undo))
-
-
-def _undoing(script: str) -> Callable[[Lab, Fault], None]:
-    return lambda lab, fault: _run(lab, fault, script)
-
-
-HOME_FAULTS = {kind: _kind(*described) for kind, described in _SCRIPTS.items()}
+HOME_FAULTS = {
+    kind: FaultKind(summary, _step(make), _step(undo)) for kind, (summary, make, undo) in _SCRIPTS.items()
+}

@@ -1,7 +1,6 @@
-"""Small programs of a lab that go on in the background inside one of its machines.
+"""Starts and stops the programs of ``inside.py`` in a machine's network and process namespaces.
 
-A program is a module of this folder with ``prepare``, which ``background_program`` runs in the machine's
-network and process namespaces: so it ends with the machine. It is found again by its command line.
+So they end with the machine. One is found again by its command line.
 """
 
 from __future__ import annotations
@@ -12,26 +11,23 @@ from pathlib import Path
 
 from clusterboot.errors import ClusterbootError
 
-from . import machine, process
-from .description import Process
+from .. import machine, process
+from ..description import Process
 
 # With nothing but the standard library, whatever the user's own settings.
 _FLAGS = ("-I", "-S")
-_RUNNER = str(Path(__file__).with_name("background_program.py"))
+_RUNNER = str(Path(__file__).with_name("inside.py"))
 
 
-def start(init: Process, program: str, args: Sequence[str], host: str | None = None) -> Process:
+def start(init: Process, program: str, args: Sequence[str], host: str | None = None) -> None:
     """Start a program inside the machine of ``init``, and wait until it is ready.
 
-    Parameters: ``program`` is the name of a module of this folder; ``args`` are its own.
     Errors: ``ClusterbootError`` where it does not get ready.
     """
     enter = [machine.tool("nsenter"), "--target", str(init.pid), "--net", "--pid", "--"]
     said = machine.run([*enter, sys.executable, *_FLAGS, _RUNNER, program, *args], host=host).stdout
-    for found, _ in process.inside(init):
-        if process.inner_pid(found) == int(said):
-            return found
-    raise ClusterbootError(f"the lab's program '{program}' ended early", host=host)
+    if not any(process.inner_pid(found) == int(said) for found, _ in process.inside(init)):
+        raise ClusterbootError(f"the lab's program '{program}' ended early", host=host)
 
 
 def stop(init: Process, program: str, *first: str) -> None:

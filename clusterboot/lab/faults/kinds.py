@@ -1,15 +1,66 @@
-"""What fault a user asks for, and why some cannot be."""
+"""What a fault of a lab is: how it is made, how it is undone, and how a user asks for it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from clusterboot.errors import UsageError
 
-from .description import MAX_NODES, SWITCH, Fault, Lab
-from .enter import machine_of
-from .kinds import Amount, FaultKind
+from ..description import MAX_NODES, SWITCH, Fault, Lab
+from ..enter import ip, machine_of, switch_of
+
+# Making gives the fault with what undoing needs, where that is more than the fault as it was asked for.
+Step: TypeAlias = Callable[[Lab, Fault], "Fault | None"]
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A number that follows a fault's name, from ``least`` to ``most``; ``default`` where it may be left out.
+
+    ``name`` is its unit, as the help has it.
+    """
+
+    name: str
+    least: float
+    most: float
+    default: float | None = None
+
+
+@dataclass(frozen=True)
+class FaultKind:
+    """One kind of fault.
+
+    ``make`` is given the lab with the fault already in its list; ``undo`` is given the lab with the
+    fault no longer in it. With ``paired`` the fault is between two nodes, and written ``kind:OTHER``;
+    with ``grouped`` it is of several, and written ``kind:OTHERS``; with ``on_switch`` it is of the
+    ``switch``, and of no machine; with ``amount`` it has a size, and is written ``kind:NUMBER``.
+    """
+
+    summary: str
+    make: Step
+    undo: Step
+    paired: bool = False
+    grouped: bool = False
+    on_switch: bool = False
+    amount: Amount | None = None
+
+    @property
+    def form(self) -> str:
+        """What follows the kind's name: nothing, or a colon and whom it is with, or how much."""
+        if self.amount:
+            return f":{self.amount.name}" if self.amount.default is None else f"[:{self.amount.name}]"
+        return ":OTHER" if self.paired else ":OTHERS" if self.grouped else ""
+
+
+def in_switch(lines: Callable[[Lab, Fault, str], Sequence[str]]) -> tuple[Step, Step]:
+    """Make a fault of lines for the switch's ``ip`` with ``add``, and undo it by the same with ``del``."""
+    return (
+        lambda lab, fault: ip(switch_of(lab), lines(lab, fault, "add")),
+        lambda lab, fault: ip(switch_of(lab), lines(lab, fault, "del")),
+    )
 
 
 def parse_fault(faults: Mapping[str, FaultKind], lab: Lab, node: str, text: str) -> Fault:
@@ -45,10 +96,8 @@ def parse_fault(faults: Mapping[str, FaultKind], lab: Lab, node: str, text: str)
 def _amount(known: Amount, text: str) -> float:
     value = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4})?", text) else -1.0
     if not known.least <= value <= known.most:
-        raise UsageError(
-            f"'{text}' is not a {known.name}",
-            remedy=f"use a number from {known.least:g} to {known.most:g}",
-        )
+        remedy = f"use a number from {known.least:g} to {known.most:g}"
+        raise UsageError(f"'{text}' is not a {known.name}", remedy=remedy)
     return value
 
 
@@ -56,18 +105,12 @@ def _refuse_twice(faults: Mapping[str, FaultKind], lab: Lab, wanted: Fault) -> N
     for fault in lab.faults:
         behind = faults[fault.kind].grouped and faults[wanted.kind].grouped
         if behind and (common := set(fault.nodes) & set(wanted.nodes)):
-            raise UsageError(
-                f"it is behind an uplink already: {fault.node} {fault.text}",
-                host=min(common),
-                remedy=f"lab.mend {fault.node} undoes it",
-            )
+            cause = f"it is behind an uplink already: {fault.node} {fault.text}"
+            raise UsageError(cause, host=min(common), remedy=f"lab.mend {fault.node} undoes it")
         one_way = fault.nodes != wanted.nodes and wanted.kind in ("dead-to", "one-way", "slow-to")
         if fault.kind == wanted.kind and set(fault.nodes) == set(wanted.nodes) and not one_way:
-            raise UsageError(
-                f"it has the fault '{wanted.text}' already",
-                host=wanted.node,
-                remedy=f"lab.mend {wanted.node} undoes it",
-            )
+            cause, remedy = f"it has the fault '{wanted.text}' already", f"lab.mend {wanted.node} undoes it"
+            raise UsageError(cause, host=wanted.node, remedy=remedy)
 
 
 def _expanded(text: str) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from clusterboot.errors import UsageError
 
-from . import machine_files, sshd
-from .description import Fault, Lab, LabNode
-from .enter import machine_of
+from .. import machine_files, sshd
+from ..description import Fault, Lab, LabNode
+from ..enter import machine_of
 from .kinds import FaultKind
 
 # What stands before the lab's own settings; of a keyword that comes twice, sshd takes the first.
@@ -49,7 +49,7 @@ def _etc_ssh(lab: Lab, node: LabNode) -> Path:
     return lab.folder / node.name / "etc" / "ssh"
 
 
-def configure(lab: Lab, fault: Fault) -> Fault:
+def configure(lab: Lab, fault: Fault) -> None:
     """Write sshd's settings as the lab's list of faults has them, and have them read."""
     node = machine_of(lab, fault.node)
     lines = [_SETTINGS[f.kind] for f in lab.faults if f.node == node.name and f.kind in _SETTINGS]
@@ -62,27 +62,22 @@ def configure(lab: Lab, fault: Fault) -> Fault:
     path = _etc_ssh(lab, node) / "sshd_config"
     path.write_text("".join(f"{line}\n" for line in lines) + machine_files.sshd_config(lab), encoding="utf-8")
     sshd.restart(node)
-    return fault
 
 
-def _configure_back(lab: Lab, fault: Fault) -> None:
-    configure(lab, fault)
-
-
-def _change_host_keys(lab: Lab, fault: Fault) -> Fault:
+def _change_host_keys(lab: Lab, fault: Fault) -> None:
     node = machine_of(lab, fault.node)
     folder = _etc_ssh(lab, node)
     for path in sorted([*folder.glob("ssh_host_*_key"), *folder.glob("ssh_host_*_key.pub")]):
         path.rename(_before(path, fault))
     machine_files.write_host_keys(folder, node.name, machine_files.new_host_keys())
-    return configure(lab, fault)
+    configure(lab, fault)
 
 
 def _restore_host_keys(lab: Lab, fault: Fault) -> None:
     suffix = _BEFORE.format(kind=fault.kind)
     for path in sorted(_etc_ssh(lab, machine_of(lab, fault.node)).glob(f"ssh_host_*{suffix}")):
         path.replace(path.with_name(path.name.removesuffix(suffix)))
-    _configure_back(lab, fault)
+    configure(lab, fault)
 
 
 def _before(path: Path, fault: Fault) -> Path:
@@ -90,13 +85,12 @@ def _before(path: Path, fault: Fault) -> Path:
     return path.with_name(path.name + _BEFORE.format(kind=fault.kind))
 
 
-def _spoil_start_up(lab: Lab, fault: Fault) -> Fault:
+def _spoil_start_up(lab: Lab, fault: Fault) -> None:
     path = lab.home(fault.node) / ".bashrc"
     if path.exists():
         path.rename(_before(path, fault))
     path.write_text(_START_UP[fault.kind], encoding="ascii")
     os.chown(path, lab.uid, lab.uid)
-    return fault
 
 
 def _restore_start_up(lab: Lab, fault: Fault) -> None:
@@ -107,13 +101,12 @@ def _restore_start_up(lab: Lab, fault: Fault) -> None:
         before.rename(path)
 
 
-def _change_shell(lab: Lab, fault: Fault) -> Fault:
+def _change_shell(lab: Lab, fault: Fault) -> None:
     name = _SHELLS[fault.kind]
     path = shutil.which(name, path="/bin:/usr/bin:/usr/sbin:/sbin")
     if path is None:
         raise UsageError(f"{name} is not installed here", remedy=f"install it with: apt-get install {name}")
     _set_shell(lab, machine_of(lab, fault.node), path)
-    return fault
 
 
 def _restore_shell(lab: Lab, fault: Fault) -> None:
@@ -124,61 +117,41 @@ def _set_shell(lab: Lab, node: LabNode, path: str) -> None:
     sshd.checked(node, ["sed", "-i", rf"s|^\({lab.user}:.*\):[^:]*$|\1:{path}|", "/etc/passwd"])
 
 
-def _close_logins(lab: Lab, fault: Fault) -> Fault:
+def _close_logins(lab: Lab, fault: Fault) -> None:
     sshd.checked(machine_of(lab, fault.node), ["tee", "/etc/nologin"], "down for maintenance until noon\n")
-    return fault
 
 
 def _open_logins(lab: Lab, fault: Fault) -> None:
     sshd.checked(machine_of(lab, fault.node), ["rm", "-f", "/etc/nologin"])
 
 
-def _setting(kind: str, summary: str) -> tuple[str, FaultKind]:
-    return kind, FaultKind(f"{summary}: {_SETTINGS[kind]}", configure, _configure_back)
-
-
-LOGIN_FAULTS = dict(
-    [
-        ("changed-host-key", FaultKind("has other host keys", _change_host_keys, _restore_host_keys)),
-        ("csh", FaultKind("the user's login shell is tcsh", _change_shell, _restore_shell)),
-        ("exiting-shell", FaultKind("the user's .bashrc exits", _spoil_start_up, _restore_start_up)),
-        (
-            "impostor",
-            FaultKind(
-                f"other host keys, and whoever comes is let in; what it sees is in {sshd.LOG}",
-                _change_host_keys,
-                _restore_host_keys,
-            ),
-        ),
-        (
-            "freezing-shell",
-            FaultKind("the session freezes once it is open", _spoil_start_up, _restore_start_up),
-        ),
-        (
-            "hanging-shell",
-            FaultKind("the user's .bashrc waits for ever", _spoil_start_up, _restore_start_up),
-        ),
-        ("fish", FaultKind("the user's login shell is fish", _change_shell, _restore_shell)),
-        ("nologin", FaultKind("/etc/nologin is there", _close_logins, _open_logins)),
-        ("nologin-shell", FaultKind("the user's login shell is nologin", _change_shell, _restore_shell)),
-        ("noisy-shell", FaultKind("the user's .bashrc prints 1 MB", _spoil_start_up, _restore_start_up)),
-        _setting("big-banner", "a banner of 250 kB"),
-        (
-            "certificates-only",
-            FaultKind(
-                "takes certificates of /etc/ssh/user_ca.pub alone, if that is there",
-                configure,
-                _configure_back,
-            ),
-        ),
-        _setting("few-tries", "hangs up after three keys"),
-        _setting("force-command", "runs another command than was asked"),
-        _setting("huge-banner", "a banner of 1 MB, which ends sshd"),
-        _setting("key-refused", "takes no key"),
-        _setting("keys-elsewhere", "looks for keys in another place"),
-        _setting("max-sessions", "one session a connection"),
-        _setting("max-startups", "one login at a time"),
-        _setting("no-forwarding", "forwards nothing"),
-        _setting("no-sessions", "no session at all"),
-    ]
-)
+_HOST_KEYS = (_change_host_keys, _restore_host_keys)
+_START_UP_FILE = (_spoil_start_up, _restore_start_up)
+_LOGIN_SHELL = (_change_shell, _restore_shell)
+_CONFIGURED = (configure, configure)
+_TABLE = {
+    "changed-host-key": ("has other host keys", _HOST_KEYS),
+    "csh": ("the user's login shell is tcsh", _LOGIN_SHELL),
+    "exiting-shell": ("the user's .bashrc exits", _START_UP_FILE),
+    "impostor": (f"other host keys, and whoever comes is let in; what it sees is in {sshd.LOG}", _HOST_KEYS),
+    "freezing-shell": ("the session freezes once it is open", _START_UP_FILE),
+    "hanging-shell": ("the user's .bashrc waits for ever", _START_UP_FILE),
+    "fish": ("the user's login shell is fish", _LOGIN_SHELL),
+    "nologin": ("/etc/nologin is there", (_close_logins, _open_logins)),
+    "nologin-shell": ("the user's login shell is nologin", _LOGIN_SHELL),
+    "noisy-shell": ("the user's .bashrc prints 1 MB", _START_UP_FILE),
+    "big-banner": ("a banner of 250 kB: {}", _CONFIGURED),
+    "certificates-only": ("takes certificates of /etc/ssh/user_ca.pub alone, if that is there", _CONFIGURED),
+    "few-tries": ("hangs up after three keys: {}", _CONFIGURED),
+    "force-command": ("runs another command than was asked: {}", _CONFIGURED),
+    "huge-banner": ("a banner of 1 MB, which ends sshd: {}", _CONFIGURED),
+    "key-refused": ("takes no key: {}", _CONFIGURED),
+    "keys-elsewhere": ("looks for keys in another place: {}", _CONFIGURED),
+    "max-sessions": ("one session a connection: {}", _CONFIGURED),
+    "max-startups": ("one login at a time: {}", _CONFIGURED),
+    "no-forwarding": ("forwards nothing: {}", _CONFIGURED),
+    "no-sessions": ("no session at all: {}", _CONFIGURED),
+}
+LOGIN_FAULTS = {
+    kind: FaultKind(summary.format(_SETTINGS.get(kind)), *steps) for kind, (summary, steps) in _TABLE.items()
+}
