@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, HostResult
-from clusterboot.linkmap.formats.findings_json import matrix_to_json
+from clusterboot.linkmap.formats.json import matrix_to_json
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.report.page import page

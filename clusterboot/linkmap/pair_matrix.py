@@ -48,14 +48,8 @@ class Samples:
         return cls(counts[0], rates[0], rates[1], rates[2], rates[3], rates[4], counts[1])
 
 
-# The rates of :class:`Samples`, in the order of its fields: their names in a document, and here.
-SAMPLE_RATES = {
-    "median_gb_s": "median_gb_s",
-    "min_gb_s": "min_gb_s",
-    "max_gb_s": "max_gb_s",
-    "q1_gb_s": "q1_gb_s",
-    "q3_gb_s": "q3_gb_s",
-}
+# The rates of :class:`Samples`, in the order of its fields, and as a document has them.
+SAMPLE_RATES = ("median_gb_s", "min_gb_s", "max_gb_s", "q1_gb_s", "q3_gb_s")
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from clusterboot.verdict.counted import told_by_counters
 
 from .doubt import Doubt, all_in_doubt, are_many, find_doubts, with_doubts, without
 from .endpoints import host_of
-from .formats.findings_json import matrix_to_json, rows_to_json
+from .formats.json import matrix_to_json, rows_to_json
 from .inference.infer import infer
 from .inference.picture import draw
 from .measurement_plan import Known, Taking

@@ -20,7 +20,7 @@ from .command import Call, Outcome, command
 def diagnose_task(_: Call, matrix: str, format: str = "") -> Outcome:  # noqa: A002  # the option's name
     """Name the bad node, link or group in matrices of bandwidth between nodes, or in logs of their pairs."""
     from clusterboot.commands.inputs import read_inputs
-    from clusterboot.linkmap.formats.findings_json import matrix_to_json
+    from clusterboot.linkmap.formats.json import matrix_to_json
     from clusterboot.linkmap.formats.reading import MOST_BYTES, read_matrices
     from clusterboot.linkmap.inference.infer import infer
     from clusterboot.report.formats import MATRIX_FORMATS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.linkmap.formats.findings_json import matrix_to_json
+from clusterboot.linkmap.formats.json import matrix_to_json
 from clusterboot.linkmap.formats.reading import read_matrix
 from clusterboot.linkmap.inference.infer import infer
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from simulator import measured
 
-from clusterboot.linkmap.formats.findings_json import matrix_to_json
+from clusterboot.linkmap.formats.json import matrix_to_json
 from clusterboot.linkmap.formats.reading import read_matrix
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.inference.losses import find_losses

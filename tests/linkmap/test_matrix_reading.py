@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from repetition import share
 
 from clusterboot.errors import UsageError
-from clusterboot.linkmap.formats.findings_json import matrix_to_json
+from clusterboot.linkmap.formats.json import matrix_to_json
 from clusterboot.linkmap.formats.reading import read_matrix
 from clusterboot.linkmap.pair_matrix import SAMPLE_RATES, Inference, PairMatrix, Samples
 
@@ -284,7 +284,7 @@ def test_other_words_are_no_table(text: str) -> None:
 def test_samples_are_written_and_read_back():
     matrix = PairMatrix(("a", "b"), np.array([[np.nan, 9.0], [8.0, np.nan]]), samples=Samples.nothing(2))
     assert matrix.samples is not None
-    values = {"count": 5, "bytes": 10**9, **dict(zip(SAMPLE_RATES.values(), (9, 7, 11, 8, 10), strict=True))}
+    values = {"count": 5, "bytes": 10**9, **dict(zip(SAMPLE_RATES, (9, 7, 11, 8, 10), strict=True))}
     for field, value in values.items():
         getattr(matrix.samples, field)[0, 1] = value
     document = matrix_to_json(matrix, Inference("ok"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, HostResult
-from clusterboot.linkmap.formats.findings_json import matrix_to_json
+from clusterboot.linkmap.formats.json import matrix_to_json
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.programs.records import BenchTest, Placement, Row

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clusterboot.errors import UsageError
 from clusterboot.printable import one_line, printable
 
-from ..pair_matrix import PairMatrix, Rates, Samples, Segments
+from ..pair_matrix import SAMPLE_RATES, PairMatrix, Rates, Samples, Segments
 
 MOST_NODES = 4096
 _LONGEST_NAME = 253
@@ -41,6 +42,18 @@ def bad(path: str, cause: str, remedy: str = _REMEDY) -> UsageError:
     return UsageError(f"{path}: {cause}", remedy=remedy)
 
 
+# What people and programs write for a pair that was not measured.
+ABSENT = frozenset({"", "na", "n/a", "null", "none", "-"})
+
+
+def bandwidth(text: str, path: str) -> float:
+    """Read a figure of a table. Errors: :class:`UsageError` for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise bad(path, f"'{text[:40]}' is not a bandwidth") from None
+
+
 def matrix_of(path: str, rows: Rows) -> PairMatrix:
     """Check rows and make a matrix of them; what stands on the diagonal does not count.
 
@@ -48,15 +61,20 @@ def matrix_of(path: str, rows: Rows) -> PairMatrix:
     """
     nodes = _names(path, rows.nodes)
     bandwidth_gb_s = _square(path, "bandwidth_gb_s", rows.bandwidth_gb_s, nodes)
-    latency_us = None
-    if rows.latency_us is not None:
-        latency_us = _square(path, "latency_us", rows.latency_us, nodes)
-    one_way_gb_s = None
-    if rows.one_way_gb_s is not None:
-        one_way_gb_s = _square(path, "one_way_gb_s", rows.one_way_gb_s, nodes)
-    samples = None if rows.samples is None else _samples(path, rows.samples, nodes)
-    segments = None if rows.segments is None else _segments(path, rows.segments, nodes)
-    return PairMatrix(nodes, bandwidth_gb_s, latency_us, one_way_gb_s, samples, segments)
+    further = {
+        name: _square(path, name, cells, nodes)
+        for name in ("latency_us", "one_way_gb_s")
+        if (cells := getattr(rows, name)) is not None
+    }
+    samples = segments = None
+    if (objects := rows.samples) is not None:
+        # What one of the objects lacks is not known.
+        count = _counts(path, "samples", objects, "n", nodes)
+        rates = {name: _table(path, "samples", objects, name, nodes) for name in SAMPLE_RATES}
+        samples = Samples(count=count, **rates, bytes=_counts(path, "samples", objects, "bytes", nodes))
+    if (objects := rows.segments) is not None:
+        segments = Segments(*(_counts(path, "segments", objects, name, nodes) for name in ("sent", "resent")))
+    return PairMatrix(nodes, bandwidth_gb_s, **further, samples=samples, segments=segments)
 
 
 def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:
@@ -92,29 +110,10 @@ def _square(path: str, what: str, rows: Sequence[Any], nodes: tuple[str, ...]) -
     return cells
 
 
-def _samples(path: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Samples:
-    """Read an object of figures a cell; what one of them lacks is not known."""
-
-    def table(name: str) -> Rates:
-        return _table(path, "samples", rows, name, nodes)
-
-    return Samples(
-        np.nan_to_num(table("n")).astype(np.int64),
-        table("median_gb_s"),
-        table("min_gb_s"),
-        table("max_gb_s"),
-        table("q1_gb_s"),
-        table("q3_gb_s"),
-        np.nan_to_num(table("bytes")).astype(np.int64),
-    )
-
-
-def _segments(path: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Segments:
-    sent, resent = (
-        np.nan_to_num(_table(path, "segments", rows, name, nodes)).astype(np.int64)
-        for name in ("sent", "resent")
-    )
-    return Segments(sent, resent)
+def _counts(
+    path: str, what: str, rows: Sequence[Any], name: str, nodes: tuple[str, ...]
+) -> NDArray[np.int64]:
+    return np.nan_to_num(_table(path, what, rows, name, nodes)).astype(np.int64)
 
 
 def _table(path: str, what: str, rows: Sequence[Any], name: str, nodes: tuple[str, ...]) -> Rates:

@@ -9,13 +9,11 @@ from collections.abc import Sequence
 
 from clusterboot.schema_1 import current_name
 
-from .cells import MOST_NODES, Rows, bad
+from .cells import ABSENT, MOST_NODES, Rows, bad, bandwidth
 from .othertools import kind_of_csv
 from .pairtable import is_pair_table, read_pair_table
 from .stored import Format, Found, Table
 
-# What people and programs write for a pair that was not measured.
-_NOT_MEASURED = frozenset({"", "na", "n/a", "null", "none", "-"})
 # Columns of a benchmark's table; no node is called so.
 _MEASURES = frozenset({"size", "bytes", "count", "time", "time_us", "algbw", "busbw", "latency", "bandwidth"})
 _TRIPLE = 3
@@ -89,7 +87,7 @@ def _is_other(header: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
 
 def _is_cell(text: str) -> bool:
     try:
-        return text.lower() in _NOT_MEASURED or float(text) is not None
+        return text.lower() in ABSENT or float(text) is not None
     except ValueError:
         return False
 
@@ -125,12 +123,7 @@ def _blanks_apart(text: str, path: str) -> list[list[str]]:
 
 
 def _cell(text: str, path: str) -> float | None:
-    if text.lower() in _NOT_MEASURED:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise bad(path, f"'{text[:40]}' is not a bandwidth") from None
+    return None if text.lower() in ABSENT else bandwidth(text, path)
 
 
 def _of_pairs(header: Sequence[str], lines: Sequence[Sequence[str]], path: str) -> Rows:

@@ -11,21 +11,8 @@ from clusterboot.inventory.problems import RuleError
 
 # What stands between two names, the surest first.
 _BETWEEN = (
-    "__",
-    "--",
-    "_to_",
-    "-to-",
-    "_vs_",
-    "-vs-",
-    "_and_",
-    "-and-",
-    "<->",
-    "->",
-    "+",
-    ",",
-    "_",
-    "-",
-    ".",
+    *("__", "--", "_to_", "-to-", "_vs_", "-vs-", "_and_", "-and-", "<->", "->"),
+    *("+", ",", "_", "-", "."),
 )
 _ENDINGS = re.compile(r"\.(?:log|txt|out|err|output|stdout|result|res|csv|json|gz)$", re.IGNORECASE)
 # Words of such names that are no hosts: of programs, and of what else is counted, dated or kept.

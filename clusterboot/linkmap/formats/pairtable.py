@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .cells import bad
+from .cells import ABSENT, bad, bandwidth
 from .pairnames import pair_in_name, two_names
 from .stored import PairFigure, sustained
 
@@ -32,21 +32,8 @@ _BOTH = ("nodes", "hosts", "pair", "nodelist", "hostlist", "hostpair", "nodepair
 _SIZES = frozenset({"size", "msgsize", "messagesize", "bytes", "sizebytes", "sizeb"})
 # What makes figures different measurements.
 _APART = frozenset(
-    {
-        "test",
-        "collective",
-        "op",
-        "operation",
-        "benchmark",
-        "program",
-        "g",
-        "gpus",
-        "gpuspernode",
-        "ngpus",
-        "ranks",
-        "np",
-    }
-    | {"device", "hca", "dtype"}
+    {"test", "collective", "op", "operation", "benchmark", "program", "g", "gpus", "gpuspernode", "ngpus"}
+    | {"ranks", "np", "device", "hca", "dtype"}
     | _SIZES
 )
 _RATE = re.compile(r"busbw|bus_?bw|bandwidth|throughput|\bbw\b|_bw|bw_|^bw|rate", re.IGNORECASE)
@@ -59,7 +46,6 @@ _UNITS = (
     (re.compile(r"(?:MiB/s|MiBs|mib_s|MB/sec)\W*$"), 2**20 / 1e9),
     (re.compile(r"(?:MBps|MBs|MB/s|mb_s)\W*$"), 1e-3),
 )
-_ABSENT = frozenset({"", "na", "n/a", "null", "none", "-"})
 # What stands for a figure where there is none: FAILED, timeout, not measured.
 _WORDS = re.compile(r"(?!(?i:inf|infinity|nan)$)[A-Za-z]+(?:[ _-][A-Za-z]+)*")
 
@@ -96,7 +82,7 @@ def read_pair_table(header: Sequence[str], lines: Sequence[Sequence[str]], path:
         what = ", ".join(told if size is None else [*told, "at the large end of its sizes"])
         words = f"{header[at]}{'' if has_unit else ' (taken as GB/s)'}{': ' if what else ''}{what}"
         value = _number(line[at], path)
-        said = "" if line[at].lower() in _ABSENT else f" but '{line[at][:40]}'"
+        said = "" if line[at].lower() in ABSENT else f" but '{line[at][:40]}'"
         why = None if value is not None else f"its line has no figure{said}"
         if size is not None and value is not None:
             sweeps.setdefault((words, ends), {})[int(line[size])] = value * factor
@@ -166,9 +152,4 @@ def _unit(name: str) -> float | None:
 
 
 def _number(cell: str, path: str) -> float | None:
-    if cell.lower() in _ABSENT or _WORDS.fullmatch(cell):
-        return None
-    try:
-        return float(cell)
-    except ValueError:
-        raise bad(path, f"'{cell[:40]}' is not a bandwidth") from None
+    return None if cell.lower() in ABSENT or _WORDS.fullmatch(cell) else bandwidth(cell, path)

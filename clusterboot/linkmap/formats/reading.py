@@ -13,28 +13,19 @@ from clusterboot.programs.nccl_tests.parser import parse_log
 from ..pair_matrix import PairMatrix
 from .cells import bad, matrix_of
 from .csv import CSV
+from .devices import NVBANDWIDTH, P2P
 from .figures import matrices_of_pairs
 from .json import JSON
 from .mpigraph import MPIGRAPH
 from .nccl import NCCL_TESTS, unbegun
-from .nvbandwidth import NVBANDWIDTH
 from .osu import OSU
 from .othertools import kind_of, kind_of_bytes
-from .p2p import P2P
 from .perftest import PERFTEST
 from .stored import Format, Found, PairFigure, StoredMatrix, Table
 
 # The formats of text, in the order in which they are tried: what says plainly what it is comes first. What
 # none of them recognises, and no other tool's, is taken for a table.
-_FORMATS: tuple[Format, ...] = (
-    JSON,
-    MPIGRAPH,
-    NVBANDWIDTH,
-    P2P,
-    OSU,
-    PERFTEST,
-    NCCL_TESTS,
-)
+_FORMATS: tuple[Format, ...] = (JSON, MPIGRAPH, NVBANDWIDTH, P2P, OSU, PERFTEST, NCCL_TESTS)
 # Tables of the GPUs of one machine.
 _OF_ONE_HOST = (NVBANDWIDTH, P2P)
 # What a text is shows at its beginning; what goes on without telling is a table.
