@@ -111,12 +111,8 @@ def plateaus(test: BenchTest, line_gb_s: float | None = None) -> tuple[Plateau, 
     Returns: the level is the median of the large end's sizes, or the last where that is still higher;
     to it belong the sizes before it that do not differ from it.
     """
-    found = []
-    for name in _placements(test):
-        points = _points(test, name, line_gb_s)
-        if points:
-            found.append(_plateau(name, points))
-    return tuple(found)
+    points = {name: _points(test, name, line_gb_s) for name in _placements(test)}
+    return tuple(_plateau(name, each) for name, each in points.items() if each)
 
 
 def _placements(test: BenchTest) -> tuple[PlacementName, ...]:
@@ -175,8 +171,9 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
     if minimum is not None:
         found = plateaus(test, line_gb_s)
         compared = bool(found)
+        source = f" ({expectation.source})" if expectation.source else ""
         reasons += [
-            f"{_words(plateau.placement)} busbw is {plateau}, below {minimum:.4g} GB/s{_source(expectation)}"
+            f"{_words(plateau.placement)} busbw is {plateau}, below {minimum:.4g} GB/s{source}"
             for plateau in found
             if plateau.busbw_gb_s < minimum
         ]
@@ -291,7 +288,8 @@ def changes(test: BenchTest, baseline: Baseline) -> tuple[Change, ...]:
         before_at: dict[int, list[float]] = {}
         for row in test.rows:
             place = row.placement(plateau.placement)
-            key = _key(test.collective or "", row, plateau.placement)
+            what = (test.collective or "", row.dtype, row.redop, row.root)
+            key = BaselineKey(*what, plateau.placement, row.size_bytes)
             before = baseline.busbw_gb_s.get(key)
             now = busbw_of(test, row, place) if place is not None and row.size_bytes else None
             if now is not None and before:
@@ -334,10 +332,6 @@ def _against_baseline(test: BenchTest, baseline: Baseline) -> Shortfall:
     return Shortfall(reasons, notes, comparable=bool(compared))
 
 
-def _key(collective: str, row: Row, placement: PlacementName) -> BaselineKey:
-    return BaselineKey(collective, row.dtype, row.redop, row.root, placement, row.size_bytes)
-
-
 def _words(placement: PlacementName) -> str:
     return placement.replace("_", "-")
 
@@ -346,7 +340,3 @@ def _sizes(sizes_bytes: tuple[int, ...]) -> str:
     """Name sizes briefly: one, or the first and last."""
     first, last = format_size(sizes_bytes[0]), format_size(sizes_bytes[-1])
     return first if len(sizes_bytes) == 1 else f"{first} to {last}"
-
-
-def _source(expectation: Expectation) -> str:
-    return f" ({expectation.source})" if expectation.source else ""

@@ -31,52 +31,28 @@ class Share:
     reason: str
 
 
-def _gpu(pattern: str, name: str, nvlink_gb_s: float, pcie_gb_s: float, source: str) -> GpuModel:
-    return GpuModel(re.compile(pattern), name, nvlink_gb_s, pcie_gb_s, source)
-
-
 PCIE_GEN3, PCIE_GEN4, PCIE_GEN5, PCIE_GEN6 = 15.75, 31.5, 63.0, 126.0
 
 # The first that fits a name is the GPU's: what is cut down for export stands before its original.
-GPU_MODELS = (
-    _gpu(
-        r"\bGB[23]00\b",
-        "GB200",
-        900,
-        PCIE_GEN5,
-        "NVIDIA GB200 NVL72 data sheet: NVLink 5, 1.8 TB/s both ways",
-    ),
-    _gpu(r"\bB300\b", "B300", 900, PCIE_GEN6, "NVIDIA HGX B300 data sheet: NVLink 5, 1.8 TB/s both ways"),
-    _gpu(r"\bB[12]00\b", "B200", 900, PCIE_GEN5, "NVIDIA HGX B200 data sheet: NVLink 5, 1.8 TB/s both ways"),
-    _gpu(r"\bH800\b", "H800", 200, PCIE_GEN5, "NVIDIA H800 product brief: NVLink, 400 GB/s both ways"),
-    _gpu(r"\bA800\b", "A800", 200, PCIE_GEN4, "NVIDIA A800 data sheet: NVLink, 400 GB/s both ways"),
-    _gpu(
-        r"\bH100 (?:PCIe|NVL)",
-        "H100 PCIe",
-        300,
-        PCIE_GEN5,
-        "NVIDIA H100 data sheet: bridge, 600 GB/s both ways",
-    ),
-    _gpu(
-        r"\bG?H(?:100|200|20)\b",
-        "H100",
-        450,
-        PCIE_GEN5,
-        "NVIDIA H100 data sheet: NVLink 4, 900 GB/s both ways",
-    ),
-    _gpu(r"\bA100.*PCI", "A100 PCIe", 300, PCIE_GEN4, "NVIDIA A100 data sheet: bridge, 600 GB/s both ways"),
-    _gpu(r"\bA100\b", "A100", 300, PCIE_GEN4, "NVIDIA A100 data sheet: NVLink 3, 600 GB/s both ways"),
-    _gpu(r"\bV100.*PCI", "V100 PCIe", 0, PCIE_GEN3, "NVIDIA V100 data sheet: PCIe 3"),
-    _gpu(r"\bV100\b", "V100", 150, PCIE_GEN3, "NVIDIA V100 data sheet: NVLink 2, 300 GB/s both ways"),
-    _gpu(r"\bP100.*SXM", "P100", 80, PCIE_GEN3, "NVIDIA P100 data sheet: NVLink 1, 160 GB/s both ways"),
-    _gpu(
-        r"\bL40S?\b|\bL4\b|\bA10G?\b|\bA[34]0\b",
-        "L40",
-        0,
-        PCIE_GEN4,
-        "NVIDIA L40S, L4, A10 data sheets: PCIe 4",
-    ),
-    _gpu(r"\bT4\b", "T4", 0, PCIE_GEN3, "NVIDIA T4 data sheet: PCIe 3"),
+_GPUS = (
+    (r"\bGB[23]00\b", "GB200", 900, PCIE_GEN5, "GB200 NVL72 data sheet: NVLink 5, 1.8 TB/s both ways"),
+    (r"\bB300\b", "B300", 900, PCIE_GEN6, "HGX B300 data sheet: NVLink 5, 1.8 TB/s both ways"),
+    (r"\bB[12]00\b", "B200", 900, PCIE_GEN5, "HGX B200 data sheet: NVLink 5, 1.8 TB/s both ways"),
+    (r"\bH800\b", "H800", 200, PCIE_GEN5, "H800 product brief: NVLink, 400 GB/s both ways"),
+    (r"\bA800\b", "A800", 200, PCIE_GEN4, "A800 data sheet: NVLink, 400 GB/s both ways"),
+    (r"\bH100 (?:PCIe|NVL)", "H100 PCIe", 300, PCIE_GEN5, "H100 data sheet: bridge, 600 GB/s both ways"),
+    (r"\bG?H(?:100|200|20)\b", "H100", 450, PCIE_GEN5, "H100 data sheet: NVLink 4, 900 GB/s both ways"),
+    (r"\bA100.*PCI", "A100 PCIe", 300, PCIE_GEN4, "A100 data sheet: bridge, 600 GB/s both ways"),
+    (r"\bA100\b", "A100", 300, PCIE_GEN4, "A100 data sheet: NVLink 3, 600 GB/s both ways"),
+    (r"\bV100.*PCI", "V100 PCIe", 0, PCIE_GEN3, "V100 data sheet: PCIe 3"),
+    (r"\bV100\b", "V100", 150, PCIE_GEN3, "V100 data sheet: NVLink 2, 300 GB/s both ways"),
+    (r"\bP100.*SXM", "P100", 80, PCIE_GEN3, "P100 data sheet: NVLink 1, 160 GB/s both ways"),
+    (r"\bL40S?\b|\bL4\b|\bA10G?\b|\bA[34]0\b", "L40", 0, PCIE_GEN4, "L40S, L4, A10 data sheets: PCIe 4"),
+    (r"\bT4\b", "T4", 0, PCIE_GEN3, "T4 data sheet: PCIe 3"),
+)
+GPU_MODELS = tuple(
+    GpuModel(re.compile(pattern), name, nvlink, pcie, f"NVIDIA {source}")
+    for pattern, name, nvlink, pcie, source in _GPUS
 )
 
 # Published busbw of rings on good nodes: 8 H100 370 of 450, 8 A100 235 of 300, 8 B200 682 of 900 GB/s.

@@ -8,13 +8,18 @@ from dataclasses import replace
 from clusterboot.hostfiles import Slot
 from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.nccl_tests.parser import parse_log
-from clusterboot.programs.records import BenchTest, LogReport
+from clusterboot.programs.records import BenchTest, Judgement
 from clusterboot.run.runend import RunEnd
 from clusterboot.run.runlog import LineLog
 from clusterboot.session.visit import Visit
 
 from .benchmarked import Judged
-from .culprit import narrow, with_culprits
+
+# More than so many suspects are no help to anybody.
+_MOST_NAMED = 4
+_CHECK = (
+    "check its memory, processors and network adapters (ECC counters, dmesg, dcgmi diag), and keep it out"
+)
 
 # Runs a benchmark on some nodes, with its output going to the log.
 Trial = Callable[[Sequence[Slot], BenchOptions, LineLog], RunEnd]
@@ -28,19 +33,12 @@ def locate_wrong_data(
     Parameters: the run that had them; its nodes and options; a log for the trials.
     Returns: the run with the hosts named, or as it was where they cannot be told.
     """
-    found = _where_wrong(judged.report)
-    if found is None or len(slots) < 2 or judged.ended.how != "exited":
+    sizes = ((test.collective, _wrong_size(test)) for test in judged.report.tests)
+    collective, size_bytes = next(((name, size) for name, size in sizes if name and size), (None, None))
+    if not collective or not size_bytes or len(slots) < 2 or judged.ended.how != "exited":
         return judged
-    collective, size_bytes = found
-    small = replace(
-        options,
-        collectives=(collective,),
-        begin_bytes=size_bytes,
-        end_bytes=size_bytes,
-        iterations=1,
-        warmup=0,
-        check=max(1, options.check),
-    )
+    small = replace(options, collectives=(collective,), begin_bytes=size_bytes, end_bytes=size_bytes)
+    small = replace(small, iterations=1, warmup=0, check=max(1, options.check))
     by_host = {slot.host: slot for slot in slots}
     visit.events.note("wrong data: running it on parts of the nodes, to see where it comes from")
     stopped = False
@@ -63,13 +61,41 @@ def locate_wrong_data(
     return replace(judged, report=judged.report.with_overall(overall))
 
 
-def _where_wrong(report: LogReport) -> tuple[str, int] | None:
-    for test in report.tests:
-        size_bytes = _wrong_size(test)
-        if size_bytes and test.collective:
-            return test.collective, size_bytes
-    return None
-
-
 def _wrong_size(test: BenchTest) -> int | None:
     return next((row.size_bytes for row in test.rows if any(place.wrong for place in row.placements)), None)
+
+
+def narrow(hosts: Sequence[str], is_wrong: Callable[[Sequence[str]], bool]) -> tuple[str, ...]:
+    """Narrow down who is at fault, by halves.
+
+    Parameters: hosts that together show the fault; whether a part of them shows it too.
+    Returns: the smallest group found that shows it. It stays with a group where both of its
+    halves show the fault, or where neither does: there it takes some of either.
+    """
+    suspects = tuple(hosts)
+    while len(suspects) > 1:
+        middle = (len(suspects) + 1) // 2
+        wrong = [half for half in (suspects[:middle], suspects[middle:]) if is_wrong(half)]
+        if len(wrong) != 1:
+            break
+        suspects = wrong[0]
+    return suspects
+
+
+def with_culprits(judgement: Judgement, suspects: Sequence[str], of_hosts: int) -> Judgement:
+    """Name the hosts that wrong data comes from in a judgement, where they are few of all.
+
+    Parameters: the judgement; the smallest group that shows the fault; how many hosts ran.
+    """
+    if not suspects or len(suspects) > _MOST_NAMED or len(suspects) >= of_hosts > 1:
+        return judgement
+    together = ", ".join(suspects)
+    words = f"it comes from {together}" if len(suspects) == 1 else f"it comes with {together} together"
+    found = [problem for problem in judgement.problems if problem.kind == "wrong-data"][:1]
+    rest = tuple(problem for problem in judgement.problems if problem not in found)
+    told = tuple(
+        replace(problem, text=f"{problem.text}; {words}", remedy=_CHECK, host=host)
+        for problem in found
+        for host in suspects
+    )
+    return replace(judgement, reason=f"{judgement.reason}; {words}", problems=(*told, *rest))

@@ -71,10 +71,7 @@ def doubted(judgement: LogJudgement, log: ParsedLog, content: bytes, launched: L
     if worse is None or overall.verdict not in _GOOD:
         return replace(judgement, tests=tests)
     overall = replace(
-        overall,
-        verdict="inconclusive",
-        reason=worse.reason,
-        problems=(*overall.problems, worse.problems[-1]),
+        overall, verdict="inconclusive", reason=worse.reason, problems=(*overall.problems, worse.problems[-1])
     )
     return LogJudgement(overall, tests)
 

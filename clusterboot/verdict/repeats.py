@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from clusterboot.programs.records import (
+    PLACEMENTS,
     BenchTest,
     Judgement,
     LogJudgement,
@@ -24,6 +25,7 @@ from .expectation import Expectation, not_judged
 # Good clusters repeat their plateau to a few percent; with more than this between best and
 # worst, a median that is too low says nothing about the hardware.
 WIDE_SPREAD = 0.2
+_FIGURES = ("time_us", "algbw_gb_s", "busbw_gb_s")
 # What happened in any run decides, before bandwidth is looked at.
 _DECIDES: tuple[Verdict, ...] = ("wrong-data", "could-not-launch", "failed", "hung")
 
@@ -60,13 +62,11 @@ def spreads(reports: Sequence[LogReport]) -> tuple[Spread, ...]:
         for test in report.tests:
             for plateau in plateaus(test):
                 values.setdefault((test.collective, plateau.placement), []).append(plateau.busbw_gb_s)
-    return tuple(_spread(collective, placement, found) for (collective, placement), found in values.items())
-
-
-def _spread(collective: str | None, placement: PlacementName, found: list[float]) -> Spread:
-    middle = median(found)
-    wide = (max(found) - min(found)) / middle if middle else 0.0
-    return Spread(collective, placement, tuple(found), middle, wide)
+    return tuple(
+        Spread(*which, tuple(found), middle, (max(found) - min(found)) / middle if middle else 0.0)
+        for which, found in values.items()
+        for middle in (median(found),)
+    )
 
 
 def judge_repeats(reports: Sequence[LogReport], expectation: Expectation | None = None) -> Judgement:
@@ -112,13 +112,8 @@ def repeated(reports: Sequence[LogReport], expectation: Expectation | None = Non
 
 def _deciding(reports: Sequence[LogReport]) -> int | None:
     """Give the run whose verdict is that of all: what happened in any of them is not outvoted."""
-    found = (
-        at
-        for verdict in (*_DECIDES, "inconclusive")
-        for at, each in enumerate(reports)
-        if each.verdict == verdict
-    )
-    return next(found, None)
+    verdicts = [each.verdict for each in reports]
+    return next((verdicts.index(each) for each in (*_DECIDES, "inconclusive") if each in verdicts), None)
 
 
 def _by_medians(
@@ -173,26 +168,15 @@ def _shape(report: LogReport) -> list[list[tuple[int, str, str | None, int | Non
     return [[(row.size_bytes, row.dtype, row.redop, row.root) for row in test.rows] for test in report.tests]
 
 
-def _median_row(rows: tuple[Row, ...]) -> Row:
-    return replace(
-        rows[0],
-        out_of_place=_median_place([row.out_of_place for row in rows]),
-        in_place=_median_place([row.in_place for row in rows]),
-    )
+def _median_row(rows: Sequence[Row]) -> Row:
+    out_of_place, in_place = (_median_place([row.placement(name) for row in rows]) for name in PLACEMENTS)
+    return replace(rows[0], out_of_place=out_of_place, in_place=in_place)
 
 
-def _median_place(places: list[Placement | None]) -> Placement | None:
+def _median_place(places: Sequence[Placement | None]) -> Placement | None:
     known = [place for place in places if place is not None]
     if not known:
         return None
-    return replace(
-        known[0],
-        time_us=_median([place.time_us for place in known]),
-        algbw_gb_s=_median([place.algbw_gb_s for place in known]),
-        busbw_gb_s=_median([place.busbw_gb_s for place in known]),
-    )
-
-
-def _median(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+    figures = {name: [getattr(place, name) for place in known] for name in _FIGURES}
+    given = {name: [each for each in values if each is not None] for name, values in figures.items()}
+    return replace(known[0], **{name: median(each) if each else None for name, each in given.items()})

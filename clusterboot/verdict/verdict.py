@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from clusterboot.programs.bench_options import BenchOptions
@@ -24,13 +25,7 @@ from .expectation import Expectation, not_judged
 
 # Where tests differ, the first of these that occurs is the whole log's.
 _WORST_FIRST: tuple[Verdict, ...] = (
-    "wrong-data",
-    "could-not-launch",
-    "failed",
-    "hung",
-    "slow",
-    "inconclusive",
-    "ok",
+    *("wrong-data", "could-not-launch", "failed", "hung", "slow", "inconclusive", "ok"),
 )
 _NOTHING_TO_CONCLUDE: tuple[ProblemKind, ...] = ("not-mpi-build", "usage", "truncated")
 _ENDS_A_RUN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "killed", "min-bandwidth", "wrong-data")
@@ -77,16 +72,13 @@ def report_of(log: ParsedLog, judgement: LogJudgement, path: str | None = None) 
 
 
 def _judge_test(
-    test: BenchTest,
-    expectation: Expectation,
-    ended: RunEnd,
-    options: BenchOptions | None,
-    ranks: int | None,
+    test: BenchTest, expectation: Expectation, ended: RunEnd, options: BenchOptions | None, ranks: int | None
 ) -> Judgement:
     wrong = _wrong_data(test)
     if wrong:
         return Judgement("wrong-data", wrong.text, (*test.problems, wrong))
-    lack = _too_few_ranks(test, ranks) or what_is_missing(test, options)
+    short = ranks is not None and len(test.ranks) != ranks
+    lack = f"{len(test.ranks)} of {ranks} ranks took part" if short else what_is_missing(test, options)
     told = _by_problems(_with_warnings(test.problems, test.warnings, over=not lack))
     if told:
         return replace(told, problems=(*told.problems, *ended.problems))
@@ -96,7 +88,9 @@ def _judge_test(
         return _incomplete(test, lack, ended)
     if test.problems:
         return Judgement("slow", test.problems[0].text, test.problems)
-    return _bad_end(ended) or _by_bandwidth(test, expectation)
+    reason = f"its table is complete, but the run ended with exit code {ended.exit_code}"
+    bad_end = ended.how == "exited" and ended.exit_code
+    return Judgement("failed", reason) if bad_end else _by_bandwidth(test, expectation)
 
 
 def _with_warnings(
@@ -122,21 +116,6 @@ def _ended_from_outside(ended: RunEnd, lack: str | None) -> Judgement:
     return Judgement(ENDED[ended.how], reason, ended.problems or truncated)
 
 
-def _bad_end(ended: RunEnd) -> Judgement | None:
-    """Judge a complete table whose run did not end well."""
-    if ended.how == "exited" and ended.exit_code:
-        return Judgement(
-            "failed", f"its table is complete, but the run ended with exit code {ended.exit_code}"
-        )
-    return None
-
-
-def _too_few_ranks(test: BenchTest, ranks: int | None) -> str | None:
-    if ranks is None or len(test.ranks) == ranks:
-        return None
-    return f"{len(test.ranks)} of {ranks} ranks took part"
-
-
 def _wrong_data(test: BenchTest) -> Problem | None:
     wrong = [(place.wrong, row) for row in test.rows for place in row.placements if place.wrong]
     if not wrong and not test.out_of_bounds:
@@ -146,23 +125,24 @@ def _wrong_data(test: BenchTest) -> Problem | None:
         first = wrong[0][1]
         text = f"{sum(count for count, _ in wrong)} wrong values, first at {first.size_bytes} bytes"
         line = first.line
-    return Problem(
-        "wrong-data", text, "find the host with smaller groups of nodes and check its memory", line=line
-    )
+    remedy = "find the host with smaller groups of nodes and check its memory"
+    return Problem("wrong-data", text, remedy, line=line)
 
 
 def _by_problems(problems: tuple[Problem, ...]) -> Judgement | None:
     """Judge by what a log says went wrong: the kind that decides most, decides."""
-    decided = [
-        (_verdict_of(problem.kind), problem) for problem in problems if problem.kind != "min-bandwidth"
-    ]
-    if not decided:
-        return None
-    verdict, problem = min(decided, key=lambda pair: _DECIDES_FIRST.index(pair[0]))
-    return Judgement(verdict, problem.text, problems)
+    decided = [problem for problem in problems if problem.kind != "min-bandwidth"]
+    return replace(_decided(decided, _DECIDES_FIRST), problems=problems) if decided else None
 
 
-def _verdict_of(kind: ProblemKind, *, begun: bool = True) -> Verdict:
+def _decided(problems: Sequence[Problem], first: Sequence[Verdict], *, begun: bool = True) -> Judgement:
+    """Judge by the problem whose verdict comes first."""
+    verdicts = [(_verdict_of(problem.kind, begun=begun), problem) for problem in problems]
+    verdict, problem = min(verdicts, key=lambda pair: first.index(pair[0]))
+    return Judgement(verdict, problem.text)
+
+
+def _verdict_of(kind: ProblemKind, *, begun: bool) -> Verdict:
     if kind in _NOTHING_TO_CONCLUDE:
         return "inconclusive"
     if kind == "timeout":
@@ -194,13 +174,11 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
     reason = "all rows and the footer are there, no wrong value"
     if best is not None:
         reason += f", busbw {best}"
-    unchecked = all(
-        place.wrong is None and place.error is None for row in test.rows for place in row.placements
-    )
-    warned = tuple(f"{each.host}: {each.text}" for each in test.warnings[:3])
+    places = [place for row in test.rows for place in row.placements]
+    unchecked = all(place.wrong is None and place.error is None for place in places)
     notes = (
         *found.notes,
-        *warned,
+        *(f"{each.host}: {each.text}" for each in test.warnings[:3]),
         *_average_note(test),
         *(() if found.compared else (not_judged(expectation),)),
         *(("the data were not checked",) if unchecked else ()),
@@ -210,9 +188,8 @@ def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
 
 def _average_note(test: BenchTest) -> tuple[str, ...]:
     """Remark on a printed average that is not that of the rows: the log was changed."""
-    values = [
-        place.busbw_gb_s for row in test.rows for place in row.placements if place.busbw_gb_s is not None
-    ]
+    places = [place for row in test.rows for place in row.placements]
+    values = [place.busbw_gb_s for place in places if place.busbw_gb_s is not None]
     if test.avg_busbw_gb_s is None or not values:
         return ()
     mean = sum(values) / len(values)
@@ -243,9 +220,7 @@ def _around(log: ParsedLog, ended: RunEnd, options: BenchOptions | None) -> Judg
     if not log.tests:
         return _without_tests(log, ended)
     if log.problems:
-        verdicts = [(_verdict_of(problem.kind, begun=False), problem) for problem in log.problems]
-        verdict, problem = min(verdicts, key=lambda pair: _WORST_FIRST.index(pair[0]))
-        return Judgement(verdict, problem.text)
+        return _decided(log.problems, _WORST_FIRST, begun=False)
     seen = {test.collective for test in log.tests}
     missing = [name for name in options.collectives if name not in seen] if options else []
     if missing and None not in seen:
@@ -263,9 +238,7 @@ def _without_tests(log: ParsedLog, ended: RunEnd) -> Judgement:
     if not told and ended.how in ENDED and (log.began or ENDED[ended.how] == "inconclusive"):
         return _ended_from_outside(ended, None)
     if told and log.began:
-        verdicts = [(_verdict_of(problem.kind), problem) for problem in told]
-        verdict, problem = min(verdicts, key=lambda pair: _DECIDES_FIRST.index(pair[0]))
-        return Judgement(verdict, problem.text, problems)
+        return replace(_decided(told, _DECIDES_FIRST), problems=problems)
     if told:
         return Judgement("could-not-launch", told[0].text, problems)
     if ended.how == "could-not-launch" or ended.how in ENDED or (ended.how == "exited" and ended.exit_code):

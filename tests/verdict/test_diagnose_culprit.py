@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.programs.records import Judgement, Problem
-from clusterboot.verdict.culprit import narrow, with_culprits
+from clusterboot.verdict.locating import narrow, with_culprits
 
 WRONG = Judgement("wrong-data", "3 wrong values", (Problem("wrong-data", "3 wrong values", "look", None, 9),))
 
