@@ -1,8 +1,7 @@
 """Which address each node is reached at by MPI, and the hostfiles that say so."""
 
 from .addresses import choose_addresses
-from .folder import changes, write
-from .render import render_all, render_excluded, slots
+from .outputs import changes, render_all, render_excluded, slots, write
 from .slots import AddressPlan, Excluded, NodeAddress, Slot
 from .ssh import render_known_hosts, render_ssh_config
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from clusterboot.errors import UsageError
-from clusterboot.facts.node import NodeFacts
+from clusterboot.facts.node import Interface, NodeFacts
 from clusterboot.inventory.cluster import Host
 
-from .candidates import Candidate, Network, all_addresses, likely_addresses
 from .slots import AddressPlan, Excluded, NodeAddress
 
+Network = IPv4Network | IPv6Network
+
+# Interfaces that container engines, virtual machines' bridges and VPNs make, and the hosts'
+# ends of their veth pairs. A veth called eth0 is the inside of a container, and its network.
+_NAMES = (
+    *("br-", "cali", "cilium", "cni", "docker", "dummy", "flannel", "ifb", "kube-", "lxc", "lxd"),
+    *("nerdctl", "nodelocaldns", "ovs-system", "podman", "veth", "virbr", "vnet", "weave", "azv"),
+    *("ipsec", "nordlynx", "ppp", "tailscale", "tap", "tun", "wg", "zt"),
+)
+_KINDS = frozenset({"loopback", "tunnel"})
+_DOWN = frozenset({"down", "lowerlayerdown", "notpresent", "dormant"})
+_UNUSABLE_FLAGS = frozenset({"temporary", "deprecated", "dadfailed"})
 _REMEDY = "name the interconnect's subnet as ssh_config.network in the cluster file"
 _UNPLACED = "see ssh_config.network in the cluster file, and the node's interfaces"
 _MISNAMED = "correct the host's internal_ip in the cluster file, or look at that interface"
@@ -21,11 +32,22 @@ _TWO_HOLDERS = "give each machine an address of its own"
 
 
 @dataclass(frozen=True)
+class _Candidate:
+    """An address that could be used; ``speed_mbit_s`` of its link, ``None`` where nobody knows it."""
+
+    ip: IPv4Address | IPv6Address
+    network: Network
+    interface: str
+    up: bool
+    speed_mbit_s: int | None
+
+
+@dataclass(frozen=True)
 class _Subnet:
     """A subnet that could be the interconnect, and each host's address in it."""
 
     network: Network
-    members: Mapping[str, Candidate]
+    members: Mapping[str, _Candidate]
 
     @property
     def speed_mbit_s(self) -> int | None:
@@ -64,7 +86,7 @@ def choose_addresses(
     Errors: ``UsageError`` at stage ``hostfile`` where several subnets could be meant, or none is shared.
     """
     excluded: dict[str, Excluded] = {}
-    chosen: dict[str, Candidate] = {}
+    chosen: dict[str, _Candidate] = {}
     free: list[str] = []
     for host in hosts:
         node = facts.get(host.name)
@@ -98,9 +120,9 @@ def choose_addresses(
 
 def _take(
     host: str,
-    found: Candidate | str,
+    found: _Candidate | str,
     remedy: str,
-    chosen: dict[str, Candidate],
+    chosen: dict[str, _Candidate],
     excluded: dict[str, Excluded],
 ) -> None:
     """Keep an address, or the reason why there is none and what to do."""
@@ -110,12 +132,12 @@ def _take(
         chosen[host] = found
 
 
-def _named(internal_ip: str, node: NodeFacts) -> Candidate | str:
+def _named(internal_ip: str, node: NodeFacts) -> _Candidate | str:
     """Find the address that the cluster file says a host has."""
     wanted = ip_address(internal_ip)
-    having = [candidate for candidate in all_addresses(node) if candidate.ip == wanted]
+    having = [candidate for candidate in _all_addresses(node) if candidate.ip == wanted]
     if not having:
-        have = ", ".join(str(candidate.ip) for candidate in all_addresses(node))
+        have = ", ".join(str(candidate.ip) for candidate in _all_addresses(node))
         return f"its internal_ip {wanted} is on none of its interfaces, which have {have or 'no address'}"
     best = max(having, key=lambda candidate: candidate.up)
     return best if best.up else f"its internal_ip {wanted} is on {best.interface}, which is down"
@@ -125,7 +147,7 @@ def _given(network: Network, names: Sequence[str], facts: Mapping[str, NodeFacts
     """Take each host's fastest address inside the network that the cluster file names."""
     members = {}
     for name in names:
-        inside = [c for c in all_addresses(facts[name]) if c.up and c.ip in network]
+        inside = [c for c in _all_addresses(facts[name]) if c.up and c.ip in network]
         if inside:
             members[name] = max(inside, key=lambda candidate: candidate.speed_mbit_s or 0)
     subnet = _Subnet(network, members)
@@ -134,10 +156,10 @@ def _given(network: Network, names: Sequence[str], facts: Mapping[str, NodeFacts
 
 def _absent(network: Network, node: NodeFacts) -> str:
     """Say why a host has no address in the chosen network."""
-    down = [c for c in all_addresses(node) if not c.up and c.ip in network]
+    down = [c for c in _all_addresses(node) if not c.up and c.ip in network]
     if down:
         return f"{down[0].interface}, which has its address {down[0].ip} in {network}, is down"
-    have = ", ".join(f"{c.ip} on {c.interface}" for c in all_addresses(node) if c.up)
+    have = ", ".join(f"{c.ip} on {c.interface}" for c in _all_addresses(node) if c.up)
     return f"it has no address in {network}, only {have}" if have else f"it has no address in {network}"
 
 
@@ -147,30 +169,18 @@ def _inferred(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[_Su
     More than half of them must have it, not all: one node with its fast link down must
     not move the others to the management network, it must be told.
     """
-    subnets = _shared(names, facts)
+    subnets, total = _shared(names, facts), len(names)
     if not subnets:
-        raise UsageError(
-            f"no subnet is shared by the {len(names)} nodes"
-            if len(names) > 1
-            else f"{names[0]} has no usable address",
-            stage="hostfile",
-            remedy=_REMEDY,
+        what = (
+            f"no subnet is shared by the {total} nodes" if total > 1 else f"{names[0]} has no usable address"
         )
-    best = _fastest(subnets)
-    if len(best) > 1:
-        raise UsageError(
-            f"any of these could be the interconnect: {'; '.join(subnet.where for subnet in best)}",
-            stage="hostfile",
-            remedy=_REMEDY,
-        )
-    subnet, total = best[0], len(names)
-    having = (
-        f"all {total} nodes share"
-        if len(subnet.members) == total
-        else f"{len(subnet.members)} of {total} nodes share"
-    )
-    if total == 1:
-        having = f"{names[0]} has"
+        raise UsageError(what, stage="hostfile", remedy=_REMEDY)
+    subnet, *others = _fastest(subnets)
+    if others:
+        which = "; ".join(each.where for each in (subnet, *others))
+        raise UsageError(f"any of these could be the interconnect: {which}", stage="hostfile", remedy=_REMEDY)
+    part = f"all {total}" if len(subnet.members) == total else f"{len(subnet.members)} of {total}"
+    having = f"{part} nodes share" if total > 1 else f"{names[0]} has"
     if len(subnets) == 1:
         return subnet, f"{subnet.where}: the only subnet that {having}"
     rate = f"{(subnet.speed_mbit_s or 0) / 1000:g} Gbit/s" if subnet.speed_mbit_s else "IPv4"
@@ -182,9 +192,9 @@ def _shared(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> list[_Subne
 
     Where most have the very same address, as on bridges that software made, it is no network between them.
     """
-    members: dict[Network, dict[str, Candidate]] = {}
+    members: dict[Network, dict[str, _Candidate]] = {}
     for name in names:
-        for candidate in likely_addresses(facts[name]):
+        for candidate in _likely_addresses(facts[name]):
             held = members.setdefault(candidate.network, {}).get(name)
             if held is None or (candidate.speed_mbit_s or 0) > (held.speed_mbit_s or 0):
                 members[candidate.network][name] = candidate
@@ -207,7 +217,7 @@ def _fastest(subnets: list[_Subnet]) -> list[_Subnet]:
 
 
 def _exclude_doubles(
-    chosen: dict[str, Candidate],
+    chosen: dict[str, _Candidate],
     excluded: dict[str, Excluded],
     facts: Mapping[str, NodeFacts],
     owners: Mapping[str, str],
@@ -222,7 +232,7 @@ def _exclude_doubles(
     holders: dict[str, list[str]] = {}
     for name, node in facts.items():
         lo = {interface.name for interface in node.interfaces if interface.kind == "loopback"}
-        for ip in {str(c.ip) for c in all_addresses(node) if c.up and c.interface not in lo}:
+        for ip in {str(c.ip) for c in _all_addresses(node) if c.up and c.interface not in lo}:
             holders.setdefault(ip, []).append(name)
     used = {str(candidate.ip): name for name, candidate in chosen.items()}
     contested = {ip: tuple(names) for ip, names in holders.items() if ip in used and len(names) > 1}
@@ -252,10 +262,37 @@ def _same_machine(one: NodeFacts, other: NodeFacts) -> bool:
     return one.machine_id is not None and (one.machine_id, one.hostname) == (other.machine_id, other.hostname)
 
 
-def _common(chosen: Iterable[Candidate], network: Network | None) -> Network | None:
+def _common(chosen: Iterable[_Candidate], network: Network | None) -> Network | None:
     """Give the one subnet that all chosen addresses are in, if there is one."""
     found = list(chosen)
     if network is not None and all(candidate.ip in network for candidate in found):
         return network
     networks = {candidate.network for candidate in found}
     return networks.pop() if len(networks) == 1 else None
+
+
+def _all_addresses(node: NodeFacts) -> Iterator[_Candidate]:
+    """Give every address of a node that other nodes could reach, whatever its interface is for."""
+    for interface in node.interfaces:
+        for address in interface.addresses:
+            ip = ip_address(address.ip)
+            if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
+                continue
+            if _UNUSABLE_FLAGS & set(address.flags):
+                continue
+            network, up = ip_network(f"{ip}/{address.prefix_len}", strict=False), interface.state not in _DOWN
+            yield _Candidate(ip, network, interface.name, up, _speed(interface, node))
+
+
+def _likely_addresses(node: NodeFacts) -> tuple[_Candidate, ...]:
+    """Give the addresses that may be chosen unasked: on links that are up and not a container's or VPN's."""
+    aside = {each.name for each in node.interfaces if each.kind in _KINDS or each.name.startswith(_NAMES)}
+    return tuple(c for c in _all_addresses(node) if c.up and c.interface not in aside)
+
+
+def _speed(interface: Interface, node: NodeFacts) -> int | None:
+    """Prefer the rate of the RDMA port below: IPoIB links often report none, or a made-up one."""
+    rates = [
+        port.rate_gbit_s for port in node.rdma_ports if port.netdev == interface.name and port.rate_gbit_s
+    ]
+    return round(max(rates) * 1000) if rates else interface.speed_mbit_s
