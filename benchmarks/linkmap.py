@@ -17,8 +17,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +25,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from lab_runs import begun, bootstrapped, clusterboot
 from linkmap_cost import inference_cost, launch_cost
 
 from clusterboot import lab as labs
@@ -149,7 +148,10 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="forget the runs that were made before")
     asked = parser.parse_args()
     end_s = time.monotonic() + asked.within
-    results = _begun(asked.mode, fresh=asked.fresh)
+    kind = {"nodes": NODES, "rate": RATE, "mode": asked.mode}
+    results = begun(HERE / "linkmap.json", kind, fresh=asked.fresh)
+    for further in ("launch", "inference"):
+        results.setdefault(further, None)
     cases = [] if asked.cost else asked.only or list(CASES)
     wanted = [
         (case, number)
@@ -158,38 +160,20 @@ def main() -> None:
         if number < (2 * asked.runs if case == "nothing" else asked.runs)
         and not any((run["case"], run["number"]) == (case, number) for run in results["runs"])
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["CLUSTERBOOT_LAB_ROOT"] = f"{folder}/labs"
-        name = f"bench-{os.getpid()}"
-        try:
-            lab = labs.up(name, nodes=NODES, rate=RATE)
-            _clusterboot(Path(folder), "bootstrap", "--cluster", str(lab.cluster_file))
-            longest_s = max((run["time_s"] for run in results["runs"]), default=30.0)
-            for case, number in wanted:
-                if time.monotonic() + longest_s > end_s:
-                    return
-                run = _run(lab, Path(folder), (case, number), asked.mode, asked.keep)
-                longest_s = max(longest_s, run.time_s)
-                results["runs"].append(asdict(run))
-                _write(results)
-            if asked.cost or not asked.only:
-                _clusterboot(Path(folder), "link-map", "--cluster", str(lab.cluster_file))
-                results["launch"] = launch_cost(lab)
-                results["inference"] = inference_cost()
-                _write(results)
-        finally:
-            labs.down(name)
-
-
-def _begun(mode: str, *, fresh: bool) -> dict[str, Any]:
-    """Give the results of earlier pieces, or none."""
-    path = HERE / "linkmap.json"
-    if fresh or not path.exists():
-        return {"nodes": NODES, "rate": RATE, "mode": mode, "runs": [], "launch": None, "inference": None}
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if (results["nodes"], results["rate"], results["mode"]) != (NODES, RATE, mode):
-        raise SystemExit(f"{path} has runs of another kind: --fresh begins anew")
-    return results
+    with tempfile.TemporaryDirectory() as folder, bootstrapped(Path(folder), NODES, RATE) as lab:
+        longest_s = max((run["time_s"] for run in results["runs"]), default=30.0)
+        for case, number in wanted:
+            if time.monotonic() + longest_s > end_s:
+                return
+            run = _run(lab, Path(folder), (case, number), asked.mode, asked.keep)
+            longest_s = max(longest_s, run.time_s)
+            results["runs"].append(asdict(run))
+            _write(results)
+        if asked.cost or not asked.only:
+            clusterboot(Path(folder), "link-map", "--cluster", str(lab.cluster_file))
+            results["launch"] = launch_cost(lab)
+            results["inference"] = inference_cost()
+            _write(results)
 
 
 def _write(results: dict[str, Any]) -> None:
@@ -217,7 +201,7 @@ def _run(lab: labs.Lab, folder: Path, which: tuple[str, int], mode: str, keep: P
 def _one(lab: labs.Lab, folder: Path, which: tuple[str, int], injected: Injected, mode: str) -> Run:
     words = ("link-map", "--cluster", str(lab.cluster_file), "--mode", mode, *injected.words)
     before = time.monotonic()
-    said = json.loads(_clusterboot(folder, *words, "--json"))
+    said = json.loads(clusterboot(folder, *words, "--json"))
     time_s = round(time.monotonic() - before, 1)
     told = frozenset(map(_named, said["findings"]))
     return Run(
@@ -240,22 +224,6 @@ def _named(finding: dict[str, Any]) -> Named:
     elif finding["kind"] == "link" and direction != "both":
         direction = "->".join(hosts if direction == "out" else hosts[::-1])
     return (finding["kind"], tuple(sorted(hosts)), finding.get("where"), direction)
-
-
-def _clusterboot(folder: Path, *words: str) -> str:
-    env = {**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
-    done = subprocess.run(
-        [sys.executable, "-m", "clusterboot", *words],
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode not in (0, 6):
-        raise SystemExit(f"clusterboot {words[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def _table(results: dict[str, Any]) -> str:

@@ -17,16 +17,16 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any
+
+from lab_runs import begun, bootstrapped, clusterboot
 
 from clusterboot import lab as labs
 from clusterboot.lab.enter import enter_argv
@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="forget the runs that were made before")
     asked = parser.parse_args()
     end_s = time.monotonic() + asked.within
-    results = _begun(fresh=asked.fresh)
+    results = begun(HERE / "sicklinks.json", {"nodes": NODES, "rate": RATE}, fresh=asked.fresh)
     made = {(run["case"], run["number"]) for run in results["runs"]}
     wanted = [
         (case, number)
@@ -129,7 +129,7 @@ def main() -> None:
     usual_s = median(run["time_s"] for run in results["runs"]) if results["runs"] else 25.0
     longest_s = max((run["time_s"] for run in results["runs"]), default=25.0)
     print(f"{len(wanted)} runs to make: about {len(wanted) * usual_s / 60:.0f} minutes", flush=True)
-    with tempfile.TemporaryDirectory() as folder, _lab(Path(folder)) as lab:
+    with tempfile.TemporaryDirectory() as folder, bootstrapped(Path(folder), NODES, RATE) as lab:
         for case, number in wanted:
             if time.monotonic() + longest_s > end_s:
                 return
@@ -140,29 +140,6 @@ def main() -> None:
             print(f"{case} {number + 1}: {_in_words(run)}", flush=True)
 
 
-def _begun(*, fresh: bool) -> dict[str, Any]:
-    """Give the results of earlier pieces, or none."""
-    path = HERE / "sicklinks.json"
-    if fresh or not path.exists():
-        return {"nodes": NODES, "rate": RATE, "runs": []}
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if (results["nodes"], results["rate"]) != (NODES, RATE):
-        raise SystemExit(f"{path} has runs of another kind: --fresh begins anew")
-    return results
-
-
-@contextmanager
-def _lab(folder: Path) -> Iterator[labs.Lab]:
-    os.environ["CLUSTERBOOT_LAB_ROOT"] = f"{folder}/labs"
-    name = f"bench-{os.getpid()}"
-    try:
-        lab = labs.up(name, nodes=NODES, rate=RATE)
-        _clusterboot(folder, "bootstrap", "--cluster", str(lab.cluster_file))
-        yield lab
-    finally:
-        labs.down(name)
-
-
 def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None) -> Run:
     random = Random(f"{case} {number}")  # noqa: S311
     node = random.choice([each.name for each in lab.nodes])
@@ -171,7 +148,7 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
     if wanted.fault:
         labs.break_node(lab.name, node, wanted.fault)
     try:
-        said = json.loads(_clusterboot(folder, "link-map", "--cluster", str(lab.cluster_file), "--json"))
+        said = json.loads(clusterboot(folder, "link-map", "--cluster", str(lab.cluster_file), "--json"))
         map_s = time.monotonic() - began_s
         told = [_named(each) for each in said["findings"]]
         told += [f"{host['name']} {host['status']}" for host in said["hosts"] if host["status"] != "ok"]
@@ -253,23 +230,6 @@ def _named(finding: dict[str, Any]) -> str:
     """Give a finding in the form that it is held against; "one of these" is never exact."""
     direction = "open" if finding["next_pairs"] else finding["direction"]
     return f"{finding['kind']} {'-'.join(finding['hosts'])} {direction}"
-
-
-def _clusterboot(folder: Path, *words: str) -> str:
-    env = {**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state")}
-    done = subprocess.run(
-        [sys.executable, "-m", "clusterboot", *words],
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # A link map that could not be finished has a verdict as well.
-    if done.returncode not in (0, 6) and '"verdict"' not in done.stdout:
-        raise SystemExit(f"clusterboot {words[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return done.stdout
 
 
 def _in_words(run: Run) -> str:
