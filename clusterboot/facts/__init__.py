@@ -1,7 +1,8 @@
-"""What the nodes are: each fact a shell snippet and a pure parser."""
+"""What the nodes are: each fact a shell script and a pure reading of what it prints."""
 
-from .collect import parse, sections
+from .collect import FACTS, question
 from .differences import described, differences
+from .fact import Fact, Wanted
 from .plain import to_json
 
-__all__ = ["described", "differences", "parse", "sections", "to_json"]
+__all__ = ["FACTS", "Fact", "Wanted", "described", "differences", "question", "to_json"]

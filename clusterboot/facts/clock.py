@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clusterboot.nodes.question import Clock
 
 # busybox's date has no %N and prints it as it stands: such a stamp is good to a second.
-SNIPPET = "date +%s.%N 2>/dev/null"
+SCRIPT = "date +%s.%N 2>/dev/null"
 
 _STAMP = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9})?.*)?")
 

@@ -52,7 +52,11 @@ def described(facts: Mapping[str, NodeFacts]) -> dict[str, dict[str, str]]:
     said = {fact: {host: label(node) for host, node in facts.items()} for fact, label in _LABELS.items()}
     names = list(said)
     names.insert(_MEMORY_PLACE, "memory")
-    return {name: said[name] if name in said else _memory(facts) for name in names}
+    more = sorted({name for node in facts.values() for name in node.more})
+    known = {name: said[name] if name in said else _memory(facts) for name in names}
+    return known | {
+        name: {host: str(node.more.get(name, _NONE)) for host, node in facts.items()} for name in more
+    }
 
 
 def _compare(fact: str, values: Mapping[str, str]) -> Difference | None:

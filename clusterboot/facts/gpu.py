@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from . import amd, nvidia
+from .fact import Fact
 from .node import GpuFacts
 from .search_paths import NVIDIA_SMI, ROCM_BIN
 from .text import PRELUDE, blocks, integer
 
 # A GPU that fell off the bus can hang the tool: it must not take the whole answer along.
 # Only the CUDA line of the tool's table is kept, for below it are other people's processes.
-SNIPPET = (
+_SCRIPT = (
     PRELUDE
     + rf"""run() {{ if command -v timeout >/dev/null; then timeout 20 "$@"; else "$@"; fi; }}
 smi=; command -v nvidia-smi >/dev/null && smi=nvidia-smi
@@ -78,3 +79,6 @@ def parse(text: str) -> GpuFacts:
             topology=nvidia.parse_topology(parts.get("topology", "")),
         )
     return amd.parse(parts)
+
+
+FACT = Fact("gpu", _SCRIPT, lambda text: {"gpu": parse(text)})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+from clusterboot.nodes.script import Section
+
+from .fact import Fact
 from .node import Home
 from .text import PRELUDE, absolute, clean, integer, pairs
 
 # bash takes "${at%/}"/* for no match where the expansion is empty: hence the variable.
 # The kernel escapes blanks in mount points, so those with a backslash all go along.
-SNIPPET = (
+_SCRIPT = (
     PRELUDE
     + r"""cd -P "$HOME" || exit 0
 printf 'path:%s\nreal:%s\n' "$HOME" "$PWD"
@@ -139,3 +142,8 @@ def _remote_path(path: str, mount: dict[str, str]) -> str:
 
 def _unescape(text: str) -> str:
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+#: For who asks for the home alone.
+SECTION = Section("facts.home", _SCRIPT)
+FACT = Fact("home", _SCRIPT, lambda text: {"home": parse(text), "boot_id": boot_id(text)})

@@ -11,6 +11,7 @@ from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
 
 from . import modules
+from .fact import Fact, Wanted
 from .search_paths import MPI_BIN
 from .text import PRELUDE, absolute, clean
 
@@ -56,13 +57,14 @@ done"""
 _ROOTS = ("/usr/lib64/", "/usr/mpi/", "/usr/local/", "/")
 
 
-def snippet(prefix: str | None, module: str | None = None) -> str:
-    """Write the snippet.
+def script(wanted: Wanted) -> str:
+    """Write the script.
 
-    Parameters: the MPI's prefix and its environment module from the cluster file. Where one is
-    named nothing else is looked at: another MPI of the same node is not the one asked for.
+    Where the cluster file names a prefix or a module nothing else is looked at: another MPI of the same
+    node is not the one asked for.
     Errors: ``UsageError`` for a prefix that is not a clean absolute path.
     """
+    prefix, module = wanted.mpi_prefix, wanted.mpi_module
     traces = [launcher.traces for launcher in LAUNCHERS.values()]
     folders = [*(folder for each in traces for folder in each.folders), *MPI_BIN]
     folders.sort(key=lambda folder: next(at for at, root in enumerate(_ROOTS) if folder.startswith(root)))
@@ -123,3 +125,6 @@ def parse(text: str) -> tuple[Mpi, ...]:
 def problem(text: str) -> str | None:
     """Give what stood in the way of the cluster file's module, ``None`` where nothing did."""
     return modules.parse(re.split(r"^@mpi ", text, maxsplit=1, flags=re.MULTILINE)[0]).problem
+
+
+FACT = Fact("mpi", script, lambda text: {"mpi": parse(text), "mpi_problem": problem(text)})

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
+from .fact import Fact
 from .node import Address, Interface
 from .proc_net import addresses_without_ip
 from .text import PRELUDE, blocks, clean, integer, pairs
@@ -14,7 +15,7 @@ from .text import PRELUDE, blocks, clean, integer, pairs
 # was mounted in, which need not be this one: so `ip` or /proc/net says which there are, and
 # sysfs is believed only where index and hardware address agree. Ends of containers' veth
 # pairs can be hundreds, and nothing in sysfs about them is of use.
-SNIPPET = (
+_SCRIPT = (
     PRELUDE
     + r"""printf '@ip\n'
 ip -d addr || ip addr || {
@@ -186,3 +187,6 @@ def _unlisted(parts: Mapping[str, str], sysfs: Mapping[str, Mapping[str, str]]) 
             speed_mbit_s=_speed(attributes),
             addresses=addresses,
         )
+
+
+FACT = Fact("network", _SCRIPT, lambda text: {"interfaces": parse(text)})

@@ -129,7 +129,8 @@ class NodeFacts:
 
     ``clock_skew_s`` is the node's clock minus the operator's, in seconds, known to
     ``clock_error_s`` either way. ``boot_id`` is equal for nodes that run on one kernel.
-    ``mpi_problem`` is set where the cluster file's module could not be loaded.
+    ``mpi_problem`` is set where the cluster file's module could not be loaded. ``more`` has the facts
+    that no field is for, by name.
     """
 
     hostname: str
@@ -154,3 +155,4 @@ class NodeFacts:
     clock_skew_s: float | None = None
     clock_error_s: float | None = None
     boot_id: str | None = None
+    more: Mapping[str, object] = field(default_factory=dict)

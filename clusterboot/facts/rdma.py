@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from .fact import Fact
 from .node import RdmaPort
 from .text import PRELUDE, clean, integer, known, number, pairs
 
 # The first GID's network device is the port's. Where the kernel gives none (InfiniBand
 # without IPoIB addresses), the adapter's only network device is.
-SNIPPET = (
+_SCRIPT = (
     PRELUDE
     + r"""for d in /sys/class/infiniband/*/ports/*; do
   show "$d/state" "$d/rate" "$d/link_layer" "$d/gid_attrs/ndevs/0"
@@ -60,3 +61,6 @@ def _port(device: str, index: int, said: dict[str, str], netdevs: list[str]) -> 
         rate_gbit_s=number(said.get("rate", "").partition(" ")[0]),
         netdev=known(said.get("gid_attrs/ndevs/0")) or only,
     )
+
+
+FACT = Fact("rdma", _SCRIPT, lambda text: {"rdma_ports": parse(text)})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
 
+from .fact import Fact, Wanted
 from .mpi import checked_path
 from .node import Software
 from .search_paths import CUDA_LIB, CUDA_RUNTIMES, NCCL_LIB, NCCL_TEST_NAMES, NCCL_TESTS, RCCL_LIB
@@ -65,13 +65,12 @@ _TEST = re.compile(r".*/([a-z_]+_perf)(?:_mpi)?")
 _SSH_VERSION = re.compile(r"(OpenSSH_[^\s,]+|Dropbear \S+)")
 
 
-def snippet(tests_dir: str | None, lib_dirs: Sequence[str] = ()) -> str:
-    """Write the snippet.
+def script(wanted: Wanted) -> str:
+    """Write the script; what the cluster file names is looked at first.
 
-    Parameters: from the cluster file the directory of nccl-tests' programs and those of
-    NCCL's and CUDA's libraries, looked at first.
     Errors: ``UsageError`` for a directory that is not a clean absolute path.
     """
+    tests_dir, lib_dirs = wanted.tests_dir, wanted.lib_dirs
     preferred = f"tests {shlex.quote(checked_path(tests_dir, 'nccl.tests_dir'))}" if tests_dir else ":"
     given = " ".join(shlex.quote(checked_path(path, "nccl.lib_dirs")) for path in lib_dirs)
     body = (
@@ -130,3 +129,6 @@ def _version(library: str, files: dict[str, str], defines: dict[str, list[str]])
     if len(parts) == 3 and all(re.fullmatch(r"[0-9]{1,4}", part) for part in parts):
         return ".".join(parts)
     return None
+
+
+FACT = Fact("software", script, lambda text: {"software": parse(text)})

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clusterboot.errors import PartialError
+
+from .fact import Fact
 from .node import Limits
 from .text import PRELUDE, clean, cpu_list, integer, known, pairs
 
 # /proc/self is the section's own subshell, so affinity and limits are those that every
 # command of a non-interactive login gets. dash has no `ulimit -l` that could be relied on. sshd sets
 # both names of the user (session.c), which saves a process where nothing changed one of them.
-SNIPPET = (
+_SCRIPT = (
     PRELUDE
     + r"""for f in /etc/machine-id /etc/os-release; do
   [ ! -e "$f" ] || [ -f "$f" ] || [ "$f" -ef /dev/null ] || printf 'odd:%s\n' "$f"
@@ -146,3 +150,36 @@ def _limits(lines: list[str]) -> Limits:
         open_files=integer(files),
         known=all(value == "unlimited" or integer(value) is not None for value in (memlock, files)),
     )
+
+
+def _read(text: str) -> Mapping[str, object]:
+    """Give the record's fields.
+
+    Errors: :class:`PartialError` where hostname, kernel, architecture, CPUs or memory are missing: such
+    an answer is not a Linux node's; also where a file is none.
+    """
+    machine = parse(text)
+    if machine.odd:
+        raise PartialError(
+            f"{machine.odd} is no regular file: a FIFO, a device or a socket",
+            stage="facts",
+            remedy="remove it, or put the file back that belongs there",
+        )
+    essential = {
+        "hostname": machine.hostname,
+        "kernel": machine.kernel,
+        "architecture": machine.arch,
+        "CPUs": machine.cpus,
+        "memory": machine.memory_mib,
+    }
+    missing = [name for name, value in essential.items() if not value]
+    if missing:
+        raise PartialError(
+            f"the node did not say its {', '.join(missing)}",
+            stage="facts",
+            remedy="check that it runs Linux with /proc mounted and that its shell ends cleanly",
+        )
+    return {name: value for name, value in vars(machine).items() if name != "odd"}
+
+
+FACT = Fact("system", _SCRIPT, _read)

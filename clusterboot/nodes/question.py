@@ -11,6 +11,7 @@ from clusterboot.errors import Stage
 from .script import Section, SectionOutput
 
 T = TypeVar("T")
+U = TypeVar("U")
 # So many sections of a script are named in the audit log.
 _NAMED = 4
 
@@ -41,6 +42,10 @@ class Reply:
         """Give a section's output."""
         return self.sections[name]
 
+    def text(self, name: str) -> str:
+        """Give a section's output as text, empty where it was not asked for."""
+        return self.sections[name].text if name in self.sections else ""
+
 
 @dataclass(frozen=True)
 class Question(Generic[T]):
@@ -54,8 +59,7 @@ class Question(Generic[T]):
     log calls it, else the sections' names. Of the command's own deadline it has half of what is left,
     or with ``whole`` all of it: for the one question of a command, after which nothing comes.
 
-    Two questions are asked in one round trip by one that has the sections of both, and whose ``parse``
-    calls both.
+    :func:`both` makes one of two, which costs one round trip.
     """
 
     sections: tuple[Section, ...]
@@ -81,3 +85,15 @@ class Question(Generic[T]):
         """What the audit log calls it."""
         names = [section.name for section in self.sections]
         return self.label or f"script {','.join(names[:_NAMED])}{'…' if len(names) > _NAMED else ''}"
+
+
+def both(one: Question[T], other: Question[U]) -> Question[tuple[T, U]]:
+    """Ask two questions in one round trip; the first one's stage, time and label count for both."""
+    return Question(
+        (*one.sections, *other.sections),
+        lambda reply: (one.parse(reply), other.parse(reply)),
+        one.stage,
+        one.timeout_s,
+        one.label,
+        one.whole,
+    )

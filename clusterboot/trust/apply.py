@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from clusterboot.errors import PartialError
 from clusterboot.folding import fold
-from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
@@ -26,8 +25,7 @@ from .members import Cast
 from .operator_claim import Claim
 from .plan import HomePlan, identity, plan_homes
 from .prove import prove_ring
-from .survey import parse as parse_survey
-from .survey import sections as survey_sections
+from .survey import question as survey_question
 from .verify import LoginFailure
 
 _STEPS: Mapping[Phase, str] = {"in": "new keys in", "switch": "in use", "out": "old keys out"}
@@ -150,12 +148,7 @@ def _plan_again(visit: Visit, session: Session, cast: Cast, terms: Terms) -> Hom
     Errors: :class:`PartialError` where it cannot be edited.
     """
     cluster = visit.cluster.name
-    question = Question(
-        survey_sections(cluster, make_key=False),
-        lambda reply: parse_survey(reply.sections, cluster, session.name),
-        "keys",
-    )
-    found = session.ask(question)
+    found = session.ask(survey_question(cluster, session.name, make_key=False))
     group = next(group for group in cast.groups if group[0] == session.name)
     surveys: dict[str, Survey] = {session.name: _with_key(found, cast.surveyed[session.name].keys)}
     keep = visit.cluster.all_names

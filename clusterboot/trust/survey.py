@@ -9,11 +9,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from clusterboot import facts
 from clusterboot.errors import PartialError
-from clusterboot.facts import collect
 from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import Cluster
-from clusterboot.nodes.question import Question, Reply
+from clusterboot.nodes.question import Question, both
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.nodes.sessions import Session
 from clusterboot.printable import one_line
@@ -202,28 +202,28 @@ def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str
 def ask(cluster: Cluster, session: Session, *, make_key: bool, make_next: bool = False) -> Surveyed:
     """Ask one host what it is; parameters as for :func:`survey`."""
     options = cluster.options
-    asked = (
-        *collect.sections(
-            options.nccl.tests_dir, options.mpi.prefix, options.mpi.module, options.nccl.lib_dirs
-        ),
-        *sections(cluster.name, make_key=make_key, make_next=make_next),
+    wanted = facts.Wanted(
+        options.nccl.tests_dir, options.mpi.prefix, options.mpi.module, options.nccl.lib_dirs
     )
+    keys = question(cluster.name, session.name, make_key=make_key, make_next=make_next)
+    found, survey = session.ask(both(facts.question(wanted), keys))
+    if options.mpi.kind:
+        found = replace(found, mpi=tuple(mpi for mpi in found.mpi if mpi.kind == options.mpi.kind))
+    return Surveyed(found, survey, session.host_key_blob)
 
-    def read(reply: Reply) -> tuple[NodeFacts, Survey]:
-        facts = collect.parse(reply.sections, reply.clock)
-        if options.mpi.kind:
-            facts = replace(facts, mpi=tuple(mpi for mpi in facts.mpi if mpi.kind == options.mpi.kind))
-        return facts, parse(reply.sections, cluster.name, session.name)
 
-    return Surveyed(*session.ask(Question(asked, read, "facts")), session.host_key_blob)
+def question(cluster: str, host: str, *, make_key: bool, make_next: bool = False) -> Question[Survey]:
+    """Ask a host for the state of its keys.
+
+    Parameters: the cluster's name, checked by the cluster file's rule; ``make_key`` has it make its key
+    for this cluster if it has none, with ``make_next`` the key's successor too.
+    """
+    asked = sections(cluster, make_key=make_key, make_next=make_next)
+    return Question(asked, lambda reply: parse(reply.sections, cluster, host), "keys")
 
 
 def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[Section, ...]:
-    """Give the script that surveys a node, making its key for this cluster if it has none.
-
-    Parameters: the cluster's name, checked by the cluster file's rule; ``make_key`` is
-    false where nothing may change; with ``make_next`` the key's successor is made too.
-    """
+    """Give the script that surveys the keys of a node."""
     make = _MAKE_KEY.replace("@COMMENT@", shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
     calls = ('make_key "$k"\n' if make_key else "") + ('make_key "$n"\n' if make_next else "")
     check = _CHECK_CONFIG.replace("@MOST@", str(_MOST_BYTES))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from clusterboot.facts import home
 from clusterboot.inventory.cluster import Host
 from clusterboot.nodes.question import Question, Reply
-from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
@@ -87,10 +86,8 @@ def clean_others(
 
 
 def _ask(cluster: str, session: Session) -> Remaining:
-    sections = (Section("facts.home", home.SNIPPET), *remains.sections(cluster))
-
     def parse(reply: Reply) -> Remaining:
-        where = home.parse(reply["facts.home"].text)
+        where = home.parse(reply[home.SECTION.name].text)
         found = remains.parse(reply.sections, cluster)
         files = found.files
         if found.installed:
@@ -106,4 +103,4 @@ def _ask(cluster: str, session: Session) -> Remaining:
             left_behind=found.left_behind,
         )
 
-    return session.ask(Question(sections, parse, "keys"))
+    return session.ask(Question((home.SECTION, *remains.sections(cluster)), parse, "keys"))

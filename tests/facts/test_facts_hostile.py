@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
-from clusterboot.facts import parse, sections, to_json
+from clusterboot.facts import Wanted, question, to_json
 from clusterboot.facts.node import NodeFacts
-from clusterboot.nodes.question import Clock
+from clusterboot.nodes.question import Clock, Reply
 from clusterboot.nodes.script import SectionOutput
 
-NAMES = [section.name for section in sections()]
+QUESTION = question(Wanted())
+NAMES = [section.name for section in QUESTION.sections]
 SYSTEM = (
     b"/proc/sys/kernel/hostname:n1\n/proc/sys/kernel/osrelease:6.1.0\n/proc/sys/kernel/arch:x86_64\n"
     b"user:ada\nmemory:2097152 kB\naffinity:0-3\n"
@@ -64,7 +65,7 @@ def test_any_bytes_become_a_record_or_one_error(answers: dict[str, bytes], exit_
 
 def attempt(outputs: dict[str, SectionOutput]) -> tuple[NodeFacts | None, PartialError | None]:
     try:
-        return parse(outputs, Clock(10.0, 11.0)), None
+        return QUESTION.parse(Reply(outputs, clock=Clock(10.0, 11.0))), None
     except PartialError as error:
         return None, error
 
@@ -73,7 +74,7 @@ def attempt(outputs: dict[str, SectionOutput]) -> tuple[NodeFacts | None, Partia
 @given(st.dictionaries(st.sampled_from([name for name in NAMES if name != "facts.system"]), bodies))
 def test_broken_optional_sections_never_cost_the_essential_facts(answers: dict[str, bytes]) -> None:
     outputs = {name: SectionOutput(body, 1) for name, body in answers.items()}
-    facts = parse({**outputs, "facts.system": SectionOutput(SYSTEM, 0)}, None)
+    facts = QUESTION.parse(Reply({**outputs, "facts.system": SectionOutput(SYSTEM, 0)}))
     assert (facts.hostname, facts.cpus, facts.memory_mib) == ("n1", 4, 2048)
     check(facts)
 
@@ -95,5 +96,5 @@ def strings(value: object) -> list[str]:
 def test_an_answer_without_the_essential_facts_says_which_are_missing() -> None:
     outputs = {"facts.system": SectionOutput(SYSTEM.replace(b"memory", b"x").replace(b"affinity", b"y"), 0)}
     with pytest.raises(PartialError, match=r"^facts: the node did not say its CPUs, memory; ") as caught:
-        parse(outputs, None)
+        QUESTION.parse(Reply(outputs))
     assert caught.value.stage == "facts"

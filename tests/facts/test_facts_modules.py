@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.facts import modules, mpi
+from clusterboot.facts import Wanted, modules, mpi
 
 BEFORE = "@before\nHOME=/h\nPATH=/usr/bin\n\n@load\n"
 AFTER = "\n@after\nHOME=/h\nPATH=/usr/bin\n"
@@ -38,7 +38,7 @@ def test_the_loading_lines_take_hostile_names_as_names(tmp_path: Path) -> None:
 
 
 def test_a_prefix_or_a_module_leaves_no_other_place_to_look() -> None:
-    assert "for d in $PATH" in mpi.snippet(None)
-    assert "for d in $PATH" not in mpi.snippet("/opt/x")
-    assert "/opt/openmpi*/bin" in mpi.snippet(None)
-    assert "/opt/openmpi*/bin" not in mpi.snippet(None, "openmpi")
+    assert "for d in $PATH" in mpi.script(Wanted())
+    assert "for d in $PATH" not in mpi.script(Wanted(mpi_prefix="/opt/x"))
+    assert "/opt/openmpi*/bin" in mpi.script(Wanted())
+    assert "/opt/openmpi*/bin" not in mpi.script(Wanted(mpi_module="openmpi"))

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from clusterboot.errors import UsageError
-from clusterboot.facts import parse, sections
+from clusterboot.facts import Wanted, question
 from clusterboot.facts.node import NodeFacts
-from clusterboot.nodes.question import Clock
+from clusterboot.nodes.question import Clock, Reply
 from clusterboot.nodes.script import new_nonce, read, render
 
 SHELLS = [["/bin/sh"], ["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/bash"], ["/bin/busybox", "sh"]]
@@ -21,7 +21,8 @@ SHELLS = [["/bin/sh"], ["/bin/dash"], ["/bin/bash", "--posix"], ["/bin/bash"], [
 
 def ask(shell: list[str], tests_dir: str | None = None, prefix: str | None = None, **env: str) -> NodeFacts:
     nonce = new_nonce()
-    script = render(sections(tests_dir, prefix), nonce)
+    asked = question(Wanted(tests_dir, prefix))
+    script = render(asked.sections, nonce)
     sent = time.time()
     done = subprocess.run(
         [*shell, "-s"],
@@ -33,9 +34,9 @@ def ask(shell: list[str], tests_dir: str | None = None, prefix: str | None = Non
     )
     answer = read(done.stdout, nonce)
     assert answer.complete
-    assert set(answer.sections) == {section.name for section in sections()}
+    assert set(answer.sections) == {section.name for section in asked.sections}
     assert done.stderr == b""
-    return parse(answer.sections, Clock(sent, time.time()))
+    return asked.parse(Reply(answer.sections, clock=Clock(sent, time.time())))
 
 
 def interface_names() -> set[str]:
@@ -150,12 +151,13 @@ def test_gpus_are_listed_by_nvidia_smi_and_its_failure_is_told(shell: list[str],
 def test_paths_that_are_no_clean_absolute_paths_are_refused(path: str) -> None:
     if path:
         with pytest.raises(UsageError, match=r"mpi\.prefix"):
-            sections(mpi_prefix=path)
+            question(Wanted(mpi_prefix=path))
         with pytest.raises(UsageError, match=r"nccl\.tests_dir"):
-            sections(tests_dir=path)
+            question(Wanted(tests_dir=path))
     else:
-        assert sections(tests_dir=path, mpi_prefix=path) == sections()
+        empty = question(Wanted(tests_dir=path, mpi_prefix=path))
+        assert empty.sections == question(Wanted()).sections
 
 
 def test_sections_are_named_for_the_room() -> None:
-    assert all(section.name.startswith("facts.") for section in sections())
+    assert all(section.name.startswith("facts.") for section in question(Wanted()).sections)

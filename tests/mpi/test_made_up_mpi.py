@@ -13,13 +13,14 @@ import pytest
 
 from clusterboot import hostfiles
 from clusterboot.checks.room import fitness_section, other_mpi, parse_fitness
-from clusterboot.facts import parse, sections
+from clusterboot.facts import Wanted, question
 from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import MpiOptions
 from clusterboot.inventory.loader import load
 from clusterboot.inventory.problems import ConfigError
 from clusterboot.mpi.launcher import Launcher, Mpi, RunSpec, TreeLogin
 from clusterboot.mpi.launchers import LAUNCHERS, command, launch_logins
+from clusterboot.nodes.question import Reply
 from clusterboot.nodes.script import Section, SectionOutput, new_nonce, read, render
 from clusterboot.report.nodes import mpi_to_install
 from clusterboot.run.processes import parse_processes, processes_section
@@ -67,10 +68,11 @@ def spec(bin_: Path, **more: Any) -> RunSpec:
 
 
 def test_it_is_found_and_known_from_others(bin_: Path, tmp_path: Path) -> None:
-    facts = parse(ask(tmp_path, *sections(mpi_prefix=str(bin_.parent))), None)
+    asked = question(Wanted(mpi_prefix=str(bin_.parent)))
+    facts = asked.parse(Reply(ask(tmp_path, *asked.sections)))
 
     assert facts.mpi == (Mpi("tinympi", "1.2.3", f"{bin_}/tinyrun", f"{bin_}/tinycc"),)
-    assert "/opt/tinympi*/bin" in sections()[5].body
+    assert "/opt/tinympi*/bin" in question(Wanted()).sections[5].body
 
 
 def test_the_cluster_file_may_ask_for_it(tmp_path: Path) -> None:
