@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,22 @@ class Operator:
         document: dict[str, Any] = json.loads(done.stdout)
         assert document["exit_code"] == expect
         return document
+
+    @contextmanager
+    def started(self, until: str, *args: str) -> Iterator[subprocess.Popen[str]]:
+        """Start a command line, and give it once it has told a line of progress that begins so."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "clusterboot", *args],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stderr is not None
+            next((line for line in process.stderr if line.startswith(until)), None)
+            yield process
 
     def ssh(self, cluster: str, host: str, command: str) -> subprocess.CompletedProcess[str]:
         config = f"hostfiles/{cluster}/ssh_config"

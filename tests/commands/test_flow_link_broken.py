@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -69,20 +67,8 @@ def test_a_node_that_cannot_launch_is_named_and_the_others_are_mapped(five: labs
 
 def test_a_killed_mpirun_costs_no_round_that_had_ended(five: labs.Lab, user: Operator) -> None:
     words = ["link-map", "--cluster", str(five.cluster_file), "--mode", "full", "--json"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "clusterboot", *words],
-        cwd=user.folder,
-        env=user.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("round 2 of"):
-                root(five, "n1", "kill -9 $(pgrep -x 'mpirun|orterun|prterun')")
-                break
+    with user.started("round 2 of", *words) as process:
+        root(five, "n1", "kill -9 $(pgrep -x 'mpirun|orterun|prterun')")
         out, err = process.communicate()
     said = json.loads(out)
     assert (process.returncode, said["verdict"], said["findings"]) == (0, "ok", []), err

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,19 +106,7 @@ def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_aga
     four: labs.Lab, user: Operator
 ) -> None:
     words = ["link-map", "--cluster", str(four.cluster_file), "--mode", "full"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "clusterboot", *words],
-        cwd=user.folder,
-        env=user.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("round 2 of"):
-                break
+    with user.started("round 2 of", *words) as process:
         process.kill()
     killed = max((user.folder / "results" / four.name).iterdir(), key=lambda path: path.stat().st_mtime)
     kept = json.loads((killed / "result.json").read_text())
