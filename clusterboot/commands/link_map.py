@@ -28,7 +28,10 @@ from clusterboot.linkmap.resume import resume
 from clusterboot.linkmap.runs import LinkRun
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.collbench.pairs_options import Cost, cost
-from clusterboot.run.backends import Backend, Chosen, choose
+from clusterboot.programs.collbench.program import CollbenchMpi
+from clusterboot.programs.program import Allocation
+from clusterboot.programs.registered import PAIRS
+from clusterboot.run.choice import choose
 from clusterboot.run.clearing import clear_orphans
 from clusterboot.run.counting import Counting, counter_sections
 from clusterboot.run.distribution import provide
@@ -62,7 +65,7 @@ class LinkMapped:
     folder: Path | None = None
     files: tuple[str, ...] = ()
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
-    backend: Backend | None = None
+    backend: str | None = None
 
 
 def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
@@ -82,18 +85,20 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         ready = make_ready(visit, options.launch_from, seek=True, dry_run=context.dry_run)
         if ready is None or len(visit.good) < least:
             return _concluded(visit, state)
-        chosen = _choose(visit, ready, options)
-        options = _for(chosen, options)
+        program, on = _choose(visit, ready, options)
+        libraries = program.libraries(on)
+        if program.on_gpu:
+            options = _on_gpus(options)
         slots = ranks_of(visit, ready, options.by)
         if len(slots) < LEAST_NODES:
             raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
         state = _begun(options, names, slots)
-        if chosen.libraries is None:
+        if not program.on_gpu:
             used = {entry.host: entry.interface for entry in ready.addresses.addresses}
             state.line_gb_s = line_gb_s(state.nodes, ready.facts, used)
         plan = plan_first(options, state, slots)
         price = cost(plan.rounds, plan.options, _rate_gb_s(ready, slots))
-        what = _what(chosen, ready, slots, options)
+        what = _what(program.described(on), ready, slots, options)
         context.events.bench(what)
         context.events.note(in_words(price))
         if context.dry_run:
@@ -102,7 +107,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         counting = Counting.begun(sections, clear_orphans(visit, sections))
         path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
         folder = result_folder(context, "link-map")
-        run = LinkRun(context, visit, ready, state, path, folder, options.by, chosen.libraries)
+        run = LinkRun(context, visit, ready, state, path, folder, options.by, libraries)
         before = state.launches
         end = measure_pairs(run, plan, options)
         if end.how != "interrupted":
@@ -118,7 +123,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
             folder=run.folder,
             files=_write_good(context, visit, ready, done.inference),
             facts=ready.facts,
-            backend=chosen.backend,
+            backend=program.name,
         )
 
 
@@ -138,27 +143,26 @@ def _begun(options: LinkMapOptions, names: Sequence[str], slots: Sequence[Slot] 
     return LinkState.empty(places)
 
 
-def _choose(visit: Visit, ready: Ready, options: LinkMapOptions) -> Chosen:
+def _choose(visit: Visit, ready: Ready, options: LinkMapOptions) -> tuple[CollbenchMpi, Allocation]:
     """Choose what carries the data. Between nodes that is MPI unless NCCL is asked for."""
     wanted = options.backend
     if wanted == "auto" and options.by == "node" and not options.share_gpu:
         wanted = "mpi"
-    ranks = launched_on(ranks_of(visit, ready, options.by))
-    return choose(wanted, visit, ready.facts, ranks, share_gpu=options.share_gpu)
+    ranks = {slot.host: slot.slots for slot in launched_on(ranks_of(visit, ready, options.by))}
+    on = Allocation({host: ready.facts[host] for host in ranks}, ranks, options.share_gpu)
+    return choose(wanted, visit, on, PAIRS)[0], on
 
 
-def _for(chosen: Chosen, options: LinkMapOptions) -> LinkMapOptions:
+def _on_gpus(options: LinkMapOptions) -> LinkMapOptions:
     """Measure GPUs with larger messages, and reckon with the time that NCCL takes to begin."""
-    if chosen.libraries is None:
-        return options
     largest = options.max_bytes_on_gpus or options.pairs.max_bytes
     return replace(options, pairs=replace(options.pairs, max_bytes=largest, join_s=_JOIN_S))
 
 
-def _what(chosen: Chosen, ready: Ready, slots: Sequence[Slot], options: LinkMapOptions) -> str:
+def _what(program: str, ready: Ready, slots: Sequence[Slot], options: LinkMapOptions) -> str:
     nodes = len(launched_on(slots))
     places = f"{nodes} nodes" if options.by == "node" else f"{len(slots)} ranks on {nodes} nodes"
-    return f"{chosen.program.replace('collbench', 'collbench pairs')}: {places}, {ready.carrier}"
+    return f"{program.replace('collbench', 'collbench pairs')}: {places}, {ready.carrier}"
 
 
 def _rate_gb_s(ready: Ready, slots: Sequence[Slot]) -> float | None:

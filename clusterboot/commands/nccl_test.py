@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from clusterboot.checks.fitness import require_memlock, require_ports, require_programs, require_slots
 from clusterboot.checks.ready import Ready
@@ -15,11 +13,10 @@ from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
 from clusterboot.mpi.launcher import RunSpec
 from clusterboot.mpi.launchers import rank_env
-from clusterboot.programs.bench_options import BenchOptions, argv, collbench_argv
-from clusterboot.programs.collectives import COLLECTIVES, of_program
-from clusterboot.programs.nccl_tests import headers
-from clusterboot.programs.nccl_tests.rows import RowReader
-from clusterboot.run.backends import BackendChoice, Chosen, choose
+from clusterboot.programs.bench_options import BenchOptions
+from clusterboot.programs.program import Allocation, Program
+from clusterboot.programs.registered import PROGRAMS
+from clusterboot.run.choice import choose
 from clusterboot.run.clearing import clear_orphans
 from clusterboot.run.counting import Counting, counter_sections
 from clusterboot.run.distribution import provide
@@ -46,11 +43,7 @@ from clusterboot.verdict.expectation import Expectation
 from clusterboot.verdict.locating import locate_wrong_data
 from clusterboot.verdict.placing import Launched, RankPlace
 
-Program: TypeAlias = tuple[str, ...]
-
 TIMEOUT_S = 900
-# No row and no line that names a test is shorter: output without end must not cost its time in vain.
-_SHORTEST_LINE = 20
 STALL_S = 300.0
 
 
@@ -66,7 +59,7 @@ class NcclTestOptions:
     """
 
     bench: BenchOptions
-    backend: BackendChoice = "auto"
+    backend: str = "auto"
     expectation: Expectation = field(default_factory=Expectation)
     launch_from: str | None = None
     ranks_per_node: int | None = None
@@ -79,12 +72,13 @@ class NcclTestOptions:
 
 @dataclass(frozen=True)
 class _Plan:
-    """All that is settled before the first launch."""
+    """All that is settled before the first launch. ``instead`` says why GPU memory is not measured."""
 
-    chosen: Chosen
+    program: Program
     ready: Ready
     slots: tuple[Slot, ...]
-    what: str
+    share_gpu: bool
+    instead: str = ""
 
     def result(self, visit: Visit) -> Benchmarked:
         """Begin the result with what is settled."""
@@ -92,13 +86,24 @@ class _Plan:
             visit.ledger.rows,
             exit_code(visit.ledger.rows),
             what=self.what,
-            backend=self.chosen.backend,
+            backend=self.program.name,
             mpi=self.ready.mpi,
             launch_host=self.ready.start,
             ranks=self.ranks,
             network=self.ready.addresses.explanation,
             facts=self.ready.facts,
         )
+
+    @property
+    def on(self) -> Allocation:
+        """What the benchmark runs on."""
+        return _allocation(self.ready, self.slots, self.share_gpu)
+
+    @property
+    def what(self) -> str:
+        """What runs where, for people."""
+        ran = self.program.described(self.on)
+        return f"{ran}: {self.ranks} ranks on {len(self.slots)} nodes, {self.ready.carrier}"
 
     @property
     def places(self) -> tuple[RankPlace, ...]:
@@ -127,9 +132,9 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
             return refused(context, visit, (error,))
         if plan is None:
             return refused(context, visit, ())
-        if plan.chosen.instead:
-            context.events.note(plan.chosen.instead)
-        if plan.chosen.on_gpu and options.end_bytes_on_gpus:
+        if plan.instead:
+            context.events.note(plan.instead)
+        if plan.program.on_gpu and options.end_bytes_on_gpus:
             bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
             options = replace(options, bench=bench)
         if context.dry_run:
@@ -138,12 +143,12 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
         sections = counter_sections(plan.ready)
         counting = Counting.begun(sections, clear_orphans(visit, sections))
         try:
-            program = _fit_program(visit, plan, options)
+            path = _fit_program(visit, plan, options)
         except ValidationError as error:
             return refused(context, visit, (error,), plan.result(visit))
         if refusals(visit):
             return refused(context, visit, (), plan.result(visit))
-        done = _measure(context, visit, plan, options, program)
+        done = _measure(context, visit, plan, options, path)
         interrupted = done.exit_code == ExitCode.INTERRUPTED
         return done if interrupted else with_counters(done, counting.end(visit))
 
@@ -155,24 +160,26 @@ def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | N
     Returns: the path of the project's own program, once it is on every node, where that is to run.
     """
     ready = plan.ready
-    require_slots(visit, ready.facts, plan.slots, gpus=plan.chosen.on_gpu and not options.share_gpu)
+    require_slots(visit, ready.facts, plan.slots, gpus=plan.program.on_gpu and not options.share_gpu)
     require_memlock(visit, ready.facts)
     require_ports(visit, ready)
     if refusals(visit):
         return None
-    path = _provided(visit, plan)
-    specs = [_spec(visit, plan, program) for program in _programs(plan, options.bench, path)]
+    path = None
+    if plan.program.is_own:
+        path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
+    specs = [_spec(visit, plan, command) for command in plan.program.commands(plan.on, options.bench, path)]
     require_programs(visit, ready, [spec.program[0] for spec in specs], rank_env(specs[0]))
     return path
 
 
-def _spec(visit: Visit, plan: _Plan, program: Program) -> RunSpec:
-    own = plan.chosen.backend != "nccl-tests"
-    return run_spec(visit, plan.ready, plan.slots, program, gpu=plan.chosen.on_gpu, prints_mark=own)
+def _spec(visit: Visit, plan: _Plan, command: tuple[str, ...]) -> RunSpec:
+    program = plan.program
+    return run_spec(visit, plan.ready, plan.slots, command, gpu=program.on_gpu, prints_mark=program.is_own)
 
 
 def _measure(
-    context: Context, visit: Visit, plan: _Plan, options: NcclTestOptions, program: str | None
+    context: Context, visit: Visit, plan: _Plan, options: NcclTestOptions, path: str | None
 ) -> Benchmarked:
     """Run all launches as often as is asked for, and judge what they gave."""
     folder = result_folder(context, "nccl-test")
@@ -187,22 +194,26 @@ def _measure(
             context.events.note(f"run {number} of {options.repeat}")
         log = LineLog(
             folder / (f"run-{number}.log" if number > 1 else "run.log"),
-            _live(context.events, options.bench.collectives),
+            _live(context.events, plan.program, options.bench),
             context.scrubber,
         )
-        end = _run_all(visit, plan, _programs(plan, options.bench, program), log, options)
+        end = _run_all(visit, plan, plan.program.commands(plan.on, options.bench, path), log, options)
         launched = Launched(plan.ready.start, plan.places, log.run_ids, options.bench.collectives)
-        runs.append(judge_log(log, expectation, end, options.bench, slots=plan.slots, launched=launched))
+        runs.append(
+            judge_log(log, plan.program, expectation, end, options.bench, slots=plan.slots, launched=launched)
+        )
         if end.how != "exited" or end.exit_code:
             break
     if runs[-1].report.verdict == "wrong-data":
 
         def trial(slots: Sequence[Slot], bench: BenchOptions, log: LineLog) -> RunEnd:
             part = replace(plan, slots=tuple(slots))
-            return _run_all(visit, part, _programs(part, bench, program), log, options)
+            return _run_all(visit, part, plan.program.commands(part.on, bench, path), log, options)
 
         log = LineLog(folder / "locate.log", lambda _: None, context.scrubber)
-        runs[-1] = locate_wrong_data(visit, runs[-1], plan.slots, options.bench, log=log, trial=trial)
+        runs[-1] = locate_wrong_data(
+            visit, runs[-1], plan.slots, plan.program, options.bench, log=log, trial=trial
+        )
     return conclude(
         visit,
         runs,
@@ -211,14 +222,14 @@ def _measure(
 
 
 def _run_all(
-    visit: Visit, plan: _Plan, programs: Sequence[Program], log: LineLog, options: NcclTestOptions
+    visit: Visit, plan: _Plan, commands: Sequence[tuple[str, ...]], log: LineLog, options: NcclTestOptions
 ) -> RunEnd:
     """Run each launch in turn; the end of the first that did not end well stands for all."""
     hostfile = hostfile_text(plan.ready, plan.slots)
     worst_end = RunEnd("exited", 0)
     started_s = time.monotonic()
-    for program in programs:
-        spec = _spec(visit, plan, program)
+    for command in commands:
+        spec = _spec(visit, plan, command)
         left_s = max(1, options.timeout_s - int(time.monotonic() - started_s))
         launch = Launch(spec, hostfile, plan.slots, left_s, options.stall_s)
         end = execute(visit, plan.ready.start, launch, log)
@@ -233,10 +244,14 @@ def _prepare(visit: Visit, options: NcclTestOptions, *, dry_run: bool) -> _Plan 
     ready = make_ready(visit, options.launch_from, dry_run=dry_run)
     if ready is None:
         return None
-    slots = _slots(visit, ready, options)
-    chosen = choose(options.backend, visit, ready.facts, slots, options.bench, share_gpu=options.share_gpu)
-    slots = _slots(visit, ready, options)
-    return _Plan(chosen, ready, slots, _what(chosen, ready, slots))
+    on = _allocation(ready, _slots(visit, ready, options), options.share_gpu)
+    program, instead = choose(options.backend, visit, on, PROGRAMS, options.bench.collectives)
+    return _Plan(program, ready, _slots(visit, ready, options), options.share_gpu, instead)
+
+
+def _allocation(ready: Ready, slots: Sequence[Slot], share_gpu: bool) -> Allocation:
+    facts = {slot.host: ready.facts[slot.host] for slot in slots}
+    return Allocation(facts, {slot.host: slot.slots for slot in slots}, share_gpu)
 
 
 def _slots(visit: Visit, ready: Ready, options: NcclTestOptions) -> tuple[Slot, ...]:
@@ -246,49 +261,13 @@ def _slots(visit: Visit, ready: Ready, options: NcclTestOptions) -> tuple[Slot, 
     )
 
 
-def _what(chosen: Chosen, ready: Ready, slots: tuple[Slot, ...]) -> str:
-    ranks = sum(slot.slots for slot in slots)
-    return f"{chosen.program}: {ranks} ranks on {len(slots)} nodes, {ready.carrier}"
-
-
-def _provided(visit: Visit, plan: _Plan) -> str | None:
-    """Give every node the project's own program, where that is to run. Returns: its path there."""
-    if plan.chosen.backend == "nccl-tests":
-        return None
-    return provide(visit, plan.ready.node(visit), plan.ready.mpi, plan.ready.facts, plan.ready.ip)
-
-
-def _programs(plan: _Plan, bench: BenchOptions, path: str | None) -> tuple[Program, ...]:
-    """Write each launch's program: one for all collectives of the project's own, else one each."""
-    if path is not None:
-        return ((f"./{path}", *collbench_argv(bench, plan.chosen.libraries)),)
-    shared = argv(bench)
-    return tuple(
-        (_usual_path(plan, COLLECTIVES[name].program), *shared, "-g", "1") for name in bench.collectives
-    )
-
-
-def _usual_path(plan: _Plan, program: str) -> str:
-    """Give where most nodes have one of nccl-tests' programs."""
-    found = Counter(plan.ready.facts[slot.host].software.nccl_tests[program] for slot in plan.slots)
-    return found.most_common(1)[0][0]
-
-
-def _live(events: Events, collectives: Sequence[str]) -> Callable[[str], None]:
+def _live(events: Events, program: Program, bench: BenchOptions) -> Callable[[str], None]:
     """Give a taker of output lines that passes on each row with the collective it belongs to."""
-    reader = RowReader()
-    waiting = list(collectives)
-    current = [waiting[0]]
+    reader = program.live(bench)
 
     def take(line: str) -> None:
-        if len(line) < _SHORTEST_LINE:
-            return
-        named = of_program(headers.starting(line) or "")
-        if named:
-            current[0] = named
-        row = reader.feed_text(line)
-        if row is not None:
-            events.row(current[0], row)
+        if (row := reader(line)) is not None:
+            events.row(*row)
 
     return take
 
@@ -305,6 +284,6 @@ def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
         {slot.host: plan.ready.facts[slot.host] for slot in plan.slots},
         bench.collectives,
         ranks,
-        memory="gpu" if plan.chosen.on_gpu else "host",
+        memory="gpu" if plan.program.on_gpu else "host",
         interfaces=interfaces,
     )

@@ -15,7 +15,6 @@ from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
 from clusterboot.printable import listed
 from clusterboot.programs.collbench.pairs_options import Cost, PairsOptions, cost
-from clusterboot.run.backends import BackendChoice
 from clusterboot.run.runend import RunEnd
 from clusterboot.session.visit import Visit
 from clusterboot.trust.prove import prove
@@ -67,7 +66,7 @@ class LinkMapOptions:
     resume: Path | None = None
     launch_from: str | None = None
     by: By = "node"
-    backend: BackendChoice = "auto"
+    backend: str = "auto"
     share_gpu: bool = False
     max_bytes_on_gpus: int | None = None
 

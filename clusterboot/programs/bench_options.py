@@ -11,8 +11,6 @@ from .records import Sweep
 
 # Rounding of a rank's share, where a size is divided: in collbench and since nccl-tests 2.13.11.
 _SHARE_BYTES = 16
-MPI_DTYPES = ("float", "double", "int32")
-NCCL_DTYPES = (*MPI_DTYPES, "half", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -78,48 +76,6 @@ def argv(options: BenchOptions) -> list[str]:
         *("-n", str(options.iterations), "-w", str(options.warmup), "-c", str(options.check)),
         *(("-d", options.dtype) if options.dtype else ()),
     ]
-
-
-@dataclass(frozen=True)
-class NcclLibraries:
-    """What collbench runs NCCL with.
-
-    ``nccl`` and ``cudart`` are files on the nodes, of which each rank takes the first that it can
-    load; ``share_gpu`` lets several ranks use one GPU.
-    """
-
-    nccl: tuple[str, ...] = ()
-    cudart: tuple[str, ...] = ()
-    share_gpu: bool = False
-
-
-def nccl_argv(libraries: NcclLibraries | None) -> list[str]:
-    """Write the options with which collbench runs over NCCL; none for ``None``, which is over MPI."""
-    if libraries is None:
-        return []
-    words = ["--nccl"]
-    for option, files in (("--libnccl", libraries.nccl), ("--libcudart", libraries.cudart)):
-        words += [option, ":".join(files)] if files else []
-    return [*words, *(["--share-gpu"] if libraries.share_gpu else [])]
-
-
-def collbench_argv(options: BenchOptions, libraries: NcclLibraries | None = None) -> list[str]:
-    """Write collbench's whole option list: the shared ones, all collectives in one run, the cap.
-
-    Parameters: ``libraries`` has it run over NCCL; without them it runs over MPI.
-    Errors: ``UsageError`` for a collective or a type that collbench does not have.
-    """
-    missing = [name for name in options.collectives if not COLLECTIVES[name].in_collbench]
-    if missing:
-        raise UsageError(f"collbench has no {', '.join(missing)}", remedy="run it with nccl-tests")
-    known = NCCL_DTYPES if libraries else MPI_DTYPES
-    if options.dtype is not None and options.dtype not in known:
-        raise UsageError(
-            f"collbench has no type {options.dtype} over {'NCCL' if libraries else 'MPI'}",
-            remedy=f"it has {', '.join(known)}",
-        )
-    cap = [] if options.cap_s is None else ["-T", f"{options.cap_s:g}"]
-    return [*nccl_argv(libraries), "-t", ",".join(options.collectives), *argv(options), *cap]
 
 
 def nominal_sizes(sweep: Sweep) -> tuple[int, ...]:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from clusterboot.commands.link_map import LinkMapped
     from clusterboot.linkmap.endpoints import By
     from clusterboot.linkmap.measurement_plan import MapMode
-    from clusterboot.run.backends import BackendChoice
 
 # Enough for the plateau of NVLink.
 _GPU_BYTES = 64 * 1024**2
@@ -56,6 +55,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.commands.link_map import link_map
     from clusterboot.linkmap.measure import LinkMapOptions
     from clusterboot.programs.collbench.pairs_options import PairsOptions
+    from clusterboot.programs.registered import PAIRS
     from clusterboot.report.formats import MATRIX_FORMATS
     from clusterboot.report.pages import publish
     from clusterboot.trust.launching_host import launch_place
@@ -64,7 +64,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
 
     choice("--mode", mode, _MODES)
     choice("--by", by, ("node", "gpu"))
-    choice("--backend", backend, ("auto", "nccl", "mpi"))
+    choice("--backend", backend, ("auto", *(each.name for each in PAIRS)))
     largest_bytes = size("-e", e or "4M")
     budget_s = number("--budget", budget)
     output = output_format.chosen(format, MATRIX_FORMATS)
@@ -79,7 +79,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
         Path(resume) if resume else None,
         start,
         cast("By", by),
-        cast("BackendChoice", backend),
+        backend,
         share_gpu,
         None if e else _GPU_BYTES,
     )

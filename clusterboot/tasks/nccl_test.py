@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
@@ -20,11 +20,9 @@ from .command import Call, Outcome, command
 from .options import SHARED, choice, context, next_command, number, size, whole
 
 if TYPE_CHECKING:
-    from clusterboot.run.backends import BackendChoice
     from clusterboot.verdict.benchmarked import Benchmarked, Judged
     from clusterboot.verdict.expectation import Expectation
 
-_BACKENDS = ("auto", "nccl-tests", "nccl", "mpi")
 # collbench repeats until the rate is steady; of 64 MiB over a gigabit link it can do that only a few times.
 _SIZE_CAP_S = 2.0
 _LONGEST_S = 7 * 24 * 3600
@@ -37,7 +35,7 @@ _GPU_END_BYTES = 8 * 1024**3
     "nccl-test",
     shared=SHARED,
     collective="which, separated by commas (default all_reduce)",
-    backend="auto, nccl-tests, nccl or mpi (default auto: the first of them that all nodes have)",
+    backend="a program, as nccl-tests, nccl or mpi (default auto: the first of them that all nodes have)",
     b="smallest size (default 8)",
     e="largest size (default 64M in host memory, 8G on GPUs)",
     f="factor between sizes (default 2)",
@@ -80,6 +78,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
     from clusterboot.commands.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
     from clusterboot.programs.bench_options import BenchOptions
+    from clusterboot.programs.registered import PROGRAMS
     from clusterboot.report.formats import FORMATS
     from clusterboot.report.pages import publish
     from clusterboot.trust.launching_host import launch_place
@@ -98,7 +97,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         cap_s=None if n else _SIZE_CAP_S,
         dtype=dtype or None,
     )
-    choice("--backend", backend, _BACKENDS)
+    choice("--backend", backend, ("auto", *(each.name for each in PROGRAMS)))
     output = output_format.chosen(format, FORMATS)
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
@@ -110,7 +109,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")
     options = NcclTestOptions(
         bench,
-        backend=cast("BackendChoice", backend),
+        backend=backend,
         expectation=expectation,
         launch_from=start,
         ranks_per_node=ranks_per_node,

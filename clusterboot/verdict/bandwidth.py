@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from clusterboot.programs.collectives import COLLECTIVES
+from clusterboot.programs.completeness import ranks_of
 from clusterboot.programs.records import PLACEMENTS, BenchTest, Placement, PlacementName, Row
 from clusterboot.units import format_size, gb_s
 
-from .completeness import ranks_of
 from .expectation import Baseline, BaselineKey, Expectation
 
 # The large end of a sweep: its largest size, and those down to a fourth of it. Single rows of healthy

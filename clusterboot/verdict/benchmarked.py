@@ -12,9 +12,8 @@ from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import Slot
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.bench_options import BenchOptions
-from clusterboot.programs.nccl_tests.parser import parse_log
+from clusterboot.programs.program import Program
 from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, LogReport, Problem, ProblemKind
-from clusterboot.run.backends import Backend
 from clusterboot.run.counters import Counters
 from clusterboot.run.runend import RunEnd
 from clusterboot.run.runlog import LineLog
@@ -57,7 +56,7 @@ class Benchmarked:
     report: LogReport | None = None
     expectation: Expectation = field(default_factory=Expectation)
     what: str = ""
-    backend: Backend | None = None
+    backend: str | None = None
     mpi: Mpi | None = None
     launch_host: str | None = None
     ranks: int = 0
@@ -73,6 +72,7 @@ class Benchmarked:
 
 def judge_log(
     log: LineLog,
+    program: Program,
     expectation: Expectation,
     end: RunEnd,
     options: BenchOptions,
@@ -82,14 +82,16 @@ def judge_log(
 ) -> Judged:
     """Read a run's log and judge it.
 
-    Parameters: what it is held against; how it ended; the options and nodes that it was started
-    with, and what was launched from where: there a problem is looked for that names no host.
+    Parameters: what printed it; what it is held against; how it ended; the options and nodes that it was
+    started with, and what was launched from where: there a problem is looked for that names no host.
     """
-    parsed = parse_log(log.content)
+    parsed = program.parse(log.content)
     if shares_gpus(parsed.tests):
         # Several ranks on one GPU measure nothing that could be judged.
         expectation = Expectation()
-    judgement = judge(parsed, expectation, end, options, sum(slot.slots for slot in slots))
+    judgement = judge(
+        parsed, expectation, end, options, sum(slot.slots for slot in slots), complete=program.complete
+    )
     judgement = witnessed(judgement, end, names_in_output(slots, launched.places))
     # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
     if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clusterboot.hostfiles import Slot
 from clusterboot.programs.bench_options import BenchOptions
-from clusterboot.programs.nccl_tests.parser import parse_log
+from clusterboot.programs.program import Program
 from clusterboot.programs.records import BenchTest, Judgement
 from clusterboot.run.runend import RunEnd
 from clusterboot.run.runlog import LineLog
@@ -26,11 +26,18 @@ Trial = Callable[[Sequence[Slot], BenchOptions, LineLog], RunEnd]
 
 
 def locate_wrong_data(
-    visit: Visit, judged: Judged, slots: Sequence[Slot], options: BenchOptions, *, log: LineLog, trial: Trial
+    visit: Visit,
+    judged: Judged,
+    slots: Sequence[Slot],
+    program: Program,
+    options: BenchOptions,
+    *,
+    log: LineLog,
+    trial: Trial,
 ) -> Judged:
     """Run what gave wrong values again on parts of the nodes, to name the host that they come from.
 
-    Parameters: the run that had them; its nodes and options; a log for the trials.
+    Parameters: the run that had them; its nodes, the benchmark and its options; a log for the trials.
     Returns: the run with the hosts named, or as it was where they cannot be told.
     """
     sizes = ((test.collective, _wrong_size(test)) for test in judged.report.tests)
@@ -51,7 +58,7 @@ def locate_wrong_data(
         before = len(log.content)
         end = trial([by_host[host] for host in hosts], small, part)
         stopped = end.how != "exited"
-        tests = parse_log(log.content[before:]).tests
+        tests = program.parse(log.content[before:]).tests
         return any(test.out_of_bounds or _wrong_size(test) is not None for test in tests)
 
     suspects = narrow(list(by_host), is_wrong)

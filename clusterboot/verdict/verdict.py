@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from clusterboot.programs.bench_options import BenchOptions
+from clusterboot.programs.completeness import what_is_missing
 from clusterboot.programs.records import (
     BenchTest,
     Judgement,
@@ -20,7 +21,6 @@ from clusterboot.programs.records import (
 from clusterboot.run.runend import ENDED, RunEnd
 
 from .bandwidth import plateaus, shortfall
-from .completeness import what_is_missing
 from .expectation import Expectation, not_judged
 
 # Where tests differ, the first of these that occurs is the whole log's.
@@ -34,6 +34,7 @@ _LIBRARYS_OWN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "timeout")
 # Of several problems of one test: a scheduler that stops a run also kills its ranks.
 _DECIDES_FIRST: tuple[Verdict, ...] = ("inconclusive", "hung", "failed", "could-not-launch")
 NO_MEASURE = "ranks shared a GPU: no measure of bandwidth"
+Complete = Callable[[BenchTest, "BenchOptions | None"], "str | None"]
 _TRUNCATED_REMEDY = "run it again and keep the whole output"
 
 
@@ -43,21 +44,30 @@ def judge(
     ended: RunEnd | None = None,
     options: BenchOptions | None = None,
     ranks: int | None = None,
+    *,
+    complete: Complete = what_is_missing,
 ) -> LogJudgement:
     """Say what a log proves.
 
     Parameters: the parsed log; what the bandwidth is held against; how the run ended; the
     options and the number of ranks that it was started with, where they are known: all the
-    collectives and all the ranks must then be there.
+    collectives and all the ranks must then be there; what says whether a test is complete.
     Returns: wrong data before everything else; ``ok`` only for complete tests without any
     problem, never by an exit code alone.
     """
     ended = ended or RunEnd()
     expectation = expectation or Expectation()
-    last = len(log.tests) - 1
+    lacks = [
+        complete(test, options)
+        if ranks in (None, len(test.ranks))
+        else f"{len(test.ranks)} of {ranks} ranks took part"
+        for test in log.tests
+    ]
+    # Only the last test can have been ended with the run.
+    ends = [*(RunEnd() for _ in log.tests[1:]), ended]
     judged = tuple(
-        _judge_test(test, expectation, ended if at == last else RunEnd(), options, ranks)
-        for at, test in enumerate(log.tests)
+        _judge_test(test, expectation, end, lack)
+        for test, end, lack in zip(log.tests, ends, lacks, strict=False)
     )
     return LogJudgement(_overall(log, judged, ended, options), judged)
 
@@ -71,14 +81,10 @@ def report_of(log: ParsedLog, judgement: LogJudgement, path: str | None = None) 
     return LogReport(tests, judgement, path)
 
 
-def _judge_test(
-    test: BenchTest, expectation: Expectation, ended: RunEnd, options: BenchOptions | None, ranks: int | None
-) -> Judgement:
+def _judge_test(test: BenchTest, expectation: Expectation, ended: RunEnd, lack: str | None) -> Judgement:
     wrong = _wrong_data(test)
     if wrong:
         return Judgement("wrong-data", wrong.text, (*test.problems, wrong))
-    short = ranks is not None and len(test.ranks) != ranks
-    lack = f"{len(test.ranks)} of {ranks} ranks took part" if short else what_is_missing(test, options)
     told = _by_problems(_with_warnings(test.problems, test.warnings, over=not lack))
     if told:
         return replace(told, problems=(*told.problems, *ended.problems))

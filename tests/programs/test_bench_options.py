@@ -4,7 +4,8 @@ import pytest
 from collbench_runs import expected_sizes
 
 from clusterboot.errors import UsageError
-from clusterboot.programs.bench_options import BenchOptions, argv, collbench_argv
+from clusterboot.programs.bench_options import BenchOptions, argv
+from clusterboot.programs.collbench.program import collbench_argv
 
 
 def test_the_shared_options_in_nccl_tests_letters() -> None:

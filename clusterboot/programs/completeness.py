@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
-from clusterboot.programs.bench_options import BenchOptions, effective_size, nominal_sizes
-from clusterboot.programs.collectives import COLLECTIVES, DTYPE_BYTES
-from clusterboot.programs.records import BenchTest, Row, Sweep
+from .bench_options import BenchOptions, effective_size, nominal_sizes
+from .collectives import COLLECTIVES, DTYPE_BYTES
+from .records import BenchTest, Row, Sweep
 
 # What one series of rows has in common.
 Part = tuple[str, "str | None", "int | None"]
