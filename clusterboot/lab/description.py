@@ -208,19 +208,15 @@ def to_json(lab: Lab) -> str:
 def from_json(text: str) -> Lab:
     """Read a lab's state. Errors: ``ValueError``, ``KeyError`` or ``TypeError`` where it is not one."""
     raw: dict[str, Any] = json.loads(text)
-    return Lab(
-        **{
-            **raw,
-            "folder": Path(raw["folder"]),
-            "switch": _process(raw["switch"]),
-            "head": _node(raw["head"]),
-            "nodes": tuple(_node(node) for node in raw["nodes"]),
-            "faults": tuple(
-                Fault(**{**fault, "held": tuple(Process(**held) for held in fault["held"])})
-                for fault in raw["faults"]
-            ),
-        }
-    )
+    faults = [{**fault, "held": tuple(Process(**each) for each in fault["held"])} for fault in raw["faults"]]
+    whole = {
+        "folder": Path(raw["folder"]),
+        "switch": _process(raw["switch"]),
+        "head": _node(raw["head"]),
+        "nodes": tuple(map(_node, raw["nodes"])),
+        "faults": tuple(Fault(**fault) for fault in faults),
+    }
+    return Lab(**{**raw, **whole})
 
 
 def _process(raw: dict[str, int] | None) -> Process | None:

@@ -257,15 +257,13 @@ def _unlink(link: str) -> None:
 
 
 def _status(lab: Lab) -> LabStatus:
-    machines = tuple(
-        NodeStatus(
-            m.name, m.address, process.alive(m.init), tuple(f.text for f in lab.faults if f.node == m.name)
-        )
-        for m in lab.machines
-    )
-    on_switch = tuple(f.text for f in lab.faults if f.node == SWITCH)
-    if on_switch:
-        machines += (NodeStatus(SWITCH, str(lab.network[-2]), process.alive(lab.switch), on_switch),)
+    of = {
+        name: tuple(f.text for f in lab.faults if f.node == name)
+        for name in (*(m.name for m in lab.machines), SWITCH)
+    }
+    machines = [NodeStatus(m.name, m.address, process.alive(m.init), of[m.name]) for m in lab.machines]
+    if of[SWITCH]:
+        machines.append(NodeStatus(SWITCH, str(lab.network[-2]), process.alive(lab.switch), of[SWITCH]))
     return LabStatus(
         name=lab.name,
         state="running" if is_whole(lab) else "broken",
@@ -274,5 +272,5 @@ def _status(lab: Lab) -> LabStatus:
         shared_home=lab.shared_home,
         head_address=str(lab.head_address),
         network=str(lab.network),
-        machines=machines,
+        machines=tuple(machines),
     )

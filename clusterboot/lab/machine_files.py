@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -43,48 +43,25 @@ Host *
 """
 
 
-@dataclass(frozen=True)
-class KeyPair:
+class KeyPair(NamedTuple):
     """An OpenSSH key pair: the private file's text, and the public line without a comment."""
 
     private: str
     public: str
 
 
-@dataclass(frozen=True)
-class Keys:
-    """All key pairs of a lab; ``hosts`` has each machine's host keys by kind, in the lab's order."""
-
-    head_login: KeyPair
-    node_login: KeyPair
-    hosts: Mapping[str, Mapping[str, KeyPair]]
-
-
-def new_keys(lab: Lab) -> Keys:
-    """Make the operator's two keys, and an ed25519 and an ECDSA host key for each machine.
-
-    In this process, since a process of ``ssh-keygen`` for each takes fifty times as long.
-    """
-    return Keys(_new_ed25519(), _new_ed25519(), {m.name: new_host_keys() for m in lab.machines})
+def _new_key(kind: str = "ed25519") -> KeyPair:
+    """Make a key in this process, since a process of ``ssh-keygen`` for each takes fifty times as long."""
+    is_ecdsa = kind == "ecdsa"
+    key = ec.generate_private_key(ec.SECP256R1()) if is_ecdsa else ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return KeyPair(private.decode(), public.decode())
 
 
 def new_host_keys() -> dict[str, KeyPair]:
     """Make one machine's host keys, by kind."""
-    return {"ed25519": _new_ed25519(), "ecdsa": _new_ecdsa()}
-
-
-def _new_ed25519() -> KeyPair:
-    return _key_pair(ed25519.Ed25519PrivateKey.generate())
-
-
-def _new_ecdsa() -> KeyPair:
-    return _key_pair(ec.generate_private_key(ec.SECP256R1()))
-
-
-def _key_pair(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> KeyPair:
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    return KeyPair(private.decode(), public.decode())
+    return {kind: _new_key(kind) for kind in ("ed25519", "ecdsa")}
 
 
 def write_all(lab: Lab, owner: tuple[int, int]) -> None:
@@ -92,24 +69,22 @@ def write_all(lab: Lab, owner: tuple[int, int]) -> None:
 
     Parameters: the lab, whose folder exists; ``owner`` is the uid and gid of whoever will use it.
     """
-    keys = new_keys(lab)
+    logins = {"head_key": _new_key(), "node_key": _new_key()}
+    # The head is pinned under the address that is dialled, a node by name and address.
+    names = {HEAD: str(lab.head_address), **{n.name: f"{n.name},{n.address}" for n in lab.nodes}}
+    pins = []
     _write_shared_etc(lab)
     for machine in lab.machines:
-        login = keys.head_login if machine.name == HEAD else keys.node_login
-        _write_machine(lab, machine.name, keys.hosts[machine.name])
+        host_keys = new_host_keys()
+        pins += [f"{names[machine.name]} {key.public}\n" for key in host_keys.values()]
+        login = logins["head_key" if machine.name == HEAD else "node_key"]
+        _write_machine(lab, machine.name, host_keys)
         _write_home(lab.home(machine.name), login.public, lab.uid)
-    for name, key in (("head_key", keys.head_login), ("node_key", keys.node_login)):
+    for name, key in logins.items():
         _write(lab.folder / name, key.private, 0o600, owner)
         _write(lab.folder / f"{name}.pub", f"{key.public} {lab.name}-{name}\n", 0o644, owner)
-    _write(lab.folder / "known_hosts", known_hosts(lab, keys), 0o644, owner)
+    _write(lab.folder / "known_hosts", "".join(pins), 0o644, owner)
     _write(lab.cluster_file, cluster_file(lab), 0o644, owner)
-
-
-def known_hosts(lab: Lab, keys: Keys) -> str:
-    """Write the operator's pins: the head under the address that is dialled, nodes by name and address."""
-    names = {HEAD: str(lab.head_address), **{n.name: f"{n.name},{n.address}" for n in lab.nodes}}
-    lines = [f"{names[host]} {key.public}" for host, kinds in keys.hosts.items() for key in kinds.values()]
-    return "\n".join(lines) + "\n"
 
 
 def cluster_file(lab: Lab) -> str:
