@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from clusterboot.errors import ExitCode, HostResult
+from typing_extensions import TypedDict
+
+from clusterboot.errors import ExitCode, HostResult, Stage
 from clusterboot.printable import printable
 from clusterboot.schema_1 import upgraded
 
@@ -17,6 +19,38 @@ if TYPE_CHECKING:
     from clusterboot.scrub import Scrubber
 
 SCHEMA = "clusterboot/2"
+
+
+class ErrorJson(TypedDict):
+    """Why a whole command failed."""
+
+    host: str | None
+    stage: Stage | None
+    """Where it stopped."""
+    cause: str
+    remedy: str | None
+
+
+class Document(TypedDict):
+    """What every document has."""
+
+    schema: str
+    command: str
+    cluster: str | None
+    """Its name; null where none is involved."""
+    started: str
+    """RFC 3339, UTC."""
+    duration_s: float
+    """Seconds."""
+    exit_code: int
+    """The same that the command exits with."""
+    hosts: list[HostResult]
+
+
+class FailureJson(TypedDict):
+    """What a command's document has in place of the command's own part where the whole command failed."""
+
+    error: ErrorJson
 
 
 def document(

@@ -14,6 +14,8 @@ from typing import Any
 
 import warm_start
 
+import json_schemas
+
 # OpenSSH 8.9 to 9.8 spend most of a login on their first choice of a key exchange.
 CHEAP = ("-o", "KexAlgorithms=curve25519-sha256")
 
@@ -40,6 +42,7 @@ class Operator:
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         document: dict[str, Any] = json.loads(done.stdout)
         assert document["exit_code"] == expect
+        json_schemas.check(document)
         return document
 
     @contextmanager

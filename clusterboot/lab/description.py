@@ -150,7 +150,7 @@ class LabStatus:
     name: str
     state: Literal["running", "broken"]
     cluster_file: Path
-    rate_bps: int
+    rate_bit_s: int
     shared_home: bool
     head_address: str
     network: str

@@ -268,7 +268,7 @@ def _status(lab: Lab) -> LabStatus:
         name=lab.name,
         state="running" if is_whole(lab) else "broken",
         cluster_file=lab.cluster_file,
-        rate_bps=lab.rate_bps,
+        rate_bit_s=lab.rate_bps,
         shared_home=lab.shared_home,
         head_address=str(lab.head_address),
         network=str(lab.network),

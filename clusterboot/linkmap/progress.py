@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from clusterboot.verdict.counted import told_by_counters
 
 from .doubt import Doubt, all_in_doubt, are_many, find_doubts, with_doubts, without
 from .endpoints import host_of
-from .formats.json import matrix_to_json, rows_to_json
+from .formats.json import MatrixJson, MatrixRows, matrix_to_json, rows_to_json
 from .inference.infer import infer
 from .inference.picture import draw
 from .measurement_plan import Known, Taking
@@ -51,6 +50,24 @@ class Crowd:
             f"{self.alone_gb_s:.3g} GB/s: the fabric between the nodes is shared, which is no node's and no "
             f"link's fault. Measured again with {self.pairs_at_once} at once"
         )
+
+
+class LinkStateJson(MatrixJson):
+    """A measured matrix, and how it came to be."""
+
+    both_gb_s: MatrixRows
+    """What pairs give with both directions at once, 10^9 bytes a second."""
+    unsettled: list[list[str]]
+    """Sender and receiver of directions whose time was spent before their rate was known well."""
+    rounds: int
+    launches: int
+    measurements: int
+    crowd: Crowd | None
+    """A fabric that all pairs at once share."""
+    counters: Mapping[str, Counters]
+    """What the counters of each host grew by."""
+    shares_gpus: bool
+    """Whether several ranks used one GPU: then nothing but a dead pair can be found."""
 
 
 @dataclass
@@ -238,7 +255,7 @@ class LinkState:
         self.solo_gb_s.clear()
         self.looked.clear()
 
-    def to_json(self, inference: Inference) -> dict[str, Any]:
+    def to_json(self, inference: Inference) -> LinkStateJson:
         """Give this map's part of the document."""
         return {
             **matrix_to_json(self.matrix, inference),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +15,9 @@ from clusterboot.report.ending import show_summary
 
 from .command import Call, Outcome, command
 from .options import here, next_command, running_lab
+
+if TYPE_CHECKING:
+    from .documents import AuditVerifiedJson, FlawJson
 
 
 @command(
@@ -48,7 +52,7 @@ def audit(session: Call, cluster: str = "", log: str = "", verify: bool = False,
             show=lambda to: show_summary(to, [where], next_command("audit --verify", cluster)),
         )
     verdict = check(path, expected or None)
-    flaws = [{"line": flaw.line, "cause": flaw.cause} for flaw in verdict.flaws]
+    flaws: list[FlawJson] = [{"line": flaw.line, "cause": flaw.cause} for flaw in verdict.flaws]
 
     def show(to: Console) -> None:
         for flaw in verdict.flaws:
@@ -59,7 +63,12 @@ def audit(session: Call, cluster: str = "", log: str = "", verify: bool = False,
         show_summary(to, lines, None)
 
     code = ExitCode.VALIDATION if verdict.flaws else ExitCode.OK
-    more = {"log": path, "entries": verdict.entries, "last_hash": verdict.last_hash, "flaws": flaws}
+    more: AuditVerifiedJson = {
+        "log": path,
+        "entries": verdict.entries,
+        "last_hash": verdict.last_hash,
+        "flaws": flaws,
+    }
     return Outcome(code, more=more, show=show)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from clusterboot.session.context import Context
     from clusterboot.trust.blaming import LoginFinding
 
+    from .documents import BootstrapJson, LoginFindingJson
+
 _KEYS = ("per-node", "ca", "shared")
 _MEANING = {
     "per-node": "each node has a key of its own, which never leaves it",
@@ -68,7 +70,7 @@ def bootstrap_task(
     )
 
 
-def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
+def _bootstrap_document(at: Context, result: Bootstrapped) -> BootstrapJson:
     from clusterboot.report.factlines import fact_lines
 
     plan = result.addresses
@@ -94,7 +96,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> dict[str, Any]:
     }
 
 
-def _finding(one: LoginFinding) -> dict[str, Any]:
+def _finding(one: LoginFinding) -> LoginFindingJson:
     return {
         "kind": one.kind,
         "host": one.host,

@@ -14,6 +14,8 @@ from clusterboot.report.ending import say
 if TYPE_CHECKING:
     from clusterboot.trust.homes.known import Edit
 
+    from .documents import ChangeJson
+
 
 def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, list[str]]]:
     """Give each distinct change once: its file, its diff, and the hosts where it would be made."""
@@ -26,7 +28,7 @@ def _distinct(planned: Mapping[str, tuple[Edit, ...]]) -> list[tuple[str, str, l
     return [(path, diff, names) for (path, diff), names in changes.items()]
 
 
-def changes(planned: Mapping[str, tuple[Edit, ...]]) -> list[dict[str, str]]:
+def changes(planned: Mapping[str, tuple[Edit, ...]]) -> list[ChangeJson]:
     """Give what a dry run would change, for the document: hosts, file and unified diff."""
     return [
         {"hosts": fold(names), "path": f"~/{path}", "diff": diff} for path, diff, names in _distinct(planned)

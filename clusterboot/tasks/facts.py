@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -12,12 +12,14 @@ from clusterboot.report import ending as report
 from .command import Call, Outcome, command
 from .options import SHARED, context
 
+if TYPE_CHECKING:
+    from .documents import FactsJson
+
 
 @command("facts", shared=SHARED)
 def facts_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
     """Collect and tabulate what the nodes are, every difference between them marked."""
     from clusterboot.commands.facts import inventory
-    from clusterboot.facts import to_json
     from clusterboot.report.nodes import show_nodes
 
     result = inventory(context(session, shared))
@@ -27,5 +29,5 @@ def facts_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
             show_nodes(to, result.facts)
         report.show_failures(to, result.hosts)
 
-    more = {"facts": {name: to_json(node) for name, node in result.facts.items()}}
+    more: FactsJson = {"facts": result.facts}
     return Outcome(result.exit_code, result.hosts, more, show)

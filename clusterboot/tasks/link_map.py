@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from clusterboot.linkmap.endpoints import By
     from clusterboot.linkmap.measurement_plan import MapMode
 
+    from .documents import LinkMapJson
+
 # Enough for the plateau of NVLink.
 _GPU_BYTES = 64 * 1024**2
 _MODES = ("adaptive", "full")
@@ -89,13 +91,13 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     return Outcome(
         result.exit_code,
         result.hosts,
-        _document(result, mode),
+        _document(result, options.mode),
         output(result.state.matrix, result.inference) if output else show,
         save=(lambda text: publish(folder, text)) if folder else None,
     )
 
 
-def _document(result: LinkMapped, mode: str) -> dict[str, Any]:
+def _document(result: LinkMapped, mode: MapMode) -> LinkMapJson:
     from clusterboot.report.factlines import fact_lines
 
     return {

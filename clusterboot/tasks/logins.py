@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clusterboot.trust.verify import LoginFailure
 
+    from .documents import FailedLogin
+
 # So many of one kind are named on the terminal; the document has all.
 MOST_NAMED = 8
 
 
-def failed_logins(failures: Sequence[LoginFailure]) -> list[dict[str, str]]:
+def failed_logins(failures: Sequence[LoginFailure]) -> list[FailedLogin]:
     """Give failed logins for the document."""
     return [
         {"from": f.source, "to": f.target, "cause": f.cause, "text": f.text, "remedy": f.remedy}

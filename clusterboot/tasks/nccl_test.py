@@ -22,6 +22,9 @@ from .options import SHARED, choice, context, next_command, number, size, whole
 if TYPE_CHECKING:
     from clusterboot.verdict.benchmarked import Benchmarked, Judged
     from clusterboot.verdict.expectation import Expectation
+    from clusterboot.verdict.repeats import Spread
+
+    from .documents import NcclTestJson, NothingLaunchedJson, SingleRunJson, SpreadJson
 
 # collbench repeats until the rate is steady; of 64 MiB over a gigabit link it can do that only a few times.
 _SIZE_CAP_S = 2.0
@@ -150,9 +153,9 @@ def _expectation(min_busbw_gb_s: float | None, baseline: str) -> Expectation:
     return dataclasses.replace(minimum, baseline=baseline_from_json(document), source=source)
 
 
-def _document(result: Benchmarked) -> dict[str, Any]:
+def _document(result: Benchmarked) -> NcclTestJson | NothingLaunchedJson:
     from clusterboot.report.factlines import fact_lines
-    from clusterboot.verdict.as_json import bench_test_to_json
+    from clusterboot.verdict.as_json import bench_test_to_json, problem_to_json
     from clusterboot.verdict.expectation import expected_to_json
 
     if result.report is None:
@@ -174,15 +177,15 @@ def _document(result: Benchmarked) -> dict[str, Any]:
         "expected": expected_to_json(result.expectation, [test.collective for test in result.report.tests]),
         "node_facts": list(fact_lines(result.facts)),
         "tests": [bench_test_to_json(test) for test in result.report.tests],
-        "problems": list(result.report.problems),
+        "problems": [problem_to_json(problem) for problem in result.report.problems],
         "runs": [_run(run) for run in result.runs],
-        "spreads": [{**dataclasses.asdict(spread), "wide": spread.wide} for spread in result.spreads],
+        "spreads": [_spread(spread) for spread in result.spreads],
         "counters": dict(result.counters),
         "folder": result.folder,
     }
 
 
-def _run(run: Judged) -> dict[str, Any]:
+def _run(run: Judged) -> SingleRunJson:
     from clusterboot.verdict.as_json import bench_test_to_json
 
     return {
@@ -190,6 +193,17 @@ def _run(run: Judged) -> dict[str, Any]:
         "reason": run.report.judgement.overall.reason,
         "log": run.log,
         "tests": [bench_test_to_json(test) for test in run.report.tests],
+    }
+
+
+def _spread(spread: Spread) -> SpreadJson:
+    return {
+        "collective": spread.collective,
+        "placement": spread.placement,
+        "runs_gb_s": list(spread.runs_gb_s),
+        "median_gb_s": spread.median_gb_s,
+        "spread": spread.spread,
+        "wide": spread.wide,
     }
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from clusterboot.commands.rotate_keys import Rotated
     from clusterboot.session.context import Context
 
+    from .documents import RotateKeysJson
+
 
 @command("rotate-keys", shared=SHARED)
 def rotate_keys_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
@@ -27,7 +29,7 @@ def rotate_keys_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
 
     at = context(session, shared)
     result = rotate(at)
-    more = {
+    more: RotateKeysJson = {
         "dry_run": at.dry_run,
         "keys": result.mode,
         "finished": result.finished,

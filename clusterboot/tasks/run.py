@@ -19,6 +19,8 @@ from .options import SHARED, context
 if TYPE_CHECKING:
     from clusterboot.commands.run_command import CommandRun
 
+    from .documents import AnswerJson
+
 # A command without --deadline may be an installation; it is not meant to hang for ever.
 _COMMAND_TIMEOUT_S = 3600.0
 
@@ -37,7 +39,7 @@ def run_task(session: Call, shell_command: str, shared: Mapping[str, Any]) -> Ou
         names = [host.name for host in at.cluster.hosts]
         return Outcome(show=lambda to: to.print(Text(f"Would run on {fold(names)}: {shell_command}")))
     result = run_command(at, shell_command, at.deadline_s or _COMMAND_TIMEOUT_S)
-    answers = {
+    answers: dict[str, AnswerJson] = {
         name: {
             "exit_code": said.exit_code,
             "stdout": printable(said.stdout),

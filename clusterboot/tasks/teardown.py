@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from clusterboot.commands.teardown import TornDown
     from clusterboot.session.context import Context
 
+    from .documents import TeardownJson
+
 
 @command("teardown", shared=SHARED)
 def teardown_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
@@ -27,7 +29,7 @@ def teardown_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
 
     at = context(session, shared)
     result = teardown(at)
-    more = {
+    more: TeardownJson = {
         "dry_run": at.dry_run,
         "changed_files": below_home(result.edits),
         "changes": changes(result.planned),

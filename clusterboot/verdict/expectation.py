@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from clusterboot.errors import UsageError
 from clusterboot.programs.records import PLACEMENTS, PlacementName
 
@@ -68,13 +70,24 @@ def not_judged(expectation: Expectation) -> str:
     return f"bandwidth not judged: {why}; give --min-busbw or --baseline"
 
 
-def expected_to_json(expectation: Expectation, collectives: Sequence[str | None]) -> list[dict[str, object]]:
+class ExpectedJson(TypedDict):
+    """What one collective was held against."""
+
+    collective: str
+    min_busbw_gb_s: float | None
+    """The least bus bandwidth, 10^9 bytes a second, from holds_from_bytes on."""
+    holds_from_bytes: int
+    baseline: list[list[float]]
+    """An earlier run: a size in bytes and its bus bandwidth in 10^9 bytes a second each."""
+
+
+def expected_to_json(expectation: Expectation, collectives: Sequence[str | None]) -> list[ExpectedJson]:
     """Give what each collective was held against, for a result: nothing for those without a figure.
 
     ``min_busbw_gb_s`` holds from ``holds_from_bytes`` on; ``baseline`` has a size in bytes and the
     busbw in 10^9 bytes a second, of both placements the better, for each size of an earlier run.
     """
-    found: list[dict[str, object]] = []
+    found: list[ExpectedJson] = []
     for name in dict.fromkeys(each for each in collectives if each):
         points: dict[int, float] = {}
         for key, value in (expectation.baseline.busbw_gb_s if expectation.baseline else {}).items():

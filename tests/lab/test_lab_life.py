@@ -230,7 +230,7 @@ def test_what_fails_inside_a_machine_is_named(monkeypatch: pytest.MonkeyPatch, l
 def test_status_knows_each_machine(lab: labs.Lab) -> None:
     (status,) = labs.status(lab.name)
 
-    assert (status.state, status.rate_bps, status.shared_home) == ("running", 10**9, False)
+    assert (status.state, status.rate_bit_s, status.shared_home) == ("running", 10**9, False)
     assert [m.name for m in status.machines] == ["head", *(f"n{i}" for i in range(1, 9))]
     assert all(m.alive and not m.faults for m in status.machines)
     assert status in labs.status()

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from typing_extensions import NotRequired, TypedDict
 
 from clusterboot.document import parse
 
-from ..pair_matrix import SAMPLE_RATES, Finding, Flags, Inference, PairMatrix, Rates
+from ..pair_matrix import (
+    SAMPLE_RATES,
+    Direction,
+    Finding,
+    Flags,
+    Inference,
+    Kind,
+    MatrixVerdict,
+    PairMatrix,
+    Rates,
+    Stability,
+    Where,
+)
 from .cells import Rows, bad
 from .stored import Format, Table
 
@@ -43,58 +56,125 @@ def _read(text: str, path: str) -> list[Table]:
 
 JSON = Format("a matrix in JSON", _recognises, _read)
 
+# A row a sender, a column a receiver; null for what was not measured.
+MatrixRows: TypeAlias = list[list[float | None]]
 
-def matrix_to_json(matrix: PairMatrix, inference: Inference) -> dict[str, Any]:
+
+class FindingJson(TypedDict):
+    """One fault of a node, a link or a group."""
+
+    kind: Kind
+    """Bad with most partners, one pair among good ones, or a set that is fine inside and bad across."""
+    hosts: list[str]
+    """The node, the two ends, or the smaller side of a group; with next_pairs, all candidates."""
+    where: NotRequired[Where]
+    """For a group: across or inside."""
+    direction: Direction
+    """As seen from the node, from the group, or from the first of a link's two hosts to the second."""
+    fraction_of_expected: float | None
+    """Measured over expected, 0 for dead, null for not measured."""
+    stability: Stability
+    """Swinging where single measurements of one pair differ by more than the fleet's do."""
+    evidence: str
+    next_pairs: list[list[str]]
+    """The fewest further pairs whose results would tell the candidates apart; empty where it is certain."""
+
+
+class SamplesJson(TypedDict):
+    """The single measurements of one direction of one pair; rates in 10^9 bytes a second."""
+
+    n: int
+    """How many there were."""
+    median_gb_s: float | None
+    min_gb_s: float | None
+    max_gb_s: float | None
+    q1_gb_s: float | None
+    """A quarter of them was below."""
+    q3_gb_s: float | None
+    """A quarter of them was above."""
+    bytes: int
+    """What they carried together."""
+
+
+class SegmentsJson(TypedDict):
+    """What TCP sent in one direction of one pair: segments with data, and those that it sent again."""
+
+    sent: int
+    resent: int
+
+
+class MatrixJson(TypedDict):
+    """A matrix of pairs, and what is found in it.
+
+    Row is the sender, column the receiver; null is not measured, 0 is measured and dead.
+    """
+
+    nodes: list[str]
+    bandwidth_gb_s: MatrixRows
+    """10^9 bytes a second."""
+    latency_us: MatrixRows | None
+    """Microseconds, one way."""
+    one_way_gb_s: NotRequired[MatrixRows]
+    """What pairs give in one direction by itself, where bandwidth_gb_s is both at once."""
+    samples: NotRequired[list[list[SamplesJson | None]]]
+    segments: NotRequired[list[list[SegmentsJson | None]]]
+    findings: list[FindingJson]
+    """The worst first."""
+    verdict: MatrixVerdict
+    notes: list[str]
+
+
+def matrix_to_json(matrix: PairMatrix, inference: Inference) -> MatrixJson:
     """Give the part of a document that is a matrix's: nodes, cells, findings, verdict, notes.
 
     What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gb_s`` where
     ``bandwidth_gb_s`` was measured with both directions at once, ``samples`` and
     ``segments`` where they were kept.
     """
-    further: dict[str, Any] = {}
-    if matrix.one_way_gb_s is not None:
-        further["one_way_gb_s"] = rows_to_json(matrix.one_way_gb_s)
-    if (samples := matrix.samples) is not None:
-        columns = {"n": samples.count.tolist()}
-        columns |= {name: rows_to_json(getattr(samples, name)) for name in SAMPLE_RATES}
-        further["samples"] = _objects({**columns, "bytes": samples.bytes.tolist()}, samples.count > 0)
-    if (segments := matrix.segments) is not None:
-        columns = {"sent": segments.sent.tolist(), "resent": segments.resent.tolist()}
-        further["segments"] = _objects(columns, segments.sent > 0)
-    return {
+    found: MatrixJson = {
         "nodes": list(matrix.nodes),
         "bandwidth_gb_s": rows_to_json(matrix.bandwidth_gb_s),
         "latency_us": None if matrix.latency_us is None else rows_to_json(matrix.latency_us),
-        **further,
         "findings": [_finding(finding) for finding in inference.findings],
         "verdict": inference.verdict,
         "notes": list(inference.notes),
     }
+    if matrix.one_way_gb_s is not None:
+        found["one_way_gb_s"] = rows_to_json(matrix.one_way_gb_s)
+    if (samples := matrix.samples) is not None:
+        columns = {"n": samples.count.tolist()}
+        columns |= {name: rows_to_json(getattr(samples, name)) for name in SAMPLE_RATES}
+        found["samples"] = _objects({**columns, "bytes": samples.bytes.tolist()}, samples.count > 0)
+    if (segments := matrix.segments) is not None:
+        columns = {"sent": segments.sent.tolist(), "resent": segments.resent.tolist()}
+        found["segments"] = _objects(columns, segments.sent > 0)
+    return found
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    where = {"where": finding.where} if finding.where else {}
-    return {
+def _finding(finding: Finding) -> FindingJson:
+    told: FindingJson = {
         "kind": finding.kind,
         "hosts": list(finding.hosts),
-        **where,
         "direction": finding.direction,
         "fraction_of_expected": finding.fraction_of_expected,
         "stability": finding.stability,
         "evidence": finding.evidence,
         "next_pairs": [list(pair) for pair in finding.next_pairs],
     }
+    if finding.where:
+        told["where"] = finding.where
+    return told
 
 
-def rows_to_json(cells: Rates) -> list[list[float | None]]:
+def rows_to_json(cells: Rates) -> MatrixRows:
     """Give a matrix as lists, ``None`` for what was not measured."""
     objects = cells.astype(object)
     objects[np.isnan(cells)] = None
-    rows: list[list[float | None]] = objects.tolist()
+    rows: MatrixRows = objects.tolist()
     return rows
 
 
-def _objects(columns: dict[str, Any], known: Flags) -> list[list[dict[str, Any] | None]]:
+def _objects(columns: dict[str, Any], known: Flags) -> list[list[Any]]:
     size = len(known)
     return [
         [
