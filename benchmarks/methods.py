@@ -25,9 +25,12 @@ _GATE = 0.8
 _RANDOM_ROUNDS = 15
 _SAMPLE_BYTES = 1 << 20
 # What is not believed is visited so often in all, as a link map has it.
-_VISITS = 3
-# A visit, and what lies between two of them.
+_VISITS = 5
+# As many further looks as a link map makes at least, however few pairs there are.
+_LEAST_LOOKS = 48
+# A visit, and what lies between two of them; further looks begin with a launch.
 _VISIT_S = 0.4
+_LAUNCH_S = (0.5, 2.0)
 
 
 class Probe:
@@ -69,7 +72,8 @@ class Probe:
         self._pass(1, 3 * len(pairs), 3 * _VISIT_S)
 
     def each_alone(self, pairs: Sequence[tuple[int, int]]) -> None:
-        """Measure pairs one after the other, each as a round does."""
+        """Launch once more, and measure pairs one after the other, each as a round does."""
+        self._now_s += float(self.generator.uniform(*_LAUNCH_S))
         self._in_full(pairs, 3 * _VISIT_S)
         self._pass(len(pairs), 3 * len(pairs), 3 * _VISIT_S)
 
@@ -164,7 +168,8 @@ Method = Callable[[Probe], Named]
 def ours_full(probe: Probe) -> Named:
     """Measure the whole tournament, then infer; whoever is blamed is looked at once more."""
     probe.tournament()
-    return _looked_at(probe, probe.matrix, 2 * 3 * _pairs(probe), settle=False)
+    whole = 3 * _pairs(probe)
+    return _looked_at(probe, probe.matrix, whole + max(whole, 3 * _LEAST_LOOKS), settle=False)
 
 
 def ours_adaptive(probe: Probe) -> Named:
@@ -178,7 +183,8 @@ def ours_adaptive(probe: Probe) -> Named:
     for each in others:
         probe.sweep(each)
     whole = 3 * _pairs(probe)
-    return _looked_at(probe, probe.swept, whole // 2 if len(probe.nodes) >= 64 else 2 * whole, settle=True)
+    most = whole // 2 if len(probe.nodes) >= 64 else whole + max(whole, 3 * _LEAST_LOOKS)
+    return _looked_at(probe, probe.swept, most, settle=True)
 
 
 def _looked_at(probe: Probe, matrix_of: Callable[[], PairMatrix], most: int, *, settle: bool) -> Named:

@@ -79,8 +79,9 @@ def _collect(found: dict[Pair, Doubt], rates: Rates, most: Rates, reason: str) -
 
 
 def without(matrix: PairMatrix, doubts: Sequence[Doubt]) -> PairMatrix:
-    """Take out what is in doubt: nothing may be compared with it."""
-    cells = tuple(np.array([each.ends for each in doubts], dtype=np.intp).reshape(-1, 2).T)
+    """Take out the pairs that are in doubt: nothing is compared with them, nor said of a direction."""
+    ones, others = np.array([each.ends for each in doubts], dtype=np.intp).reshape(-1, 2).T
+    cells = np.concatenate([ones, others]), np.concatenate([others, ones])
 
     def left(rates: Rates) -> Rates:
         kept = rates.copy()

@@ -28,7 +28,7 @@ _SHARED_RATIO = 1.3
 _RESTLESS = 0.09
 _ENOUGH_NODES = 8
 # So many visits that agree prove that a rate is no accident.
-_BELIEVED = 3
+_BELIEVED = 5
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ class LinkState:
         return () if self.ranks_on_a_gpu > 1 else find_doubts(self.matrix, self.line_gb_s)
 
     def to_believe(self) -> tuple[Pair, ...]:
-        """Choose the pairs to measure again, so that one wrong visit of three is outvoted."""
+        """Choose the pairs to measure again, until a wrong visit is outvoted."""
         doubts = self.doubts()
         if are_many(self.matrix, doubts):
             return ()

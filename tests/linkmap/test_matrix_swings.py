@@ -12,11 +12,11 @@ from hypothesis.extra.numpy import arrays
 from methods import METHODS, Probe
 from repetition import share
 from scenarios import HEAVY, OUTLIERS
-from simulator import Cluster, Conditions, Fabric, Fault, fabric, measured, named
+from simulator import Cluster, Conditions, Fabric, Fault, fabric, figures, measured, named
 
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.inference.noise import edge
-from clusterboot.linkmap.inference.schedule import adaptive_rounds, second_looks
+from clusterboot.linkmap.inference.schedule import MOST_LOOKS, adaptive_rounds, second_looks
 from clusterboot.linkmap.pair_matrix import PairMatrix, Samples
 
 RATE_GB_S = 0.0357
@@ -99,6 +99,55 @@ def test_a_pair_that_is_slow_in_one_direction_is_looked_at_twice():
     matrix = probe.matrix()
     for times, asked in ((0, True), (1, True), (2, False)):
         assert ((2, 6) in second_looks(matrix, infer(matrix), {(2, 6): times})) is asked
+
+
+def test_a_pair_that_was_held_up_by_itself_is_looked_at_although_both_directions_at_once_were_well():
+    probe = probe_of(8)
+    matrix = mapped(probe)
+    assert matrix.one_way_gb_s is not None
+    one, other = np.argwhere(~np.isnan(matrix.one_way_gb_s))[0]
+    one_way = matrix.one_way_gb_s.copy()
+    one_way[one, other] = 0.2 * RATE_GB_S
+    held = replace(matrix, one_way_gb_s=one_way)
+    pair = (int(min(one, other)), int(max(one, other)))
+    assert infer(held).findings == ()
+    assert pair in second_looks(held, infer(held), {})
+    assert pair not in second_looks(held, infer(held), {pair: MOST_LOOKS})
+
+
+def of_two(there: list[float], back: list[float]) -> PairMatrix:
+    """Give the matrix of two nodes, from the samples of each direction in all visits."""
+    count, rates = figures(np.array([there, back]))
+    cells = [np.full((2, 2), np.nan) for _ in rates]
+    counts = np.zeros((2, 2), dtype=np.int64)
+    for at, cell in enumerate(((0, 1), (1, 0))):
+        counts[cell] = count[at]
+        for each, values in zip(cells, rates[:, at], strict=True):
+            each[cell] = values
+    return PairMatrix(("n1", "n2"), cells[0], samples=Samples(counts, *cells, bytes=counts * (1 << 20)))
+
+
+def test_one_of_two_directions_is_not_blamed_by_visits_that_read_too_high():
+    matrix = of_two([2.6, 2.5, 2.6, 2.7, 1.0, 1.02], [1.0, 0.98, 1.0, 1.0, 1.03, 0.99])
+    inference = infer(matrix)
+    assert (inference.verdict, inference.findings) == ("inconclusive", ())
+    assert any("at times" in note for note in inference.notes)
+    looks = [second_looks(matrix, inference, {(0, 1): times}) for times in range(MOST_LOOKS + 1)]
+    assert looks == [*([((0, 1),)] * MOST_LOOKS), ()]
+
+
+def test_one_of_two_directions_is_blamed_where_the_other_is_fast_throughout():
+    matrix = of_two([2.6, 2.5, 2.6, 2.7, 2.5, 2.52], [1.0, 0.98, 1.0, 1.0, 1.03, 0.99])
+    (finding,) = infer(matrix).findings
+    assert (finding.kind, finding.hosts, finding.direction) == ("link", ("n2", "n1"), "out")
+
+
+def test_the_few_pairs_that_a_node_is_held_against_are_looked_at_twice():
+    probe = probe_of(3, Fault("node", (2,), 0.3))
+    probe.tournament()
+    matrix = probe.matrix()
+    looks = [second_looks(matrix, infer(matrix), {(0, 1): times}) for times in (0, 1, 2)]
+    assert looks == [((0, 1),), ((0, 1),), ()]
 
 
 @pytest.mark.parametrize("disturbed", [HEAVY, OUTLIERS], ids=["heavy tails", "outliers"])

@@ -32,7 +32,7 @@ from .findings import (
 from .groups import Unit, find_units, hidden_units
 from .links import SlowPair, find_links, too_many
 from .losses import Losses, find_losses
-from .picture import DEAD, Picture, draw, only_dead
+from .picture import DEAD, Picture, draw, lacks_reference, only_dead
 from .remarks import half_is_slow, heavy_tails, remarks
 from .sentences import names
 from .sets import find_sets
@@ -68,6 +68,8 @@ def infer(matrix: PairMatrix) -> Inference:
     verdict = _verdict(findings)
     if verdict == "ok" and picture.noise.is_too_much:
         return Inference("inconclusive", findings, (f"{_NOISE} {picture.noise.spread:.0%}", *notes))
+    if verdict == "ok" and lacks_reference(matrix):
+        return Inference("inconclusive", findings, notes)
     return Inference(verdict, findings, notes)
 
 

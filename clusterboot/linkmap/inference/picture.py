@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..pair_matrix import Flags, PairMatrix, Rates, row_middles
-from .levels import best_of_both, logarithms
+from .levels import best_of_both, logarithms, worse_of_both
 from .noise import Noise, noise_of
 from .structure import Structure, Tier, find_structure
 from .suspects import find_suspects
@@ -48,7 +49,8 @@ def draw(matrix: PairMatrix) -> Picture:
     logs = logarithms(matrix.bandwidth_gb_s)
     seen = ~np.isnan(best_of_both(logs))
     if len(matrix.nodes) == 2:
-        structure, noise = Structure(best_of_both(logs), np.isfinite(logs), ()), _ALONE
+        expected = worse_of_both(logs) if lacks_reference(matrix) else best_of_both(logs)
+        structure, noise = Structure(expected, np.isfinite(logs), ()), _ALONE
         residuals = _residuals(logs, structure)
     else:
         structure = find_structure(logs)
@@ -59,6 +61,24 @@ def draw(matrix: PairMatrix) -> Picture:
         matrix, matrix.bandwidth_gb_s, expected, residuals, seen, structure.tiers, noise, expected
     )
     return picture if matrix.one_way_gb_s is None else with_one_way(picture, matrix.one_way_gb_s)
+
+
+def lacks_reference(matrix: PairMatrix) -> bool:
+    """Tell whether nothing shows what two nodes should give each other, where one direction gives more.
+
+    What it gives is a reference if it does so in all of its samples, or if both directions reached it. If
+    not, a visit that read too high may have made it, or one that was held up the other: there is no third
+    node that would tell.
+    """
+    if len(matrix.nodes) != 2 or matrix.samples is None:
+        return False
+    rates, lowest, highest = (
+        (float(each[0, 1]), float(each[1, 0]))
+        for each in (matrix.bandwidth_gb_s, matrix.samples.min_gb_s, matrix.samples.max_gb_s)
+    )
+    # Nearer to the better direction's rate than to the worse one's.
+    least = math.sqrt(rates[0] * rates[1])
+    return 0 < min(rates) < (1 - _ALONE.cell_loss) * max(rates) and max(*lowest, min(highest)) < least
 
 
 def with_one_way(picture: Picture, one_way_gb_s: Rates) -> Picture:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..pair_matrix import Flags
 from .levels import coverage
-from .picture import Picture
+from .picture import Picture, lacks_reference
 from .sentences import rate
 from .swings import Swings
 
@@ -31,6 +31,10 @@ def remarks(picture: Picture) -> tuple[str, ...]:
     found = []
     if len(picture.matrix.nodes) == 2:
         found.append("two nodes have no reference: only a dead link or unequal directions would show")
+    if lacks_reference(picture.matrix):
+        found.append(
+            "one direction gave far more than the other at times: which of it is usual, others would tell"
+        )
     if 0 < share < 1:
         pairs = int(np.count_nonzero(np.triu(picture.seen, 1)))
         nodes = len(picture.matrix.nodes)

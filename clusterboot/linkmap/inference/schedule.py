@@ -14,8 +14,8 @@ import numpy as np
 from ..pair_matrix import Flags, Inference, Pair, PairMatrix, Rates, row_middles
 from .infer import infer
 from .losses import find_losses
-from .picture import ENOUGH_RATIOS, Picture, draw, with_one_way
-from .swings import held_up, held_up_for_a_moment
+from .picture import ENOUGH_RATIOS, Picture, draw, lacks_reference, with_one_way
+from .swings import held_up, held_up_for_a_moment, held_up_more_than_once
 
 Round = tuple[Pair, ...]
 
@@ -25,12 +25,18 @@ _FEW_SHARE = 8
 # Where the others are met too, fewer tell a node's direction.
 _ADAPTIVE_PARTNERS = 4
 _ADAPTIVE_SHARE = 16
-# A pair is looked at again so often at most, once or twice by what is suspected.
-MOST_LOOKS = 2
+# A pair is looked at again once or twice by what is suspected, and so often at most where it was held up
+# more than once: one that comes and goes is bad in half of its visits then, whichever they are.
+_LOOKS_A_SUSPECT = 2
+MOST_LOOKS = 4
 _LOOKS_A_GROUP = 3
+# A slow node is held against the pairs of all others. So few of them may have read too high together.
+_FEW_REFERENCES = 3
 _LOOKS_A_SWING = 6
 # Pairs of a node that were held up, until its others are looked at.
 _LEAST_HELD = 2
+# A pair that keeps more than this may be what one visit of many samples found by chance.
+_MILD = 0.6
 # A pair to compare with is as fast as its tier, within this (logarithm).
 _NEAR = 0.1
 _LONELY = 0.7
@@ -77,7 +83,8 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
     whose single directions are not known; nothing for what is dead, which no noise looks like. The same for
     nodes and pairs that were held up, also for a moment, and that nobody is blamed for, yet. Of a node that
     loses packets more is known than further visits would tell. A pair that was held up, or is slow in one
-    direction alone, is looked at twice: it may come and go, and be sound half of the time.
+    direction alone or by little, is looked at twice: it may come and go, and be sound half of the time. So
+    are the few pairs that a node of three or four is held against.
     """
     at = {name: index for index, name in enumerate(matrix.nodes)}
     one_way = matrix.bandwidth_gb_s if matrix.one_way_gb_s is None else matrix.one_way_gb_s
@@ -85,6 +92,7 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
     lossy = find_losses(both).nodes
     looks: list[Pair] = []
     twice: set[Pair] = set()
+    bad = {at[host] for finding in inference.findings if finding.kind != "link" for host in finding.hosts}
     for finding in inference.findings:
         hosts = [at[host] for host in finding.hosts]
         if finding.kind == "node" and hosts[0] in lossy:
@@ -96,18 +104,40 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
         if finding.kind == "link":
             pair = (min(hosts), max(hosts))
             looks += [pair, *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gb_s)]
-            twice |= {pair} if finding.direction != "both" else set()
+            twice |= {pair} if finding.direction != "both" or finding.severity > _MILD else set()
+        elif finding.kind == "node" and len(finding.hosts) == 1:
+            references = _few_references(len(matrix.nodes), bad)
+            looks += references
+            twice |= set(references)
         elif finding.kind == "group":
             looks += _of_group(hosts, finding.where == "inside", one_way)
-    bad = {at[host] for finding in inference.findings if finding.kind != "link" for host in finding.hosts}
-    picture = both if matrix.one_way_gb_s is None else with_one_way(both, matrix.one_way_gb_s)
+    picture = both
+    if matrix.one_way_gb_s is not None:
+        picture = replace(with_one_way(both, matrix.one_way_gb_s), matrix=matrix)
     held, beside = _of_held_up(picture, bad, one_way, looked)
+    held += [(0, 1)] if lacks_reference(matrix) else []
     looks += [*beside, *held]
     twice |= set(held)
     looks = looks or list(_lonely(matrix, bad) if inference.verdict != "ok" else ())
+    steady = {
+        tuple(sorted(at[host] for host in each.hosts))
+        for each in inference.findings
+        if each.kind == "link" and each.stability == "steady"
+    }
+    longest = _to_look_at_longest(picture, set(held) - steady)
     return tuple(
-        pair for pair in dict.fromkeys(looks) if looked.get(pair, 0) < (MOST_LOOKS if pair in twice else 1)
+        pair
+        for pair in dict.fromkeys(looks)
+        if looked.get(pair, 0) < (MOST_LOOKS if pair in longest else _LOOKS_A_SUSPECT if pair in twice else 1)
     )
+
+
+def _to_look_at_longest(picture: Picture, held: set[Pair]) -> set[Pair]:
+    """Choose the pairs that were held up more than once, and the one that two nodes have."""
+    if len(picture.matrix.nodes) == 2:
+        return {(0, 1)}
+    again = held_up(picture) | held_up_more_than_once(picture)
+    return {pair for pair in held if again[pair] or again[pair[::-1]]}
 
 
 def _lonely(matrix: PairMatrix, bad: set[int]) -> Round:
@@ -175,6 +205,12 @@ def _of_held_up(
     for node in np.argsort(counts, kind="stable")[np.count_nonzero(counts < _LEAST_HELD) :]:
         beside += _of_swinging([int(node)], picture.matrix, one_way)
     return [(one, other) for one, other in np.argwhere(held).tolist()], beside
+
+
+def _few_references(nodes: int, bad: set[int]) -> list[Pair]:
+    """Give the pairs of the nodes that are not bad, where they are so few that they may all be wrong."""
+    pairs = list(combinations([node for node in range(nodes) if node not in bad], 2))
+    return pairs if len(pairs) <= _FEW_REFERENCES else []
 
 
 def _of_group(members: Sequence[int], inside: bool, one_way: Rates) -> list[Pair]:

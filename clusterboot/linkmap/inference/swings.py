@@ -167,7 +167,7 @@ def _beyond_chance(low: Counts, samples: Samples, covered: Flags) -> tuple[Flags
     odd, count = lows[ends], counts[ends]
     # What is usual is what all other pairs give.
     left = int(lows.sum()) - odd.sum(axis=0), int(counts.sum()) - count.sum(axis=0)
-    share = _shares(*left)
+    share = _shares(_at_most(left[0]), left[1])
     chances = np.where(odd > 0, tails(odd, count, np.broadcast_to(share, odd.shape)), 1.0)
     found, stalls = np.zeros_like(covered), np.zeros_like(covered)
     beyond = _of_both(chances[0] * chances[1]) * cells < _BY_CHANCE
@@ -185,9 +185,19 @@ def _of_both(product: Rates) -> Rates:
     return np.asarray(least * (1 - np.log(least)))
 
 
-def _shares(odd: Counts, of: Counts) -> Rates:
+def _shares(odd: Counts | Rates, of: Counts) -> Rates:
     """Estimate how often a sample is low by chance, from how many of the others are."""
     return np.minimum((odd + 0.5) / (of + 1), 0.5)
+
+
+def _at_most(low: Counts) -> Rates:
+    """Give how many low samples would be expected of the others where they have so few by chance.
+
+    What is suspected was chosen since it has more than they, and was looked at until it had. So the most is
+    taken that leaves as few as they have in one of a hundred fabrics (Poisson); where they have none, the
+    fabric is quiet.
+    """
+    return np.asarray(np.where(low > 0, low + 2.3 * np.sqrt(low) + 2.0, 0.0))
 
 
 def _share(odd: int, of: int) -> float:
@@ -288,7 +298,11 @@ def _now_and_then(
             others[node, :] = others[:, node] = False
             beside = int(np.count_nonzero(here & others)) // 2, int(np.count_nonzero(others)) // 2
             if of_samples:
-                share = max(_share(*beside), _of_samples(low, samples, others & ~explained))
+                own = left[node] & ~np.isnan(picture.residuals[node])
+                usual = (
+                    float((samples.count[node] + samples.count[:, node])[own].mean()) if own.any() else 0.0
+                )
+                share = max(_share(*beside), _of_samples(low, samples, others & ~explained, usual))
             else:
                 share = float(_shares(*map(np.array, beside)))
                 share = share if beside[0] else min(_SUPPOSED_HELD_UP, share)
@@ -330,19 +344,32 @@ def held_up_for_a_moment(picture: Picture) -> Flags:
     return np.asarray(lacks & (_below_best(samples, picture, picture.noise.cell_loss)[1] > 0))
 
 
+def held_up_more_than_once(picture: Picture) -> Flags:
+    """Find the pairs of which several measurements are far below the best, as one direction or both tell."""
+    samples = picture.matrix.samples
+    if samples is None:
+        return np.zeros_like(picture.seen)
+    low = _below_best(samples, picture, picture.noise.cell_loss)[1]
+    return np.asarray(low + low.T >= _LEAST_LOW)
+
+
 def _lacks(rates: Rates, picture: Picture) -> Flags:
     with np.errstate(invalid="ignore"):
         return np.asarray(rates < (1 - _LOW) * np.exp(picture.usual))
 
 
-def _of_samples(low: Counts, samples: Samples, cells: Flags) -> float:
-    """Estimate how many pairs would have as many low samples as count, from all single samples of cells."""
+def _of_samples(low: Counts, samples: Samples, cells: Flags, own: float) -> float:
+    """Estimate how many pairs would have as many low samples as count, from all single samples of cells.
+
+    Parameters: how many samples each pair of the node has that is suspected, on the mean. Pairs that were
+    looked at again have more than others, and so more low ones by chance.
+    """
     count = samples.count[cells]
-    usual = int(2 * np.median(count)) if count.size else 0
+    usual = max(int(2 * np.median(count)) if count.size else 0, round(own))
     if usual < _LEAST_LOW:
         return _SUPPOSED_ODD
-    total, low_total = np.array(count.sum()), np.array(low[cells].sum())
-    return _tail(_LEAST_LOW, usual, float(_shares(low_total, total)))
+    low_total, total = int(low[cells].sum()), int(count.sum())
+    return _tail(_LEAST_LOW, usual, float(_shares(_at_most(np.array(low_total)), np.array(total))))
 
 
 def _odd_direction(node: int, odd: Flags, held: Flags, picture: Picture) -> Direction:
