@@ -1,1 +1,1 @@
-"""Is each node fit for a launch, looked at before anything is launched."""
+"""Is each node fit for a launch: checks, each a question and a judge, made before anything is launched."""

@@ -1,48 +1,59 @@
-"""Certificates and clocks looked at before anything depends on them."""
+"""Certificates and clocks, which logins depend on."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from clusterboot.session.visit import UnfitError, Visit
+from clusterboot.session.visit import UnfitError
 from clusterboot.trust import authority
 from clusterboot.trust.homes.tagged_lines import kinds
 from clusterboot.trust.survey import Surveyed
 from clusterboot.trust.validity import NodeTime, Validity, objections
 
+from .check import Check
+from .surveyed import Nodes
 
-def require_validity(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
-    """Put out each host that could not log in, or be logged in to, for the time being.
 
-    That is who has a certificate that expired or is not valid yet, or a clock by which the
-    others' are not. Nodes that trust keys, not certificates, have nothing to fear.
+class CertificatesHold(Check[Nodes, None]):
+    """Nobody has a certificate that expired or is not valid yet, or a clock by which the others' are not.
+
+    Nodes that trust keys, not certificates, have nothing to fear.
     """
-    cluster = visit.cluster.name
-    certified = {
-        name: answer
-        for name, answer in surveyed.items()
-        if "ca" in kinds(answer.keys.authorized_keys.content, cluster, ())
-    }
-    _put_out(visit, certified, _found)
+
+    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+        """Name who could not log in, or be logged in to, for the time being."""
+        certified = {
+            name: answer
+            for name, answer in subject.surveyed.items()
+            if "ca" in kinds(answer.keys.authorized_keys.content, subject.cluster, ())
+        }
+        return _objections(certified, _found, subject.now_s)
 
 
-def require_clocks(visit: Visit, surveyed: Mapping[str, Surveyed], now_s: float) -> None:
-    """Put out each host by whose clock a certificate made now would not be valid."""
-    hours = visit.cluster.options.certificate_hours
-    made = Validity("a certificate made now", now_s - authority.BACKDATED_S, now_s + hours * 3600)
-    _put_out(visit, surveyed, lambda _: (made,))
+@dataclass(frozen=True)
+class ClocksAgree(Check[Nodes, None]):
+    """By every node's clock a certificate made now, for so many hours, would be valid."""
+
+    certificate_hours: int
+
+    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+        """Name whose clock is wrong."""
+        ends_s = subject.now_s + self.certificate_hours * 3600
+        made = Validity("a certificate made now", subject.now_s - authority.BACKDATED_S, ends_s)
+        return _objections(subject.surveyed, lambda _: (made,), subject.now_s)
 
 
-def _put_out(
-    visit: Visit, surveyed: Mapping[str, Surveyed], certificates: Callable[[Surveyed], tuple[Validity, ...]]
-) -> None:
+def _objections(
+    surveyed: Mapping[str, Surveyed], certificates: Callable[[Surveyed], tuple[Validity, ...]], now_s: float
+) -> dict[str, UnfitError]:
     nodes = {
         name: NodeTime(certificates(answer), answer.facts.clock_skew_s) for name, answer in surveyed.items()
     }
-    for name, error in objections(nodes, time.time()).items():
-        unfit = UnfitError("ssh", error.cause, stage=error.stage, remedy=error.remedy)
-        visit.ledger.fail(name, unfit)
+    return {
+        name: UnfitError("ssh", error.cause, stage=error.stage, remedy=error.remedy)
+        for name, error in objections(nodes, now_s).items()
+    }
 
 
 def _found(answer: Surveyed) -> tuple[Validity, ...]:

@@ -7,15 +7,21 @@ one behind a filter that drops it stays silent. ssh is the one client that every
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from shlex import quote
 
+from clusterboot.errors import ValidationError
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
+from clusterboot.printable import listed
+from clusterboot.session.visit import UnfitError
 
-# Inside Linux's range for local ports, from which listeners that ask for any port get one.
-PORTS = (32768, 60999)
+from .check import Check
+from .planned import PORTS, Planned
+
 TIMEOUT_S = 5
 _LANES = 8
 # Up to so many nodes every pair is tried once; beyond, the distances that logarithmic algorithms use.
@@ -24,6 +30,8 @@ _ALL_PAIRS_UP_TO = 16
 _LINE = re.compile(r"port (?P<target>\S+) ssh: connect to host \S+ port [0-9]+: (?P<said>.+)")
 _REFUSED = "Connection refused"
 _TWO = 2
+_LISTED = 3
+_LET_THROUGH = f"let the nodes reach each other's TCP ports {PORTS[0]} to {PORTS[1]}"
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,49 @@ class Blocked:
     source: str
     target: str
     said: str
+
+
+class PortsOpen(Check[Planned, tuple[Blocked, ...]]):
+    """Each node reaches the others' high ports, and they reach its."""
+
+    title = "ports between nodes"
+
+    def questions(
+        self, subject: Planned, hosts: Sequence[str]
+    ) -> Mapping[str, Question[tuple[Blocked, ...]]]:
+        """Have each of ``hosts`` try some of the others."""
+        targets: dict[str, dict[str, str]] = defaultdict(dict)
+        for source, target in pairs(hosts, subject.ready.start):
+            targets[source][target] = subject.ready.ip[target]
+        return {
+            source: Question.of_one(
+                ports_section(mine, subject.port),
+                partial(parse_ports, source=source),
+                "launch",
+                _timeout_s(len(mine)),
+            )
+            for source, mine in targets.items()
+        }
+
+    def judge(self, subject: Planned, answers: Mapping[str, tuple[Blocked, ...]]) -> Mapping[str, UnfitError]:
+        """Name whom two others speak against.
+
+        Errors: :class:`ValidationError` for two nodes that do not reach each other, where nobody else
+        says anything against either.
+        """
+        blamed, left = blame([each for found in answers.values() for each in found])
+        if left and not blamed:
+            one = left[0]
+            cause = f"between {one.source} and {one.target} a connection to port {subject.port}"
+            cause += f" is not let through, says {one.source}: {one.said}"
+            raise ValidationError(cause, stage="launch", remedy=_LET_THROUGH)
+        return {name: _shut(name, found, subject.port) for name, found in blamed.items()}
+
+
+def _shut(name: str, found: Sequence[Blocked], port: int) -> UnfitError:
+    others = [each.source if each.target == name else each.target for each in found]
+    cause = f"between it and {listed(others, _LISTED)} a connection to port {port} is not let through:"
+    return UnfitError("mpi-launch", f"{cause} {found[0].said}", stage="launch", remedy=_LET_THROUGH)
 
 
 def pairs(hosts: Sequence[str], start: str) -> tuple[tuple[str, str], ...]:
@@ -69,7 +120,7 @@ def ports_section(targets: Mapping[str, str], port: int) -> Section:
     return Section("ports", "\n".join([*lines, "wait", "exit 0"]))
 
 
-def ports_timeout_s(count: int) -> float:
+def _timeout_s(count: int) -> float:
     """Give the seconds that trying so many ports can take."""
     return 20.0 + TIMEOUT_S * -(-count // _LANES)
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusterboot import hostfiles
-from clusterboot.checks.certificates import require_clocks
+from clusterboot.checks.certificates import ClocksAgree
+from clusterboot.checks.check import require
+from clusterboot.checks.surveyed import Nodes
 from clusterboot.errors import ExitCode, HostResult, worst
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
@@ -79,7 +81,8 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         groups = proven_homes(visit, surveyed)
         chosen = policy.choose(visit, surveyed, groups, asked)
         if chosen.mode == "ca":
-            require_clocks(visit, surveyed, context.started_s)
+            hours = visit.cluster.options.certificate_hours
+            require(visit, Nodes(visit.cluster.name, surveyed, context.started_s), [ClocksAgree(hours)])
         if not visit.good:
             rows = visit.ledger.rows
             return Bootstrapped(rows, exit_code(rows), chosen.mode, chosen.line)

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from clusterboot.checks.fitness import require_memlock, require_ports, require_programs, require_slots
+from clusterboot.checks.check import require
+from clusterboot.checks.planned import Planned
 from clusterboot.checks.ready import Ready
+from clusterboot.checks.registry import EQUIPPED, PLANNED
 from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
@@ -160,16 +162,16 @@ def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | N
     Returns: the path of the project's own program, once it is on every node, where that is to run.
     """
     ready = plan.ready
-    require_slots(visit, ready.facts, plan.slots, gpus=plan.program.on_gpu and not options.share_gpu)
-    require_memlock(visit, ready.facts)
-    require_ports(visit, ready)
+    planned = Planned(ready, tuple(plan.slots), gpus=plan.program.on_gpu and not options.share_gpu)
+    require(visit, planned, PLANNED)
     if refusals(visit):
         return None
     path = None
     if plan.program.is_own:
         path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
     specs = [_spec(visit, plan, command) for command in plan.program.commands(plan.on, options.bench, path)]
-    require_programs(visit, ready, [spec.program[0] for spec in specs], rank_env(specs[0]))
+    programs = tuple(spec.program[0] for spec in specs)
+    require(visit, replace(planned, programs=programs, env=rank_env(specs[0])), EQUIPPED)
     return path
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from clusterboot.checks.fitness import require_ports, require_programs
+from clusterboot.checks.check import require
+from clusterboot.checks.planned import Planned
+from clusterboot.checks.ports import PortsOpen
 from clusterboot.checks.ready import Ready
+from clusterboot.checks.registry import EQUIPPED
 from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.hostfiles import Slot
@@ -122,13 +125,14 @@ class LinkRun:
         """
         nodes = launched_on(slots)
         spec = run_spec(self.visit, self.ready, nodes, (f"./{self.program}",), gpu=self.libraries is not None)
-        if require_programs(self.visit, self.ready, [spec.program[0]], rank_env(spec)):
+        planned = Planned(self.ready, programs=spec.program[:1], env=rank_env(spec))
+        if require(self.visit, planned, EQUIPPED):
             return
         proof = prove(self.visit, self.ready.machines, self.ready.addresses, "launch", self.ready.start)
         if not proof.failures:
             # Two that do not reach each other are what a map is there to find.
             with suppress(ValidationError):
-                require_ports(self.visit, self.ready)
+                require(self.visit, planned, [PortsOpen()])
 
     def save(self) -> None:
         """Write what is known so far, as a result that an interrupted run leaves behind."""

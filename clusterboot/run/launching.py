@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
-from clusterboot.checks.certificates import require_validity
-from clusterboot.checks.preflight import agree_on_mpi, require_keys
+from clusterboot.checks.agreement import agree_on_mpi
+from clusterboot.checks.check import require
 from clusterboot.checks.ready import Ready
+from clusterboot.checks.registry import SURVEYED
+from clusterboot.checks.surveyed import Nodes
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
@@ -33,8 +36,7 @@ def make_ready(
     Errors: :class:`ValidationError` where there are nodes, and none to launch from.
     """
     surveyed = survey(visit, make_key=False)
-    require_keys(visit, surveyed)
-    require_validity(visit, surveyed)
+    require(visit, Nodes(visit.cluster.name, surveyed, time.time()), SURVEYED)
     facts = {name: answer.facts for name, answer in surveyed.items()}
     if not visit.good:
         return None

@@ -1,4 +1,4 @@
-"""What must hold before a launch: keys in place, one MPI everywhere."""
+"""The one MPI that all nodes of a launch have."""
 
 from __future__ import annotations
 
@@ -10,21 +10,6 @@ from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.session.visit import UnfitError, Visit
-from clusterboot.trust.survey import Surveyed
-
-
-def require_keys(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
-    """Put out every host that was not bootstrapped for this cluster."""
-    for host in visit.good:
-        found = surveyed[host.name].keys
-        if found.public_key is None or found.own_config.kind == "absent":
-            error = UnfitError(
-                "ssh",
-                "it has no keys of this cluster",
-                stage="keys",
-                remedy="run bootstrap for this cluster first",
-            )
-            visit.ledger.fail(host.name, error)
 
 
 def agree_on_mpi(visit: Visit, facts: Mapping[str, NodeFacts]) -> tuple[Mpi, dict[str, NodeFacts]]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
+from clusterboot.programs.records import ProblemKind
+from clusterboot.session.visit import UnfitError
+
+from .check import Check
+from .planned import Planned
+from .ready import Ready
 
 # ldd is the loader's own word, under the very environment that the ranks will have. A static MPI has
 # no library, but the name of its first function somewhere. A script may start anything: it is believed.
@@ -39,6 +47,56 @@ class Fitness:
     lacking: tuple[str, ...] = ()
     plain: tuple[str, ...] = ()
     mpi_libraries: tuple[str, ...] = ()
+
+
+class ProgramsThere(Check[Planned, Fitness]):
+    """Each node has the launcher's daemon, the benchmark and their libraries, as the others have them."""
+
+    title = "programs checked"
+
+    def questions(self, subject: Planned, hosts: Sequence[str]) -> Mapping[str, Question[Fitness]]:
+        """Have each node look; the head that launches runs no rank."""
+        section = fitness_section(subject.ready.mpi, subject.programs, subject.env)
+        question = Question.of_one(section, parse_fitness, "launch")
+        return {name: question for name in hosts if name in subject.ready.facts}
+
+    def judge(self, subject: Planned, answers: Mapping[str, Fitness]) -> Mapping[str, UnfitError]:
+        """Name who lacks something, or has another MPI library than most.
+
+        What most nodes have, and of two the launching one's: no node alone decides what the others lack.
+        """
+        counts = Counter(found.mpi_libraries for found in answers.values())
+        first = next((name for name in (subject.ready.start, *answers) if name in answers), "")
+        node = max(
+            answers, key=lambda name: (counts[answers[name].mpi_libraries], name == first), default=first
+        )
+        usual = answers[node].mpi_libraries if node in answers else ()
+        found = {name: _unfit(subject.ready, node, answer, usual) for name, answer in answers.items()}
+        return {name: error for name, error in found.items() if error is not None}
+
+
+def _unfit(ready: Ready, node: str, found: Fitness, usual: tuple[str, ...]) -> UnfitError | None:
+    other = other_mpi(ready.mpi, found.mpi_libraries)
+    kind: ProblemKind
+    if found.absent:
+        cause, kind = f"it has no {', no '.join(found.absent)}", "missing-executable"
+        remedy = f"install {ready.mpi_name} there as it is on {node}, or name clusterboot.mpi.prefix"
+    elif found.lacking:
+        cause, kind = f"its loader does not find {', '.join(found.lacking)}", "missing-library"
+        remedy = "install it there as on the other nodes, or set LD_LIBRARY_PATH in the cluster file's env"
+    elif found.plain:
+        cause, kind = f"{found.plain[0]} was built without MPI: each rank would be alone", "not-mpi-build"
+        remedy = "build nccl-tests with MPI=1, or name another folder as clusterboot.nccl.tests_dir"
+    elif other:
+        cause, kind = f"the benchmark was built for {other}, not for {ready.mpi_name}", "not-mpi-build"
+        remedy = "build it with the MPI that launches it, or choose that one with clusterboot.mpi"
+    elif found.mpi_libraries != usual:
+        where = ", ".join(found.mpi_libraries) or "no MPI library"
+        cause, kind = f"its loader takes {where}, on {node} {', '.join(usual)}", "missing-library"
+        remedy = f"install {ready.mpi_name} there as it is on {node}"
+    else:
+        return None
+    return UnfitError(kind, cause, stage="launch", remedy=remedy)
 
 
 def fitness_section(mpi: Mpi, programs: Sequence[str], env: Mapping[str, str]) -> Section:

@@ -1,0 +1,27 @@
+"""The keys that a bootstrap gives each node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusterboot.session.visit import UnfitError
+
+from .check import Check
+from .surveyed import Nodes
+
+
+class KeysThere(Check[Nodes, None]):
+    """Each node has a key of this cluster, and its configuration."""
+
+    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+        """Name who has none."""
+        return {
+            name: UnfitError(
+                "ssh",
+                "it has no keys of this cluster",
+                stage="keys",
+                remedy="run bootstrap for this cluster first",
+            )
+            for name, found in subject.surveyed.items()
+            if found.keys.public_key is None or found.keys.own_config.kind == "absent"
+        }

@@ -1,0 +1,30 @@
+"""What is to be launched, as far as checks look at it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clusterboot.hostfiles import Slot
+
+from .ready import Ready
+
+# Inside Linux's range for local ports, from which listeners that ask for any port get one.
+PORTS = (32768, 60999)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A launch on nodes that are ready: its slots, its programs and what the ranks have in their environment.
+
+    ``gpus`` is true where each rank needs a GPU of its own; programs are absolute, or seen from the
+    home; ``port`` is one that the nodes will try on each other.
+    """
+
+    ready: Ready
+    slots: tuple[Slot, ...] = ()
+    gpus: bool = False
+    programs: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=lambda: random.randint(*PORTS))  # noqa: S311  # any port will do

@@ -1,0 +1,17 @@
+"""What nodes said they are, as far as checks look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clusterboot.trust.survey import Surveyed
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The answers to a survey, by host, of the cluster of a name, and the operator's clock, in seconds."""
+
+    cluster: str
+    surveyed: Mapping[str, Surveyed]
+    now_s: float
