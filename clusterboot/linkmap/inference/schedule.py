@@ -104,7 +104,7 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
         if finding.kind == "link":
             pair = (min(hosts), max(hosts))
             looks += [pair, *_of_tier((hosts[0], hosts[1]), both, matrix.one_way_gb_s)]
-            twice |= {pair} if finding.direction != "both" or finding.severity > _MILD else set()
+            twice |= {pair} if finding.direction != "both" or finding.fraction_of_expected > _MILD else set()
         elif finding.kind == "node" and len(finding.hosts) == 1:
             references = _few_references(len(matrix.nodes), bad)
             looks += references
