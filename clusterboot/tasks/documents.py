@@ -19,7 +19,6 @@ from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.collbench.pairs_options import Cost
 from clusterboot.programs.records import PlacementName, Verdict
 from clusterboot.report.factlines import FactLine
-from clusterboot.run.backends import Backend
 from clusterboot.run.counters import Counters
 from clusterboot.verdict.as_json import BenchTestJson, LogJson, ProblemJson
 from clusterboot.verdict.expectation import ExpectedJson
@@ -162,7 +161,8 @@ class NcclTestJson(TypedDict):
     notes: list[str]
     what: str
     """What ran, over what, in words."""
-    backend: Backend | None
+    backend: str | None
+    """The program that ran: nccl-tests, or collbench over nccl or mpi."""
     mpi: Mpi | None
     launch_host: str | None
     ranks: int
@@ -199,7 +199,8 @@ class LinkMapJson(LinkStateJson):
     """What ran, over what, in words."""
     cost: Cost | None
     """What the first launch was expected to take."""
-    backend: Backend | None
+    backend: str | None
+    """The program that ran: nccl-tests, or collbench over nccl or mpi."""
     mpi: Mpi | None
     launch_host: str | None
     node_facts: list[FactLine]
