@@ -32,8 +32,7 @@ from clusterboot.programs.collbench.program import CollbenchMpi
 from clusterboot.programs.program import Allocation
 from clusterboot.programs.registered import PAIRS
 from clusterboot.run.choice import choose
-from clusterboot.run.clearing import clear_orphans
-from clusterboot.run.counting import Counting, counter_sections
+from clusterboot.run.counting import Counting
 from clusterboot.run.distribution import provide
 from clusterboot.run.launching import make_ready
 from clusterboot.session.context import Context
@@ -103,8 +102,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         context.events.note(in_words(price))
         if context.dry_run:
             return replace(_concluded(visit, state), exit_code=ExitCode.OK, what=what, cost=price)
-        sections = counter_sections(ready)
-        counting = Counting.begun(sections, clear_orphans(visit, sections))
+        counting = Counting.begin(visit, ready)
         path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
         folder = result_folder(context, "link-map")
         run = LinkRun(context, visit, ready, state, path, folder, options.by, libraries)

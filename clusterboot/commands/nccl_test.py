@@ -19,8 +19,7 @@ from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.program import Allocation, Program
 from clusterboot.programs.registered import PROGRAMS
 from clusterboot.run.choice import choose
-from clusterboot.run.clearing import clear_orphans
-from clusterboot.run.counting import Counting, counter_sections
+from clusterboot.run.counting import Counting
 from clusterboot.run.distribution import provide
 from clusterboot.run.execution import Launch, execute
 from clusterboot.run.launching import hostfile_text, make_ready, run_spec
@@ -142,8 +141,7 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
         if context.dry_run:
             context.events.note(f"would launch {plan.what}, from {plan.ready.start}")
             return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
-        sections = counter_sections(plan.ready)
-        counting = Counting.begun(sections, clear_orphans(visit, sections))
+        counting = Counting.begin(visit, plan.ready)
         try:
             path = _fit_program(visit, plan, options)
         except ValidationError as error:

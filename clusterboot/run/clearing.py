@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from clusterboot.errors import ClusterbootError
 from clusterboot.inventory.cluster import Host
 from clusterboot.mpi.script_names import token
-from clusterboot.nodes.question import Question
-from clusterboot.nodes.script import Section, SectionOutput
+from clusterboot.nodes.question import Question, both
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
 from .journal import RunRecord, abandoned
-from .reap import Reaped, orphans_section, parse_orphans, parse_reaped, reap_section
+from .reap import Reaped, orphans, reaping
 
-# A node that has not answered by then is left on record for the next run.
-_ANSWER_S = 15.0
+T = TypeVar("T")
 
 
 def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
@@ -24,7 +23,7 @@ def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
 
     Returns: what was ended, by host, where the host answered.
     """
-    question = _reaping(visit, run_id)
+    question = reaping(visit.cluster.name, run_id)
 
     def end(session: Session) -> Reaped:
         # The launch may still hold the session of the node that it starts from.
@@ -32,10 +31,6 @@ def reap(visit: Visit, run_id: str, hosts: Iterable[Host]) -> dict[str, Reaped]:
             return second.ask(question)
 
     return visit.stage("old runs ended", hosts, end)
-
-
-def _reaping(visit: Visit, run_id: str) -> Question[Reaped]:
-    return Question.of_one(reap_section(visit.cluster.name, run_id), parse_reaped, "launch", _ANSWER_S)
 
 
 def clear(visit: Visit, record: RunRecord) -> dict[str, Reaped | None]:
@@ -50,7 +45,7 @@ def clear(visit: Visit, record: RunRecord) -> dict[str, Reaped | None]:
     return {host.name: reaped.get(host.name) for host in hosts}
 
 
-def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> dict[str, SectionOutput]:
+def clear_orphans(visit: Visit, also: Mapping[str, Question[T]]) -> dict[str, T]:
     """End what runs that were cut off have left on the nodes, and say so.
 
     They are known from this operator's own record, and from the folder that a run has on the
@@ -59,16 +54,16 @@ def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> di
     Parameters: one thing more to ask a node by the way, by its name.
     Returns: the answers to that, by the name of each node that gave one.
     """
-    also = also or {}
-    orphans = orphans_section(visit.cluster.name)
+    question = orphans(visit.cluster.name)
 
-    def ask(session: Session) -> Mapping[str, SectionOutput]:
-        more = [also[session.name]] if session.name in also else []
-        return session.ask(Question((orphans, *more), lambda reply: reply.sections, "launch"))
+    def ask(session: Session) -> tuple[tuple[str, ...], T | None]:
+        if session.name not in also:
+            return session.ask(question), None
+        return session.ask(both(question, also[session.name]))
 
     outcomes = visit.fleet.each(visit.machines, ask)
     answers = {name: each for name, each in outcomes.items() if not isinstance(each, ClusterbootError)}
-    told = {run_id for each in answers.values() for run_id in parse_orphans(each[orphans.name])}
+    told = {run_id for run_ids, _ in answers.values() for run_id in run_ids}
     with abandoned(visit.state_dir) as records:
         on_record = {record.run_id: record for record in records if _is_run(record.run_id)}
         for run_id in sorted(told | set(on_record)):
@@ -79,11 +74,11 @@ def clear_orphans(visit: Visit, also: Mapping[str, Section] | None = None) -> di
         for record in records:
             # Nodes that are no longer in the cluster file cannot be asked by anybody.
             record.clear(set(record.hosts) - known)
-    return {name: each[also[name].name] for name, each in answers.items() if name in also}
+    return {name: said for name, (_, said) in answers.items() if said is not None}
 
 
 def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:
-    question = _reaping(visit, run_id)
+    question = reaping(visit.cluster.name, run_id)
     outcomes = visit.fleet.each(visit.machines, lambda session: session.ask(question))
     reaped = {name: each for name, each in outcomes.items() if isinstance(each, Reaped)}
     ended = [f"{len(each.killed)} on {name}" for name, each in reaped.items() if each.killed]

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
-from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import new_nonce
 from clusterboot.nodes.sessions import Session
 from clusterboot.programs.collbench import source
-from clusterboot.programs.collbench.build import Build, build_section, parse_build
-from clusterboot.programs.collbench.spread import Copied, parse_spread, spread_section
+from clusterboot.programs.collbench.build import Build, building
+from clusterboot.programs.collbench.spread import Copied, copying
 from clusterboot.session.visit import UnfitError, Visit
 
 _NAME = "collbench"
-_BUILD_TIMEOUT_S = 300.0
-_COPY_TIMEOUT_S = 300.0
 
 
 def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], ip: Mapping[str, str]) -> str:
@@ -48,12 +44,10 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
     }
 
     def make(session: Session) -> tuple[Copied, ...]:
-        session.ask(_building(build, name))
+        session.ask(building(build, name))
         if not others:
             return ()
-        copy = spread_section(name, build.digest, _NAME, tuple(others), nonce=new_nonce())
-        parse = partial(parse_spread, targets=tuple(others))
-        return session.ask(Question.of_one(copy, parse, "launch", _COPY_TIMEOUT_S))
+        return session.ask(copying(name, build.digest, _NAME, tuple(others), nonce=new_nonce()))
 
     outcomes = visit.stage("benchmark compiled", [host for host in visit.good if host.name == start], make)
     if start not in outcomes:
@@ -64,16 +58,12 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
     return build.path(name)
 
 
-def _building(build: Build, cluster: str) -> Question[str]:
-    return Question.of_one(build_section(build, cluster), parse_build, "launch", _BUILD_TIMEOUT_S)
-
-
 def _build_there(visit: Visit, build: Build, start: str, failed: Mapping[str, str]) -> None:
     """Have nodes build the program that ``start`` says it could not copy to them; who cannot is out."""
 
     def make(session: Session) -> str | None:
         try:
-            session.ask(_building(build, visit.cluster.name))
+            session.ask(building(build, visit.cluster.name))
         except ValidationError as error:
             return error.cause
         return None

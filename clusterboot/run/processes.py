@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from clusterboot.mpi.launchers import rank_variables
 from clusterboot.mpi.script_names import token
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 
 from .supervise import shell_text
 
+_ANSWER_S = 5.0
 _LINE = re.compile(r"process (\d{1,9}) ([A-Za-z]) (\d{1,18}) (\d{1,9})")
 
 
@@ -29,10 +31,10 @@ class RankProcess:
         return self.state in "Tt"
 
 
-def processes_section(run_id: str) -> Section:
-    """Describe how a node lists the ranks of a run that are there.
+def ranks_there(run_id: str) -> Question[tuple[RankProcess, ...]]:
+    """Have a node list the ranks of a run that are there.
 
-    Parameters: the run's name. Returns: a section for :func:`parse_processes`.
+    Parameters: the run's name.
     Errors: ``ValueError`` for a name that is not one.
     """
     numbers = " ".join(f"-e 's/^{name}=\\([0-9][0-9]*\\)$/\\1/p'" for name in rank_variables())
@@ -42,10 +44,10 @@ def processes_section(run_id: str) -> Section:
         f"list_ranks {token(run_id, 'a run')}",
         "exit 0",
     ]
-    return Section("processes", "\n".join(body))
+    return Question.of_one(Section("processes", "\n".join(body)), parse_processes, "launch", _ANSWER_S)
 
 
 def parse_processes(output: SectionOutput) -> tuple[RankProcess, ...]:
-    """Read what :func:`processes_section` found on a node."""
+    """Read what :func:`ranks_there` found on a node."""
     lines = (_LINE.fullmatch(line) for line in output.text.splitlines())
     return tuple(RankProcess(int(m[4]), int(m[1]), m[2], int(m[3])) for m in lines if m)

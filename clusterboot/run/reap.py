@@ -6,10 +6,13 @@ import re
 from dataclasses import dataclass
 
 from clusterboot.mpi.script_names import cluster_folder, ends_file, token
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 
 from .supervise import shell_text
 
+# A node that has not answered by then is left on record for the next run.
+_ANSWER_S = 15.0
 _RUN_ID = re.compile(r"[A-Za-z0-9._:-]+")
 
 
@@ -46,13 +49,13 @@ class Reaped:
     bad_ends: tuple[BadEnd, ...] = ()
 
 
-def reap_section(cluster: str, run_id: str) -> Section:
-    """Describe how a node ends every process of this user that belongs to one run.
+def reaping(cluster: str, run_id: str) -> Question[Reaped]:
+    """Have a node end every process of this user that belongs to one run.
 
     Processes are known by the run's mark in their environment or on their command line,
     never by name, and are killed outright: what is left of a run holds GPUs and ports.
 
-    Parameters: the cluster's name and the run's. Returns: a section for :func:`parse_reaped`.
+    Parameters: the cluster's name and the run's.
     Errors: ``ValueError`` for a name that is not one.
     """
     body = [
@@ -66,11 +69,11 @@ def reap_section(cluster: str, run_id: str) -> Section:
         'echo "killed$killed"',
         'echo "left$left"',
     ]
-    return Section("reap", "\n".join(body))
+    return Question.of_one(Section("reap", "\n".join(body)), parse_reaped, "launch", _ANSWER_S)
 
 
 def parse_reaped(output: SectionOutput) -> Reaped:
-    """Read what :func:`reap_section` did on a node."""
+    """Read what :func:`reaping` did on a node."""
     found: dict[str, tuple[int, ...]] = {}
     lines = output.text.splitlines()
     ends = tuple(BadEnd(int(m[1]), int(m[2])) for line in lines if (m := _END.fullmatch(line)))
@@ -81,14 +84,14 @@ def parse_reaped(output: SectionOutput) -> Reaped:
     return Reaped(found.get("killed", ()), found.get("left", ()), ends[:_MOST_ENDS])
 
 
-def orphans_section(cluster: str) -> Section:
-    """Describe how a node lists recorded runs that nothing watches any more.
+def orphans(cluster: str) -> Question[tuple[str, ...]]:
+    """Have a node name recorded runs that nothing watches any more.
 
     A run's folder outlives the run only where its supervisor was killed or the node lost
     power. Such a folder is taken away here, after its run's name has been told, so that the
     caller can reap that run on all nodes. Where nodes share a home, each looks at its own only.
 
-    Parameters: the cluster's name. Returns: a section for :func:`parse_orphans`.
+    Parameters: the cluster's name.
     Errors: ``ValueError`` for a name that is not one.
     """
     body = f"""\
@@ -109,11 +112,11 @@ for run in {cluster_folder(cluster)}/runs/* {cluster_folder(cluster)}/runs/.new.
 	rm -rf "$run"
 done 2>/dev/null
 exit 0"""
-    return Section("orphans", body)
+    return Question.of_one(Section("orphans", body), parse_orphans, "launch")
 
 
 def parse_orphans(output: SectionOutput) -> tuple[str, ...]:
-    """Read the names of the runs that :func:`orphans_section` found."""
+    """Read the names of the runs that :func:`orphans` found."""
     lines = (line.split(" ") for line in output.text.splitlines())
     return tuple(
         line[1] for line in lines if len(line) == 2 and line[0] == "orphan" and _RUN_ID.fullmatch(line[1])

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError, UnreachableError
 from clusterboot.hostfiles import Slot
-from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.programs.records import Problem
 from clusterboot.session.visit import Visit
 
-from .processes import RankProcess, parse_processes, processes_section
+from .processes import RankProcess, ranks_there
 from .runend import RunEnd
 from .runlog import LineLog
 from .standstill import Standstill, all_run, standstill
@@ -22,7 +21,6 @@ from .standstill import Standstill, all_run, standstill
 _FIRST_LOOK_S = 10.0
 # Two looks so far apart tell a process that stands from one that just happened to.
 _BETWEEN_S = 2.0
-_ANSWER_S = 5.0
 _WAY = "check the network between here and there; what it ran was ended on the nodes"
 _FLOOD = "run the program by hand and see what it prints"
 
@@ -110,7 +108,7 @@ def ask(visit: Visit, run_id: str, slots: Sequence[Slot]) -> Said:
     names = {slot.host for slot in slots}
     hosts = [host for host in visit.cluster.hosts if host.name in names]
 
-    question = Question.of_one(processes_section(run_id), parse_processes, "launch", _ANSWER_S)
+    question = ranks_there(run_id)
 
     def look(session: Session) -> tuple[RankProcess, ...]:
         # The launch holds the session of the node that it starts from.

@@ -23,7 +23,7 @@ from clusterboot.mpi.launchers import LAUNCHERS, command, launch_logins
 from clusterboot.nodes.question import Reply
 from clusterboot.nodes.script import Section, SectionOutput, new_nonce, read, render
 from clusterboot.report.nodes import mpi_to_install
-from clusterboot.run.processes import parse_processes, processes_section
+from clusterboot.run.processes import parse_processes, ranks_there
 
 PAGE = Path(__file__).parents[2] / "docs/architecture.md"
 
@@ -134,7 +134,7 @@ def rank() -> Iterator[int]:
 
 
 def test_its_ranks_are_found_by_their_numbers(rank: int, tmp_path: Path) -> None:
-    seen = parse_processes(ask(tmp_path, processes_section("r7"))["processes"])
+    seen = parse_processes(ask(tmp_path, *ranks_there("r7").sections)["processes"])
 
     assert [(each.pid, each.rank) for each in seen] == [(rank, 5)]
 

@@ -10,7 +10,7 @@ import pytest
 from clusterboot.errors import ValidationError
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.nodes.script import SectionOutput, read, render
-from clusterboot.programs.collbench.build import Build, build_section, parse_build
+from clusterboot.programs.collbench.build import Build, building, parse_build
 
 NONCE = "00112233445566778899"
 # Stands for mpicc: notes that it ran, complains about sources that say so, else "compiles".
@@ -38,7 +38,7 @@ def build(tmp_path: Path) -> Build:
 
 
 def answer(shell: list[str], build: Build, home: Path) -> SectionOutput:
-    script = render([build_section(build, "lab")], NONCE)
+    script = render(building(build, "lab").sections, NONCE)
     ran = subprocess.run(
         [*shell, "-s"],
         input=script.encode(),
@@ -105,7 +105,7 @@ def test_a_noexec_home_is_named(build: Build) -> None:
 
 @pytest.mark.lab
 def test_a_home_mounted_noexec_is_found_out(shell: list[str], build: Build, home: Path) -> None:
-    script = render([build_section(build, "lab")], NONCE)
+    script = render(building(build, "lab").sections, NONCE)
     mounted = 'mount -t tmpfs -o noexec none "$HOME" && exec "$@"'
     ran = subprocess.run(
         ["unshare", "-m", "sh", "-c", mounted, "sh", *shell, "-s"],
@@ -145,7 +145,7 @@ def test_another_source_mpi_or_argument_is_another_build(build: Build, change: d
 )
 def test_what_is_no_build_is_refused(build: Build, change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"usable|ends in|as text|no mpicc"):
-        build_section(replace(build, **change), "lab")  # type: ignore[arg-type]
+        building(replace(build, **change), "lab")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("raw", [b"", b"built relative\n", b"noise\n", b"failed what\n", b"\xff\n"])

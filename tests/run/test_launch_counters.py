@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.nodes.script import SectionOutput
-from clusterboot.run.counters import Counters, counters_section, growth, parse_counters
+from clusterboot.run.counters import Counters, counters, growth, parse_counters
 
 
 def read(text: str) -> Counters:
@@ -17,7 +17,7 @@ def read(text: str) -> Counters:
 
 
 def test_this_machine_is_read_without_a_process(shell: list[str]) -> None:
-    body = counters_section(["lo", "no such '$(touch x)'"]).body
+    body = counters(["lo", "no such '$(touch x)'"]).sections[0].body
 
     said = subprocess.run(
         shell, input=f"PATH=/nowhere\n{body}", capture_output=True, text=True, check=True

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clusterboot.mpi.script_names import new_run_id
 from clusterboot.nodes.script import SectionOutput, read, render
-from clusterboot.run.processes import RankProcess, parse_processes, processes_section
+from clusterboot.run.processes import RankProcess, parse_processes, ranks_there
 
 NONCE = "fedcba9876543210"
 # Says that it runs, and waits: a name with spaces and brackets is what proc(5) warns of.
@@ -44,7 +44,7 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., int]]:
 def seen(shell: list[str], home: Path, run_id: str) -> tuple[RankProcess, ...]:
     ran = subprocess.run(
         [*shell, "-s"],
-        input=render([processes_section(run_id)], NONCE).encode(),
+        input=render(ranks_there(run_id).sections, NONCE).encode(),
         env={**os.environ, "HOME": str(home)},
         capture_output=True,
         check=True,

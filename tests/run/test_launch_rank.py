@@ -11,7 +11,7 @@ from launch_specs import spec
 
 from clusterboot.mpi.launchers import mark_line, ranked_program
 from clusterboot.nodes.script import read, render
-from clusterboot.run.reap import BadEnd, Reaped, parse_reaped, reap_section
+from clusterboot.run.reap import BadEnd, Reaped, parse_reaped, reaping
 
 NONCE = "fedcba9876543210"
 
@@ -32,7 +32,7 @@ def run(shell: list[str], home: Path, script: str, **env: str) -> subprocess.Com
 def reaped(shell: list[str], home: Path) -> Reaped:
     ran = subprocess.run(
         [*shell, "-s"],
-        input=render([reap_section("lab", "r1")], NONCE).encode(),
+        input=render(reaping("lab", "r1").sections, NONCE).encode(),
         env={**os.environ, "HOME": str(home)},
         capture_output=True,
         check=True,

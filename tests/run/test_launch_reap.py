@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clusterboot.mpi.script_names import new_run_id
 from clusterboot.nodes.script import SectionOutput, read, render
-from clusterboot.run.reap import Reaped, orphans_section, parse_orphans, parse_reaped, reap_section
+from clusterboot.run.reap import Reaped, orphans, parse_orphans, parse_reaped, reaping
 
 NONCE = "fedcba9876543210"
 
@@ -32,8 +32,8 @@ def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 
 def answer(shell: list[str], section: str, home: Path, run_id: str = "") -> SectionOutput:
-    made = reap_section("lab", run_id) if section == "reap" else orphans_section("lab")
-    script = render([made], NONCE)
+    made = (reaping("lab", run_id) if section == "reap" else orphans("lab")).sections
+    script = render(made, NONCE)
     ran = subprocess.run(
         [*shell, "-s"],
         input=script.encode(),
@@ -81,7 +81,7 @@ def test_no_answer_breaks_the_reading(raw: bytes, code: int) -> None:
 @pytest.mark.parametrize("bad", ["", "a b", "$(x)", "../r", "-a", "a\n"])
 def test_only_a_run_can_be_reaped(bad: str) -> None:
     with pytest.raises(ValueError, match="not usable"):
-        reap_section("lab", bad)
+        reaping("lab", bad)
 
 
 def test_runs_whose_supervisor_died_are_told_and_those_that_live_stay(shell: list[str], home: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.nodes.script import SectionOutput, read, render
-from clusterboot.programs.collbench.spread import Copied, parse_spread, spread_section
+from clusterboot.programs.collbench.spread import Copied, copying, parse_spread
 
 NONCE = "00112233445566778899"
 PATH = ".ssh/clusterboot/lab/bench/d1/prog"
@@ -48,10 +48,14 @@ def nodes(tmp_path: Path, home: Path) -> Path:
 
 def spread(shell: list[str], home: Path, nodes: Path, *targets: str, fanout: int = 3) -> tuple[Copied, ...]:
     agent = (str(nodes / "ssh"), "-o", "BatchMode=yes")
-    section = spread_section("lab", "d1", "prog", targets, nonce="5eed", fanout=fanout, agent=agent)
+    question = copying("lab", "d1", "prog", targets, nonce="5eed", fanout=fanout, agent=agent)
     env = {**os.environ, "HOME": str(home), "NODES": str(nodes), "LOGIN_SHELL": " ".join(shell)}
     ran = subprocess.run(
-        [*shell, "-s"], input=render([section], NONCE).encode(), env=env, capture_output=True, check=True
+        [*shell, "-s"],
+        input=render(question.sections, NONCE).encode(),
+        env=env,
+        capture_output=True,
+        check=True,
     )
     assert ran.stderr == b""
     return parse_spread(read(ran.stdout, NONCE).sections["spread"], targets)
@@ -130,16 +134,16 @@ def test_a_target_mounted_noexec_is_told(shell: list[str], home: Path, nodes: Pa
 @pytest.mark.parametrize("bad", ["", "-oProxyCommand=x", "n1;x", "n1 n2", "$(x)", "a\nb", "u@n1", "'"])
 def test_a_target_is_a_name_and_nothing_more(bad: str) -> None:
     with pytest.raises(ValueError, match="not usable"):
-        spread_section("lab", "d1", "prog", ["n1", bad], nonce="5eed")
+        copying("lab", "d1", "prog", ["n1", bad], nonce="5eed")
 
 
 def test_a_fan_out_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="fan-out"):
-        spread_section("lab", "d1", "prog", ["n1"], nonce="5eed", fanout=0)
+        copying("lab", "d1", "prog", ["n1"], nonce="5eed", fanout=0)
 
 
 def test_what_a_csh_would_read_otherwise_is_not_sent() -> None:
-    body = spread_section("lab", "d1", "prog", ["n1"], nonce="5eed").body
+    body = copying("lab", "d1", "prog", ["n1"], nonce="5eed").sections[0].body
     sent = next(line for line in body.splitlines() if line.startswith("receive="))
 
     assert "!" not in sent

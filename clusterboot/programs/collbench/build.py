@@ -11,8 +11,10 @@ from shlex import quote
 from clusterboot.errors import ValidationError
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.script_names import bench_folder, token
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 
+_TIMEOUT_S = 300.0
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Tells a file system mounted noexec, where every program fails with status 126. A file
@@ -45,14 +47,14 @@ class Build:
         return f"{bench_folder(cluster, self.digest)}/{token(self.program, 'a program')}"
 
 
-def build_section(build: Build, cluster: str) -> Section:
-    """Describe how a node builds a program, or finds that it has it.
+def building(build: Build, cluster: str) -> Question[str]:
+    """Have a node build a program, or find that it has it.
 
     The program appears under its name only when it is complete, so that an interrupted build
     is done again and a parallel one does no harm. Nothing is written outside the cluster's
     own folder.
 
-    Parameters: the program; the cluster's name. Returns: a section for :func:`parse_build`.
+    Parameters: the program; the cluster's name. Returns: what is answered by the program's absolute path.
     Errors: ``ValueError`` for a name that is not one, or an MPI without a compiler.
     """
     if not build.mpi.mpicc:
@@ -81,11 +83,11 @@ def build_section(build: Build, cluster: str) -> Section:
         f'mv -f {program} "$path" || refuse folder',
         'echo "built $path"',
     ]
-    return Section("build", "\n".join(body))
+    return Question.of_one(Section("build", "\n".join(body)), parse_build, "launch", _TIMEOUT_S)
 
 
 def parse_build(output: SectionOutput) -> str:
-    """Read what :func:`build_section` did on a node.
+    """Read what :func:`building` did on a node.
 
     Returns: the program's absolute path. Errors: ``ValidationError`` at stage ``launch`` that says
     what stood in the way, with the compiler's own words where it was the compiler.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from shlex import quote
 from typing import Literal
 
 from clusterboot.mpi.launcher import SSH_AGENT
 from clusterboot.mpi.script_names import bench_folder, token
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 
 from .build import EXEC_PROBE
@@ -18,6 +20,7 @@ from .build import EXEC_PROBE
 _ALIVE = ("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3")
 _LINE = re.compile(r"(?P<target>[A-Za-z0-9._:-]+) (?P<word>ok|same|error)(?: (?P<text>.*))?")
 _ERROR_CHARS = 300
+_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Copied:
     error: str | None = None
 
 
-def spread_section(
+def copying(
     cluster: str,
     digest: str,
     program: str,
@@ -42,8 +45,8 @@ def spread_section(
     nonce: str,
     fanout: int = 8,
     agent: Sequence[str] = SSH_AGENT,
-) -> Section:
-    """Describe how the launching node gives a built program to others that lack it.
+) -> Question[tuple[Copied, ...]]:
+    """Have the launching node give a built program to others that lack it.
 
     One login a target: it compares checksums, takes the program from standard input where
     they differ, checks what arrived, and only then gives it its name. At most ``fanout``
@@ -52,7 +55,7 @@ def spread_section(
     Parameters: the cluster's name; the build's digest and program; the targets as ssh on the
     launching node is to dial them; the word that marks a target's answer among what its
     start-up files say; the ssh command.
-    Returns: a section for :func:`parse_spread`.
+    Returns: what is answered by a result for each target.
     Errors: ``ValueError`` for a name that is not one, or a fan-out below 1.
     """
     if fanout < 1:
@@ -93,11 +96,12 @@ def spread_section(
         "wait",
         "exit 0",
     ]
-    return Section("spread", "\n".join(body))
+    parse = partial(parse_spread, targets=tuple(targets))
+    return Question.of_one(Section("spread", "\n".join(body)), parse, "launch", _TIMEOUT_S)
 
 
 def parse_spread(output: SectionOutput, targets: Sequence[str]) -> tuple[Copied, ...]:
-    """Read what :func:`spread_section` did.
+    """Read what :func:`copying` did.
 
     Returns: a result for each target, in the given order; one that said nothing failed.
     """
