@@ -34,14 +34,11 @@ from .links import SlowPair, find_links, too_many
 from .losses import Losses, find_losses
 from .picture import DEAD, Picture, draw, lacks_reference, only_dead
 from .remarks import half_is_slow, heavy_tails, remarks
-from .sentences import names
 from .sets import find_sets
 from .suspects import Suspects, dead_nodes, explained, find_suspects
 from .swings import Swings, both_ways, find_swings, further_visits, is_chance, swinging_links
 
 _KINDS = ("group", "node", "link")
-# So many slow links of one node are hardly the links' own fault.
-_SEVERAL = 2
 _UNDECIDED = "so many pairs are slow that none can be trusted as a reference"
 
 _NOISE = "nothing is far from the rest, for equal pairs differ by"
@@ -96,7 +93,6 @@ def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | 
         covered |= cells_of(picture, [node], "both" if node in swings.now_and_then else direction)
     found = find_links(picture.residuals, covered, picture.noise)
     links = tuple(both_ways(link, swings, picture) for link in found if not is_chance(link, swings, picture))
-    told, links = _other_way_too(picture, told, links)
     slow = np.zeros_like(picture.seen)
     for link in links:
         slow[link.ends] = True
@@ -114,31 +110,6 @@ def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | 
             covered[link_cells(pair, way)] = True
     blamed = covered | slow | cells_of(picture, list(swings.nodes), "both")
     return tuple(told), heavy_tails(picture, swings, blamed)
-
-
-def _other_way_too(
-    picture: Picture, told: list[Finding], links: tuple[SlowPair, ...]
-) -> tuple[list[Finding], tuple[SlowPair, ...]]:
-    """Widen a node that is slow one way to both, where it has several slow links the other way.
-
-    Two bad links that meet in a bad node by chance are much rarer than a node of which one direction was well
-    while some of its partners looked.
-    """
-    widened: list[Finding] = []
-    for finding in told:
-        if finding.kind == "node" and finding.direction in ("in", "out"):
-            node = picture.matrix.nodes.index(finding.hosts[0])
-            end = 0 if finding.direction == "in" else 1
-            own = [link for link in links if link.direction == "out" and link.ends[end] == node]
-            if len(own) >= _SEVERAL:
-                links = tuple(link for link in links if link not in own)
-                partners = names(picture.matrix, sorted(link.ends[1 - end] for link in own))
-                way = f"sends to {partners}" if end == 0 else f"is sent by {partners}"
-                also = f"{finding.evidence}; what it {way} is slow as well"
-                widened.append(replace(finding, direction="both", evidence=also))
-                continue
-        widened.append(finding)
-    return widened, links
 
 
 def _swinging_too(picture: Picture, swings: Swings, finding: Finding) -> Finding:

@@ -20,6 +20,8 @@ _ALONE = Noise(0.05, 2)
 # Sound partners with which single directions of a node are known, until they tell its directions.
 _ENOUGH_ONE_WAY = 3
 _MANY = 1000
+# So many slow links of one node are hardly the links' own fault.
+_SEVERAL = 2
 # Cells of a tier of which both are known, until their ratio is that of the tier.
 ENOUGH_RATIOS = 5
 
@@ -123,7 +125,10 @@ def _held_up(gains: Rates, by_itself: Rates, suspect: Flags, noise: Noise) -> Fl
     few, all_ = (np.count_nonzero(~np.isnan(cells), axis=1) for cells in (gains, by_itself))
     gain = np.array([-noise.node_drop(int(count)) / 2 for count in few])
     drop = np.array([noise.node_drop(int(count)) for count in all_])
-    is_sound = row_middles(by_itself) > drop
+    # Two bad links that meet in a bad node by chance are much rarer than a node of which one direction was
+    # well while half of its partners looked.
+    slow = np.count_nonzero(by_itself < noise.node_drop(1), axis=1)
+    is_sound = (row_middles(by_itself) > drop) & (slow < _SEVERAL)
     return np.asarray(suspect & is_sound & (few >= _ENOUGH_ONE_WAY) & (row_middles(gains) > gain))
 
 
