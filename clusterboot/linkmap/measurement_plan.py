@@ -98,11 +98,7 @@ def first_plan(
 
 
 def apart_plan(
-    mode: MapMode,
-    options: PairsOptions,
-    limit_s: float | None,
-    known: Known,
-    pairs_at_once: int,
+    mode: MapMode, options: PairsOptions, limit_s: float | None, known: Known, pairs_at_once: int
 ) -> LinkPlan | None:
     """Plan the same again, with few pairs at once: where all of them together are in each other's way.
 

@@ -243,10 +243,7 @@ class LinkState:
     def forget_crowded(self, crowd: Crowd) -> None:
         """Take out what was measured in a crowd, but for what is dead: it says nothing of single pairs."""
         self.crowd = crowd
-        for rates, book in (
-            (self.one_way_gb_s, self.one_way_samples),
-            (self.both_gb_s, self.both_samples),
-        ):
+        for rates, book in ((self.one_way_gb_s, self.one_way_samples), (self.both_gb_s, self.both_samples)):
             crowded = ~(rates == 0)
             book.forget(crowded)
             rates[crowded] = np.nan

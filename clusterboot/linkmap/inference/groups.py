@@ -46,7 +46,7 @@ class _Ground:
 
     def are_alike(self, one: int, other: int) -> bool:
         """Tell whether two suspects are slow in the same directions and as much."""
-        if direction_of(self.suspects, one) != direction_of(self.suspects, other):
+        if self.suspects.direction(one) != self.suspects.direction(other):
             return False
         apart = abs(self.drops[one] - self.drops[other])
         return apart <= _ALIKE * max(abs(self.drops[one]), abs(self.drops[other])) + 2 * self.noise.spread
@@ -68,7 +68,7 @@ def find_units(residuals: Rates, suspects: Suspects, noise: Noise) -> tuple[Unit
     return tuple(
         Unit(
             tuple(sorted(unit)),
-            direction_of(suspects, unit[0]),
+            suspects.direction(unit[0]),
             float(np.median([drops[node] for node in unit])),
             _unmet(unit, found, ground),
         )
@@ -76,22 +76,15 @@ def find_units(residuals: Rates, suspects: Suspects, noise: Noise) -> tuple[Unit
     )
 
 
-def direction_of(suspects: Suspects, node: int) -> Direction:
-    """Say in which direction a suspect is slow."""
-    if suspects.out[node] and suspects.in_[node]:
-        return "both"
-    return "out" if suspects.out[node] else "in"
-
-
 def hidden_units(unit: Unit, residuals: Rates, noise: Noise) -> tuple[Unit, ...]:
     """Find the nodes of a group that are slow with the group's other nodes too."""
     if len(unit.members) < _LEAST_GROUP:
         return ()
-    inside = find_suspects(residuals[np.ix_(unit.members, unit.members)], noise)
+    inside = find_suspects(residuals[np.ix_(unit.members, unit.members)], noise.node_drop)
     if 2 * np.count_nonzero(inside.any) >= len(unit.members):
         return ()
     return tuple(
-        Unit((unit.members[node],), direction_of(inside, node), _drop(inside, node))
+        Unit((unit.members[node],), inside.direction(node), _drop(inside, node))
         for node in np.flatnonzero(inside.any).tolist()
     )
 
@@ -142,12 +135,12 @@ def _with_leaning(unit: tuple[int, ...], units: list[tuple[int, ...]], ground: _
     if len(unit) == 1:
         return unit
     rest = np.flatnonzero(~ground.suspects.any).tolist()
-    direction = direction_of(ground.suspects, unit[0])
+    direction = ground.suspects.direction(unit[0])
     lone = [each[0] for each in units if len(each) == 1]
     gained = [
         node
         for node in lone
-        if direction_of(ground.suspects, node) == direction
+        if ground.suspects.direction(node) == direction
         and ground.between([node], unit) - ground.between([node], rest) > _GAIN * abs(ground.drops[unit[0]])
     ]
     return (*unit, *gained)

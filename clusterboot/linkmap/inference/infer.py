@@ -23,6 +23,7 @@ from .findings import (
     loss_of,
     lossy_link,
     lossy_node,
+    names,
     node_finding,
     set_finding,
     swinging_link,
@@ -72,7 +73,7 @@ def infer(matrix: PairMatrix) -> Inference:
 
 def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | None:
     """Find the faults of a picture, and say what is noise; ``None`` where they are too many to be any."""
-    suspects = find_suspects(picture.residuals, picture.noise)
+    suspects = find_suspects(picture.residuals, picture.noise.node_drop)
     if half_is_slow(picture) or 2 * np.count_nonzero(suspects.any) >= len(picture.matrix.nodes):
         return None
     covered, told, units = _units(picture, suspects)
@@ -144,12 +145,7 @@ def _swinging_nodes(picture: Picture, swings: Swings, told: list[Finding]) -> di
 
 
 def _lossy_too(
-    picture: Picture,
-    losses: Losses,
-    lossy: list[int],
-    told: list[Finding],
-    *,
-    slow: set[tuple[int, ...]],
+    picture: Picture, losses: Losses, lossy: list[int], told: list[Finding], *, slow: set[tuple[int, ...]]
 ) -> list[Finding]:
     """Tell of the nodes that lose packets.
 
@@ -223,7 +219,7 @@ def _unmeasured(picture: Picture) -> list[Finding]:
     alone = np.flatnonzero(~picture.seen.any(axis=1))
     if not alone.size:
         return []
-    proof = proof_of(picture, find_suspects(picture.residuals, picture.noise))
+    proof = proof_of(picture, find_suspects(picture.residuals, picture.noise.node_drop))
     return [unmeasured_finding(picture, int(node), settle_unmeasured(int(node), proof)) for node in alone]
 
 

@@ -53,13 +53,11 @@ def find_losses(picture: Picture) -> Losses:
     sent = np.where(segments.sent >= _ENOUGH_SEGMENTS, segments.sent, 1)
     shares = np.where(sent > 1, segments.resent / sent, np.nan)
     above = shares / _limits(shares, picture.expected)
-    suspects = find_suspects(-above, _Limits())
+    # Shares are told in what chance can come to.
+    suspects = find_suspects(-above, lambda _partners: -1.0)
     if 2 * np.count_nonzero(suspects.any) >= size:
         return Losses(shares, {}, ())
-    nodes = {
-        int(node): _direction(bool(suspects.out[node]), bool(suspects.in_[node]))
-        for node in np.flatnonzero(suspects.any)
-    }
+    nodes = {node: suspects.direction(node) for node in np.flatnonzero(suspects.any).tolist()}
     far = above > 1
     far[suspects.out, :] = far[:, suspects.in_] = False
     return Losses(shares, nodes, _links(far))
@@ -94,20 +92,6 @@ def most_by_chance(shares: Rates) -> float:
     middle = float(np.sort(shares)[(shares.size - 1) // 2])  # the smaller of two: half may be bad
     mean = max(_USUAL_LOSS, middle / math.log(2))
     return max(mean * (math.log(shares.size) + _BY_CHANCE), edge(shares, _USUAL_LOSS))
-
-
-@dataclass(frozen=True)
-class _Limits:
-    """Shares are told in what chance can come to."""
-
-    def node_drop(self, partners: int) -> float:
-        """Give the limit, which is the same for any number of partners."""
-        del partners
-        return -1.0
-
-
-def _direction(sends: bool, receives: bool) -> Direction:
-    return "both" if sends == receives else "out" if sends else "in"
 
 
 def _links(far: Flags) -> tuple[tuple[Pair, Direction], ...]:

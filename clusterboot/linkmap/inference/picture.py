@@ -103,7 +103,7 @@ def with_one_way(picture: Picture, one_way_gb_s: Rates) -> Picture:
         expected=np.where(better, expected, picture.expected),
         residuals=np.where(better, residuals, picture.residuals),
     )
-    suspect = find_suspects(joined.residuals, joined.noise).any
+    suspect = find_suspects(joined.residuals, joined.noise.node_drop).any
     sound = ~suspect[:, None] | ~suspect[None, :]
     with np.errstate(invalid="ignore"):
         lacking = picture.residuals < picture.noise.node_drop(_MANY) / 2

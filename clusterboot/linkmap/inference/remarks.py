@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from ..pair_matrix import Flags
+from .findings import rate
 from .levels import coverage
 from .picture import Picture, lacks_reference
-from .sentences import rate
 from .swings import Swings
 
 # Tiers that are nearer to each other than this (logarithm) may be chance.

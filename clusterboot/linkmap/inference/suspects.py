@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
-from ..pair_matrix import Flags, Indices, Rates, row_middles
+from ..pair_matrix import Direction, Flags, Indices, Rates, row_middles
 
 _ROUNDS = 8
 
 
-class Drops(Protocol):
-    """What is too far to be chance."""
-
-    def node_drop(self, partners: int) -> float:
-        """Give how far (logarithm, below 0) a median over so many partners must be to count."""
-        ...
+# How far (logarithm, below 0) a median over so many partners must be to be no chance.
+NodeDrop: TypeAlias = Callable[[int], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,23 +34,32 @@ class Suspects:
         """The nodes that are suspect in either direction."""
         return self.out | self.in_
 
+    def direction(self, node: int) -> Direction:
+        """Say in which direction a suspect is slow."""
+        return direction_of(bool(self.out[node]), bool(self.in_[node]))
 
-def find_suspects(residuals: Rates, noise: Drops) -> Suspects:
+
+def direction_of(sends: bool, receives: bool) -> Direction:
+    """Name the direction of a node of which one is at fault, or both are."""
+    return "both" if sends == receives else "out" if sends else "in"
+
+
+def find_suspects(residuals: Rates, node_drop: NodeDrop) -> Suspects:
     """Find the nodes that are slow with most of those partners that are no suspects themselves.
 
     Leaving other suspects out of a node's record is what clears a good node that met
     several bad ones. A node with one partner is no suspect: a slow pair says nothing about
     which of its ends is slow.
     """
-    out_drop, out = _slow_rows(residuals, noise)
-    in_drop, in_ = _slow_rows(residuals.T, noise)
+    out_drop, out = _slow_rows(residuals, node_drop)
+    in_drop, in_ = _slow_rows(residuals.T, node_drop)
     for _ in range(_ROUNDS):
         before = (out.copy(), in_.copy())
-        out |= _hidden(residuals, out, in_, noise)
-        in_ |= _hidden(residuals.T, in_, out, noise)
+        out |= _hidden(residuals, out, in_, node_drop)
+        in_ |= _hidden(residuals.T, in_, out, node_drop)
         ahead = (out.copy(), in_.copy())
-        out, out_drop = _again(residuals, ahead[0], ahead[1], out_drop, noise)
-        in_, in_drop = _again(residuals.T, ahead[1], ahead[0], in_drop, noise)
+        out, out_drop = _again(residuals, ahead[0], ahead[1], out_drop, node_drop)
+        in_, in_drop = _again(residuals.T, ahead[1], ahead[0], in_drop, node_drop)
         if np.array_equal(out, before[0]) and np.array_equal(in_, before[1]):
             break
     return Suspects(out, in_, out_drop, in_drop)
@@ -76,14 +82,16 @@ def middle(values: Rates) -> float:
     return float(np.sort(known)[known.size // 2]) if known.size else float("nan")
 
 
-def _slow_rows(residuals: Rates, noise: Drops) -> tuple[Rates, Flags]:
+def _slow_rows(residuals: Rates, node_drop: NodeDrop) -> tuple[Rates, Flags]:
     counts = np.count_nonzero(~np.isnan(residuals), axis=1)
-    limits = np.array([noise.node_drop(int(count)) for count in counts])
+    limits = np.array([node_drop(int(count)) for count in counts])
     middles = row_middles(residuals)
     return middles, (counts >= 2) & (middles < limits)
 
 
-def _again(rows: Rates, suspects: Flags, others: Flags, drops: Rates, noise: Drops) -> tuple[Flags, Rates]:
+def _again(
+    rows: Rates, suspects: Flags, others: Flags, drops: Rates, node_drop: NodeDrop
+) -> tuple[Flags, Rates]:
     """Judge the suspect rows by the columns that are not suspect; none left keeps the suspicion."""
     still, drops = suspects.copy(), drops.copy()
     for node in np.flatnonzero(suspects):
@@ -91,16 +99,16 @@ def _again(rows: Rates, suspects: Flags, others: Flags, drops: Rates, noise: Dro
         known = cells[~np.isnan(cells)]
         if known.size:
             drops[node] = middle(known)
-            still[node] = drops[node] < noise.node_drop(known.size)
+            still[node] = drops[node] < node_drop(known.size)
     return still, drops
 
 
-def _hidden(rows: Rates, suspects: Flags, others: Flags, noise: Drops) -> Flags:
+def _hidden(rows: Rates, suspects: Flags, others: Flags, node_drop: NodeDrop) -> Flags:
     """Find the rows that only look good because they met other suspects, with which they are fast.
 
     That is how the members of a group that is slow across look before all have met.
     """
-    limit = noise.node_drop(1)
+    limit = node_drop(1)
     found = np.zeros_like(suspects)
     if not others.any():
         return found
@@ -108,7 +116,7 @@ def _hidden(rows: Rates, suspects: Flags, others: Flags, noise: Drops) -> Flags:
     for node in np.flatnonzero(good):
         known = rows[node][~others]
         known = known[~np.isnan(known)]
-        found[node] = known.size > 1 and middle(known) < noise.node_drop(known.size)
+        found[node] = known.size > 1 and middle(known) < node_drop(known.size)
     return found
 
 

@@ -20,7 +20,7 @@ from .levels import scale
 from .links import SlowPair, slow_cells
 from .noise import loss
 from .picture import DEAD, Picture
-from .suspects import find_suspects
+from .suspects import direction_of, find_suspects
 
 Counts: TypeAlias = NDArray[np.int64]
 
@@ -226,17 +226,6 @@ def tails(count: Counts, of: Counts, share: Rates) -> Rates:
     return np.where(count <= of * share, 1.0, total)
 
 
-@dataclass(frozen=True)
-class _Limits:
-    """How far below the fleet's the middle of a node's steadiness must be, as a logarithm."""
-
-    spread: float
-
-    def node_drop(self, partners: int) -> float:
-        """Give the limit for so many partners."""
-        return -max(_NODE_RATIO, _NODE_SPREADS * self.spread / math.sqrt(max(1, partners)))
-
-
 def _all_over(spread: Rates, range_: Rates, in_group: Flags) -> dict[int, Direction]:
     """Find the nodes of which most cells swing more than the fleet's."""
     with np.errstate(divide="ignore"):
@@ -244,15 +233,19 @@ def _all_over(spread: Rates, range_: Rates, in_group: Flags) -> dict[int, Direct
     known = logs[~np.isnan(logs)]
     if not known.size:
         return {}
-    steadiness = float(np.median(known)) - logs
-    suspects = find_suspects(steadiness, _Limits(scale(known)))
+    steadiness, width = float(np.median(known)) - logs, _NODE_SPREADS * scale(known)
+    suspects = find_suspects(
+        steadiness, lambda partners: -max(_NODE_RATIO, width / math.sqrt(max(1, partners)))
+    )
     far = (steadiness < -_NODE_RATIO) & (range_ > _NODE_SWING)
     sends = suspects.out & (row_middles(range_) > _NODE_SWING) & _more_than_others(far, logs)
     receives = suspects.in_ & (row_middles(range_.T) > _NODE_SWING) & _more_than_others(far.T, logs.T)
     found = (sends | receives) & ~in_group
     if np.count_nonzero(found) > _MOST_NODES_SHARE * found.size:
         return {}
-    return {int(node): _direction(bool(sends[node]), bool(receives[node])) for node in np.flatnonzero(found)}
+    return {
+        int(node): direction_of(bool(sends[node]), bool(receives[node])) for node in np.flatnonzero(found)
+    }
 
 
 def _more_than_others(far: Flags, logs: Rates) -> Flags:
@@ -387,7 +380,7 @@ def _odd_direction(node: int, odd: Flags, held: Flags, picture: Picture) -> Dire
     )
     sends = _may_be(sent, received) or bool(held[node].any())
     receives = _may_be(received, sent) or bool(held[:, node].any())
-    return _direction(sends, receives)
+    return direction_of(sends, receives)
 
 
 def _may_be(counted: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -395,10 +388,6 @@ def _may_be(counted: tuple[int, int], other: tuple[int, int]) -> bool:
     odd, known = counted
     often = other[0] / max(1, other[1])
     return bool(odd or known < _ENOUGH_ONE_WAY or (1 - often) ** known > _ALL_SOUND_BY_CHANCE)
-
-
-def _direction(sends: bool, receives: bool) -> Direction:
-    return "both" if sends == receives else "out" if sends else "in"
 
 
 def swinging_links(
