@@ -36,7 +36,7 @@ def test_a_pair_far_above_the_fleet_is_measured_again_and_then_not_believed(time
     state = mapped(8, {(2, 5): times})
     (again,) = _open(state, "full")
     assert (again.pairs, again.taking) == (((2, 5),), "again")
-    for _ in range(2):
+    for _ in range(4):
         visit(state, (2, 5), [10 * times] * 4)
     assert _open(state, "full") == ()
     said = state.inference()
