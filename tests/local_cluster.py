@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,15 @@ class LocalCluster:
         """The lines of clusterboot's in a node's ``authorized_keys``."""
         text = (self.home(name) / ".ssh/authorized_keys").read_text(encoding="utf-8", errors="replace")
         return [line for line in text.splitlines() if " clusterboot:local" in line]
+
+    def ssh(self, source: str, target: str, command: str) -> subprocess.CompletedProcess[str]:
+        """Log in from one node to another, as its user does."""
+        home = self.homes[source]
+        program = self.folder / "nodes" / source / "bin/ssh"
+        env = {**home.env, "HOME": str(home.path)}
+        return subprocess.run(
+            [program, target, command], env=env, capture_output=True, text=True, check=False
+        )
 
     def program(self, name: str, program: str, text: str) -> None:
         """Put a program before all others on a node's search path."""

@@ -24,7 +24,7 @@ while IFS= read -r line || [ -n "$line" ]; do
     *) printf '%s\n' "$line";;
   esac
 done <"$config" | sed "s,~/,$HOME/," >"$flat"
-settings=$("$REAL_SSH" -G -F "$flat" "$target") || exit 255
+settings=$("$REAL_SSH" -G -T -F "$flat" "$target") || exit 255
 [ -z "$show" ] || { printf '%s\n' "$settings"; exit; }
 setting() { printf '%s\n' "$settings" | sed -n "s/^$1 //p" | head -n 1; }
 

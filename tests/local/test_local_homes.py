@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from local_cluster import LocalCluster
@@ -97,6 +99,58 @@ def test_what_stands_in_a_files_place_is_named_and_the_others_are_done(
     assert [host.status for host in result.hosts] == ["ok", "failed", "ok"]
     assert what in str(hosts["n2"].cause)
     assert result.exit_code == ExitCode.PARTIAL
+
+
+OWN = ".ssh/clusterboot/local"
+ENDLESS = [
+    (".ssh/config", "fifo"),
+    (".ssh/config", "huge"),
+    (f"{OWN}/config", "fifo"),
+    (f"{OWN}/config", "huge"),
+    (f"{OWN}/created", "fifo"),
+    (f"{OWN}/id_ed25519", "fifo"),
+]
+
+
+def make_endless(path: Path, kind: str) -> None:
+    """Put something that reading has no end of in a file's place."""
+    path.unlink(missing_ok=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.touch()
+        os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize(("place", "kind"), ENDLESS)
+def test_what_has_no_end_is_named_and_the_others_are_done(
+    cluster: LocalCluster, place: str, kind: str
+) -> None:
+    bootstrap(cluster.context(), "none")
+    make_endless(cluster.home("n2") / place, kind)
+    for hosts in (bootstrap(cluster.context(), "none").hosts, rotate(cluster.context()).hosts):
+        assert (hosts[1].status, hosts[1].stage) == ("failed", "keys")
+        assert str(hosts[1].cause).startswith(f"~/{place} "), hosts[1].cause
+        assert re.search("FIFO|no regular file|larger than 3 MiB", str(hosts[1].cause))
+
+
+@pytest.mark.parametrize("kind", ["fifo", "huge"])
+def test_a_teardown_takes_nothing_where_it_cannot_read(cluster: LocalCluster, kind: str) -> None:
+    bootstrap(cluster.context(), "none")
+    make_endless(cluster.home("n2") / ".ssh/config", kind)
+    done = teardown(cluster.context())
+
+    assert "~/.ssh/config is not touched" in str(done.hosts[1].cause)
+    assert (cluster.home("n2") / OWN).is_dir()
+
+
+@pytest.mark.parametrize("name", ["created", "config", "id_ed25519", "changing"])
+def test_a_teardown_takes_its_own_folder_with_whatever_is_in_it(cluster: LocalCluster, name: str) -> None:
+    bootstrap(cluster.context(), "none")
+    make_endless(cluster.home("n2") / OWN / name, "fifo")
+
+    assert teardown(cluster.context()).hosts[1].changed
+    assert not (cluster.home("n2") / OWN).exists()
 
 
 def test_a_read_only_home_is_named_in_its_own_words(cluster: LocalCluster) -> None:
