@@ -81,7 +81,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     state = _begun(options, names)
     with context.visit() as opened:
         visit = with_launcher(opened, options.launch_from)
-        ready = make_ready(visit, options.launch_from, seek=True, dry_run=context.dry_run)
+        ready = make_ready(visit, options.launch_from, seek=True)
         if ready is None or len(visit.good) < least:
             return _concluded(visit, state)
         program, on = _choose(visit, ready, options)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from clusterboot.checks.check import require
 from clusterboot.checks.planned import Planned
-from clusterboot.checks.ready import Ready
 from clusterboot.checks.registry import EQUIPPED, PLANNED
 from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.hostfiles import Slot
-from clusterboot.hostfiles.outputs import slots_of
-from clusterboot.mpi.launcher import RunSpec
 from clusterboot.mpi.launchers import rank_env
 from clusterboot.programs.bench_options import BenchOptions
-from clusterboot.programs.program import Allocation, Program
-from clusterboot.programs.registered import PROGRAMS
-from clusterboot.run.choice import choose
+from clusterboot.programs.program import Program
+from clusterboot.run.benchmark import BenchPlan, run_all, settle
 from clusterboot.run.counting import Counting
 from clusterboot.run.distribution import provide
-from clusterboot.run.execution import Launch, execute
-from clusterboot.run.launching import hostfile_text, make_ready, run_spec
+from clusterboot.run.launching import make_ready
 from clusterboot.run.runend import RunEnd
 from clusterboot.run.runlog import LineLog
 from clusterboot.session.context import Context
@@ -39,7 +34,7 @@ from clusterboot.verdict.benchmarked import (
     refused,
     with_counters,
 )
-from clusterboot.verdict.derived import expected, line_limits
+from clusterboot.verdict.derived import Memory, expected, line_limits
 from clusterboot.verdict.expectation import Expectation
 from clusterboot.verdict.locating import locate_wrong_data
 from clusterboot.verdict.placing import Launched, RankPlace
@@ -71,53 +66,6 @@ class NcclTestOptions:
     repeat: int = 1
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """All that is settled before the first launch. ``instead`` says why GPU memory is not measured."""
-
-    program: Program
-    ready: Ready
-    slots: tuple[Slot, ...]
-    share_gpu: bool
-    instead: str = ""
-
-    def result(self, visit: Visit) -> Benchmarked:
-        """Begin the result with what is settled."""
-        return Benchmarked(
-            visit.ledger.rows,
-            exit_code(visit.ledger.rows),
-            what=self.what,
-            backend=self.program.name,
-            mpi=self.ready.mpi,
-            launch_host=self.ready.start,
-            ranks=self.ranks,
-            network=self.ready.addresses.explanation,
-            facts=self.ready.facts,
-        )
-
-    @property
-    def on(self) -> Allocation:
-        """What the benchmark runs on."""
-        return _allocation(self.ready, self.slots, self.share_gpu)
-
-    @property
-    def what(self) -> str:
-        """What runs where, for people."""
-        ran = self.program.described(self.on)
-        return f"{ran}: {self.ranks} ranks on {len(self.slots)} nodes, {self.ready.carrier}"
-
-    @property
-    def places(self) -> tuple[RankPlace, ...]:
-        """Say how many ranks each node is to have, and what it calls itself."""
-        return tuple(
-            RankPlace(slot.host, self.ready.facts[slot.host].hostname, slot.slots) for slot in self.slots
-        )
-
-    @property
-    def ranks(self) -> int:
-        return sum(slot.slots for slot in self.slots)
-
-
 def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
     """Run the benchmark on every bootstrapped node that can be reached.
 
@@ -125,140 +73,101 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
     whatever happens. Where a node that answers cannot take part nothing is launched: what the
     others would give is no proof of the cluster.
     """
+    bench, sharing = options.bench, options.share_gpu
     with context.visit() as opened:
         visit = with_launcher(opened, options.launch_from)
+        plan = None
         try:
-            plan = _prepare(visit, options, dry_run=context.dry_run)
+            ready = make_ready(visit, options.launch_from)
+            if ready is None:
+                return refused(context, visit, ())
+            per_node, wanted = options.ranks_per_node, options.backend
+            plan = settle(visit, ready, wanted, bench.collectives, ranks_per_node=per_node, share_gpu=sharing)
+            if plan.instead:
+                context.events.note(plan.instead)
+            if plan.program.on_gpu and options.end_bytes_on_gpus:
+                bench = replace(bench, end_bytes=options.end_bytes_on_gpus)
+            if context.dry_run:
+                context.events.note(f"would launch {plan.what}, from {ready.start}")
+                return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
+            counting = Counting.begin(visit, ready)
+            plan = _equipped(visit, plan, bench)
         except ValidationError as error:
-            return refused(context, visit, (error,))
-        if plan is None:
-            return refused(context, visit, ())
-        if plan.instead:
-            context.events.note(plan.instead)
-        if plan.program.on_gpu and options.end_bytes_on_gpus:
-            bench = replace(options.bench, end_bytes=options.end_bytes_on_gpus)
-            options = replace(options, bench=bench)
-        if context.dry_run:
-            context.events.note(f"would launch {plan.what}, from {plan.ready.start}")
-            return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
-        counting = Counting.begin(visit, plan.ready)
-        try:
-            path = _fit_program(visit, plan, options)
-        except ValidationError as error:
-            return refused(context, visit, (error,), plan.result(visit))
+            return refused(context, visit, (error,), _begun(visit, plan) if plan else None)
         if refusals(visit):
-            return refused(context, visit, (), plan.result(visit))
-        done = _measure(context, visit, plan, options, path)
+            return refused(context, visit, (), _begun(visit, plan))
+        done = _measure(context, visit, plan, replace(options, bench=bench))
         interrupted = done.exit_code == ExitCode.INTERRUPTED
         return done if interrupted else with_counters(done, counting.end(visit))
 
 
-def _fit_program(visit: Visit, plan: _Plan, options: NcclTestOptions) -> str | None:
+def _begun(visit: Visit, plan: BenchPlan) -> Benchmarked:
+    """Begin the result with what is settled."""
+    return Benchmarked(
+        visit.ledger.rows,
+        exit_code(visit.ledger.rows),
+        what=plan.what,
+        backend=plan.program.name,
+        mpi=plan.ready.mpi,
+        launch_host=plan.ready.start,
+        ranks=plan.ranks,
+        network=plan.ready.addresses.explanation,
+        facts=plan.ready.facts,
+    )
+
+
+def _equipped(visit: Visit, plan: BenchPlan, bench: BenchOptions) -> BenchPlan:
     """Look at all that could be in the way of a launch; a node that is not fit for it is out.
 
     A benchmark over fewer nodes than were asked for is for the operator to choose, not for us.
-    Returns: the path of the project's own program, once it is on every node, where that is to run.
+    Returns: the plan with the project's own program on every node, where that is to run.
     """
     ready = plan.ready
-    planned = Planned(ready, tuple(plan.slots), gpus=plan.program.on_gpu and not options.share_gpu)
+    planned = Planned(ready, plan.slots, gpus=plan.program.on_gpu and not plan.share_gpu)
     require(visit, planned, PLANNED)
     if refusals(visit):
-        return None
-    path = None
+        return plan
     if plan.program.is_own:
         path = provide(visit, ready.node(visit), ready.mpi, ready.facts, ready.ip)
-    specs = [_spec(visit, plan, command) for command in plan.program.commands(plan.on, options.bench, path)]
+        plan = replace(plan, path=path)
+    specs = plan.specs(visit, bench)
     programs = tuple(spec.program[0] for spec in specs)
     require(visit, replace(planned, programs=programs, env=rank_env(specs[0])), EQUIPPED)
-    return path
+    return plan
 
 
-def _spec(visit: Visit, plan: _Plan, command: tuple[str, ...]) -> RunSpec:
-    program = plan.program
-    return run_spec(visit, plan.ready, plan.slots, command, gpu=program.on_gpu, prints_mark=program.is_own)
-
-
-def _measure(
-    context: Context, visit: Visit, plan: _Plan, options: NcclTestOptions, path: str | None
-) -> Benchmarked:
+def _measure(context: Context, visit: Visit, plan: BenchPlan, options: NcclTestOptions) -> Benchmarked:
     """Run all launches as often as is asked for, and judge what they gave."""
     folder = result_folder(context, "nccl-test")
-    expectation = options.expectation
-    if expectation == Expectation():
-        expectation = _derived(plan, options.bench, plan.ranks)
-    expectation = replace(expectation, line_gb_s=_line_limits(plan, options.bench, plan.ranks))
+    expectation, bench = _expectation(plan, options), options.bench
+    facts = plan.ready.facts
+    places = tuple(RankPlace(slot.host, facts[slot.host].hostname, slot.slots) for slot in plan.slots)
     context.events.bench(plan.what)
+    launch = partial(run_all, visit, timeout_s=options.timeout_s, stall_s=options.stall_s)
     runs: list[Judged] = []
     for number in range(1, options.repeat + 1):
         if options.repeat > 1:
             context.events.note(f"run {number} of {options.repeat}")
         log = LineLog(
             folder / (f"run-{number}.log" if number > 1 else "run.log"),
-            _live(context.events, plan.program, options.bench),
+            _live(context.events, plan.program, bench),
             context.scrubber,
         )
-        end = _run_all(visit, plan, plan.program.commands(plan.on, options.bench, path), log, options)
-        launched = Launched(plan.ready.start, plan.places, log.run_ids, options.bench.collectives)
+        end = launch(plan, bench, log)
+        launched = Launched(plan.ready.start, places, log.run_ids, bench.collectives)
         runs.append(
-            judge_log(log, plan.program, expectation, end, options.bench, slots=plan.slots, launched=launched)
+            judge_log(log, plan.program, expectation, end, bench, slots=plan.slots, launched=launched)
         )
         if end.how != "exited" or end.exit_code:
             break
     if runs[-1].report.verdict == "wrong-data":
 
         def trial(slots: Sequence[Slot], bench: BenchOptions, log: LineLog) -> RunEnd:
-            part = replace(plan, slots=tuple(slots))
-            return _run_all(visit, part, plan.program.commands(part.on, bench, path), log, options)
+            return launch(replace(plan, slots=tuple(slots)), bench, log)
 
         log = LineLog(folder / "locate.log", lambda _: None, context.scrubber)
-        runs[-1] = locate_wrong_data(
-            visit, runs[-1], plan.slots, plan.program, options.bench, log=log, trial=trial
-        )
-    return conclude(
-        visit,
-        runs,
-        replace(plan.result(visit), expectation=expectation, folder=folder),
-    )
-
-
-def _run_all(
-    visit: Visit, plan: _Plan, commands: Sequence[tuple[str, ...]], log: LineLog, options: NcclTestOptions
-) -> RunEnd:
-    """Run each launch in turn; the end of the first that did not end well stands for all."""
-    hostfile = hostfile_text(plan.ready, plan.slots)
-    worst_end = RunEnd("exited", 0)
-    started_s = time.monotonic()
-    for command in commands:
-        spec = _spec(visit, plan, command)
-        left_s = max(1, options.timeout_s - int(time.monotonic() - started_s))
-        launch = Launch(spec, hostfile, plan.slots, left_s, options.stall_s)
-        end = execute(visit, plan.ready.start, launch, log)
-        if worst_end == RunEnd("exited", 0):
-            worst_end = end
-        if end.how != "exited":
-            break
-    return worst_end
-
-
-def _prepare(visit: Visit, options: NcclTestOptions, *, dry_run: bool) -> _Plan | None:
-    ready = make_ready(visit, options.launch_from, dry_run=dry_run)
-    if ready is None:
-        return None
-    on = _allocation(ready, _slots(visit, ready, options), options.share_gpu)
-    program, instead = choose(options.backend, visit, on, PROGRAMS, options.bench.collectives)
-    return _Plan(program, ready, _slots(visit, ready, options), options.share_gpu, instead)
-
-
-def _allocation(ready: Ready, slots: Sequence[Slot], share_gpu: bool) -> Allocation:
-    facts = {slot.host: ready.facts[slot.host] for slot in slots}
-    return Allocation(facts, {slot.host: slot.slots for slot in slots}, share_gpu)
-
-
-def _slots(visit: Visit, ready: Ready, options: NcclTestOptions) -> tuple[Slot, ...]:
-    return tuple(
-        replace(slot, slots=options.ranks_per_node or slot.slots)
-        for slot in slots_of(visit, ready.facts, ready.addresses)
-    )
+        runs[-1] = locate_wrong_data(visit, runs[-1], plan.slots, plan.program, bench, log=log, trial=trial)
+    return conclude(visit, runs, replace(_begun(visit, plan), expectation=expectation, folder=folder))
 
 
 def _live(events: Events, program: Program, bench: BenchOptions) -> Callable[[str], None]:
@@ -272,18 +181,11 @@ def _live(events: Events, program: Program, bench: BenchOptions) -> Callable[[st
     return take
 
 
-def _line_limits(plan: _Plan, bench: BenchOptions, ranks: int) -> dict[str, float]:
-    facts = {slot.host: plan.ready.facts[slot.host] for slot in plan.slots}
-    return line_limits(facts, bench.collectives, ranks)
-
-
-def _derived(plan: _Plan, bench: BenchOptions, ranks: int) -> Expectation:
-    """Reckon from the hardware what nobody has said."""
-    interfaces = {entry.host: entry.interface for entry in plan.ready.addresses.addresses}
-    return expected(
-        {slot.host: plan.ready.facts[slot.host] for slot in plan.slots},
-        bench.collectives,
-        ranks,
-        memory="gpu" if plan.program.on_gpu else "host",
-        interfaces=interfaces,
-    )
+def _expectation(plan: BenchPlan, options: NcclTestOptions) -> Expectation:
+    """Give what was said to be expected, else what the hardware should reach, and what no line exceeds."""
+    facts, collectives, said = plan.on.facts, options.bench.collectives, options.expectation
+    if said == Expectation():
+        memory: Memory = "gpu" if plan.program.on_gpu else "host"
+        interfaces = {entry.host: entry.interface for entry in plan.ready.addresses.addresses}
+        said = expected(facts, collectives, plan.ranks, memory=memory, interfaces=interfaces)
+    return replace(said, line_gb_s=line_limits(facts, collectives, plan.ranks))

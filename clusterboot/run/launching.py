@@ -24,9 +24,7 @@ from clusterboot.trust.prove import prove, seek_start
 from clusterboot.trust.survey import survey
 
 
-def make_ready(
-    visit: Visit, launch_from: str | None, *, seek: bool = False, dry_run: bool = False
-) -> Ready | None:
+def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> Ready | None:
     """Find out which nodes can take part in a launch; the others are put out.
 
     Parameters: the node to launch from where one is asked for; with ``seek`` a few others are
@@ -46,8 +44,8 @@ def make_ready(
     mpi, facts = agree_on_mpi(visit, facts)
     _require_family(mpi, addresses)
     if visit.launcher:
-        head = prepare_head(visit, surveyed, addresses, mpi, dry_run=dry_run)
-        if not dry_run:
+        head = prepare_head(visit, surveyed, addresses, mpi)
+        if not visit.dry_run:
             prove_head(visit, head, facts, addresses)
         return Ready(facts, addresses, mpi, HEAD, head)
     wanted = launch_from or visit.cluster.options.launch_from

@@ -103,9 +103,7 @@ def head_host(cluster: Cluster) -> Host:
     return Host(HEAD, via[-1], via[:-1])
 
 
-def prepare_head(
-    visit: Visit, surveyed: Mapping[str, Surveyed], addresses: AddressPlan, mpi: Mpi, *, dry_run: bool
-) -> Head:
+def prepare_head(visit: Visit, surveyed: Mapping[str, Surveyed], addresses: AddressPlan, mpi: Mpi) -> Head:
     """Make the head fit for a launch: look at it, give it its key, and have the nodes let it in.
 
     Parameters: what the nodes said; their addresses; their MPI. In a dry run nothing is changed.
@@ -113,10 +111,10 @@ def prepare_head(
     """
     assert visit.launcher is not None  # noqa: S101  # the caller has seen to it
     visit.ledger.admit(HEAD)
-    if not dry_run:
+    if not visit.dry_run:
         files.replace(visit.state_dir / _MARK, b"", mode=0o600)
     answer = visit.stage(
-        "head", [visit.launcher], lambda session: ask(visit.cluster, session, make_key=not dry_run)
+        "head", [visit.launcher], lambda session: ask(visit.cluster, session, make_key=not visit.dry_run)
     )
     _require_good(visit)
     found = answer[HEAD]
@@ -127,7 +125,7 @@ def prepare_head(
         visit.ledger.fail(HEAD, error)
         _require_good(visit)
         raise
-    if not dry_run:
+    if not visit.dry_run:
         _introduce(visit, found, surveyed, addresses, head.address)
     return head
 
