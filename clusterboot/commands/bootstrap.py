@@ -86,14 +86,14 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         if not visit.good:
             rows = visit.ledger.rows
             return Bootstrapped(rows, exit_code(rows), chosen.mode, chosen.line)
-        held = policy.hold(context, chosen, surveyed)
+        held = policy.adopt(context, chosen, surveyed)
         moving = policy.needs_exchange(chosen.mode, visit.cluster.name, surveyed, held) and not visit.dry_run
         if moving:
             claim("bootstrap-of-other-keys")
             surveyed = survey(visit, make_key=True, make_next=True)
         met = meet(visit, surveyed, groups, successors=moving)
-        terms = policy.agree(context, chosen.mode, met.cast, held, successors=moving)
-        done = apply(visit, met.cast, terms, claim)
+        terms = policy.agree(context, chosen.mode, met.participants, held, successors=moving)
+        done = apply(visit, met.participants, terms, claim)
         facts = {name: answer.facts for name, answer in surveyed.items()}
         proof = Proof(None, (), ())
         if verify != "none" and not visit.dry_run:
@@ -112,7 +112,7 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
             planned=done.planned,
             notes=_joined(done.notes, met.believed.notes),
             names={name: names for name, names in met.believed.names.items() if names},
-            shared_homes=tuple(group for group in met.cast.groups if len(group) > 1),
+            shared_homes=tuple(group for group in met.participants.groups if len(group) > 1),
             launch_host=proof.launch_host,
             login_failures=(*done.failures, *proof.failures),
             findings=proof.findings,

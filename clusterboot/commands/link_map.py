@@ -12,7 +12,7 @@ from clusterboot.errors import ExitCode, HostResult, UsageError, worst
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
-from clusterboot.linkmap.doubt import line_gb_s
+from clusterboot.linkmap.doubt import fastest_gb_s, line_gb_s
 from clusterboot.linkmap.endpoints import host_of, launched_on
 from clusterboot.linkmap.measure import (
     LEAST_NODES,
@@ -39,9 +39,6 @@ from clusterboot.session.context import Context
 from clusterboot.session.results import result_folder
 from clusterboot.session.visit import Visit, exit_code
 from clusterboot.trust.launching_host import with_launcher
-
-# Two ranks need about this long for a communicator of their own, after the first.
-_JOIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,16 +84,17 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         program, on = _choose(visit, ready, options)
         libraries = program.libraries(on)
         if program.on_gpu:
-            options = _on_gpus(options)
+            options = options.on_gpus()
         slots = ranks_of(visit, ready, options.by)
         if len(slots) < LEAST_NODES:
             raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
         state = _begun(options, names, slots)
+        used = {entry.host: entry.interface for entry in ready.addresses.addresses}
         if not program.on_gpu:
-            used = {entry.host: entry.interface for entry in ready.addresses.addresses}
             state.line_gb_s = line_gb_s(state.nodes, ready.facts, used)
         plan = plan_first(options, state, slots)
-        price = cost(plan.rounds, plan.options, _rate_gb_s(ready, slots))
+        rate_gb_s = fastest_gb_s([slot.host for slot in slots], ready.facts, used)
+        price = cost(plan.rounds, plan.options, rate_gb_s)
         what = _what(program.described(on), ready, slots, options)
         context.events.bench(what)
         context.events.note(in_words(price))
@@ -151,28 +149,10 @@ def _choose(visit: Visit, ready: Ready, options: LinkMapOptions) -> tuple[Collbe
     return choose(wanted, visit, on, PAIRS)[0], on
 
 
-def _on_gpus(options: LinkMapOptions) -> LinkMapOptions:
-    """Measure GPUs with larger messages, and reckon with the time that NCCL takes to begin."""
-    largest = options.max_bytes_on_gpus or options.pairs.max_bytes
-    return replace(options, pairs=replace(options.pairs, max_bytes=largest, join_s=_JOIN_S))
-
-
 def _what(program: str, ready: Ready, slots: Sequence[Slot], options: LinkMapOptions) -> str:
     nodes = len(launched_on(slots))
     places = f"{nodes} nodes" if options.by == "node" else f"{len(slots)} ranks on {nodes} nodes"
     return f"{program.replace('collbench', 'collbench pairs')}: {places}, {ready.carrier}"
-
-
-def _rate_gb_s(ready: Ready, slots: Sequence[Slot]) -> float | None:
-    """Give the fastest rate that a node's interface claims, in 10^9 bytes a second."""
-    used = {entry.host: entry.interface for entry in ready.addresses.addresses}
-    speeds = [
-        each.speed_mbit_s
-        for name in dict.fromkeys(host_of(slot.host) for slot in slots)
-        for each in ready.facts[name].interfaces
-        if each.name == used[name] and each.speed_mbit_s
-    ]
-    return max(speeds) / 8000 if speeds else None
 
 
 def _concluded(visit: Visit, state: LinkState, *, interrupted: bool = False) -> LinkMapped:

@@ -48,6 +48,8 @@ _LONG = 28.0
 _MOST_AT_LENGTH = 4
 _LISTED = 4
 LEAST_NODES = 2
+# Two ranks need about this long for a communicator of their own, after the first.
+_JOIN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class LinkMapOptions:
     backend: str = "auto"
     share_gpu: bool = False
     max_bytes_on_gpus: int | None = None
+
+    def on_gpus(self) -> LinkMapOptions:
+        """Measure GPUs with larger messages, and reckon with the time that NCCL takes to begin."""
+        largest = self.max_bytes_on_gpus or self.pairs.max_bytes
+        return replace(self, pairs=replace(self.pairs, max_bytes=largest, join_s=_JOIN_S))
 
 
 def plan_first(options: LinkMapOptions, state: LinkState, slots: Sequence[Slot]) -> LinkPlan:

@@ -21,7 +21,7 @@ from .blaming import pair_in_words
 from .change import Change, change
 from .homes import install
 from .homes.known import Edit, NodeKey, Phase, Survey, Terms
-from .members import Cast
+from .members import Participants
 from .operator_claim import Claim
 from .plan import HomePlan, identity, plan_homes
 from .prove import prove_ring
@@ -62,28 +62,37 @@ class Applied:
         )
 
 
-def apply(visit: Visit, cast: Cast, terms: Terms, claim: Claim) -> Applied:
+def apply(visit: Visit, participants: Participants, terms: Terms, claim: Claim) -> Applied:
     """Bring every home to the terms, and remember the members.
 
     Parameters: who takes part, all of whom are in good standing; the terms, which with
     ``successors`` are a change from what the nodes are on now; ``claim`` holds the nodes, once
     something is to be changed there.
     """
-    done = _exchange(visit, cast, terms) if terms.successors else _complete(visit, cast, terms, claim)
+    done = (
+        _exchange(visit, participants, terms)
+        if terms.successors
+        else _complete(visit, participants, terms, claim)
+    )
     if done.finished and not visit.dry_run:
-        members_state.save(visit.state_dir, cast.members)
+        members_state.save(visit.state_dir, participants.members)
     return done
 
 
-def _complete(visit: Visit, cast: Cast, terms: Terms, claim: Claim) -> Applied:
+def _complete(visit: Visit, participants: Participants, terms: Terms, claim: Claim) -> Applied:
     """Give homes what they lack; where one cannot be edited, its hosts are out."""
     cluster = visit.cluster
-    surveys = {name: answer.keys for name, answer in cast.surveyed.items()}
+    surveys = {name: answer.keys for name, answer in participants.surveyed.items()}
     found = plan_homes(
-        cluster.name, cast.members, surveys, cast.groups, keep_hosts=cluster.all_names, terms=terms
+        cluster.name,
+        participants.members,
+        surveys,
+        participants.groups,
+        keep_hosts=cluster.all_names,
+        terms=terms,
     )
     plans: dict[str, HomePlan] = {}
-    for group in cast.groups:
+    for group in participants.groups:
         plan = found[group[0]]
         if isinstance(plan, HomePlan):
             plans[group[0]] = plan
@@ -96,63 +105,64 @@ def _complete(visit: Visit, cast: Cast, terms: Terms, claim: Claim) -> Applied:
         paths = {name: tuple(edit.path for edit in edits) for name, edits in changing.items()}
         return Applied(paths, {name: plan.edits for name, plan in plans.items()}, notes)
     if changing:
-        claim("bootstrap", set(changing), cast.surveyed)
+        claim("bootstrap", set(changing), participants.surveyed)
 
     def planned(session: Session, anew: bool) -> HomePlan:
-        return _plan_again(visit, session, cast, terms) if anew else plans[session.name]
+        return _plan_again(visit, session, participants, terms) if anew else plans[session.name]
 
     homes = {writer: plan.hosts for writer, plan in plans.items() if plan.edits or plan.sweep}
     return Applied(_change_homes(visit, "keys installed", homes, planned), notes=notes)
 
 
-def _exchange(visit: Visit, cast: Cast, terms: Terms) -> Applied:
+def _exchange(visit: Visit, participants: Participants, terms: Terms) -> Applied:
     """Move every home to new terms.
 
     One that fails on the way stops the rest before anything old goes: if the others went on without
     it, it would let none of them in any more.
     """
     changed: dict[str, tuple[str, ...]] = {}
-    homes = {group[0]: group for group in cast.groups}
+    homes = {group[0]: group for group in participants.groups}
     for phase, title in _STEPS.items():
         step = replace(terms, phase=phase)
 
         def plan(session: Session, _: bool, step: Terms = step) -> HomePlan:
-            return _plan_again(visit, session, cast, step)
+            return _plan_again(visit, session, participants, step)
 
         for name, paths in _change_homes(visit, title, homes, plan).items():
             changed[name] = tuple(dict.fromkeys((*changed.get(name, ()), *paths)))
-        lost = _lost(visit, cast)
-        failures = _prove(visit, cast, terms) if phase == "in" and not lost else ()
+        lost = _lost(visit, participants)
+        failures = _prove(visit, participants, terms) if phase == "in" and not lost else ()
         if lost or failures:
-            return Applied(changed, failures=failures, finished=False, stopped_by=_lost(visit, cast))
+            return Applied(changed, failures=failures, finished=False, stopped_by=_lost(visit, participants))
     return Applied(changed)
 
 
-def _lost(visit: Visit, cast: Cast) -> tuple[str, ...]:
-    """Name those of the cast that are out by now."""
+def _lost(visit: Visit, participants: Participants) -> tuple[str, ...]:
+    """Name those of the participants that are out by now."""
     good = {host.name for host in visit.good}
-    return tuple(name for name in cast.surveyed if name not in good)
+    return tuple(name for name in participants.surveyed if name not in good)
 
 
-def _prove(visit: Visit, cast: Cast, terms: Terms) -> tuple[LoginFailure, ...]:
+def _prove(visit: Visit, participants: Participants, terms: Terms) -> tuple[LoginFailure, ...]:
     """Let each node log in to the next one with what is new, and with nothing else."""
-    writer = {name: group[0] for group in cast.groups for name in group}
+    writer = {name: group[0] for group in participants.groups for name in group}
     names = [host.name for host in visit.good]
-    with_what = {name: identity(cast.surveyed[writer[name]].keys, terms) for name in names}
-    return prove_ring(visit, cast.ip, with_what, "the old credentials stay in use")
+    with_what = {name: identity(participants.surveyed[writer[name]].keys, terms) for name in names}
+    return prove_ring(visit, participants.ip, with_what, "the old credentials stay in use")
 
 
-def _plan_again(visit: Visit, session: Session, cast: Cast, terms: Terms) -> HomePlan:
+def _plan_again(visit: Visit, session: Session, participants: Participants, terms: Terms) -> HomePlan:
     """Read the home that a session is in, and plan its edits on what is there now.
 
     Errors: :class:`PartialError` where it cannot be edited.
     """
     cluster = visit.cluster.name
     found = session.ask(survey_question(cluster, session.name, make_key=False))
-    group = next(group for group in cast.groups if group[0] == session.name)
-    surveys: dict[str, Survey] = {session.name: _with_key(found, cast.surveyed[session.name].keys)}
+    group = next(group for group in participants.groups if group[0] == session.name)
+    surveys: dict[str, Survey] = {session.name: _with_key(found, participants.surveyed[session.name].keys)}
     keep = visit.cluster.all_names
-    plan = plan_homes(cluster, cast.members, surveys, [group], keep_hosts=keep, terms=terms)[session.name]
+    plans = plan_homes(cluster, participants.members, surveys, [group], keep_hosts=keep, terms=terms)
+    plan = plans[session.name]
     if not isinstance(plan, HomePlan):
         raise plan
     return plan

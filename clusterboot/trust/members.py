@@ -20,7 +20,7 @@ from .survey import Surveyed
 
 
 @dataclass(frozen=True)
-class Cast:
+class Participants:
     """Who takes part: what was found on the hosts, the members, the hosts of each home."""
 
     surveyed: Mapping[str, Surveyed]
@@ -49,7 +49,7 @@ def addressed(visit: Visit, facts: Mapping[str, NodeFacts]) -> AddressPlan:
 class Met:
     """Who takes part in a change of keys, where they reach each other, and what is believed of them."""
 
-    cast: Cast
+    participants: Participants
     addresses: AddressPlan
     believed: Believed
 
@@ -71,7 +71,7 @@ def meet(visit: Visit, surveyed: Mapping[str, Surveyed], groups: Groups, *, succ
     good = {host.name: surveyed[host.name] for host in visit.good}
     if successors:
         members = tuple(_succeeded(member, good.get(member.name)) for member in members)
-    return Met(Cast(good, members, groups), addresses, believed)
+    return Met(Participants(good, members, groups), addresses, believed)
 
 
 def _members(

@@ -16,7 +16,7 @@ from . import authority
 from .authority import Authority
 from .homes.known import Member, NodeKey, Terms
 from .homes.tagged_lines import authorities, kinds, principal
-from .members import Cast
+from .members import Participants
 from .survey import Surveyed
 
 _FILE = "mode"
@@ -143,7 +143,7 @@ def _kinds(cluster: str, answer: Surveyed, hosts: Collection[str]) -> set[str]:
     return kinds(answer.keys.authorized_keys.content, cluster, hosts)
 
 
-def hold(context: Context, chosen: Choice, surveyed: Mapping[str, Surveyed]) -> Authority | None:
+def adopt(context: Context, chosen: Choice, surveyed: Mapping[str, Surveyed]) -> Authority | None:
     """Get the operator's key for a mode, and write the mode down before the nodes are put in it.
 
     Returns: ``None`` for a mode without a key. Errors: as :func:`authority.load_authority`.
@@ -158,19 +158,28 @@ def hold(context: Context, chosen: Choice, surveyed: Mapping[str, Surveyed]) -> 
 
 
 def agree(
-    context: Context, mode: KeyMode, cast: Cast, held: Authority | None, *, successors: bool = False
+    context: Context,
+    mode: KeyMode,
+    participants: Participants,
+    held: Authority | None,
+    *,
+    successors: bool = False,
 ) -> Terms:
     """Decide the terms.
 
-    Parameters: ``held`` is what :func:`hold` or :func:`hold_next` gave; ``successors`` means the
+    Parameters: ``held`` is what :func:`adopt` or :func:`authority.load_next` gave; ``successors`` means the
     nodes' next keys.
     """
-    away = frozenset(member.name for member in cast.members if member.name not in cast.surveyed)
-    terms = _terms(context, mode, cast, held, successors=successors)
+    away = frozenset(
+        member.name for member in participants.members if member.name not in participants.surveyed
+    )
+    terms = _terms(context, mode, participants, held, successors=successors)
     return replace(terms, away=away, openssh_kex=context.cluster.options.kex_algorithms == "openssh")
 
 
-def _terms(context: Context, mode: KeyMode, cast: Cast, held: Authority | None, *, successors: bool) -> Terms:
+def _terms(
+    context: Context, mode: KeyMode, participants: Participants, held: Authority | None, *, successors: bool
+) -> Terms:
     if mode == "per-node":
         return Terms(successors=successors)
     if held is None:
@@ -182,16 +191,18 @@ def _terms(context: Context, mode: KeyMode, cast: Cast, held: Authority | None, 
         mode,
         held.public,
         successors=successors,
-        certificates=_certificates(context, held, cast, successors=successors),
+        certificates=_certificates(context, held, participants, successors=successors),
     )
 
 
-def _certificates(context: Context, held: Authority, cast: Cast, *, successors: bool) -> dict[str, str]:
+def _certificates(
+    context: Context, held: Authority, participants: Participants, *, successors: bool
+) -> dict[str, str]:
     """Sign for each home whose certificate is missing, half through its life, or not what it should be."""
-    by_name = {member.name: member for member in cast.members}
+    by_name = {member.name: member for member in participants.members}
     signed = {}
-    for group in cast.groups:
-        found = cast.surveyed[group[0]].keys
+    for group in participants.groups:
+        found = participants.surveyed[group[0]].keys
         key = found.next_key if successors else found.key
         sources = _sources([by_name[name] for name in group if name in by_name])
         if key is None or _holds(key, held, context, sources):
