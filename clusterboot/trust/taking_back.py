@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clusterboot.facts import home
 from clusterboot.inventory.cluster import Host
-from clusterboot.nodes.question import Question, Reply
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
 from .change import Change, change
-from .homes import remains
 from .homes.install import removal_section
-from .homes.known import Edit
+from .homes.known import OWN_DIR, Edit
 from .homes.tagged_lines import take_back
-from .survey import usable
+from .survey import SHOW_LEFT, file_section, parse_file, usable
+
+# In the order of their change: what can lock somebody out goes last.
+_FILES = ("config", "authorized_keys")
+_CREATED = '[ ! -f "$d/created" ] || head -c 65536 "$d/created" 2>/dev/null'
 
 
 @dataclass(frozen=True)
 class Remaining:
     """What one node has of this cluster's: ``edits`` and the removal of ``own_dir`` take it away.
 
-    ``home`` tells the home from others, where the node could say; ``files`` are the user's as they are.
+    ``home`` tells the home from others, where the node could say; ``files`` are the user's as they are;
+    ``left_behind`` is as in :class:`clusterboot.trust.homes.known.Survey`.
     """
 
     home: str | None
@@ -86,21 +92,36 @@ def clean_others(
 
 
 def _ask(cluster: str, session: Session) -> Remaining:
-    def parse(reply: Reply) -> Remaining:
-        where = home.parse(reply[home.SECTION.name].text)
-        found = remains.parse(reply.sections, cluster)
-        files = found.files
-        if found.installed:
-            # What cannot be read may have lines of ours; its folder stays, so that the next call looks again.
-            for file in files:
-                usable(file, session.name)
-        edits = (take_back(file, cluster, created=file.path in found.created) for file in files)
-        return Remaining(
-            home=where.identity if where else None,
-            files=tuple(file.content for file in files),
-            edits=tuple(edit for edit in edits if edit is not None),
-            own_dir=found.own_dir,
-            left_behind=found.left_behind,
-        )
+    asked = Question(sections(cluster), lambda reply: parse(reply.sections, cluster, session.name), "keys")
+    return session.ask(asked)
 
-    return session.ask(Question((home.SECTION, *remains.sections(cluster)), parse, "keys"))
+
+def sections(cluster: str) -> tuple[Section, ...]:
+    """Give the script that looks for what a teardown of ``cluster`` has to take back."""
+    own = shlex.quote(OWN_DIR.format(name=cluster))
+    state = '[ -e "$d" ] || exit 0\n[ -e "$d/config" ] && echo installed || echo present'
+    remains = f'd="$HOME/"{own}\n{state}\n{_CREATED}\nexit 0'
+    files = (file_section(name, cluster) for name in _FILES)
+    return (home.SECTION, Section("keys.remains", remains), Section("keys.left", SHOW_LEFT), *files)
+
+
+def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Remaining:
+    """Read what :func:`sections` said.
+
+    Errors: :class:`PartialError` where a file cannot be read that may have lines of ours: the cluster's
+    folder stays then, so that the next call looks again.
+    """
+    where = home.parse(outputs[home.SECTION.name].text)
+    state, *created = outputs["keys.remains"].text.splitlines() or [""]
+    files = [parse_file(outputs, name, cluster) for name in _FILES]
+    if state == "installed":
+        for file in files:
+            usable(file, host)
+    edits = (take_back(file, cluster, created=file.path in created) for file in files)
+    return Remaining(
+        home=where.identity if where else None,
+        files=tuple(file.content for file in files),
+        edits=tuple(edit for edit in edits if edit is not None),
+        own_dir=OWN_DIR.format(name=cluster) if state else None,
+        left_behind="left" in outputs["keys.left"].text,
+    )

@@ -11,10 +11,9 @@ import pytest
 
 from clusterboot.nodes import script
 from clusterboot.nodes.script import Answer, Section
-from clusterboot.trust import survey
-from clusterboot.trust.homes import install, remains, tagged_lines
+from clusterboot.trust import survey, taking_back
+from clusterboot.trust.homes import install, tagged_lines
 from clusterboot.trust.homes.known import Edit, Member
-from clusterboot.trust.homes.remains import Remains
 
 CLUSTER = "lab"
 
@@ -68,16 +67,9 @@ class Home:
         answer = self.ask([install.section(self.cluster, edits, wait_s=20, silence_s=1)], **env)
         return install.parse(answer.sections, edits, "n1") if answer.complete else ()
 
-    def remains(self) -> Remains:
-        return remains.parse(self.ask(remains.sections(self.cluster)).sections, self.cluster)
-
     def take_back(self, **env: str) -> None:
-        left = self.remains()
-        found = (
-            tagged_lines.take_back(file, self.cluster, created=file.path in left.created)
-            for file in left.files
-        )
-        edits = tuple(edit for edit in found if edit is not None)
+        asked = self.ask(taking_back.sections(self.cluster)).sections
+        edits = taking_back.parse(asked, self.cluster, "n1").edits
         answer = self.ask([install.removal_section(self.cluster, edits)], **env)
         if answer.complete:
             install.parse(answer.sections, edits, "n1")
