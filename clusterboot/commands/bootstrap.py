@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         chosen = policy.choose(visit, surveyed, groups, asked)
         if chosen.mode == "ca":
             hours = visit.cluster.options.certificate_hours
-            require(visit, Nodes(visit.cluster.name, surveyed, context.started_s), [ClocksAgree(hours)])
+            require(visit, Nodes(visit.cluster.name, surveyed, time.time()), [ClocksAgree(hours)])
         if not visit.good:
             rows = visit.ledger.rows
             return Bootstrapped(rows, exit_code(rows), chosen.mode, chosen.line)
@@ -91,14 +92,14 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         if moving:
             claim("bootstrap-of-other-keys")
             surveyed = survey(visit, make_key=True, make_next=True)
-        met = meet(visit, surveyed, groups, successors=moving)
-        terms = policy.agree(context, chosen.mode, met.participants, held, successors=moving)
-        done = apply(visit, met.participants, terms, claim)
+        participants = meet(visit, surveyed, groups, successors=moving)
+        terms = policy.agree(context, chosen.mode, participants, held, successors=moving)
+        done = apply(visit, participants, terms, claim)
         facts = {name: answer.facts for name, answer in surveyed.items()}
         proof = Proof(None, (), ())
         if verify != "none" and not visit.dry_run:
-            proof = prove(visit, facts, met.addresses, verify)
-        texts = hostfile_texts(visit, facts, met.addresses, context.hostfile_dir)
+            proof = prove(visit, facts, participants.addresses, verify)
+        texts = hostfile_texts(visit, facts, participants.addresses, context.hostfile_dir)
         write = hostfiles.changes if visit.dry_run else hostfiles.write
         partly = ExitCode.PARTIAL if proof.pairs or done.stopped else ExitCode.OK
         return Bootstrapped(
@@ -106,13 +107,13 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
             exit_code=worst([exit_code(visit.ledger.rows), partly]),
             mode=chosen.mode,
             facts=facts,
-            addresses=met.addresses,
+            addresses=participants.addresses,
             choice=chosen.line,
             edits=done.edits,
             planned=done.planned,
-            notes=_joined(done.notes, met.believed.notes),
-            names={name: names for name, names in met.believed.names.items() if names},
-            shared_homes=tuple(group for group in met.participants.groups if len(group) > 1),
+            notes=_joined(done.notes, participants.believed.notes),
+            names={name: names for name, names in participants.believed.names.items() if names},
+            shared_homes=tuple(group for group in participants.groups if len(group) > 1),
             launch_host=proof.launch_host,
             login_failures=(*done.failures, *proof.failures),
             findings=proof.findings,

@@ -54,11 +54,11 @@ def rotate(context: Context) -> Rotated:
         surveyed = {host.name: surveyed[host.name] for host in visit.good}
         if not surveyed or visit.dry_run:
             return Rotated(visit.ledger.rows, exit_code(visit.ledger.rows))
-        met = meet(visit, surveyed, proven_homes(visit, surveyed), successors=True)
-        mode = policy.resume(visit, surveyed, met.participants.groups)
+        participants = meet(visit, surveyed, proven_homes(visit, surveyed), successors=True)
+        mode = policy.resume(visit, surveyed, participants.groups)
         held = authority.load_next(context, mode)
-        terms = policy.agree(context, mode, met.participants, held, successors=True)
-        done = apply(visit, met.participants, terms, claim)
+        terms = policy.agree(context, mode, participants, held, successors=True)
+        done = apply(visit, participants, terms, claim)
         failures = done.failures
         if done.finished:
             authority.promote(context.state_dir, mode)
@@ -66,7 +66,7 @@ def rotate(context: Context) -> Rotated:
             if was_used(visit.state_dir, files, visit.cluster.name):
                 take_back_head(visit)
             # Nothing is written after this: what the nodes have now is what is proven.
-            failures = prove_ring(visit, met.participants.ip)
+            failures = prove_ring(visit, participants.ip)
         rows = visit.ledger.rows
         partly = ExitCode.PARTIAL if failures or done.stopped else ExitCode.OK
         return Rotated(

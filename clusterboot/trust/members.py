@@ -21,11 +21,16 @@ from .survey import Surveyed
 
 @dataclass(frozen=True)
 class Participants:
-    """Who takes part: what was found on the hosts, the members, the hosts of each home."""
+    """Who takes part in a change of keys: what was found on the hosts, the members, the hosts of each home.
+
+    ``addresses`` are where they reach each other; ``believed`` is what is taken of their own words.
+    """
 
     surveyed: Mapping[str, Surveyed]
     members: tuple[Member, ...]
     groups: Groups
+    addresses: AddressPlan
+    believed: Believed
 
     @property
     def ip(self) -> dict[str, str]:
@@ -45,16 +50,9 @@ def addressed(visit: Visit, facts: Mapping[str, NodeFacts]) -> AddressPlan:
     return plan
 
 
-@dataclass(frozen=True)
-class Met:
-    """Who takes part in a change of keys, where they reach each other, and what is believed of them."""
-
-    participants: Participants
-    addresses: AddressPlan
-    believed: Believed
-
-
-def meet(visit: Visit, surveyed: Mapping[str, Surveyed], groups: Groups, *, successors: bool = False) -> Met:
+def meet(
+    visit: Visit, surveyed: Mapping[str, Surveyed], groups: Groups, *, successors: bool = False
+) -> Participants:
     """Find out who takes part in a change of keys; who cannot is out.
 
     Parameters: what the hosts said; the homes that they share; with ``successors`` the members have
@@ -71,7 +69,7 @@ def meet(visit: Visit, surveyed: Mapping[str, Surveyed], groups: Groups, *, succ
     good = {host.name: surveyed[host.name] for host in visit.good}
     if successors:
         members = tuple(_succeeded(member, good.get(member.name)) for member in members)
-    return Met(Participants(good, members, groups), addresses, believed)
+    return Participants(good, members, groups, addresses, believed)
 
 
 def _members(
