@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     verify="check that no line of it was edited, taken out or moved",
     expect="with --verify: the last line's SHA-256 as it was noted elsewhere, at some time",
 )
-def audit(session: Call, cluster: str = "", log: str = "", verify: bool = False, expect: str = "") -> Outcome:
+def audit(call: Call, cluster: str = "", log: str = "", verify: bool = False, expect: str = "") -> Outcome:
     """Show where the audit log of a cluster is, and check it.
 
     Lines that were edited, moved or taken out show by themselves, and lines that are missing at the
@@ -42,7 +42,7 @@ def audit(session: Call, cluster: str = "", log: str = "", verify: bool = False,
             f"--expect {expect!r} is no SHA-256 to verify" if verify else "--expect needs --verify",
             remedy="give the hash that an earlier audit --verify printed",
         )
-    path = Path(log) if log else _log_of(session, cluster)
+    path = Path(log) if log else _log_of(call, cluster)
     if not verify:
         if not path.exists():
             raise UsageError(f"there is no audit log at {path}", remedy="nothing was done there yet")
@@ -72,10 +72,10 @@ def audit(session: Call, cluster: str = "", log: str = "", verify: bool = False,
     return Outcome(code, more=more, show=show)
 
 
-def _log_of(session: Call, cluster: str) -> Path:
+def _log_of(call: Call, cluster: str) -> Path:
     from clusterboot.inventory.loader import load
     from clusterboot.inventory.locations import find, state_dir
 
     path = find(cluster or None, cwd=here(), environ=os.environ, running_lab=running_lab())
-    session.cluster = load(path).name
-    return state_dir(session.cluster, os.environ) / "audit.jsonl"
+    call.cluster = load(path).name
+    return state_dir(call.cluster, os.environ) / "audit.jsonl"

@@ -42,7 +42,7 @@ _VERIFY = ("launch", "full", "none")
     verify="which node-to-node logins to prove: launch, full or none",
 )
 def bootstrap_task(
-    session: Call, shared: Mapping[str, Any], keys: str = "", verify: str = "", encrypt_keys: bool = False
+    call: Call, shared: Mapping[str, Any], keys: str = "", verify: str = "", encrypt_keys: bool = False
 ) -> Outcome:
     """Collect facts, distribute keys, prove node-to-node logins, write hostfiles."""
     from clusterboot.commands.bootstrap import bootstrap
@@ -52,7 +52,7 @@ def bootstrap_task(
         choice("--keys", keys, _KEYS)
     if verify:
         choice("--verify", verify, _VERIFY)
-    at = context(session, shared)
+    at = context(call, shared)
     if encrypt_keys and at.ask_passphrase is None:
         raise UsageError("there is no terminal to ask for a passphrase", remedy="leave out --encrypt-keys")
     at = replace(at, encrypt_keys=encrypt_keys)

@@ -134,7 +134,7 @@ def command(
     iterable: Sequence[str] = (),
     **helps: str,
 ) -> Callable[[Callable[..., Outcome]], Task[Any]]:
-    """Make an invoke task of a function that takes a :class:`Session` and its own options.
+    """Make an invoke task of a function that takes a :class:`Call` and its own options.
 
     Parameters: the task's name; ``shared`` are options that the function takes together, as a
     mapping, with their help; ``iterable`` are the options that may be given several times; the
@@ -147,11 +147,11 @@ def command(
 
         @functools.wraps(body)
         def run(_: InvokeContext, json: bool = False, **options: Any) -> None:
-            session = Call(name, as_json=json)
+            call = Call(name, as_json=json)
             if shared is not None:
                 options["shared"] = {key: options.pop(key) for key in shared}
             with interrupts.listening():
-                code = int(_carry_out(session, body, options))
+                code = int(_carry_out(call, body, options))
             raise Exit(code=code)
 
         first, common = (
@@ -172,35 +172,35 @@ def command(
     return decorate
 
 
-def _carry_out(session: Call, body: Callable[..., Outcome], options: Mapping[str, Any]) -> ExitCode:
+def _carry_out(call: Call, body: Callable[..., Outcome], options: Mapping[str, Any]) -> ExitCode:
     try:
-        outcome = body(session, **options)
+        outcome = body(call, **options)
         late = interrupts.was_noted()
         if late:
             # It came when all was done; but a shell's script must not go on to what follows.
             outcome = replace(outcome, exit_code=ExitCode.INTERRUPTED)
-        session.finish(outcome)
+        call.finish(outcome)
         if late:
-            session.say(_interrupted())
+            call.say(_interrupted())
     except ClusterbootError as error:
-        return session.fail(error)
+        return call.fail(error)
     except KeyboardInterrupt:
-        return session.fail(_interrupted(), ExitCode.INTERRUPTED)
+        return call.fail(_interrupted(), ExitCode.INTERRUPTED)
     except OSError as problem:
         if problem.errno not in _ENVIRONMENT:
-            return _fault(session, problem)
+            return _fault(call, problem)
         where = f"{problem.filename}: " if problem.filename else ""
         cause = f"{where}{problem.strerror}"
-        return session.fail(ClusterbootError(cause, remedy="free space or mend its permissions"))
+        return call.fail(ClusterbootError(cause, remedy="free space or mend its permissions"))
     except Exception as fault:
-        return _fault(session, fault)
+        return _fault(call, fault)
     return outcome.exit_code
 
 
-def _fault(session: Call, fault: Exception) -> ExitCode:
-    traceback.print_exc(file=session.errors)
+def _fault(call: Call, fault: Exception) -> ExitCode:
+    traceback.print_exc(file=call.errors)
     cause = f"a fault in clusterboot itself: {type(fault).__name__}"
-    return session.fail(ClusterbootError(cause, remedy="report it with the lines above"), ExitCode.FAULT)
+    return call.fail(ClusterbootError(cause, remedy="report it with the lines above"), ExitCode.FAULT)
 
 
 def _console(stream: OutputStream) -> Console:

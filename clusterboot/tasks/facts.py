@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 @command("facts", shared=SHARED)
-def facts_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
+def facts_task(call: Call, shared: Mapping[str, Any]) -> Outcome:
     """Collect and tabulate what the nodes are, every difference between them marked."""
     from clusterboot.commands.facts import inventory
     from clusterboot.report.nodes import show_nodes
 
-    result = inventory(context(session, shared))
+    result = inventory(context(call, shared))
 
     def show(to: Console) -> None:
         if result.facts:

@@ -26,7 +26,7 @@ _NAME = "the lab's name (default lab); several can run side by side"
     name=_NAME,
 )
 def up(  # noqa: PLR0917 - each is an option of the command line
-    session: Call,
+    call: Call,
     nodes: str = "8",
     rate: str = "1gbit",
     shared_home: bool = False,
@@ -39,7 +39,7 @@ def up(  # noqa: PLR0917 - each is an option of the command line
     count = whole("--nodes", nodes, 1)
     made = lab.up(name, count or 8, rate, shared_home, user)
     path = lab.cluster_file(made.name)
-    session.cluster = made.name
+    call.cluster = made.name
 
     def show(to: Console) -> None:
         word = "already runs" if made.already_running else "is up"
@@ -52,24 +52,24 @@ def up(  # noqa: PLR0917 - each is an option of the command line
 
 
 @command("lab.down", name=_NAME)
-def down(session: Call, name: str = "lab") -> Outcome:
+def down(call: Call, name: str = "lab") -> Outcome:
     """Stop a lab and remove all of it."""
     from clusterboot import lab
 
-    session.cluster = name
+    call.cluster = name
     was = lab.down(name)
     line = f"Lab {name} is gone" if was else f"There is no lab {name}"
     return Outcome(more={"removed": was}, show=lambda to: to.print(line))
 
 
 @command("lab.status", name="only the lab of this name")
-def status(session: Call, name: str = "") -> Outcome:
+def status(call: Call, name: str = "") -> Outcome:
     """Show the labs that run on this machine, and the faults that were made in them."""
     from rich.table import Table
 
     from clusterboot import lab
 
-    session.cluster = name or None
+    call.cluster = name or None
     found = lab.status(name or None)
 
     def show(to: Console) -> None:
@@ -91,11 +91,11 @@ def status(session: Call, name: str = "") -> Outcome:
     fault="what to do to it; help lists them",
     name=_NAME,
 )
-def break_node(session: Call, node: str, fault: str, name: str = "lab") -> Outcome:
+def break_node(call: Call, node: str, fault: str, name: str = "lab") -> Outcome:
     """Inject a fault into a node of a lab."""
     from clusterboot import lab
 
-    session.cluster = name
+    call.cluster = name
     if fault == "help":
         return Outcome(show=_show_faults, more={"faults": list(lab.FAULTS)})
     lab.break_node(name, node, fault)
@@ -120,11 +120,11 @@ def _show_faults(to: Console) -> None:
 
 
 @command("lab.mend", node="the node, head, or switch", name=_NAME)
-def mend(session: Call, node: str, name: str = "lab") -> Outcome:
+def mend(call: Call, node: str, name: str = "lab") -> Outcome:
     """Take back every fault that was injected into a node of a lab."""
     from clusterboot import lab
 
-    session.cluster = name
+    call.cluster = name
     if not node:
         raise UsageError("name the node to mend")
     undone = lab.mend(name, node)

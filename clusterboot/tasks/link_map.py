@@ -41,7 +41,7 @@ _MODES = ("adaptive", "full")
     format="csv, junit or prometheus on standard output, instead of the table",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
-    session: Call,
+    call: Call,
     shared: Mapping[str, Any],
     mode: str = "adaptive",
     budget: str = "",
@@ -71,8 +71,8 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     budget_s = number("--budget", budget)
     output = output_format.chosen(format, MATRIX_FORMATS)
     if output:
-        session.leave_output_to_format()
-    at = context(session, shared)
+        call.leave_output_to_format()
+    at = context(call, shared)
     start = launch_place(at.cluster, launch_from or None)
     options = LinkMapOptions(
         cast("MapMode", mode),

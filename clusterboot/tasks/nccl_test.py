@@ -57,7 +57,7 @@ _GPU_END_BYTES = 8 * 1024**3
     format="csv, junit or prometheus on standard output, in place of the table",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
-    session: Call,
+    call: Call,
     shared: Mapping[str, Any],
     collective: str = "all_reduce",
     backend: str = "auto",
@@ -105,8 +105,8 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
     if output:
-        session.leave_output_to_format()
-    at = context(session, shared)
+        call.leave_output_to_format()
+    at = context(call, shared)
     start = launch_place(at.cluster, launch_from or None)
     if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")

@@ -33,10 +33,10 @@ SHARED: Mapping[str, str] = {
 _MOST_DIGITS = 18
 
 
-def context(session: Call, shared: Mapping[str, Any]) -> Context:
+def context(call: Call, shared: Mapping[str, Any]) -> Context:
     """Read the cluster file that the options mean, and make what flows start from.
 
-    Parameters: the command's session; the values of :data:`SHARED`.
+    Parameters: the command at work; the values of :data:`SHARED`.
     Errors: :class:`UsageError` for an option or a file; nothing is contacted.
     """
     from clusterboot.inventory.loader import load
@@ -54,23 +54,23 @@ def context(session: Call, shared: Mapping[str, Any]) -> Context:
             raise UsageError(f"--{option}: there is nothing in it", remedy="say which, or leave it out")
     path = find(shared["cluster"], cwd=here(), environ=os.environ, running_lab=lab_file)
     cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
-    session.cluster = cluster.name
-    session.scrubber = Scrubber.of(cluster.env)
+    call.cluster = cluster.name
+    call.scrubber = Scrubber.of(cluster.env)
     for warning in cluster.warnings:
-        session.warn(warning)
+        call.warn(warning)
     interactive = sys.stdin.isatty() and sys.stderr.isatty()
     return Context(
         cluster,
         state_dir(cluster.name, os.environ),
         here(),
-        events=session.terminal,
+        events=call.terminal,
         accept_new=shared["accept_new"],
         dry_run=shared["dry_run"],
         fanout=fanout,
         deadline_s=deadline_s,
         interactive=interactive,
         ask_passphrase=_asking() if interactive else None,
-        started_s=session.started_s,
+        started_s=call.started_s,
     )
 
 

@@ -17,14 +17,14 @@ from .options import here
     result="a result.json, a run's folder, a folder of runs or a quoted glob; several are put side by side",
     output="where the page goes (default report.html beside the result, or here for several)",
 )
-def report_task(session: Call, result: Sequence[str] | None = None, output: str = "") -> Outcome:
+def report_task(call: Call, result: Sequence[str] | None = None, output: str = "") -> Outcome:
     """Render saved results as one HTML page that opens offline (default the newest result here)."""
     from clusterboot.report.pages import write_page
     from clusterboot.units import format_size
 
     path, runs = write_page(result or (), output, here())
     clusters = {run.cluster for run in runs}
-    session.cluster = clusters.pop() if len(clusters) == 1 else None
+    call.cluster = clusters.pop() if len(clusters) == 1 else None
     size_bytes = path.stat().st_size
 
     def show(to: Console) -> None:

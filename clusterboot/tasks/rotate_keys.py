@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @command("rotate-keys", shared=SHARED)
-def rotate_keys_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
+def rotate_keys_task(call: Call, shared: Mapping[str, Any]) -> Outcome:
     """Replace the cluster's credentials: new in, proven, old out."""
     from clusterboot.commands.rotate_keys import rotate
 
-    at = context(session, shared)
+    at = context(call, shared)
     result = rotate(at)
     more: RotateKeysJson = {
         "dry_run": at.dry_run,

@@ -26,7 +26,7 @@ _COMMAND_TIMEOUT_S = 3600.0
 
 
 @command("run", shared=SHARED, shell_command="what to run, as one word: 'uptime -p'")
-def run_task(session: Call, shell_command: str, shared: Mapping[str, Any]) -> Outcome:
+def run_task(call: Call, shell_command: str, shared: Mapping[str, Any]) -> Outcome:
     """Run one shell command on every node, equal answers folded together."""
     from clusterboot.commands.run_command import run_command
 
@@ -34,7 +34,7 @@ def run_task(session: Call, shell_command: str, shared: Mapping[str, Any]) -> Ou
     if not shell_command.strip() or shell_command.startswith("-"):
         cause = f"{shell_command} is no command" if shell_command.strip() else "there is no command"
         raise UsageError(cause, remedy="write one in quotes: invoke run 'uptime -p'")
-    at = context(session, shared)
+    at = context(call, shared)
     if at.dry_run:
         names = [host.name for host in at.cluster.hosts]
         return Outcome(show=lambda to: to.print(Text(f"Would run on {fold(names)}: {shell_command}")))

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 @command("teardown", shared=SHARED)
-def teardown_task(session: Call, shared: Mapping[str, Any]) -> Outcome:
+def teardown_task(call: Call, shared: Mapping[str, Any]) -> Outcome:
     """Take back exactly what bootstrap put on the nodes."""
     from clusterboot.commands.teardown import teardown
 
-    at = context(session, shared)
+    at = context(call, shared)
     result = teardown(at)
     more: TeardownJson = {
         "dry_run": at.dry_run,
