@@ -32,8 +32,10 @@ from .homes.install import removal_section
 from .homes.known import KEY_FILE, OWN_DIR, Edit, Member, NodeFile, Survey
 from .homes.nodeconfig import render_config, render_known_hosts
 from .homes.tagged_lines import lets_launcher_in
-from .plan import as_member, by_home, distinct_names, lacks_restrict, prefers_cheap_exchange
+from .members import as_member
+from .plan import distinct_names, lacks_restrict, prefers_cheap_exchange
 from .prove import prove
+from .shared_home import by_home
 from .survey import Surveyed, ask, changeable, usable
 
 HEAD = "head"
@@ -272,16 +274,8 @@ def _installed(cluster: str, edits: Sequence[Edit]) -> Change | None:
 
 
 def _member(host: Host, answer: Surveyed, address: str, addresses: AddressPlan) -> Member:
-    return as_member(
-        host,
-        answer.facts,
-        answer.keys,
-        address=address,
-        seen_host_key=answer.host_key,
-        key_owner=host.name,
-        names=(),
-        sources=sources_of(host, answer.facts, address, addresses.network),
-    )
+    sources = sources_of(host, answer.facts, address, addresses.network)
+    return as_member(host, answer, address, key_owner=host.name, sources=sources)
 
 
 def prove_head(visit: Visit, head: Head, facts: Mapping[str, NodeFacts], addresses: AddressPlan) -> None:

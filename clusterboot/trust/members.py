@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
+from clusterboot.inventory.cluster import Host
+from clusterboot.inventory.name_rules import without_colons
 from clusterboot.session.visit import UnfitError, Visit
 
 from . import remembered as members_state
 from .believing import believe, place_hosts
-from .claims import Believed
+from .claims import Believed, names_by_right
 from .homes.known import Member
-from .plan import as_member
+from .plan import lacks_include, lacks_restrict, prefers_cheap_exchange
 from .shared_home import Groups, remaining
 from .survey import Surveyed
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -87,23 +92,67 @@ def _members(
     owner_of_key = {member.public_key: member.key_owner for member in known.values()}
     for host in visit.good:
         answer = surveyed[host.name]
-        found = answer.keys
-        if visit.dry_run and found.public_key is None:
-            found = replace(found, public_key=f"ssh-ed25519 (the-key-that-{host.name}-will-make)")
+        if visit.dry_run and answer.keys.public_key is None:
+            key = f"ssh-ed25519 (the-key-that-{host.name}-will-make)"
+            answer = replace(answer, keys=replace(answer.keys, public_key=key))
         try:
             known[host.name] = as_member(
                 host,
-                answer.facts,
-                found,
-                address=ip[host.name],
-                seen_host_key=answer.host_key,
-                key_owner=owner_of_key.get(found.public_key or "", owner[host.name]),
+                answer,
+                ip[host.name],
+                key_owner=owner_of_key.get(answer.keys.public_key or "", owner[host.name]),
                 names=believed.names[host.name],
                 sources=believed.sources[host.name],
             )
         except PartialError as error:
             visit.ledger.fail(host.name, error)
     return tuple(known[name] for name in visit.cluster.all_names if name in known)
+
+
+def as_member(
+    host: Host,
+    answer: Surveyed,
+    address: str,
+    *,
+    key_owner: str,
+    names: Sequence[str] = (),
+    sources: Sequence[str],
+) -> Member:
+    """Put together what the other nodes have to know of one.
+
+    Parameters: what it said; ``address`` is where the others reach it; ``key_owner`` names the home of
+    its key; ``names`` and ``sources`` are what is believed of its own words, see
+    :mod:`clusterboot.trust.claims`.
+    Errors: :class:`PartialError` where the node has no key of its own.
+    """
+    keys, proven, version = answer.keys, answer.host_key, answer.facts.software.ssh_version
+    if keys.public_key is None:
+        raise PartialError(
+            "the node has no key for this cluster",
+            host=host.name,
+            stage="keys",
+            remedy="run clusterboot bootstrap",
+        )
+    # Files that do not hold the key that this connection proved speak of another sshd, or of nothing.
+    listed = keys.host_keys if proven in keys.host_keys else ()
+    # By the last of these hostfiles call a host with an IPv6 address.
+    words = (*names_by_right(host), *names, without_colons(address))
+    return Member(
+        name=host.name,
+        user=host.login.user,
+        port=keys.sshd_port or host.login.port,
+        address=address,
+        names=tuple(
+            dict.fromkeys(n for n in words if n not in (host.name, address) and _PLAIN_NAME.fullmatch(n))
+        ),
+        sources=tuple(sources),
+        public_key=keys.public_key,
+        host_keys=tuple(dict.fromkeys((proven, *(key for key in listed if b"ssh-rsa" not in key[:12])))),
+        key_owner=key_owner,
+        prefers_cheap_exchange=prefers_cheap_exchange(version),
+        lacks_include=lacks_include(version),
+        lacks_restrict=lacks_restrict(version),
+    )
 
 
 def _succeeded(member: Member, found: Surveyed | None) -> Member:

@@ -7,11 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clusterboot.errors import PartialError
-from clusterboot.facts.node import NodeFacts
-from clusterboot.inventory.cluster import Host
-from clusterboot.inventory.name_rules import without_colons
 
-from .claims import names_by_right
 from .homes import tagged_lines
 from .homes.known import KEY_FILE, OWN_DIR, PER_NODE, Edit, FileKind, Member, NodeFile, NodeKey, Survey, Terms
 from .homes.nodeconfig import render_config, render_known_hosts
@@ -21,7 +17,6 @@ from .survey import changeable, usable
 # first with sntrup761 by default to the last before mlkem768.
 _DEAR_EXCHANGE = ((8, 9), (9, 9))
 _IDENTITY = re.compile(r"(?m)^  IdentityFile .*/(id_[a-z0-9_-]+)$")
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -38,65 +33,6 @@ class HomePlan:
     sweep: bool = False
     notes: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
-
-
-def by_home(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
-    """Group hosts that see the same home directory, each group in the order of ``facts``."""
-    groups: dict[str, list[str]] = {}
-    for name, node in facts.items():
-        identity = node.home.identity if node.home else name
-        groups.setdefault(identity, []).append(name)
-    return tuple(tuple(group) for group in groups.values())
-
-
-def as_member(
-    host: Host,
-    facts: NodeFacts,
-    survey: Survey,
-    *,
-    address: str,
-    seen_host_key: bytes,
-    key_owner: str,
-    names: Sequence[str],
-    sources: Sequence[str],
-) -> Member:
-    """Put together what the other nodes have to know of one.
-
-    Parameters: ``address`` is where the others reach it; ``seen_host_key`` is the key that
-    this very connection proved, in wire form; ``key_owner`` names the home of its key; ``names``
-    and ``sources`` are what is believed of its own words, see :mod:`clusterboot.trust.claims`.
-    Errors: :class:`PartialError` where the node has no key of its own.
-    """
-    if survey.public_key is None:
-        raise PartialError(
-            "the node has no key for this cluster",
-            host=host.name,
-            stage="keys",
-            remedy="run clusterboot bootstrap",
-        )
-    listed = [key for key in survey.host_keys if b"ssh-rsa" not in key[:12]]
-    # Files that do not hold the key just proven speak of another sshd, or of nothing.
-    host_keys = (
-        dict.fromkeys((seen_host_key, *listed)) if seen_host_key in survey.host_keys else (seen_host_key,)
-    )
-    # By the last of these hostfiles call a host with an IPv6 address.
-    words = (*names_by_right(host), *names, without_colons(address))
-    return Member(
-        name=host.name,
-        user=host.login.user,
-        port=survey.sshd_port or host.login.port,
-        address=address,
-        names=tuple(
-            dict.fromkeys(n for n in words if n not in (host.name, address) and _PLAIN_NAME.fullmatch(n))
-        ),
-        sources=tuple(sources),
-        public_key=survey.public_key,
-        host_keys=tuple(host_keys),
-        key_owner=key_owner,
-        prefers_cheap_exchange=prefers_cheap_exchange(facts.software.ssh_version),
-        lacks_include=lacks_include(facts.software.ssh_version),
-        lacks_restrict=lacks_restrict(facts.software.ssh_version),
-    )
 
 
 def distinct_names(members: Sequence[Member]) -> tuple[Member, ...]:
@@ -123,7 +59,7 @@ def plan_homes(
     """Plan the edits of every home.
 
     Parameters: all members, also those not reached this time; what was found on each host
-    that was; the groups of :func:`by_home`; ``keep_hosts`` are hosts of the cluster whose
+    that was; the hosts of each home; ``keep_hosts`` are hosts of the cluster whose
     lines stay although nothing is known of them now; on what terms nodes trust each other.
     Returns: by the writing host's name, the plan, or why its home cannot be edited.
     """

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from clusterboot.facts.node import NodeFacts
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
@@ -14,10 +15,18 @@ from clusterboot.session.visit import Visit
 
 from . import remembered as members_state
 from .homes.known import OWN_DIR
-from .plan import by_home
 from .survey import Surveyed
 
 Groups = tuple[tuple[str, ...], ...]
+
+
+def by_home(facts: Mapping[str, NodeFacts]) -> tuple[tuple[str, ...], ...]:
+    """Group hosts that see the same home directory, each group in the order of ``facts``."""
+    groups: dict[str, list[str]] = {}
+    for name, node in facts.items():
+        identity = node.home.identity if node.home else name
+        groups.setdefault(identity, []).append(name)
+    return tuple(tuple(group) for group in groups.values())
 
 
 def proven_homes(visit: Visit, surveyed: Mapping[str, Surveyed]) -> Groups:
