@@ -38,7 +38,7 @@ from clusterboot.run.launching import make_ready
 from clusterboot.session.context import Context
 from clusterboot.session.results import result_folder
 from clusterboot.session.visit import Visit, exit_code
-from clusterboot.trust.launching_host import with_launcher
+from clusterboot.trust.launching_host import launch_place, with_launcher
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,10 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     if len(names) < least:
         raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
     state = _begun(options, names)
+    place = launch_place(context.cluster, options.launch_from)
     with context.visit() as opened:
-        visit = with_launcher(opened, options.launch_from)
-        ready = make_ready(visit, options.launch_from, seek=True)
+        visit = with_launcher(opened, place)
+        ready = make_ready(visit, place, seek=True)
         if ready is None or len(visit.good) < least:
             return _concluded(visit, state)
         program, on = _choose(visit, ready, options)

@@ -24,7 +24,7 @@ from clusterboot.session.context import Context
 from clusterboot.session.events import Events
 from clusterboot.session.results import result_folder
 from clusterboot.session.visit import Visit, exit_code
-from clusterboot.trust.launching_host import with_launcher
+from clusterboot.trust.launching_host import launch_place, with_launcher
 from clusterboot.verdict.benchmarked import (
     Benchmarked,
     Judged,
@@ -74,11 +74,12 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
     others would give is no proof of the cluster.
     """
     bench, sharing = options.bench, options.share_gpu
+    place = launch_place(context.cluster, options.launch_from)
     with context.visit() as opened:
-        visit = with_launcher(opened, options.launch_from)
+        visit = with_launcher(opened, place)
         plan = None
         try:
-            ready = make_ready(visit, options.launch_from)
+            ready = make_ready(visit, place)
             if ready is None:
                 return refused(context, visit, ())
             per_node, wanted = options.ranks_per_node, options.backend

@@ -60,7 +60,6 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.programs.registered import PAIRS
     from clusterboot.report.formats import MATRIX_FORMATS
     from clusterboot.report.pages import publish
-    from clusterboot.trust.launching_host import launch_place
 
     from . import output_format
 
@@ -73,13 +72,12 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     if output:
         call.leave_output_to_format()
     at = context(call, shared)
-    start = launch_place(at.cluster, launch_from or None)
     options = LinkMapOptions(
         cast("MapMode", mode),
         PairsOptions(max_bytes=largest_bytes),
         budget_s,
         Path(resume) if resume else None,
-        start,
+        launch_from or None,
         cast("By", by),
         backend,
         share_gpu,

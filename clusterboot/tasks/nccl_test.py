@@ -84,7 +84,6 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.programs.registered import PROGRAMS
     from clusterboot.report.formats import FORMATS
     from clusterboot.report.pages import publish
-    from clusterboot.trust.launching_host import launch_place
     from clusterboot.verdict.expectation import Expectation
 
     from . import output_format
@@ -107,14 +106,13 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     if output:
         call.leave_output_to_format()
     at = context(call, shared)
-    start = launch_place(at.cluster, launch_from or None)
     if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")
     options = NcclTestOptions(
         bench,
         backend=backend,
         expectation=expectation,
-        launch_from=start,
+        launch_from=launch_from or None,
         ranks_per_node=ranks_per_node,
         end_bytes_on_gpus=None if e or share_gpu else _GPU_END_BYTES,
         share_gpu=share_gpu,

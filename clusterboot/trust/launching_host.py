@@ -91,9 +91,8 @@ def launch_place(cluster: Cluster, asked: str | None) -> str | None:
     return next(here, HEAD)
 
 
-def with_launcher(visit: Visit, asked: str | None) -> Visit:
-    """Give a visit that launches from where it is asked to, which may be the head."""
-    place = launch_place(visit.cluster, asked)
+def with_launcher(visit: Visit, place: str | None) -> Visit:
+    """Give a visit that launches from a :func:`launch_place`, which may be the head."""
     if place != HEAD or HEAD in [host.name for host in visit.cluster.hosts]:
         return visit
     return replace(visit, launcher=head_host(visit.cluster))
