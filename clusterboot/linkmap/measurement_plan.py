@@ -76,7 +76,7 @@ def first_plan(
     budget for the whole map in seconds, ``None`` for none.
     Errors: :class:`UsageError` for a budget in which not even the fewest rounds fit.
     """
-    planned = _of_mode(nodes, mode, known)
+    planned = _with_solo(remaining(rounds_of(mode, nodes), known))
     if budget_s is None:
         return LinkPlan(planned, options)
     spendable_s = budget_s * (1 - _KEPT_SHARE) if mode == "adaptive" else budget_s
@@ -131,8 +131,9 @@ def rounds_of(mode: MapMode, nodes: int) -> tuple[PlannedRound, ...]:
 def remaining(planned: Sequence[PlannedRound], known: Known) -> tuple[PlannedRound, ...]:
     """Leave out every pair that is known as it would be measured, and rounds that are empty then."""
     left = (
-        replace(each, pairs=tuple(pair for pair in each.pairs if not _is_known(pair, each, known)))
+        replace(each, pairs=tuple(pair for pair in each.pairs if not flags[pair]))
         for each in planned
+        for flags in (known.one_way | known.both if each.both_only else known.one_way,)
     )
     return tuple(each for each in left if each.pairs)
 
@@ -146,16 +147,8 @@ def in_parts(planned: Sequence[PlannedRound], pairs_at_once: int) -> tuple[Plann
     )
 
 
-def _is_known(pair: Pair, each: PlannedRound, known: Known) -> bool:
-    return bool(known.one_way[pair] or (each.both_only and known.both[pair]))
-
-
 def _in_full(planned: Sequence[tuple[Pair, ...]]) -> tuple[PlannedRound, ...]:
     return tuple(PlannedRound(each) for each in planned)
-
-
-def _of_mode(nodes: int, mode: MapMode, known: Known) -> tuple[PlannedRound, ...]:
-    return _with_solo(remaining(rounds_of(mode, nodes), known))
 
 
 def _with_solo(planned: tuple[PlannedRound, ...]) -> tuple[PlannedRound, ...]:

@@ -81,24 +81,16 @@ def show_clocks(console: Console, facts: Mapping[str, NodeFacts]) -> None:
 _SKEW_S = 1.0
 
 
-def _memory(node: NodeFacts) -> str:
-    return f"{node.memory_mib / 1024:.0f} GiB"
-
-
 def _gpus(node: NodeFacts) -> str:
     counts = by_value({str(gpu.index): printable(gpu.name) for gpu in node.gpu.gpus})
     return ", ".join(f"{len(indices)} x {name}" for name, indices in counts) or "-"
 
 
-def _mpi(node: NodeFacts) -> str:
-    return f"{node.mpi[0].kind} {node.mpi[0].version}" if node.mpi else "none"
-
-
 # The facts of the table by the names that differences have for them.
 _COLUMNS: Mapping[str, Callable[[NodeFacts], str]] = {
     "CPUs": lambda node: str(node.cpus),
-    "memory": _memory,
+    "memory": lambda node: f"{node.memory_mib / 1024:.0f} GiB",
     "GPUs": _gpus,
-    "MPI": _mpi,
+    "MPI": lambda node: f"{node.mpi[0].kind} {node.mpi[0].version}" if node.mpi else "none",
     "os": lambda node: printable(node.os),
 }

@@ -51,7 +51,8 @@ class Terminal:
         """Count what became of one host or login in the running stage, or of several alike."""
         self._counts[status] += count
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, advance=count, states=_states(self._counts))
+            states = " ".join(f"[{_STYLES[state]}]{each} {state}[/]" for state, each in self._counts.items())
+            self._progress.update(self._task, advance=count, states=states)
 
     def finish(self) -> None:
         """End the running stage's line, if there is one."""
@@ -130,10 +131,6 @@ def _progress(console: Console) -> Progress:
         TextColumn("{task.fields[states]}"),
         console=console,
     )
-
-
-def _states(counts: Counter[str]) -> str:
-    return " ".join(f"[{_STYLES[state]}]{count} {state}[/]" for state, count in counts.items())
 
 
 def _plain_states(counts: Counter[str], total: int) -> str:

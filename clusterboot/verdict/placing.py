@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from clusterboot.folding import fold
@@ -18,6 +18,7 @@ from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, Par
 # around rank 0.
 _MARK = re.compile(rb"(?m)^[^\n]{0,200}?# clusterboot run ([0-9a-zA-Z]{1,64})\b")
 _MARKS_A_TEST = 2
+_MOST_TOLD = 4
 # What a benchmark says of one of these is not doubted further: no bandwidth is concluded from it.
 _GOOD = ("ok", "slow")
 _ELSEWHERE = "see which mpirun that node's PATH finds, and what its openmpi-mca-params.conf and hostfile say"
@@ -100,14 +101,17 @@ def misplaced(test: BenchTest, places: Sequence[RankPlace]) -> str | None:
         for name, ranks in shown.items()
         if name not in called
     ]
-    if not wrong and _counts_places(test):
+    if not wrong and test.tool == "collbench" and all(rank.bus_id is None for rank in test.ranks):
         wrong = [
             f"{fold(place.host for place in group)}, which share the name {name}, "
             "did not each run their ranks"
             for name, group in called.items()
-            if len(group) > 1 and Counter(shown[name]) != _numbers(group)
+            if len(group) > 1
+            and Counter(shown[name]) != Counter(number for place in group for number in range(place.ranks))
         ]
-    return f"not every rank ran where it belongs: {'; '.join(_few(wrong))}" if wrong else None
+    if len(wrong) > _MOST_TOLD:
+        wrong[_MOST_TOLD:] = [f"and {len(wrong) - _MOST_TOLD} more"]
+    return f"not every rank ran where it belongs: {'; '.join(wrong)}" if wrong else None
 
 
 def _of_two_names(test: BenchTest, places: Sequence[RankPlace]) -> str | None:
@@ -143,18 +147,6 @@ def _shows(group: Sequence[RankPlace], shown: Sequence[object]) -> str:
 
 def _of(count: int) -> str:
     return "rank" if count == 1 else "ranks"
-
-
-def _counts_places(test: BenchTest) -> bool:
-    return test.tool == "collbench" and all(rank.bus_id is None for rank in test.ranks)
-
-
-def _numbers(group: Iterable[RankPlace]) -> Mapping[int | None, int]:
-    return Counter(number for place in group for number in range(place.ranks))
-
-
-def _few(lines: Sequence[str], most: int = 4) -> list[str]:
-    return [*lines[:most], *([f"and {len(lines) - most} more"] if len(lines) > most else [])]
 
 
 def short(hostname: str) -> str:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from clusterboot.errors import UsageError
 
-from ..description import MAX_NODES, SWITCH, Fault, Lab
+from ..description import MAX_NODES, SWITCH, Fault, Lab, LabNode
 from ..enter import ip, machine_of, switch_of
 
 # Making gives the fault with what undoing needs, where that is more than the fault as it was asked for.
@@ -53,6 +53,14 @@ class FaultKind:
         if self.amount:
             return f":{self.amount.name}" if self.amount.default is None else f"[:{self.amount.name}]"
         return ":OTHER" if self.paired else ":OTHERS" if self.grouped else ""
+
+
+def on_machine(make: Callable[[LabNode], None], undo: Callable[[LabNode], None]) -> tuple[Step, Step]:
+    """Make a fault of what is done to its machine, and undone."""
+    return (
+        lambda lab, fault: make(machine_of(lab, fault.node)),
+        lambda lab, fault: undo(machine_of(lab, fault.node)),
+    )
 
 
 def in_switch(lines: Callable[[Lab, Fault, str], Sequence[str]]) -> tuple[Step, Step]:

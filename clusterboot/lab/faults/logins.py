@@ -11,7 +11,7 @@ from clusterboot.errors import UsageError
 from .. import machine_files, sshd
 from ..description import Fault, Lab, LabNode
 from ..enter import machine_of
-from .kinds import FaultKind
+from .kinds import FaultKind, on_machine
 
 # What stands before the lab's own settings; of a keyword that comes twice, sshd takes the first.
 _SETTINGS = {
@@ -117,12 +117,12 @@ def _set_shell(lab: Lab, node: LabNode, path: str) -> None:
     sshd.checked(node, ["sed", "-i", rf"s|^\({lab.user}:.*\):[^:]*$|\1:{path}|", "/etc/passwd"])
 
 
-def _close_logins(lab: Lab, fault: Fault) -> None:
-    sshd.checked(machine_of(lab, fault.node), ["tee", "/etc/nologin"], "down for maintenance until noon\n")
+def _close_logins(node: LabNode) -> None:
+    sshd.checked(node, ["tee", "/etc/nologin"], "down for maintenance until noon\n")
 
 
-def _open_logins(lab: Lab, fault: Fault) -> None:
-    sshd.checked(machine_of(lab, fault.node), ["rm", "-f", "/etc/nologin"])
+def _open_logins(node: LabNode) -> None:
+    sshd.checked(node, ["rm", "-f", "/etc/nologin"])
 
 
 _HOST_KEYS = (_change_host_keys, _restore_host_keys)
@@ -137,7 +137,7 @@ _TABLE = {
     "freezing-shell": ("the session freezes once it is open", _START_UP_FILE),
     "hanging-shell": ("the user's .bashrc waits for ever", _START_UP_FILE),
     "fish": ("the user's login shell is fish", _LOGIN_SHELL),
-    "nologin": ("/etc/nologin is there", (_close_logins, _open_logins)),
+    "nologin": ("/etc/nologin is there", on_machine(_close_logins, _open_logins)),
     "nologin-shell": ("the user's login shell is nologin", _LOGIN_SHELL),
     "noisy-shell": ("the user's .bashrc prints 1 MB", _START_UP_FILE),
     "big-banner": ("a banner of 250 kB: {}", _CONFIGURED),

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from functools import partial
 
 from .. import machine, process, sshd, wiring
-from ..description import HEAD, Fault, Lab
+from ..description import HEAD, Fault, Lab, LabNode
 from ..enter import init_of, ip, machine_of
 from . import background, logins
-from .kinds import FaultKind
+from .kinds import FaultKind, on_machine
 
 
-def _filter_port(lab: Lab, fault: Fault, verb: str = "add") -> None:
+def _filter(verb: str, node: LabNode) -> None:
     # sshd's answers find no route, so that its clients hear nothing: a firewall that drops, without one.
-    rule = f"rule {verb} pref 100 {wiring.TCP} sport 22 blackhole"
-    ip(init_of(machine_of(lab, fault.node)), [rule])
+    ip(init_of(node), [f"rule {verb} pref 100 {wiring.TCP} sport 22 blackhole"])
 
 
-def _unfilter_port(lab: Lab, fault: Fault) -> None:
-    _filter_port(lab, fault, "del")
-
-
-def _stop_sshd(lab: Lab, fault: Fault) -> None:
-    process.kill(sshd.processes(machine_of(lab, fault.node)))
-
-
-def _close_port(lab: Lab, fault: Fault) -> None:
-    sshd.close(machine_of(lab, fault.node))
-
-
-def _start_sshd(lab: Lab, fault: Fault) -> None:
-    sshd.start(machine_of(lab, fault.node))
+def _stop(node: LabNode) -> None:
+    process.kill(sshd.processes(node))
 
 
 def _freeze(lab: Lab, fault: Fault) -> Fault:
@@ -46,15 +34,14 @@ def _thaw(_lab: Lab, fault: Fault) -> None:
         process.send(found, signal.SIGCONT)
 
 
-def _starve(lab: Lab, fault: Fault) -> None:
-    init = init_of(machine_of(lab, fault.node))
-    background.start(init, "starve", [f"/proc/{init.pid}/root/proc"], fault.node)
+def _starve(node: LabNode) -> None:
+    init = init_of(node)
+    background.start(init, "starve", [f"/proc/{init.pid}/root/proc"], node.name)
 
 
-def _feed(lab: Lab, fault: Fault) -> None:
-    init = init_of(machine_of(lab, fault.node))
-    background.stop(init, "starve")
-    for found, command in process.inside(init):
+def _feed(node: LabNode) -> None:
+    background.stop(init_of(node), "starve")
+    for found, command in process.inside(init_of(node)):
         if command not in sshd.COMMANDS:
             process.send(found, signal.SIGCONT)
 
@@ -76,7 +63,7 @@ def _power_on(lab: Lab, fault: Fault) -> None:
     if node.name == HEAD:
         # Else who dialled it meanwhile hears for some seconds more that it is not there: arp(7).
         machine.run([machine.tool("ip"), "neighbour", "flush", "dev", lab.link])
-    _start_sshd(lab, fault)
+    sshd.start(node)
 
 
 def _take_door(lab: Lab, fault: Fault) -> None:
@@ -90,20 +77,23 @@ def _take_door(lab: Lab, fault: Fault) -> None:
 
 
 def _give_door_back(lab: Lab, fault: Fault) -> None:
-    background.stop(init_of(machine_of(lab, fault.node)), "door", fault.kind)
+    node = machine_of(lab, fault.node)
+    background.stop(init_of(node), "door", fault.kind)
     if fault.kind == "crowded":
         logins.configure(lab, fault)
     else:
-        _start_sshd(lab, fault)
+        sshd.start(node)
 
 
 MACHINE_FAULTS = {
     "frozen": FaultKind("sshd accepts and stays silent: all of it is stopped", _freeze, _thaw),
-    "port-closed": FaultKind("port 22 refuses; sessions go on", _close_port, _start_sshd),
-    "port-filtered": FaultKind("port 22 is silent; sessions too", _filter_port, _unfilter_port),
+    "port-closed": FaultKind("port 22 refuses; sessions go on", *on_machine(sshd.close, sshd.start)),
+    "port-filtered": FaultKind(
+        "port 22 is silent; sessions too", *on_machine(partial(_filter, "add"), partial(_filter, "del"))
+    ),
     "powered-off": FaultKind("no process, no link", _power_off, _power_on),
-    "sshd-stopped": FaultKind("sshd and its sessions are gone", _stop_sshd, _start_sshd),
-    "starved": FaultKind("its processes, but sshd, get a tenth of the time", _starve, _feed),
+    "sshd-stopped": FaultKind("sshd and its sessions are gone", *on_machine(_stop, sshd.start)),
+    "starved": FaultKind("its processes, but sshd, get a tenth of the time", *on_machine(_starve, _feed)),
 }
 DOOR_FAULTS = {
     kind: FaultKind(summary, _take_door, _give_door_back)

@@ -42,7 +42,9 @@ def matrices_of_pairs(
     if not groups:
         raise _nothing(placed, path)
     others = [each for each in placed if not (each.ends and each.figure.what)]
-    others += [_of_unread(file, error) for file, error in unread]
+    for file, error in unread:
+        why = error.cause.removeprefix(f"{file}: ")
+        others.append(_Placed(PairFigure("", file, None, None, why=why), pair_in_name(file)))
     known = {name for members in groups.values() for each in members for name in each.ends or ()}
     # A log that ended before it began is of nodes that are there, also where nothing was measured with one.
     others = [each if known & set(each.ends or ()) else _Placed(each.figure, None) for each in others]
@@ -73,11 +75,6 @@ class _Placed:
 def _named(figure: PairFigure) -> tuple[str, str] | None:
     pair = pair_in_name(figure.path)
     return pair[::-1] if pair and figure.pulls else pair
-
-
-def _of_unread(file: str, error: UsageError) -> _Placed:
-    why = error.cause.removeprefix(f"{file}: ")
-    return _Placed(PairFigure("", file, None, None, why=why), pair_in_name(file))
 
 
 def _nothing(placed: Sequence[_Placed], path: str) -> Exception:

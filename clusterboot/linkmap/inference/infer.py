@@ -23,7 +23,6 @@ from .findings import (
     loss_of,
     lossy_link,
     lossy_node,
-    names,
     node_finding,
     set_finding,
     swinging_link,
