@@ -32,7 +32,7 @@ from clusterboot.programs.collbench.program import CollbenchMpi
 from clusterboot.programs.program import Allocation
 from clusterboot.programs.registered import PAIRS
 from clusterboot.run.choice import choose
-from clusterboot.run.counting import Counting
+from clusterboot.run.counters import Counting
 from clusterboot.run.distribution import provide
 from clusterboot.run.launching import make_ready
 from clusterboot.session.context import Context

@@ -34,7 +34,7 @@ from clusterboot.programs.collbench.pairs_output import (
 from clusterboot.programs.collbench.program import NcclLibraries
 from clusterboot.programs.nccl_tests.headers import ranks_on_a_gpu
 from clusterboot.run.execution import Launch, execute
-from clusterboot.run.launching import hostfile_text, run_spec
+from clusterboot.run.launching import run_spec
 from clusterboot.run.runend import RunEnd
 from clusterboot.run.runlog import LineLog
 from clusterboot.run.supervise import STDIN
@@ -102,7 +102,6 @@ class LinkRun:
         timeout_s = int(_LATE_FACTOR * cost(plan.rounds, plan.options).time_s) + _LATE_S
         launch = Launch(
             spec,
-            hostfile_text(self.ready, nodes),
             nodes,
             timeout_s + int(plan.options.stuck_s * len(plan.rounds) * (_NCCL_PATIENCE if on_gpu else 1)),
             files={STDIN if from_head else "rounds": schedule_text(plan.rounds, key)},

@@ -13,6 +13,11 @@ def new_run_id() -> str:
     return secrets.token_hex(8)
 
 
+def is_token(text: str) -> bool:
+    """Tell whether :func:`token` lets a name through."""
+    return bool(_TOKEN.fullmatch(text)) and not text.startswith("-") and text not in (".", "..")
+
+
 def token(text: str, what: str) -> str:
     """Refuse a name that could be read as anything but a name by a shell, a path or ssh.
 
@@ -20,7 +25,7 @@ def token(text: str, what: str) -> str:
     Returns: the name. Errors: ``ValueError`` for a name outside ``[A-Za-z0-9._:-]``, one that
     begins with ``-``, and the folders ``.`` and ``..``.
     """
-    if not _TOKEN.fullmatch(text) or text.startswith("-") or text in (".", ".."):
+    if not is_token(text):
         raise ValueError(f"{text!r} is not usable as the name of {what}")
     return text
 

@@ -17,7 +17,7 @@ from clusterboot.session.visit import Visit
 
 from .choice import choose
 from .execution import Launch, execute
-from .launching import hostfile_text, run_spec
+from .launching import run_spec
 from .runend import RunEnd
 from .runlog import LineLog
 
@@ -91,12 +91,11 @@ def run_all(
 
     Returns: the end of the first that did not end well, which stands for all.
     """
-    hostfile = hostfile_text(plan.ready, plan.slots)
     worst_end = RunEnd("exited", 0)
     started_s = time.monotonic()
     for spec in plan.specs(visit, bench):
         left_s = max(1, timeout_s - int(time.monotonic() - started_s))
-        end = execute(visit, plan.ready.start, Launch(spec, hostfile, plan.slots, left_s, stall_s), log)
+        end = execute(visit, plan.ready.start, Launch(spec, plan.slots, left_s, stall_s), log)
         if worst_end == RunEnd("exited", 0):
             worst_end = end
         if end.how != "exited":

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from clusterboot.errors import ClusterbootError
 from clusterboot.inventory.cluster import Host
-from clusterboot.mpi.script_names import token
+from clusterboot.mpi.script_names import is_token
 from clusterboot.nodes.question import Question, both
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
@@ -65,7 +65,7 @@ def clear_orphans(visit: Visit, also: Mapping[str, Question[T]]) -> dict[str, T]
     answers = {name: each for name, each in outcomes.items() if not isinstance(each, ClusterbootError)}
     told = {run_id for run_ids, _ in answers.values() for run_id in run_ids}
     with abandoned(visit.state_dir) as records:
-        on_record = {record.run_id: record for record in records if _is_run(record.run_id)}
+        on_record = {record.run_id: record for record in records if is_token(record.run_id)}
         for run_id in sorted(told | set(on_record)):
             reaped = _end_orphan(visit, run_id)
             if run_id in on_record:
@@ -85,10 +85,3 @@ def _end_orphan(visit: Visit, run_id: str) -> dict[str, Reaped]:
     left = f"it had left processes, now ended: {', '.join(ended)}" if ended else "it had left no process"
     visit.events.note(f"an earlier run was cut off (run {run_id}); {left}")
     return reaped
-
-
-def _is_run(name: str) -> bool:
-    try:
-        return bool(token(name, "a run"))
-    except ValueError:
-        return False

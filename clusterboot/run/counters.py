@@ -12,13 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
 
+from clusterboot.checks.ready import Ready
 from clusterboot.facts.text import PRELUDE, clean, integer, pairs
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
+from clusterboot.session.visit import Visit
 
-# Source: the kernel's ABI/testing/sysfs-class-net and -net-statistics.
+from .clearing import clear_orphans
+
 # They are worth no longer wait: what a run measured stands without them.
 _ANSWER_S = 5.0
+# Source: the kernel's ABI/testing/sysfs-class-net and -net-statistics.
 _INTERFACE = (
     "carrier_changes",
     *(
@@ -133,3 +137,30 @@ def growth(before: Counters, after: Counters) -> Counters:
         each(before.interfaces, after.interfaces),
         each(before.ports, after.ports),
     )
+
+
+@dataclass(frozen=True)
+class Counting:
+    """What the nodes' counters stood at before a run.
+
+    ``questions`` is what each node is asked, ``before`` what it said, for those that said something.
+    """
+
+    questions: Mapping[str, Question[Counters]]
+    before: Mapping[str, Counters]
+
+    @classmethod
+    def begin(cls, visit: Visit, ready: Ready) -> Counting:
+        """Ask each node what its interface of the interconnect and its ports count; clear it on the way."""
+        questions = {entry.host: counters([entry.interface]) for entry in ready.addresses.addresses}
+        return cls(questions, clear_orphans(visit, questions))
+
+    def end(self, visit: Visit) -> dict[str, Counters]:
+        """Ask once more, and say what each node's counters grew by; who does not answer is left out."""
+        hosts = [host for host in visit.good if host.name in self.before]
+        answers = visit.fleet.each(hosts, lambda session: session.ask(self.questions[session.name]))
+        return {
+            name: growth(self.before[name], answer)
+            for name, answer in answers.items()
+            if isinstance(answer, Counters)
+        }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from clusterboot.hostfiles import Slot
 from clusterboot.mpi.launcher import RunSpec
-from clusterboot.mpi.launchers import command
+from clusterboot.mpi.launchers import LAUNCHERS, command
 from clusterboot.nodes.script import new_nonce
 from clusterboot.session.visit import Visit
 
@@ -30,7 +30,7 @@ _TICK_S = 0.5
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch: what runs where, the text of its hostfile, and its limits.
+    """One launch: what runs where, and its limits.
 
     ``slots`` are the nodes that take part. ``timeout_s`` is the time that the run may take, in
     whole seconds; ``stall_s`` for how long it may print nothing, ``None`` where the program
@@ -38,7 +38,6 @@ class Launch:
     """
 
     spec: RunSpec
-    hostfile: str
     slots: Sequence[Slot]
     timeout_s: int
     stall_s: float | None = None
@@ -77,6 +76,7 @@ def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
     allowed_s = _allowed_s(visit, launch)
     frame = SupervisedStream(nonce := new_nonce())
     host = visit.machine(start)
+    hostfile = LAUNCHERS[launch.spec.mpi.kind].hostfile(launch.slots)
     script = render_supervisor(
         command(launch.spec),
         cluster=visit.cluster.name,
@@ -84,7 +84,7 @@ def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
         nonce=nonce,
         deadline_s=int(allowed_s) + _LATER_S,
         silence_s=_SILENCE_S,
-        files={"hostfile": launch.hostfile, **launch.files},
+        files={"hostfile": hostfile, **launch.files},
         others=[slot.ip for slot in launch.slots if slot.host != start],
         agent=launch.spec.agent,
     )

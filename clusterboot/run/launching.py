@@ -93,11 +93,6 @@ def _require_family(mpi: Mpi, addresses: AddressPlan) -> None:
         )
 
 
-def hostfile_text(ready: Ready, slots: Sequence[Slot]) -> str:
-    """Write the hostfile in the dialect of the MPI that is to read it."""
-    return LAUNCHERS[ready.mpi.kind].hostfile(slots)
-
-
 def run_spec(
     visit: Visit,
     ready: Ready,

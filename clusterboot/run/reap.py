@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from clusterboot.mpi.script_names import cluster_folder, ends_file, token
+from clusterboot.mpi.script_names import cluster_folder, ends_file, is_token, token
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 
@@ -13,9 +13,6 @@ from .supervise import shell_text
 
 # A node that has not answered by then is left on record for the next run.
 _ANSWER_S = 15.0
-_RUN_ID = re.compile(r"[A-Za-z0-9._:-]+")
-
-
 _END = re.compile(r"ended (\d{1,9}) (\d{1,3})")
 # So many lines are more ranks than a node has.
 _MOST_ENDS = 4096
@@ -118,6 +115,4 @@ exit 0"""
 def parse_orphans(output: SectionOutput) -> tuple[str, ...]:
     """Read the names of the runs that :func:`orphans` found."""
     lines = (line.split(" ") for line in output.text.splitlines())
-    return tuple(
-        line[1] for line in lines if len(line) == 2 and line[0] == "orphan" and _RUN_ID.fullmatch(line[1])
-    )
+    return tuple(line[1] for line in lines if len(line) == 2 and line[0] == "orphan" and is_token(line[1]))

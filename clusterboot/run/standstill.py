@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clusterboot.mpi.launchers import rank_variables
+from clusterboot.mpi.script_names import token
+from clusterboot.nodes.question import Question
+from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.programs.records import Problem
 
-from .processes import RankProcess
+from .supervise import shell_text
 
+_ANSWER_S = 5.0
+_LINE = re.compile(r"process (\d{1,9}) ([A-Za-z]) (\d{1,18}) (\d{1,9})")
 _GONE = "see whether that host is up and reachable, and its kernel log at that time"
 _STOPPED = (
     "find out who stopped it (SIGSTOP, a debugger, a batch system that suspends); end it, and run again"
 )
 _IDLE = "look at what that process waits for (/proc/PID/stack, /proc/PID/wchan), then at its network and disk"
 _ALL_RUN = "look for a link that drops packets with link-map; NCCL_DEBUG=INFO says where the ranks wait"
+
+
+@dataclass(frozen=True)
+class RankProcess:
+    """One process of a rank: its state as proc(5) has it, and the processor time it has used, in ticks."""
+
+    rank: int
+    pid: int
+    state: str
+    cpu_ticks: int
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal, or a debugger, has stopped it."""
+        return self.state in "Tt"
+
+
+def ranks_there(run_id: str) -> Question[tuple[RankProcess, ...]]:
+    """Have a node list the ranks of a run that are there.
+
+    Parameters: the run's name.
+    Errors: ``ValueError`` for a name that is not one.
+    """
+    numbers = " ".join(f"-e 's/^{name}=\\([0-9][0-9]*\\)$/\\1/p'" for name in rank_variables())
+    body = [
+        shell_text("sweep.sh"),
+        shell_text("processes.sh").replace("RANK_NUMBER", numbers),
+        f"list_ranks {token(run_id, 'a run')}",
+        "exit 0",
+    ]
+    return Question.of_one(Section("processes", "\n".join(body)), parse_processes, "launch", _ANSWER_S)
+
+
+def parse_processes(output: SectionOutput) -> tuple[RankProcess, ...]:
+    """Read what :func:`ranks_there` found on a node."""
+    lines = (_LINE.fullmatch(line) for line in output.text.splitlines())
+    return tuple(RankProcess(int(m[4]), int(m[1]), m[2], int(m[3])) for m in lines if m)
+
 
 # What each host said of its ranks; ``None`` where it did not answer. A host that could not be
 # asked properly is not in it.

@@ -44,11 +44,6 @@ class SupervisedEnd:
     killed: int = 0
     left: int = 0
 
-    @property
-    def signal(self) -> int | None:
-        """The number of the signal that ended the launcher, where its exit code says one."""
-        return self.exit_code - 128 if self.how == "exited" and self.exit_code > 128 else None
-
 
 def shell_text(name: str) -> str:
     """Give one of this room's own shell fragments, ``sweep.sh`` or ``supervise.sh``."""

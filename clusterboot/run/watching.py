@@ -12,10 +12,9 @@ from clusterboot.nodes.sessions import Session
 from clusterboot.programs.records import Problem
 from clusterboot.session.visit import Visit
 
-from .processes import RankProcess, ranks_there
 from .runend import RunEnd
 from .runlog import LineLog
-from .standstill import Standstill, all_run, standstill
+from .standstill import RankProcess, Standstill, all_run, ranks_there, standstill
 
 # A row that takes so long is worth a look at the nodes, and each further one of twice the time.
 _FIRST_LOOK_S = 10.0

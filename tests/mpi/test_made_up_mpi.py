@@ -23,7 +23,7 @@ from clusterboot.mpi.launchers import LAUNCHERS, command, launch_logins
 from clusterboot.nodes.question import Reply
 from clusterboot.nodes.script import Section, SectionOutput, new_nonce, read, render
 from clusterboot.report.nodes import mpi_to_install
-from clusterboot.run.processes import parse_processes, ranks_there
+from clusterboot.run.standstill import parse_processes, ranks_there
 
 PAGE = Path(__file__).parents[2] / "docs/architecture.md"
 

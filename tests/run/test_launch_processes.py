@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from clusterboot.mpi.script_names import new_run_id
 from clusterboot.nodes.script import SectionOutput, read, render
-from clusterboot.run.processes import RankProcess, parse_processes, ranks_there
+from clusterboot.run.standstill import RankProcess, parse_processes, ranks_there
 
 NONCE = "fedcba9876543210"
 # Says that it runs, and waits: a name with spaces and brackets is what proc(5) warns of.

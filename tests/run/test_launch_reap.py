@@ -78,6 +78,12 @@ def test_no_answer_breaks_the_reading(raw: bytes, code: int) -> None:
     assert isinstance(parse_orphans(SectionOutput(raw, code)), tuple)
 
 
+def test_a_run_that_could_not_be_ended_is_none() -> None:
+    """A node may say anything: what is no run's name is not looked for on the others."""
+    said = b"orphan -x\norphan .\norphan ..\norphan a;b\norphan a1\n"
+    assert parse_orphans(SectionOutput(said, 0)) == ("a1",)
+
+
 @pytest.mark.parametrize("bad", ["", "a b", "$(x)", "../r", "-a", "a\n"])
 def test_only_a_run_can_be_reaped(bad: str) -> None:
     with pytest.raises(ValueError, match="not usable"):

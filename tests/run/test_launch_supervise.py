@@ -31,7 +31,7 @@ def test_a_launcher_ended_by_a_signal_says_which(start: Callable[..., Run]) -> N
 
     end = run.finish()
 
-    assert (end.how, end.signal, run.errors) == ("exited", 9, b"")
+    assert (end.how, end.exit_code, run.errors) == ("exited", 128 + 9, b"")
 
 
 def test_a_missing_launcher_is_127_and_said_on_stderr(shell: list[str], home: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from clusterboot.run.processes import RankProcess
-from clusterboot.run.standstill import Snapshot, Standstill, standstill
+from clusterboot.run.standstill import RankProcess, Snapshot, Standstill, standstill
 
 SLOTS = {"n1": 1, "n2": 1, "n3": 1}
 
