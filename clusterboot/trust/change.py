@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from clusterboot.errors import ClusterbootError, PartialError
-from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
 
@@ -38,7 +37,7 @@ def change(session: Session, cluster: str, plan: Callable[[bool], Change | None]
             return ()
         section, edits = wanted
         try:
-            changed = session.ask(_installed(section, edits, session.name))
+            changed = session.ask(install.made(section, edits, session.name))
         except RacedError:
             if not tries_left:
                 raise
@@ -53,20 +52,11 @@ def change(session: Session, cluster: str, plan: Callable[[bool], Change | None]
     raise AssertionError("the last try returns or raises")
 
 
-def _installed(section: Section, edits: Sequence[Edit], host: str) -> Question[tuple[str, ...]]:
-    return Question(
-        (section,),
-        lambda reply: install.parse(reply.sections, edits, host),
-        "keys",
-        install.TIMEOUT_S,
-    )
-
-
 def _rolled_back(session: Session, cluster: str, edit: Edit, error: ClusterbootError) -> PartialError:
     back = undo(edit)
     outcome = "the change was rolled back"
     try:
-        session.ask(_installed(install.section(cluster, [back]), [back], session.name))
+        session.ask(install.made(install.section(cluster, [back]), [back], session.name))
     except ClusterbootError as problem:
         outcome = f"the change could not be rolled back ({problem.cause})"
     return PartialError(

@@ -21,7 +21,6 @@ from clusterboot.inventory.cluster import Cluster, Host
 from clusterboot.inventory.selection import hosts_called
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
-from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
 
@@ -307,12 +306,7 @@ def take_back_head(visit: Visit) -> tuple[str, ...]:
     keeps what it has until the next call.
     """
     host = head_host(visit.cluster)
-    question = Question(
-        (removal_section(visit.cluster.name, ()),),
-        lambda reply: install.parse(reply.sections, (), HEAD),
-        "keys",
-        install.TIMEOUT_S,
-    )
+    question = install.made(removal_section(visit.cluster.name, ()), (), HEAD)
     outcome = visit.fleet.each([host], lambda session: session.ask(question))[HEAD]
     if isinstance(outcome, ClusterbootError):
         visit.ledger.admit(HEAD)

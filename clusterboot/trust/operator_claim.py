@@ -13,13 +13,13 @@ from clusterboot import files
 from clusterboot.errors import ClusterbootError, PartialError
 from clusterboot.folding import fold
 from clusterboot.inventory.cluster import Host
-from clusterboot.nodes.question import Question
+from clusterboot.nodes.question import both
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
 from .homes import changing
 from .homes.known import Holder
-from .survey import Surveyed, key_section, parse_key
+from .survey import Surveyed, public_key
 
 # What is done; the names of the hosts that are to be changed, all of them for None; and what the hosts
 # had said before: who has another key by now has met another operator.
@@ -52,22 +52,21 @@ def claimed(visit: Visit, command: str | None = None) -> Iterator[Claim]:
         hosts[:] = [host for host in visit.good if names is None or host.name in names]
         if not hosts:
             return
-        section = changing.claim_section(visit.cluster.name, operator, command, _who())
-
+        claim = changing.claim(visit.cluster.name, operator, command, _who())
+        key = public_key(visit.cluster.name)
         wanted = {host.name for host in hosts}
-        key = key_section(visit.cluster.name)
 
-        def claim(session: Session) -> tuple[Holder | None, str | None]:
-            sections = [*([section] if session.name in wanted else []), *([key] if known else [])]
-            question = Question(tuple(sections), lambda reply: reply.sections, "facts", changing.TIMEOUT_S)
-            outputs = session.ask(question)
-            holder = changing.parse_claim(outputs) if session.name in wanted else None
-            return holder, parse_key(outputs) if known else None
+        def ask(session: Session) -> tuple[Holder | None, str | None]:
+            if not known:
+                return session.ask(claim), None
+            if session.name not in wanted:
+                return None, session.ask(key)
+            return session.ask(both(claim, key))
 
         asked = [host for host in visit.good if host.name in wanted or known]
-        said = visit.stage("nodes claimed", asked, claim)
+        said = visit.stage("nodes claimed", asked, ask)
         _refuse(visit.cluster.name, {name: holder for name, (holder, _) in said.items()})
-        _refuse_other_keys({name: key for name, (_, key) in said.items()}, known or {})
+        _refuse_other_keys({name: found for name, (_, found) in said.items()}, known or {})
 
     try:
         if command:
@@ -99,9 +98,8 @@ def refuse_held(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
 
 
 def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
-    section = changing.release_section(visit.cluster.name, operator)
+    question = changing.release(visit.cluster.name, operator)
     reached = [host for host in hosts if visit.ledger[host.name].status != "unreachable"]
-    question = Question.of_one(section, lambda _: None, "keys", changing.TIMEOUT_S)
     visit.fleet.each(reached, lambda session: session.ask(question))
 
 

@@ -13,7 +13,6 @@ from clusterboot.hostfiles import AddressPlan
 from clusterboot.inventory.cluster import Host, VerifyMode
 from clusterboot.mpi.launcher import TreeLogin
 from clusterboot.mpi.launchers import launch_logins
-from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
 
@@ -227,14 +226,8 @@ def try_logins(
             if visit.launcher and session.name == visit.launcher.name
             else None
         )
-        section = verify.section(tuple(mine.values()), identity, crowded=len(targets) > 8, config=config)
-        question = Question(
-            (section,),
-            lambda reply: verify.parse(reply.sections, session.name, mine),
-            "verify",
-            verify.timeout_s(len(mine)),
-        )
-        return session.ask(question)
+        crowded = len(targets) > 8
+        return session.ask(verify.logins(session.name, mine, identity, crowded=crowded, config=config))
 
     hosts = [host for host in visit.machines if host.name in targets]
     counts = {source: len(mine) for source, mine in targets.items()}

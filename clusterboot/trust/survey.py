@@ -244,10 +244,14 @@ def key_section(cluster: str, make: str = "") -> Section:
     return Section("keys.identity", own + names + make + _SHOW_KEYS)
 
 
-def parse_key(outputs: Mapping[str, SectionOutput]) -> str | None:
-    """Read the public key in use that :func:`key_section` said; ``None`` where there is none."""
-    current = _key(outputs["keys.identity"].text.splitlines(), "current")
-    return current.public_key if current else None
+def public_key(cluster: str) -> Question[str | None]:
+    """Ask for the public key in use; ``None`` where there is none."""
+
+    def parse(said: SectionOutput) -> str | None:
+        current = _key(said.text.splitlines(), "current")
+        return current.public_key if current else None
+
+    return Question.of_one(key_section(cluster), parse, "facts")
 
 
 def file_section(name: str, cluster: str) -> Section:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
 from clusterboot.ssh.refusals import REFUSALS
@@ -166,18 +168,21 @@ def timed(failure: LoginFailure, target_ahead_s: float = 0.0, right_ahead_s: flo
     return replace(failure, cause=cause, text=f"{word}: {failure.text}", remedy=_EXPLAINED[cause][1])
 
 
-def section(
-    addresses: Sequence[str],
+def logins(
+    source: str,
+    targets: Mapping[str, str],
     identity: tuple[str, str] | None = None,
     *,
     crowded: bool = False,
     config: str | None = None,
-) -> Section:
-    """Write the script that tries a login to each address, several at once, strictly checked.
+) -> Question[tuple[LoginFailure, ...]]:
+    """Have a host try a login to each target, several at once, strictly checked.
 
-    Parameters: the addresses; ``identity`` names the cluster and a key file in its folder, with
-    which alone the logins are made, whatever the node's configuration says; ``crowded`` says that
-    all nodes try at the same time; ``config`` is a configuration, below the home, in place of the user's.
+    The answer is which failed, and why.
+    Parameters: the host; the targets' addresses by their names; ``identity`` names the cluster and a key
+    file in its folder, with which alone the logins are made, whatever the node's configuration says;
+    ``crowded`` says that all nodes try at the same time; ``config`` is a configuration, below the
+    home, in place of the user's.
     """
     lines = [_CERTIFICATE, _TRY.format(timeout=_CONNECT_TIMEOUT_S, pauses=_PAUSES)]
     if config is not None:
@@ -185,37 +190,34 @@ def section(
     if identity is not None:
         own = OWN_DIR.format(name=identity[0])
         lines.append(_WITH_IDENTITY.format(own=shlex.quote(own), line=shlex.quote(f"~/{own}/{identity[1]}")))
+    addresses = tuple(targets.values())
     width = PARALLEL_OF_ALL if crowded else _PARALLEL
     for start in range(0, len(addresses), width):
         lines += [f"cb_try {shlex.quote(address)} &" for address in addresses[start : start + width]]
         lines.append("wait")
-    return Section("keys.verify", "\n".join([*lines, "exit 0"]))
+    section = Section("keys.verify", "\n".join([*lines, "exit 0"]))
+    parse = partial(_parse, source=source, addresses=targets)
+    return Question.of_one(section, parse, "verify", _timeout_s(len(targets)))
 
 
-def timeout_s(count: int) -> float:
+def _timeout_s(count: int) -> float:
     """Give the time that ``count`` logins may take at worst, in seconds."""
     return (_CONNECT_TIMEOUT_S + 4.0) * (1 + count / PARALLEL_OF_ALL) + 10.0
 
 
-def parse(
-    outputs: Mapping[str, SectionOutput], source: str, addresses: Mapping[str, str]
-) -> tuple[LoginFailure, ...]:
-    """Read which logins failed, and why.
-
-    Parameters: the script's outputs; the host it ran on; the address of each target by
-    its name.
-    """
-    results = {m[1]: m for line in outputs["keys.verify"].text.splitlines() if (m := _RESULT.fullmatch(line))}
+def _parse(said: SectionOutput, source: str, addresses: Mapping[str, str]) -> tuple[LoginFailure, ...]:
+    """Read which logins failed, and why."""
+    results = {m[1]: m for line in said.text.splitlines() if (m := _RESULT.fullmatch(line))}
     failures = []
     for target, address in addresses.items():
         match = results.get(address)
         if match and match[2] == "0":
             continue
-        said = match[3] if match else "no result"
-        validity = _VALIDITY.fullmatch(said)
-        said = validity[4] if validity else said
-        cause = next((name for pattern, name in _CAUSES if re.search(pattern, said)), "other")
-        text = _keys_seen(said) if cause == "pin" else one_line(said, 400)
+        words = match[3] if match else "no result"
+        validity = _VALIDITY.fullmatch(words)
+        words = validity[4] if validity else words
+        cause = next((name for pattern, name in _CAUSES if re.search(pattern, words)), "other")
+        text = _keys_seen(words) if cause == "pin" else one_line(words, 400)
         period = _period(validity[1], validity[2], validity[3]) if validity else None
         failures.append(LoginFailure(source, target, cause, text, _EXPLAINED[cause][1], period))
     return tuple(failures)

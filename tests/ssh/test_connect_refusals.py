@@ -24,6 +24,7 @@ from connect_helpers import (  # type: ignore[import-not-found]
 
 from clusterboot.inventory.cluster import Host
 from clusterboot.nodes import script
+from clusterboot.nodes.question import Reply
 from clusterboot.ssh.refusals import REFUSALS, Refusal
 from clusterboot.trust import verify
 
@@ -114,16 +115,16 @@ def answers(stub: Callable[..., Stub], folder: Path, *said: bytes) -> tuple[veri
     (folder / "config").write_text(f"Host *\n  Port {server.port}\n  UserKnownHostsFile /dev/null\n")
     (folder / "sleep").write_text("#!/bin/sh\n")
     (folder / "sleep").chmod(0o755)
-    section = verify.section(["127.0.0.1"], config="config")
+    question = verify.logins("n1", {"n2": "127.0.0.1"}, config="config")
     done = subprocess.run(
         ["sh", "-s"],
-        input=script.render((section,), "nonce").encode(),
+        input=script.render(question.sections, "nonce").encode(),
         env={"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(folder)},
         capture_output=True,
         check=False,
     )
     sections = script.read(done.stdout, "nonce").sections
-    (failure,) = verify.parse(sections, "n1", {"n2": "127.0.0.1"})
+    (failure,) = question.parse(Reply(sections))
     return failure, server.connections
 
 

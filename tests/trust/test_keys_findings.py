@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusterboot.nodes.question import Reply
 from clusterboot.nodes.script import SectionOutput
 from clusterboot.trust import authority, verify
 from clusterboot.trust.blaming import by_cause
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 NAMES = [f"n{number}" for number in range(1, 6)]
 TRIED = [(source, target) for source in NAMES for target in NAMES if source != target]
+
+LOGIN = verify.logins("n1", {"n2": "10.1.0.2"})
 
 
 def failure(source: str, target: str, cause: str = "refused") -> LoginFailure:
@@ -49,7 +52,7 @@ def test_one_login_explains_nothing_of_all_others() -> None:
 
 def refused(said: str) -> LoginFailure:
     said = f"login 10.1.0.2 255 {said}ubuntu@10.1.0.2: Permission denied (publickey).\n"
-    (failure,) = verify.parse({"keys.verify": SectionOutput(said.encode(), 0)}, "n1", {"n2": "10.1.0.2"})
+    (failure,) = LOGIN.parse(Reply({"keys.verify": SectionOutput(said.encode(), 0)}))
     return failure
 
 
@@ -104,7 +107,7 @@ def test_a_certificate_out_of_its_time_is_named_where_ssh_only_says_permission_d
     )
     (programs / "ssh").chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
-    answer = home.ask([verify.section(["10.1.0.2"])], PATH=path)
-    (failure,) = map(verify.timed, verify.parse(answer.sections, "n1", {"n2": "10.1.0.2"}))
+    answer = home.ask(LOGIN.sections, PATH=path)
+    (failure,) = map(verify.timed, LOGIN.parse(Reply(answer.sections)))
     assert failure.cause == cause
     assert words in failure.text

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
 
@@ -23,27 +24,25 @@ _HELD = re.compile(r"(?m)^changing held (-?\d{1,12}) (\S+) (\S+) (\S+)$")
 TIMEOUT_S = install.TIMEOUT_S
 
 
-def claim_section(cluster: str, operator: str, command: str, who: str) -> Section:
-    """Write the script that claims a node for a command, where the cluster's own folder is there.
+def claim(cluster: str, operator: str, command: str, who: str) -> Question[Holder | None]:
+    """Claim a node for a command, where the cluster's own folder is there; who else holds it answers.
 
     Parameters: ``operator`` is the operator's lasting name: a claim that it left behind is its own
     still. ``command`` and ``who`` are words for others to read.
     """
     words = (operator, str(LONGEST_CHANGE_S), _word(command), _word(who))
-    return _section("keys.claim", cluster, "cb_claim", words)
+    return Question.of_one(_section("keys.claim", cluster, "cb_claim", words), _holder, "facts", TIMEOUT_S)
 
 
-def release_section(cluster: str, operator: str) -> Section:
-    """Write the script that takes a claim back, where it is this operator's."""
-    return _section("keys.release", cluster, "cb_release", (operator,))
+def release(cluster: str, operator: str) -> Question[None]:
+    """Take a claim back, where it is this operator's."""
+    section = _section("keys.release", cluster, "cb_release", (operator,))
+    return Question.of_one(section, lambda _: None, "keys", TIMEOUT_S)
 
 
-def parse_claim(outputs: Mapping[str, SectionOutput]) -> Holder | None:
-    """Read whether somebody else holds the node. Returns: who, ``None`` where nobody does.
-
-    Where no claim can be written nothing else can: that is no failure here.
-    """
-    held = _HELD.search(outputs["keys.claim"].text)
+def _holder(said: SectionOutput) -> Holder | None:
+    # Where no claim can be written nothing else can: that is no failure here.
+    held = _HELD.search(said.text)
     if held is None:
         return None
     words = (one_line(held[2])[:40], one_line(held[3])[:80], one_line(held[4])[:60])

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 from clusterboot.errors import PartialError
+from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
 
@@ -101,6 +102,14 @@ def removal_section(cluster: str, edits: Sequence[Edit]) -> Section:
         "exit 0",
     ]
     return Section("keys.install", "\n".join(lines))
+
+
+def made(section: Section, edits: Sequence[Edit], host: str) -> Question[tuple[str, ...]]:
+    """Have a host run a script of :func:`section` or :func:`removal_section`.
+
+    The answer is as :func:`parse` gives it.
+    """
+    return Question((section,), lambda reply: parse(reply.sections, edits, host), "keys", TIMEOUT_S)
 
 
 def parse(outputs: Mapping[str, SectionOutput], edits: Sequence[Edit], host: str) -> tuple[str, ...]:
