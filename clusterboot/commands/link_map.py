@@ -24,7 +24,7 @@ from clusterboot.linkmap.measure import (
 )
 from clusterboot.linkmap.pair_matrix import Inference
 from clusterboot.linkmap.progress import LinkState
-from clusterboot.linkmap.resume import resume
+from clusterboot.linkmap.resume import begin
 from clusterboot.linkmap.runs import LinkRun
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.collbench.pairs_options import Cost, cost
@@ -75,7 +75,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     least = LEAST_NODES if options.by == "node" else 1
     if len(names) < least:
         raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
-    state = _begun(options, names)
+    state = begin(options.resume if options.by == "node" else None, names)
     place = launch_place(context.cluster, options.launch_from)
     with context.visit() as opened:
         visit = with_launcher(opened, place)
@@ -89,7 +89,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         slots = ranks_of(visit, ready, options.by)
         if len(slots) < LEAST_NODES:
             raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
-        state = _begun(options, names, slots)
+        state = begin(options.resume, names, slots)
         used = {entry.host: entry.interface for entry in ready.addresses.addresses}
         if not program.on_gpu:
             state.line_gb_s = line_gb_s(state.nodes, ready.facts, used)
@@ -122,22 +122,6 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
             facts=ready.facts,
             backend=program.name,
         )
-
-
-def _begun(options: LinkMapOptions, names: Sequence[str], slots: Sequence[Slot] = ()) -> LinkState:
-    """Begin with what an earlier map knows, or with nothing.
-
-    Parameters: all nodes; the places that take part, once they are known: a node that has none
-    of them is a place itself.
-    """
-    places = [
-        place
-        for name in names
-        for place in ([slot.host for slot in slots if host_of(slot.host) == name] or [name])
-    ]
-    if options.resume and (slots or options.by == "node"):
-        return resume(options.resume, places)
-    return LinkState.empty(places)
 
 
 def _choose(visit: Visit, ready: Ready, options: LinkMapOptions) -> tuple[CollbenchMpi, Allocation]:

@@ -14,7 +14,7 @@ from clusterboot.hostfiles import Slot
 from clusterboot.mpi.launchers import rank_env
 from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.program import Program
-from clusterboot.run.benchmark import BenchPlan, run_all, settle
+from clusterboot.run.bench_plan import BenchPlan, run_all, settle
 from clusterboot.run.counters import Counting
 from clusterboot.run.distribution import provide
 from clusterboot.run.launching import make_ready

@@ -11,11 +11,28 @@ import numpy as np
 
 from clusterboot.document import parse
 from clusterboot.errors import UsageError
+from clusterboot.hostfiles import Slot
 
+from .endpoints import host_of
 from .formats.reading import read_matrix
 from .inference.schedule import MOST_LOOKS
 from .pair_matrix import Rates
 from .progress import Crowd, LinkState
+
+
+def begin(earlier: Path | None, names: Sequence[str], slots: Sequence[Slot] = ()) -> LinkState:
+    """Begin with what an earlier map knows, or with nothing.
+
+    Parameters: its result, if there is one; all nodes; the places that take part, once they are known: a
+    node that has none of them is a place itself.
+    Errors: :class:`UsageError` for what is no such result, or has none of these nodes.
+    """
+    places = [
+        place
+        for name in names
+        for place in ([slot.host for slot in slots if host_of(slot.host) == name] or [name])
+    ]
+    return resume(earlier, places) if earlier else LinkState.empty(places)
 
 
 def resume(path: Path, nodes: Sequence[str]) -> LinkState:

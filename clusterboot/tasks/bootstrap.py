@@ -14,7 +14,7 @@ from clusterboot.report import ending as report
 
 from .changes import below_home, changes, folded, show_changes
 from .command import Call, Outcome, command
-from .logins import MOST_NAMED, failed_logins, pair_lines
+from .failed_logins import MOST_NAMED, failed_logins, pair_lines
 from .options import SHARED, choice, context, next_command
 
 if TYPE_CHECKING:

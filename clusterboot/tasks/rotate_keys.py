@@ -12,7 +12,7 @@ from clusterboot.report import ending as report
 
 from .changes import below_home
 from .command import Call, Outcome, command
-from .logins import failed_logins, pair_lines
+from .failed_logins import failed_logins, pair_lines
 from .options import SHARED, context
 
 if TYPE_CHECKING:
