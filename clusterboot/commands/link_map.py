@@ -71,12 +71,12 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     Errors: :class:`UsageError` for one node, a budget that is too small or a result that cannot be
     resumed; :class:`ValidationError` where nothing can be launched at all.
     """
+    place = launch_place(context.cluster, options.launch_from)
     names = [host.name for host in context.cluster.hosts]
     least = LEAST_NODES if options.by == "node" else 1
     if len(names) < least:
         raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
     state = begin(options.resume if options.by == "node" else None, names)
-    place = launch_place(context.cluster, options.launch_from)
     with context.visit() as opened:
         visit = with_launcher(opened, place)
         ready = make_ready(visit, place, seek=True)
