@@ -16,6 +16,7 @@ from clusterboot.commands.run_command import run_command
 from clusterboot.commands.teardown import teardown
 from clusterboot.errors import ClusterbootError, ExitCode
 from clusterboot.inventory.cluster import KeyMode
+from clusterboot.session.events import Silence
 from clusterboot.session.local import locally
 
 MODES: tuple[KeyMode, ...] = ("per-node", "ca", "shared")
@@ -141,17 +142,30 @@ def test_an_impostor_between_nodes_is_a_matter_of_trust(cluster: LocalCluster) -
     assert [host.status for host in result.hosts] == ["ok", "untrusted", "ok"]
 
 
-def test_a_lost_line_is_named_by_the_logins_and_put_back_by_the_next_bootstrap(cluster: LocalCluster) -> None:
-    bootstrap(cluster.context(), "none")
-    keys = cluster.home("n2") / ".ssh/authorized_keys"
-    whole = keys.read_bytes()
-    keys.write_bytes(b"")
-    result = bootstrap(cluster.context(), "full")
+class Emptied(Silence):
+    """Empties a file as logins between nodes are about to be tried."""
 
-    assert (result.exit_code, result.login_failures) == (ExitCode.OK, ())
-    assert set(keys.read_bytes().splitlines()) == {
-        line for line in whole.splitlines() if b"clusterboot:local" in line
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def stage(self, title: str, count: int) -> None:
+        if title.startswith("logins"):
+            self._path.write_bytes(b"")
+
+
+def test_a_lost_line_is_named_by_the_logins_and_put_back_by_the_next(cluster: LocalCluster) -> None:
+    keys = cluster.home("n2") / ".ssh/authorized_keys"
+    result = bootstrap(cluster.context(events=Emptied(keys)), "full")
+
+    assert [host.status for host in result.hosts] == ["ok", "failed", "ok"]
+    assert "it refuses the node's key" in str(result.hosts[1].cause)
+    assert {(failed.source, failed.target) for failed in result.login_failures} >= {
+        ("n1", "n2"),
+        ("n3", "n2"),
     }
+    again = bootstrap(cluster.context(), "full")
+    assert (again.exit_code, again.login_failures) == (ExitCode.OK, ())
+    assert len(cluster.own_lines("n2")) == 3
 
 
 def test_facts_and_commands_come_from_each_home(cluster: LocalCluster) -> None:
