@@ -24,6 +24,7 @@ Stage = Literal[
     "verify",
     "hostfile",
     "launch",
+    "run",
     "parse",
 ]
 
@@ -40,6 +41,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     TRUST = 5
     VALIDATION = 6
+    UNSETTLED = 7
     INTERRUPTED = 130
 
 
@@ -50,6 +52,7 @@ _PRECEDENCE = (
     ExitCode.USAGE,
     ExitCode.TRUST,
     ExitCode.UNREACHABLE,
+    ExitCode.UNSETTLED,
     ExitCode.VALIDATION,
     ExitCode.PARTIAL,
     ExitCode.OK,
@@ -60,7 +63,7 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """Choose the one exit code of a command that met several outcomes.
 
     Parameters: the codes of its parts, in any order; may be empty.
-    Returns: trust before unreachable before validation before partial; OK for none.
+    Returns: trust before unreachable before unsettled before validation before partial; OK for none.
     """
     seen = set(codes)
     return next((code for code in _PRECEDENCE if code in seen), ExitCode.OK)
@@ -71,10 +74,12 @@ class ClusterbootError(Exception):
 
     Parameters: ``cause`` says what happened, in words; ``host`` the node's or gateway's
     name where there is one; ``stage`` where it stopped; ``remedy`` what to do about it.
+    ``hosts`` is what had become of each host by then, where any was contacted.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAULT
     status: ClassVar[Status] = "failed"
+    hosts: tuple[HostResult, ...] = ()
 
     def __init__(
         self, cause: str, *, host: str | None = None, stage: Stage | None = None, remedy: str | None = None
@@ -122,6 +127,12 @@ class ValidationError(ClusterbootError):
     """A benchmark that could not launch, hung, gave wrong data or was too slow."""
 
     exit_code = ExitCode.VALIDATION
+
+
+class UnsettledError(ClusterbootError):
+    """What the cluster file does not settle, by the nodes' answers; ``remedy`` has the line to write."""
+
+    exit_code = ExitCode.UNSETTLED
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from clusterboot.errors import ValidationError
+from clusterboot.errors import UnsettledError, ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.session.visit import UnfitError, Visit
@@ -17,7 +17,8 @@ def agree_on_mpi(visit: Visit, facts: Mapping[str, NodeFacts]) -> tuple[Mpi, dic
 
     Returns: the MPI that most nodes have; of several the one that most find first, as the
     first of them has it; and the facts with that MPI first.
-    Errors: :class:`ValidationError` where no node has any.
+    Errors: :class:`ValidationError` where no node has any; :class:`UnsettledError` where as many nodes find
+    one as another first, and neither is on all nodes.
     """
     first = Counter(
         (facts[host.name].mpi[0].kind, facts[host.name].mpi[0].version)
@@ -31,7 +32,7 @@ def agree_on_mpi(visit: Visit, facts: Mapping[str, NodeFacts]) -> tuple[Mpi, dic
             stage="launch",
             remedy="install one, or name its folder as clusterboot.mpi.prefix or its module as .module",
         )
-    (kind, version), _ = first.most_common(1)[0]
+    kind, version = _most_common(first, [facts[host.name] for host in visit.good])
     common: Mpi | None = None
     agreed = dict(facts)
     for host in visit.good:
@@ -44,6 +45,23 @@ def agree_on_mpi(visit: Visit, facts: Mapping[str, NodeFacts]) -> tuple[Mpi, dic
             agreed[host.name] = replace(node, mpi=(found, *(mpi for mpi in node.mpi if mpi is not found)))
     assert common is not None  # noqa: S101  # the counter had it from one of them
     return common, agreed
+
+
+def _most_common(first: Counter[tuple[str, str]], nodes: Sequence[NodeFacts]) -> tuple[str, str]:
+    """Choose of what most nodes find first what most nodes have; the hosts' order must not decide."""
+    having = Counter((mpi.kind, mpi.version) for node in nodes for mpi in node.mpi)
+    tied = [each for each, count in first.items() if count == max(first.values())]
+    best = [each for each in tied if having[each] == max(having[one] for one in tied)]
+    if len(best) == 1 or having[best[0]] == len(nodes):
+        return best[0]
+    kinds = list(dict.fromkeys(kind for kind, _ in best))
+    lines = [f"mpi: {{kind: {kind}}}" for kind in kinds] if len(kinds) > 1 else ["mpi: {prefix: FOLDER}"]
+    told = f"write under clusterboot in the cluster file {' or '.join(lines)}"
+    raise UnsettledError(
+        f"as many nodes have one MPI as another: {', '.join(f'{kind} {version}' for kind, version in best)}",
+        stage="launch",
+        remedy=f"{told}, or install one on all nodes",
+    )
 
 
 def _without(node: NodeFacts, kind: str, version: str, prefix: str | None) -> UnfitError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clusterboot import hostfiles
 from clusterboot.checks.ready import Ready
-from clusterboot.errors import ExitCode, HostResult, UsageError, worst
+from clusterboot.errors import ExitCode, HostResult, UsageError, ValidationError, worst
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
@@ -24,14 +24,14 @@ from clusterboot.linkmap.measure import (
 )
 from clusterboot.linkmap.pair_matrix import Inference
 from clusterboot.linkmap.progress import LinkState
-from clusterboot.linkmap.resume import begin
+from clusterboot.linkmap.resume import begin, read_earlier
 from clusterboot.linkmap.runs import LinkRun
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.collbench.pairs_options import Cost, cost
 from clusterboot.programs.collbench.program import CollbenchMpi
 from clusterboot.programs.program import Allocation
 from clusterboot.programs.registered import PAIRS
-from clusterboot.run.choice import choose
+from clusterboot.run.choice import asked, choose
 from clusterboot.run.counters import Counting
 from clusterboot.run.distribution import provide
 from clusterboot.run.launching import make_ready
@@ -68,32 +68,42 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     """Measure the pairs of all bootstrapped nodes, and name what is at fault.
 
     Returns: the matrix and its findings; a node that could not take part is one of them.
-    Errors: :class:`UsageError` for one node, a budget that is too small or a result that cannot be
-    resumed; :class:`ValidationError` where nothing can be launched at all.
+    Errors: before anything is contacted :class:`UsageError` for one node, a budget that is too small or a
+    result that cannot be resumed; :class:`ValidationError` where nothing can be launched at all.
     """
     place = launch_place(context.cluster, options.launch_from)
     names = [host.name for host in context.cluster.hosts]
     least = LEAST_NODES if options.by == "node" else 1
     if len(names) < least:
         raise UsageError(f"{names[0]} alone has no link to measure", remedy="give at least two nodes")
-    state = begin(options.resume if options.by == "node" else None, names)
+    programs = _asked(options)
+    earlier = read_earlier(options.resume) if options.resume else None
+    state = begin(earlier if options.by == "node" else None, names)
+    if options.by == "node":
+        # With fewer nodes the fewest rounds take no longer.
+        plan_first(options, state, names)
     with context.visit() as opened:
         visit = with_launcher(opened, place)
         ready = make_ready(visit, place, seek=True)
         if ready is None or len(visit.good) < least:
             return _concluded(visit, state)
-        program, on = _choose(visit, ready, options)
+        program, on = _choose(visit, ready, options, programs)
         libraries = program.libraries(on)
         if program.on_gpu:
             options = options.on_gpus()
         slots = ranks_of(visit, ready, options.by)
         if len(slots) < LEAST_NODES:
-            raise UsageError(f"{names[0]} has one GPU: there is no link to measure", stage="launch")
-        state = begin(options.resume, names, slots)
+            cause = f"{len(slots)} ranks have no link between them to measure"
+            raise ValidationError(cause, stage="launch", remedy="give at least two nodes or GPUs")
+        try:
+            state = begin(earlier, names, slots)
+            plan = plan_first(options, state, [slot.host for slot in slots])
+        except UsageError as error:
+            # How many places take part, and how long GPUs take to begin, was not known before.
+            raise ValidationError(error.cause, stage="launch", remedy=error.remedy) from None
         used = {entry.host: entry.interface for entry in ready.addresses.addresses}
         if not program.on_gpu:
             state.line_gb_s = line_gb_s(state.nodes, ready.facts, used)
-        plan = plan_first(options, state, slots)
         rate_gb_s = fastest_gb_s([slot.host for slot in slots], ready.facts, used)
         price = cost(plan.rounds, plan.options, rate_gb_s)
         what = _what(program.described(on), ready, slots, options)
@@ -124,14 +134,19 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         )
 
 
-def _choose(visit: Visit, ready: Ready, options: LinkMapOptions) -> tuple[CollbenchMpi, Allocation]:
-    """Choose what carries the data. Between nodes that is MPI unless NCCL is asked for."""
-    wanted = options.backend
-    if wanted == "auto" and options.by == "node" and not options.share_gpu:
-        wanted = "mpi"
+def _choose(
+    visit: Visit, ready: Ready, options: LinkMapOptions, programs: Sequence[CollbenchMpi]
+) -> tuple[CollbenchMpi, Allocation]:
+    """Choose what carries the data."""
     ranks = {slot.host: slot.slots for slot in launched_on(ranks_of(visit, ready, options.by))}
     on = Allocation({host: ready.facts[host] for host in ranks}, ranks, options.share_gpu)
-    return choose(wanted, visit, on, PAIRS)[0], on
+    return choose(visit, on, programs)[0], on
+
+
+def _asked(options: LinkMapOptions) -> list[CollbenchMpi]:
+    """Give what may carry the data. Between nodes that is MPI unless NCCL is asked for."""
+    by_default = options.backend == "auto" and options.by == "node" and not options.share_gpu
+    return asked("mpi" if by_default else options.backend, PAIRS, share_gpu=options.share_gpu)
 
 
 def _what(program: str, ready: Ready, slots: Sequence[Slot], options: LinkMapOptions) -> str:

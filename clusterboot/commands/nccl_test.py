@@ -14,7 +14,9 @@ from clusterboot.hostfiles import Slot
 from clusterboot.mpi.launchers import rank_env
 from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.program import Program
+from clusterboot.programs.registered import PROGRAMS
 from clusterboot.run.bench_plan import BenchPlan, run_all, settle
+from clusterboot.run.choice import asked
 from clusterboot.run.counters import Counting
 from clusterboot.run.distribution import provide
 from clusterboot.run.launching import make_ready
@@ -72,9 +74,11 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
     Returns: the verdict, and what became of each host; the output and the result are saved
     whatever happens. Where a node that answers cannot take part nothing is launched: what the
     others would give is no proof of the cluster.
+    Errors: before anything is contacted :class:`UsageError` for what no benchmark that was asked for can do.
     """
     bench, sharing = options.bench, options.share_gpu
     place = launch_place(context.cluster, options.launch_from)
+    programs = asked(options.backend, PROGRAMS, bench, share_gpu=sharing)
     with context.visit() as opened:
         visit = with_launcher(opened, place)
         plan = None
@@ -82,8 +86,8 @@ def nccl_test(context: Context, options: NcclTestOptions) -> Benchmarked:
             ready = make_ready(visit, place)
             if ready is None:
                 return refused(context, visit, ())
-            per_node, wanted = options.ranks_per_node, options.backend
-            plan = settle(visit, ready, wanted, bench.collectives, ranks_per_node=per_node, share_gpu=sharing)
+            per_node, names = options.ranks_per_node, bench.collectives
+            plan = settle(visit, ready, programs, names, ranks_per_node=per_node, share_gpu=sharing)
             if plan.instead:
                 context.events.note(plan.instead)
             if plan.program.on_gpu and options.end_bytes_on_gpus:

@@ -48,7 +48,7 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
         output = reply["command"]
         return Said(output.exit_code, output.stdout, reply.stderr)
 
-    question = Question((asked,), parse, "launch", timeout_s, label, whole=True)
+    question = Question((asked,), parse, "run", timeout_s, label, whole=True)
     with context.visit() as visit:
         answers = visit.stage("command run", context.cluster.hosts, lambda session: session.ask(question))
         for name, said in answers.items():
@@ -59,4 +59,4 @@ def run_command(context: Context, command: str, timeout_s: float | None) -> Comm
 
 
 def _ended(status: int) -> PartialError:
-    return PartialError(f"the command ended with exit status {status}", stage="launch")
+    return PartialError(f"the command ended with exit status {status}", stage="run")

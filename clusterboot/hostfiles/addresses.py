@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import UnsettledError
 from clusterboot.facts.node import Interface, NodeFacts
 from clusterboot.inventory.cluster import Host
 
@@ -24,7 +24,7 @@ _NAMES = (
 _KINDS = frozenset({"loopback", "tunnel"})
 _DOWN = frozenset({"down", "lowerlayerdown", "notpresent", "dormant"})
 _UNUSABLE_FLAGS = frozenset({"temporary", "deprecated", "dadfailed"})
-_REMEDY = "name the interconnect's subnet as ssh_config.network in the cluster file"
+_WRITE = "write under ssh_config in the cluster file"
 _UNPLACED = "see ssh_config.network in the cluster file, and the node's interfaces"
 _MISNAMED = "correct the host's internal_ip in the cluster file, or look at that interface"
 _TWO_NAMES = "keep one of the two in the cluster file"
@@ -83,7 +83,7 @@ def choose_addresses(
     network, then the subnet that the nodes share on their fastest links.
     Returns: the plan; a host without an address in it is excluded with its reason and
     leaves the others as they are.
-    Errors: ``UsageError`` at stage ``hostfile`` where several subnets could be meant, or none is shared.
+    Errors: ``UnsettledError`` at stage ``hostfile`` where several subnets could be meant, or none is shared.
     """
     excluded: dict[str, Excluded] = {}
     chosen: dict[str, _Candidate] = {}
@@ -174,11 +174,16 @@ def _inferred(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[_Su
         what = (
             f"no subnet is shared by the {total} nodes" if total > 1 else f"{names[0]} has no usable address"
         )
-        raise UsageError(what, stage="hostfile", remedy=_REMEDY)
+        remedy = (
+            f"{_WRITE} network: CIDR with the interconnect's addresses, or internal_ip: ADDRESS at each host"
+        )
+        raise UnsettledError(what, stage="hostfile", remedy=remedy)
     subnet, *others = _fastest(subnets)
     if others:
         which = "; ".join(each.where for each in (subnet, *others))
-        raise UsageError(f"any of these could be the interconnect: {which}", stage="hostfile", remedy=_REMEDY)
+        cause = f"any of these could be the interconnect: {which}"
+        lines = " or ".join(f"network: {each.network}" for each in (subnet, *others))
+        raise UnsettledError(cause, stage="hostfile", remedy=f"{_WRITE} {lines}")
     part = f"all {total}" if len(subnet.members) == total else f"{len(subnet.members)} of {total}"
     having = f"{part} nodes share" if total > 1 else f"{names[0]} has"
     if len(subnets) == 1:

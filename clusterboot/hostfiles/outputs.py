@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clusterboot.errors import PartialError, UsageError
+from clusterboot.errors import PartialError
 from clusterboot.facts import to_json
 from clusterboot.facts.node import NodeFacts
 from clusterboot.files import make_folder, replace
@@ -105,7 +105,7 @@ def write(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
 
 def _plain(name: str) -> str:
     if not name or name.startswith(".") or "/" in name or "\0" in name:
-        raise UsageError(f"{name!r} is no plain file name", stage="hostfile")
+        raise ValueError(f"{name!r} is no plain file name")
     return name
 
 

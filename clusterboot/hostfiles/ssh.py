@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import PartialError
 from clusterboot.inventory.cluster import Cluster, Host, Login
 from clusterboot.inventory.name_rules import without_colons
 
@@ -31,7 +31,7 @@ def render_ssh_config(cluster: Cluster, known_hosts: Path) -> str:
     Parameters: the cluster; the absolute path of the file that :func:`render_known_hosts`
     gave. Returns: a block for each host and for each gateway on the way to it; host keys
     are checked against that file and nothing else.
-    Errors: ``UsageError`` at stage ``hostfile`` for a name, user or path that ssh could take for
+    Errors: ``PartialError`` at stage ``hostfile`` for a name, user or path that ssh could take for
     more than that.
 
     A jump is made by alias, each block naming only its last gateway: the ssh that ssh
@@ -100,7 +100,7 @@ def render_known_hosts(pins: Mapping[str, Sequence[str]]) -> str:
 
     Parameters: for each host key name (``Login.hostkey_name``) its pinned public keys, as
     ``ssh-ed25519 AAAA...``, anything after them left out. Returns: a line a key.
-    Errors: ``UsageError`` for a name or key that is none. Source: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
+    Errors: ``PartialError`` for a name or key that is none. Source: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
     """
     lines = []
     for name, keys in pins.items():
@@ -112,7 +112,7 @@ def render_known_hosts(pins: Mapping[str, Sequence[str]]) -> str:
 
 def _checked(pattern: re.Pattern[str], text: str, what: str) -> str:
     if not pattern.fullmatch(text):
-        raise UsageError(
+        raise PartialError(
             f"the {what} {text!r} cannot be written for ssh",
             stage="hostfile",
             remedy="use letters, digits and . _ - only",
@@ -124,7 +124,7 @@ def _path(path: Path) -> str:
     """Quote a path for ssh_config, where % starts a token."""
     text = str(path)
     if not path.is_absolute() or _UNWRITABLE.search(text):
-        raise UsageError(
+        raise PartialError(
             f"the path {text!r} cannot be written for ssh",
             stage="hostfile",
             remedy="use an absolute path without quotes, backslashes and ${",

@@ -116,11 +116,17 @@ def check_hca(text: str) -> str:
     return text
 
 
+# Assigning one of these ends the shell that starts the launcher: bash(1), Shell Variables.
+READ_ONLY_VARIABLES = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
+
+
 def check_env_key(text: str) -> str:
     """Let the name of an environment variable through."""
     if not _ENV_KEY.fullmatch(text):
         cause = f"{shown(text)} is not a variable's name"
         raise RuleError(cause, "use letters, digits and '_', no digit first")
+    if text in READ_ONLY_VARIABLES:
+        raise RuleError(f"{shown(text)} is a shell's own and cannot be set", "take it out")
     return text
 
 

@@ -78,18 +78,18 @@ class LinkMapOptions:
         return replace(self, pairs=replace(self.pairs, max_bytes=largest, join_s=_JOIN_S))
 
 
-def plan_first(options: LinkMapOptions, state: LinkState, slots: Sequence[Slot]) -> LinkPlan:
-    """Plan the first launch of a map on these nodes; what ``state`` knows already is left out.
+def plan_first(options: LinkMapOptions, state: LinkState, places: Sequence[str]) -> LinkPlan:
+    """Plan the first launch of a map of these places; what ``state`` knows already is left out.
 
     Errors: :class:`UsageError` for a budget in which not even the fewest rounds fit.
     """
-    known = state.known(_at(state, slots))
+    known = state.known([state.nodes.index(place) for place in places])
     if state.crowd is not None:
         # An earlier map found that the fabric is shared: the rest goes as it went then.
         at_once = state.crowd.pairs_at_once
         plan = apart_plan(options.mode, options.pairs, options.budget_s, known, at_once)
         return plan or LinkPlan((), options.pairs)
-    return first_plan(len(slots), options.mode, options.pairs, options.budget_s, known)
+    return first_plan(len(places), options.mode, options.pairs, options.budget_s, known)
 
 
 def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunEnd:

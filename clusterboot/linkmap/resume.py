@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,37 @@ from clusterboot.hostfiles import Slot
 from .endpoints import host_of
 from .formats.reading import read_matrix
 from .inference.schedule import MOST_LOOKS
-from .pair_matrix import Rates
+from .pair_matrix import PairMatrix, Rates
 from .progress import Crowd, LinkState
 
 
-def begin(earlier: Path | None, names: Sequence[str], slots: Sequence[Slot] = ()) -> LinkState:
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier map's result; ``matrix`` is the checked part of its document."""
+
+    path: Path
+    document: Mapping[str, Any]
+    matrix: PairMatrix
+
+
+def read_earlier(path: Path) -> Earlier:
+    """Read an earlier ``result.json``, or a folder's. Errors: :class:`UsageError` for no such result."""
+    file = path / "result.json" if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+    except OSError as problem:
+        raise UsageError(
+            f"--resume {path}: {problem.strerror}", remedy="give an earlier link map's result.json"
+        ) from None
+    return Earlier(path, parse(data), read_matrix(data, str(file)))
+
+
+def begin(earlier: Earlier | None, names: Sequence[str], slots: Sequence[Slot] = ()) -> LinkState:
     """Begin with what an earlier map knows, or with nothing.
 
     Parameters: its result, if there is one; all nodes; the places that take part, once they are known: a
     node that has none of them is a place itself.
-    Errors: :class:`UsageError` for what is no such result, or has none of these nodes.
+    Errors: :class:`UsageError` where that has none of these nodes.
     """
     places = [
         place
@@ -35,27 +57,20 @@ def begin(earlier: Path | None, names: Sequence[str], slots: Sequence[Slot] = ()
     return resume(earlier, places) if earlier else LinkState.empty(places)
 
 
-def resume(path: Path, nodes: Sequence[str]) -> LinkState:
+def resume(stored: Earlier, nodes: Sequence[str]) -> LinkState:
     """Begin with what an earlier map of these nodes measured.
 
-    Parameters: an earlier ``result.json``, or its folder; the nodes of this map.
-    Errors: :class:`UsageError` for what is no such result, or has none of these nodes.
+    Errors: :class:`UsageError` where it has none of these nodes.
     """
-    file = path / "result.json" if path.is_dir() else path
-    try:
-        data = file.read_bytes()
-    except OSError as problem:
-        raise UsageError(
-            f"--resume {path}: {problem.strerror}", remedy="give an earlier link map's result.json"
-        ) from None
-    earlier = read_matrix(data, str(file))
+    earlier, document = stored.matrix, stored.document
     state = LinkState.empty(nodes)
     was_at = {name: at for at, name in enumerate(earlier.nodes)}
     common = [(at, was_at[name]) for at, name in enumerate(nodes) if name in was_at]
     if not common:
-        raise UsageError(f"--resume {path}: it has none of these nodes", remedy="give a map of this cluster")
+        raise UsageError(
+            f"--resume {stored.path}: it has none of these nodes", remedy="give a map of this cluster"
+        )
     here, there = (np.array(side) for side in zip(*common, strict=True))
-    document: Mapping[str, Any] = parse(data)
 
     def take(to: Rates, rates: Rates | None) -> None:
         if rates is not None:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import ValidationError
+from clusterboot.inventory.name_rules import READ_ONLY_VARIABLES
 
 # No prompt can be answered during a launch, and a dead node must not cost TCP's own timeout.
 SSH_AGENT = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Assigning one of these ends the shell that starts the launcher.
-_READ_ONLY = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
 
 
 @dataclass(frozen=True)
@@ -201,22 +200,24 @@ class Launcher(Protocol):
 def check(spec: RunSpec) -> RunSpec:
     """Refuse a description that no launcher could carry out faithfully.
 
-    Returns: ``spec`` itself. Errors: ``UsageError`` at stage ``launch``.
+    Returns: ``spec`` itself. Errors: ``ValidationError`` at stage ``launch``.
     """
     if not spec.program:
-        raise _usage("there is no program to run")
+        raise _refused("there is no program to run")
     if not 0 < spec.ranks_per_node <= spec.ranks:
-        raise _usage(f"{spec.ranks} ranks cannot run as {spec.ranks_per_node} on each node")
+        raise _refused(f"{spec.ranks} ranks cannot run as {spec.ranks_per_node} on each node")
     for name, value in (*spec.mpi.env.items(), *spec.env.items()):
-        if not _NAME.fullmatch(name) or name in _READ_ONLY:
-            raise _usage(f"'{name}' cannot be exported to the ranks", "take it out of the cluster file's env")
+        if not _NAME.fullmatch(name) or name in READ_ONLY_VARIABLES:
+            raise _refused(
+                f"'{name}' cannot be exported to the ranks", "take it out of the cluster file's env"
+            )
         if "\0" in value:
-            raise _usage(f"the value of {name} has a zero byte", "take it out of the cluster file's env")
+            raise _refused(f"the value of {name} has a zero byte", "take it out of the cluster file's env")
     # Every MPI splits its ssh command at white space, whatever quotes stand in it.
     if not spec.agent or any(not word or re.search(r"[\s\"';|&$`\\]", word) for word in spec.agent):
-        raise _usage("the ssh command for the launch has a word that an MPI would split")
+        raise _refused("the ssh command for the launch has a word that an MPI would split")
     return spec
 
 
-def _usage(cause: str, remedy: str | None = None) -> UsageError:
-    return UsageError(cause, stage="launch", remedy=remedy)
+def _refused(cause: str, remedy: str | None = None) -> ValidationError:
+    return ValidationError(cause, stage="launch", remedy=remedy)

@@ -29,7 +29,7 @@ def command(spec: RunSpec) -> Command:
     """Describe a run in the words of the MPI that is to start it.
 
     Returns: the launcher's command line and environment.
-    Errors: ``UsageError`` for a description that cannot be carried out.
+    Errors: ``ValidationError`` for a description that cannot be carried out.
     """
     check(spec)
     ranked = replace(spec, env=rank_env(spec), program=ranked_program(spec))

@@ -52,6 +52,10 @@ class Program(Protocol):
     shares_gpus: bool = False
     is_own: bool = False
 
+    def lacks(self, options: BenchOptions) -> Obstacle | None:
+        """Say what of the options it can run nowhere; ``None`` for nothing."""
+        return None
+
     def available(self, on: Allocation, collectives: Sequence[str]) -> Obstacle | None:
         """Say what keeps it from running these collectives there; ``None`` for nothing."""
 
@@ -65,8 +69,8 @@ class Program(Protocol):
     def commands(self, on: Allocation, options: BenchOptions, path: str | None) -> Commands:
         """Write each launch's command of a rank.
 
-        Parameters: where it runs; what it is to do; the path of a program of the project on the nodes.
-        Errors: ``UsageError`` for options that it does not have.
+        Parameters: where it runs; what it is to do, which it does not lack; the path of a program of the
+        project on the nodes.
         """
 
     def live(self, options: BenchOptions) -> LiveRows:

@@ -12,7 +12,6 @@ from clusterboot.hostfiles.outputs import slots_of
 from clusterboot.mpi.launcher import RunSpec
 from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.program import Allocation, Program
-from clusterboot.programs.registered import PROGRAMS
 from clusterboot.session.visit import Visit
 
 from .choice import choose
@@ -64,13 +63,13 @@ class BenchPlan:
 def settle(
     visit: Visit,
     ready: Ready,
-    backend: str,
+    programs: Sequence[Program],
     collectives: Sequence[str],
     *,
     ranks_per_node: int | None,
     share_gpu: bool,
 ) -> BenchPlan:
-    """Choose the benchmark; nodes that cannot run it as the others do are out.
+    """Choose one of the benchmarks that were asked for; nodes that cannot run it as the others do are out.
 
     Errors: as :func:`clusterboot.run.choice.choose`.
     """
@@ -80,7 +79,7 @@ def settle(
         return tuple(replace(slot, slots=ranks_per_node or slot.slots) for slot in found)
 
     on = _allocation(ready, slots(), share_gpu=share_gpu)
-    program, instead = choose(backend, visit, on, PROGRAMS, collectives)
+    program, instead = choose(visit, on, programs, collectives)
     return BenchPlan(program, ready, slots(), share_gpu, instead)
 
 

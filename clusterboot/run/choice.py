@@ -6,38 +6,54 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
-from clusterboot.errors import PartialError, UsageError
+from clusterboot.errors import PartialError, UsageError, ValidationError
+from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.program import Allocation, Program
 from clusterboot.session.visit import Visit
 
 ProgramT = TypeVar("ProgramT", bound=Program)
 
 
-def choose(
-    wanted: str, visit: Visit, on: Allocation, programs: Sequence[ProgramT], collectives: Sequence[str] = ()
-) -> tuple[ProgramT, str]:
-    """Choose the benchmark.
+def asked(
+    wanted: str, programs: Sequence[ProgramT], options: BenchOptions | None = None, *, share_gpu: bool = False
+) -> list[ProgramT]:
+    """Give the benchmarks that were asked for, before anything is contacted.
 
-    Parameters: the choice that was asked for, ``auto`` for any; what it is to run on; the benchmarks in
-    question, and what they are to run.
-    Returns: the choice, and why no benchmark of GPU memory runs where there are GPUs. A node with another
-    version of its library than most is put out.
-    Errors: :class:`UsageError` where what was asked for cannot run.
+    Parameters: the choice that was asked for, ``auto`` for any; the benchmarks in question; what they are to
+    do, where that is theirs to do or not; whether ranks are to share GPUs.
+    Errors: :class:`UsageError` where none of them can do that.
     """
-    asked = [each for each in programs if wanted in ("auto", each.name)]
-    able = [each for each in asked if each.shares_gpus or not on.share_gpu]
+    named = [each for each in programs if wanted in ("auto", each.name)]
+    able = [each for each in named if each.shares_gpus or not share_gpu]
     if not able:
         sharing = " or ".join(each.title for each in programs if each.shares_gpus)
         raise UsageError(f"--share-gpu is for {sharing}, not for --backend {wanted}")
+    lacks = [each.lacks(options) if options else None for each in able]
+    if all(lacks) and (lack := lacks[-1]):
+        raise UsageError(lack.cause, remedy=lack.remedy)
+    return [each for each, lack in zip(able, lacks, strict=True) if lack is None]
+
+
+def choose(
+    visit: Visit, on: Allocation, programs: Sequence[ProgramT], collectives: Sequence[str] = ()
+) -> tuple[ProgramT, str]:
+    """Choose the benchmark.
+
+    Parameters: what it is to run on; the benchmarks that were :func:`asked` for, the first choice first, and
+    what they are to run.
+    Returns: the choice, and why no benchmark of GPU memory runs where there are GPUs. A node with another
+    version of its library than most is put out.
+    Errors: :class:`ValidationError` where none of them can run on the nodes.
+    """
     reason = ""
-    for program in able:
+    for program in programs:
         obstacle = program.available(on, collectives)
         if obstacle is None:
             _agree(visit, on, program)
             any_gpu = any(node.gpu.gpus for node in on.facts.values())
             return program, reason if any_gpu and not program.on_gpu else ""
         reason = f"not {program.title}: {obstacle.cause}"
-        error = UsageError(
+        error = ValidationError(
             f"{program.title} cannot run: {obstacle.cause}", stage="launch", remedy=obstacle.remedy
         )
     raise error

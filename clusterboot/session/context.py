@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from clusterboot import files, interrupts
-from clusterboot.errors import UsageError
+from clusterboot.errors import ClusterbootError, UsageError
 from clusterboot.inventory.cluster import Cluster
 from clusterboot.nodes.sessions import Nodes
 from clusterboot.scrub import Scrubber
@@ -96,15 +96,20 @@ class Context:
         with alone(self.state_dir, self.events) if changes and not self.dry_run else nullcontext():
             self.require_own_folders()
             with interrupts.noted_only(), self.reach(self) as nodes:
-                yield Visit(
-                    self.cluster,
-                    self.events,
-                    nodes,
-                    Ledger(host.name for host in self.cluster.hosts),
-                    self.state_dir,
-                    dry_run=self.dry_run,
-                    again=lambda deadline_s: replace(self, deadline_s=deadline_s).visit(),
-                )
+                ledger = Ledger(host.name for host in self.cluster.hosts)
+                try:
+                    yield Visit(
+                        self.cluster,
+                        self.events,
+                        nodes,
+                        ledger,
+                        self.state_dir,
+                        dry_run=self.dry_run,
+                        again=lambda deadline_s: replace(self, deadline_s=deadline_s).visit(),
+                    )
+                except ClusterbootError as error:
+                    error.hosts = error.hosts or ledger.rows
+                    raise
 
 
 def _not_own(folder: Path, cause: str | None) -> UsageError:

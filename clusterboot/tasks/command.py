@@ -19,8 +19,10 @@ from rich.console import Console
 
 from clusterboot import interrupts
 from clusterboot.document import document, render
-from clusterboot.errors import ClusterbootError, ExitCode, HostResult
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, worst
+from clusterboot.report.ending import show_failures
 from clusterboot.report.terminal import Terminal
+from clusterboot.session.visit import exit_code as exit_code_of
 
 from .streams import OutputStream, standard
 
@@ -116,11 +118,12 @@ class Call:
         Returns: the exit code that it ends the command with.
         """
         self.terminal.finish()
-        code = error.exit_code if exit_code is None else exit_code
+        code = worst((error.exit_code, exit_code_of(error.hosts))) if exit_code is None else exit_code
+        show_failures(self.messages, error.hosts)
         self.say(error)
         told = {"host": error.host, "stage": error.stage, "cause": error.cause, "remedy": error.remedy}
         try:
-            self.finish(Outcome(code, more={"error": told}))
+            self.finish(Outcome(code, error.hosts, more={"error": told}))
         except ClusterbootError as lost:
             self.say(lost)
         return code

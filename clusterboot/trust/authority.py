@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.hazmat.primitives.serialization import ssh as sshformat
 
 from clusterboot import files
-from clusterboot.errors import UsageError
+from clusterboot.errors import PartialError, UsageError
 from clusterboot.inventory.cluster import KeyMode
 from clusterboot.session.context import Context
 
@@ -123,13 +123,13 @@ def load_authority(context: Context, mode: KeyMode, trusted: Collection[str]) ->
 
     Parameters: ``trusted`` are the public keys that nodes trust now. Where that is the key that a
     rotation which was cut off had made, it is the one that counts. In a dry run nothing is made.
-    Errors: as for :func:`load`, and :class:`UsageError` for an empty passphrase.
+    Errors: :class:`PartialError` for a key that cannot be opened, and for an empty passphrase.
     """
     if mode not in _FILES:
         return None
     path = context.state_dir / _FILES[mode]
-    held = load(path, context.ask_passphrase)
-    following = load(_following(path), context.ask_passphrase)
+    held = _held(path, context)
+    following = _held(_following(path), context)
     if following is not None and following.public in trusted and not (held and held.public in trusted):
         if not context.dry_run:
             promote(context.state_dir, mode)
@@ -144,14 +144,15 @@ def load_authority(context: Context, mode: KeyMode, trusted: Collection[str]) ->
 def load_next(context: Context, mode: KeyMode) -> Authority | None:
     """Get the successor of the operator's key for a mode, which is kept beside it until :func:`promote`.
 
-    It is as well encrypted as the one that it follows. Errors: as for :func:`load`.
+    It is as well encrypted as the one that it follows.
+    Errors: :class:`PartialError` for a key that cannot be opened.
     """
     if mode not in _FILES:
         return None
     path = context.state_dir / _FILES[mode]
-    following = load(_following(path), context.ask_passphrase)
+    following = _held(_following(path), context)
     if following is None:
-        held = load(path, context.ask_passphrase)
+        held = _held(path, context)
         following = create(_following(path), held.passphrase if held else None)
     return following
 
@@ -171,12 +172,19 @@ def forget(state_dir: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def _held(path: Path, context: Context) -> Authority | None:
+    """Read a key for the mode that the nodes turned out to be in."""
+    try:
+        return load(path, context.ask_passphrase)
+    except UsageError as error:
+        raise PartialError(error.cause, stage="keys", remedy=error.remedy) from None
+
+
 def _new_passphrase(context: Context, path: Path) -> str:
     passphrase = context.ask_passphrase(path) if context.ask_passphrase else ""
     if not passphrase:
-        raise UsageError(
-            "an empty passphrase encrypts nothing", remedy="type one, or leave out --encrypt-keys"
-        )
+        cause = "an empty passphrase encrypts nothing"
+        raise PartialError(cause, stage="keys", remedy="type one, or leave out --encrypt-keys")
     return passphrase
 
 

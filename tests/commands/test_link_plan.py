@@ -22,7 +22,7 @@ from clusterboot.linkmap.measurement_plan import (
 )
 from clusterboot.linkmap.pair_matrix import Finding, Inference
 from clusterboot.linkmap.progress import Crowd, LinkState
-from clusterboot.linkmap.resume import resume
+from clusterboot.linkmap.resume import read_earlier, resume
 from clusterboot.programs.collbench.pairs_options import PairsOptions, cost
 from clusterboot.programs.collbench.pairs_output import PairRow, PairSamples
 
@@ -211,7 +211,7 @@ def test_a_result_is_resumed_by_name(tmp_path: Path) -> None:
     earlier.rounds, earlier.launches, earlier.crowd = 4, 1, Crowd(2.0, 1.0, 4, 2)
     text = json.dumps(earlier.to_json(earlier.inference()), default=asdict)
     (tmp_path / "result.json").write_text(text)
-    state = resume(tmp_path, ["new", "c", "b", "a"])
+    state = resume(read_earlier(tmp_path), ["new", "c", "b", "a"])
     assert state.one_way_gb_s[3, 2] == state.both_gb_s[3, 2] == 3
     assert state.latency_us[3, 2] == 2
     assert state.both_gb_s[3, 1] == 4
@@ -227,6 +227,6 @@ def test_what_cannot_be_resumed_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "result.json"
     path.write_text(text)
     with pytest.raises(UsageError):
-        resume(path, ["a", "b"])
+        resume(read_earlier(path), ["a", "b"])
     with pytest.raises(UsageError):
-        resume(tmp_path / "nowhere.json", ["a", "b"])
+        resume(read_earlier(tmp_path / "nowhere.json"), ["a", "b"])

@@ -11,7 +11,7 @@ import pytest
 
 from clusterboot.document import SCHEMA, parse
 from clusterboot.linkmap.formats.reading import read_matrix
-from clusterboot.linkmap.resume import resume
+from clusterboot.linkmap.resume import read_earlier, resume
 from clusterboot.report.saved import read_runs
 from clusterboot.schema_1 import upgraded
 from clusterboot.verdict.expectation import baseline_from_json
@@ -70,7 +70,7 @@ def test_a_map_is_read_as_a_report_and_as_a_matrix():
 def test_a_map_is_gone_on_with(tmp_path: Path):
     (tmp_path / "result.json").write_bytes(data("link-map"))
 
-    state = resume(tmp_path, read_matrix(data("link-map"), "old").nodes)
+    state = resume(read_earlier(tmp_path), read_matrix(data("link-map"), "old").nodes)
 
     assert np.nanmax(state.one_way_gb_s) > 0
     assert state.both_gb_s[0, 1] > 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import UnsettledError
 from clusterboot.facts.node import Address, Interface, NodeFacts, RdmaPort
 from clusterboot.hostfiles import Excluded, choose_addresses
 from clusterboot.inventory.cluster import Host, Login
@@ -124,11 +124,11 @@ def test_one_node_with_its_fast_link_down_does_not_move_the_others() -> None:
 @pytest.mark.parametrize("speed", [25000, None])
 def test_equal_or_unknown_speeds_are_ambiguous(speed: int | None) -> None:
     hosts, facts = cluster(2, "ens1 10.1.0.#/24", "ens2 10.2.0.#/24", speed=speed)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UnsettledError) as caught:
         choose_addresses(hosts, facts)
     assert str(caught.value) == (
         "hostfile: any of these could be the interconnect: 10.1.0.0/24 on ens1; 10.2.0.0/24 on ens2; "
-        "name the interconnect's subnet as ssh_config.network in the cluster file"
+        "write under ssh_config in the cluster file network: 10.1.0.0/24 or network: 10.2.0.0/24"
     )
 
 
@@ -232,14 +232,14 @@ def test_of_both_families_on_the_same_links_ipv4_is_used() -> None:
 
 def test_families_on_different_links_are_ambiguous() -> None:
     hosts, facts = cluster(2, "eth0 10.1.0.#/24", "eth1 fd00:1::#/64")
-    with pytest.raises(UsageError, match="any of these"):
+    with pytest.raises(UnsettledError, match="any of these"):
         choose_addresses(hosts, facts)
 
 
 def test_no_shared_subnet_says_so() -> None:
     hosts = [host("n1"), host("n2")]
     facts = {"n1": node(nic("eth0", "10.1.0.1/24")), "n2": node(nic("eth0", "10.2.0.1/24"))}
-    with pytest.raises(UsageError, match="no subnet is shared by the 2 nodes"):
+    with pytest.raises(UnsettledError, match="no subnet is shared by the 2 nodes"):
         choose_addresses(hosts, facts)
 
 
@@ -274,7 +274,7 @@ def test_every_host_is_placed_or_excluded_and_no_address_is_used_twice(drawn, ne
         facts[member.name] = node(*made)
     try:
         plan = choose_addresses(hosts, facts, network)
-    except UsageError:
+    except UnsettledError:
         return
     placed = [address.host for address in plan.addresses]
     assert sorted(placed + [gone.host for gone in plan.excluded]) == sorted(facts)

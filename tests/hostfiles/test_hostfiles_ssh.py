@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import PartialError
 from clusterboot.hostfiles import render_known_hosts, render_ssh_config
 from clusterboot.inventory.cluster import Cluster, Host, Login
 
@@ -168,7 +168,7 @@ def test_an_ipv6_gateway_is_not_taken_for_host_and_port() -> None:
     ids=str,
 )
 def test_what_ssh_could_take_for_more_is_refused(host: Host) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(PartialError) as caught:
         render_ssh_config(cluster(host), KNOWN_HOSTS)
     assert caught.value.stage == "hostfile"
 
@@ -185,7 +185,7 @@ hosts = st.builds(Host, names, logins, st.lists(logins, max_size=3).map(tuple))
 def test_every_machine_has_one_block_and_every_jump_leads_to_one(drawn: list[Host]) -> None:
     try:
         text = render_ssh_config(cluster(*drawn), KNOWN_HOSTS)
-    except UsageError:
+    except PartialError:
         return
     blocks = {}
     for block in text.split("\n\n"):
@@ -211,7 +211,7 @@ def test_known_hosts_has_a_line_a_key() -> None:
 
 @pytest.mark.parametrize("name", ["a b", "*", "-a", "a,b", "@revoked", "a\nb", ""])
 def test_known_hosts_takes_no_pattern_or_marker_for_a_name(name: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(PartialError):
         render_known_hosts({name: [KEY]})
 
 
@@ -219,5 +219,5 @@ def test_known_hosts_takes_no_pattern_or_marker_for_a_name(name: str) -> None:
     "key", ["", "ssh-ed25519", "ssh-ed25519 !!!!!!!!!!!!!!!!!!!!!", f"x\n{KEY}", "ssh-rsa AAAA"]
 )
 def test_known_hosts_takes_nothing_but_keys(key: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(PartialError):
         render_known_hosts({"n1": [key]})

@@ -6,6 +6,8 @@ from collbench_runs import expected_sizes
 from clusterboot.errors import UsageError
 from clusterboot.programs.bench_options import BenchOptions, argv
 from clusterboot.programs.collbench.program import collbench_argv
+from clusterboot.programs.registered import PROGRAMS
+from clusterboot.run.choice import asked
 
 
 def test_the_shared_options_in_nccl_tests_letters() -> None:
@@ -20,9 +22,12 @@ def test_collbench_runs_all_collectives_at_once_and_caps_the_time() -> None:
     assert words[-2:] == ["-T", "2.5"]
 
 
-def test_collbench_has_no_scatter() -> None:
-    with pytest.raises(UsageError, match="nccl-tests"):
-        collbench_argv(BenchOptions(("scatter",)))
+def test_what_collbench_lacks_is_refused_before_anything_is_contacted() -> None:
+    for options in (BenchOptions(("scatter",)), BenchOptions(dtype="bfloat16")):
+        with pytest.raises(UsageError, match="collbench has no"):
+            asked("mpi", PROGRAMS, options)
+        assert next(each.name for each in asked("auto", PROGRAMS, options)) == "nccl-tests"
+    assert [each.name for each in asked("auto", PROGRAMS, BenchOptions(("scatter",)))] == ["nccl-tests"]
 
 
 def test_a_divided_size_is_rounded_down_to_whole_shares_of_16_bytes() -> None:

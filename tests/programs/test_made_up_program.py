@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import UsageError, ValidationError
 from clusterboot.facts.node import Gpu, GpuFacts, NodeFacts
 from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.program import Allocation, Program
 from clusterboot.programs.registered import PROGRAMS
-from clusterboot.run.choice import choose
+from clusterboot.run.choice import asked, choose
 from clusterboot.run.runend import RunEnd
 from clusterboot.verdict.verdict import judge
 
@@ -39,14 +39,14 @@ def ring() -> Program:
 
 def chosen(wanted: str, programs: tuple[Program, ...], *collectives: str, on: Allocation = TWO) -> str:
     visit: Any = SimpleNamespace(good=[SimpleNamespace(name=name) for name in on.facts])
-    return choose(wanted, visit, on, programs, collectives)[0].name
+    return choose(visit, on, asked(wanted, programs, share_gpu=on.share_gpu), collectives)[0].name
 
 
 def test_it_is_chosen_where_it_is_asked_for_or_comes_first(ring: Program) -> None:
     assert chosen("ringtest", (*PROGRAMS, ring), "sendrecv") == "ringtest"
     assert chosen("auto", (ring, *PROGRAMS), "sendrecv") == "ringtest"
     assert chosen("auto", (ring, *PROGRAMS), "all_reduce") == "mpi"
-    with pytest.raises(UsageError, match="ringtest cannot run: it has no all_reduce"):
+    with pytest.raises(ValidationError, match="ringtest cannot run: it has no all_reduce"):
         chosen("ringtest", (*PROGRAMS, ring), "all_reduce")
 
 
@@ -56,7 +56,7 @@ def test_gpus_are_shared_only_by_what_can(ring: Program) -> None:
     for wanted in ("ringtest", "mpi", "nccl-tests"):
         with pytest.raises(UsageError, match=f"--share-gpu is for NCCL, not for --backend {wanted}"):
             chosen(wanted, (*PROGRAMS, ring), "sendrecv", on=shared)
-    with pytest.raises(UsageError, match=r"NCCL cannot run: no libnccl\.so\.2 on n1"):
+    with pytest.raises(ValidationError, match=r"NCCL cannot run: no libnccl\.so\.2 on n1"):
         chosen("auto", (*PROGRAMS, ring), "sendrecv", on=shared)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from launch_specs import DIFFER, spec
 
-from clusterboot.errors import UsageError
+from clusterboot.errors import ValidationError
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import command
 
@@ -100,6 +100,6 @@ def test_nccl_is_told_nothing_where_no_gpu_runs() -> None:
 def test_what_no_launcher_could_carry_out_is_refused(
     kind: str, version: str, changes: dict[str, object]
 ) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(ValidationError) as refused:
         command(spec(kind, version, "/m", **changes))
     assert refused.value.stage == "launch"

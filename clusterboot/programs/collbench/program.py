@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clusterboot.errors import UsageError
 from clusterboot.facts.node import GpuFacts, NodeFacts
 from clusterboot.folding import fold
 
@@ -49,17 +48,7 @@ def collbench_argv(options: BenchOptions, libraries: NcclLibraries | None = None
     """Write collbench's whole option list: the shared ones, all collectives in one run, the cap.
 
     Parameters: ``libraries`` has it run over NCCL; without them it runs over MPI.
-    Errors: ``UsageError`` for a collective or a type that collbench does not have.
     """
-    missing = [name for name in options.collectives if not COLLECTIVES[name].in_collbench]
-    if missing:
-        raise UsageError(f"collbench has no {', '.join(missing)}", remedy="run it with nccl-tests")
-    known = NCCL_DTYPES if libraries else MPI_DTYPES
-    if options.dtype is not None and options.dtype not in known:
-        raise UsageError(
-            f"collbench has no type {options.dtype} over {'NCCL' if libraries else 'MPI'}",
-            remedy=f"it has {', '.join(known)}",
-        )
     cap = [] if options.cap_s is None else ["-T", f"{options.cap_s:g}"]
     return [*nccl_argv(libraries), "-t", ",".join(options.collectives), *argv(options), *cap]
 
@@ -71,6 +60,15 @@ class CollbenchMpi(NcclTests):
     title = "MPI"
     on_gpu = False
     is_own = True
+    dtypes: tuple[str, ...] = MPI_DTYPES
+
+    def lacks(self, options: BenchOptions) -> Obstacle | None:
+        if missing := [name for name in options.collectives if not COLLECTIVES[name].in_collbench]:
+            return Obstacle(f"collbench has no {', '.join(missing)}", "run it with nccl-tests")
+        if options.dtype is not None and options.dtype not in self.dtypes:
+            cause = f"collbench has no type {options.dtype} over {self.title}"
+            return Obstacle(cause, f"it has {', '.join(self.dtypes)}")
+        return None
 
     def available(self, on: Allocation, collectives: Sequence[str]) -> Obstacle | None:
         return None
@@ -94,6 +92,7 @@ class CollbenchNccl(CollbenchMpi):
     title = "NCCL"
     on_gpu = True
     shares_gpus = True
+    dtypes = NCCL_DTYPES
 
     def available(self, on: Allocation, collectives: Sequence[str]) -> Obstacle | None:
         gpus = {host: node.gpu for host, node in on.facts.items()}
