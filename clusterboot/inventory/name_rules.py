@@ -10,6 +10,8 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
+from clusterboot.mpi.launcher import READ_ONLY_VARIABLES
+
 from .problems import RuleError, shown
 
 _HOSTNAME = re.compile(r"(?!-)(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,253}")
@@ -114,10 +116,6 @@ def check_hca(text: str) -> str:
     if not _HCA.fullmatch(text):
         raise RuleError(f"{shown(text)} is not a list of HCAs", "write it like mlx5_0,mlx5_1")
     return text
-
-
-# Assigning one of these ends the shell that starts the launcher: bash(1), Shell Variables.
-READ_ONLY_VARIABLES = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
 
 
 def check_env_key(text: str) -> str:

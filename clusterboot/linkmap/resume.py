@@ -33,13 +33,17 @@ class Earlier:
 def read_earlier(path: Path) -> Earlier:
     """Read an earlier ``result.json``, or a folder's. Errors: :class:`UsageError` for no such result."""
     file = path / "result.json" if path.is_dir() else path
+    remedy = "give an earlier link map's result.json"
     try:
         data = file.read_bytes()
+        matrix = read_matrix(data, str(file))
+        return Earlier(path, parse(data), matrix)
     except OSError as problem:
-        raise UsageError(
-            f"--resume {path}: {problem.strerror}", remedy="give an earlier link map's result.json"
-        ) from None
-    return Earlier(path, parse(data), read_matrix(data, str(file)))
+        raise UsageError(f"--resume {path}: {problem.strerror}", remedy=remedy) from None
+    except UsageError:
+        raise
+    except ValueError as problem:
+        raise UsageError(f"--resume {path}: {problem}", remedy=remedy) from None
 
 
 def begin(earlier: Earlier | None, names: Sequence[str], slots: Sequence[Slot] = ()) -> LinkState:

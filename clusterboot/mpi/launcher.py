@@ -9,12 +9,13 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 from clusterboot.errors import ValidationError
-from clusterboot.inventory.name_rules import READ_ONLY_VARIABLES
 
 # No prompt can be answered during a launch, and a dead node must not cost TCP's own timeout.
 SSH_AGENT = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Assigning one of these ends the shell that starts the launcher: bash(1), Shell Variables.
+READ_ONLY_VARIABLES = frozenset({"BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"})
 
 
 @dataclass(frozen=True)

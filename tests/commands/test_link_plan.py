@@ -221,7 +221,8 @@ def test_a_result_is_resumed_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"nodes": ["x", "y"], "bandwidth_gb_s": [[null, 1], [1, null]]}']
+    "text",
+    ["", "{", "[]", ",a,b\na,,1\nb,1,\n", '{"nodes": ["x", "y"], "bandwidth_gb_s": [[null, 1], [1, null]]}'],
 )
 def test_what_cannot_be_resumed_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "result.json"
