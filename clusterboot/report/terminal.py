@@ -54,12 +54,13 @@ class Terminal:
             states = " ".join(f"[{_STYLES[state]}]{each} {state}[/]" for state, each in self._counts.items())
             self._progress.update(self._task, advance=count, states=states)
 
-    def finish(self) -> None:
-        """End the running stage's line, if there is one."""
+    def finish(self, *, dropped: bool = False) -> None:
+        """End the running stage's line, if there is one; take it away where it is ``dropped``."""
         if self._progress is not None:
+            self._progress.live.transient = dropped
             self._progress.stop()
             self._progress = None
-        elif self._title:
+        elif self._title and not dropped:
             mark = "[green]✓[/] " if self._console.is_terminal else ""
             told = _plain_states(self._counts, self._count)
             self._console.print(f"{mark}{self._title}: {told}", highlight=False, soft_wrap=True)
@@ -95,7 +96,7 @@ class Terminal:
         from rich.table import Table
 
         title, count = self._title, self._count
-        self._drop_line()
+        self.finish(dropped=True)
         table = Table("host", "key", box=None, pad_edge=False)
         # A fingerprint that is cut short cannot be compared.
         table.add_column("fingerprint", no_wrap=True, min_width=max(len(key.fingerprint) for key in unknown))
@@ -110,13 +111,6 @@ class Terminal:
         if title:
             self.stage(title, count)
         return answer.strip().lower() in ("y", "yes")
-
-    def _drop_line(self) -> None:
-        if self._progress is not None:
-            self._progress.live.transient = True
-            self._progress.stop()
-            self._progress = None
-        self._title = ""
 
 
 def _progress(console: Console) -> Progress:
