@@ -10,7 +10,7 @@ import yaml
 
 from clusterboot import lab as labs
 
-FAKE_SOURCES = Path(__file__).parents[1] / "programs" / "fake_gpu"
+FAKE_SOURCES = Path(__file__).parents[2] / "programs" / "fake_gpu"
 # As two wheels of PyPI unpack in a user's own site-packages.
 _WHEELS = Path(".local/lib/python3.11/site-packages/nvidia")
 _SMI = """#!/bin/sh
