@@ -10,8 +10,7 @@ from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.nodes.script import new_nonce
 from clusterboot.nodes.sessions import Session
-from clusterboot.programs.collbench import source
-from clusterboot.programs.collbench.build import Build, building
+from clusterboot.programs.collbench.build import BUILD_ARGS, Build, building, sources
 from clusterboot.programs.collbench.spread import Copied, copying
 from clusterboot.session.visit import UnfitError, Visit
 
@@ -34,8 +33,7 @@ def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], 
             stage="launch",
             remedy="install the MPI's development files on this node" + (package and f" (Debian: {package})"),
         )
-    sources = {name: text.decode() for name, text in source.sources().items()}
-    build = Build(_NAME, sources, mpi, source.BUILD_ARGS)
+    build = Build(_NAME, sources(), mpi, BUILD_ARGS)
     name = visit.cluster.name
     others = {
         ip[host.name]: host.name

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusterboot.programs.bench_options import BenchOptions, effective_size, nominal_sizes
-from clusterboot.programs.collbench.source import BUILD_ARGS, sources
+from clusterboot.programs.collbench.build import BUILD_ARGS, sources
 
 FAKE_SOURCES = Path(__file__).parent / "fake_gpu"
 MPIRUN = [
@@ -38,7 +38,7 @@ class StandIns:
 
 def build(folder: Path, *flags: str) -> Path:
     for name, content in sources().items():
-        (folder / name).write_bytes(content)
+        (folder / name).write_text(content)
     binary = folder / "collbench"
     units = [str(folder / name) for name in sources() if name.endswith(".c")]
     subprocess.run(["mpicc", *units, *BUILD_ARGS, "-o", str(binary), *flags], check=True, timeout=300)

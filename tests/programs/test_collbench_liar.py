@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from collbench_runs import MPIRUN, SANITIZED, build
 
+from clusterboot.programs.collbench.build import BUILD_ARGS
 from clusterboot.programs.collbench.pairs_output import PairRow, PairsNode, read_pairs_line
-from clusterboot.programs.collbench.source import BUILD_ARGS
 
 LIAR = Path(__file__).parent / "liar" / "liar.c"
 KEY = "0123456789abcdef"

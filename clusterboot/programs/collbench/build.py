@@ -6,6 +6,8 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from shlex import quote
 
 from clusterboot.errors import ValidationError
@@ -15,11 +17,21 @@ from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 
 _TIMEOUT_S = 300.0
+# After the nodes' own ``mpicc`` and the ``.c`` files, for a linker may drop a library that stands
+# before those who use it. glibc has dlopen and threads in libraries of their own up to 2.33.
+BUILD_ARGS = ("-std=c11", "-O2", "-pthread", "-ldl")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # Tells a file system mounted noexec, where every program fails with status 126. A file
 # without a #! line is enough: the kernel refuses it before it looks inside.
 EXEC_PROBE = "echo : >.probe.$$ && chmod 700 .probe.$$ && ./.probe.$$; tried=$?; rm -f .probe.$$"
+
+
+@cache
+def sources() -> Mapping[str, str]:
+    """Read the program's source files, by name in sorted order: C files and their headers."""
+    found = {item.name: item for item in (files(__package__) / "src").iterdir()}
+    return {name: found[name].read_text("utf-8") for name in sorted(found) if name.endswith((".c", ".h"))}
 
 
 @dataclass(frozen=True)

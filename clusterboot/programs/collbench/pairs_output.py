@@ -111,42 +111,43 @@ def read_pairs_line(line: str) -> PairRow | PairSamples | PairSegments | RoundEn
 
 
 def _row(words: list[str]) -> PairRow | None:
-    if len(words) != _PAIR_WORDS:
+    whole = _numbers(words[1:5])
+    if len(words) != _PAIR_WORDS or whole is None:
         return None
-    whole = [_whole(word) for word in words[1:5]]
     both_gb_s = _rate(words[7])
     alone = [None, None] if words[5:7] == [_NOT_ASKED] * 2 else [_rate(word) for word in words[5:7]]
-    if None in whole or both_gb_s is None or (None in alone and words[5:7] != [_NOT_ASKED] * 2):
+    if both_gb_s is None or (None in alone and words[5:7] != [_NOT_ASKED] * 2):
         return None
-    round_, sender, receiver, size = (number or 0 for number in whole)
     busbw_gb_s, latency_us = alone
-    if sender == receiver or max(sender, receiver) >= _MOST_NODES:
-        return None
+    round_, sender, receiver, size = whole
     return PairRow(round_, sender, receiver, size, busbw_gb_s, latency_us if busbw_gb_s else None, both_gb_s)
 
 
 def _samples(words: list[str]) -> PairSamples | None:
     if len(words) < _SAMPLES_WORDS or words[4] not in _WAYS or words[5] not in _ENDS:
         return None
-    round_, sender, receiver, size = (_whole(word) for word in (*words[1:4], words[6]))
+    whole = _numbers([*words[1:4], words[6]])
     rates = [_rate(word) for word in words[7:]]
     gb_s = tuple(rate for rate in rates if rate is not None)
-    if round_ is None or sender is None or receiver is None or size is None or len(gb_s) < len(rates):
+    if whole is None or len(gb_s) < len(rates):
         return None
-    if sender == receiver or max(sender, receiver) >= _MOST_NODES:
-        return None
+    round_, sender, receiver, size = whole
     return PairSamples(round_, sender, receiver, _WAYS[words[4]], _ENDS[words[5]], size, gb_s)
 
 
 def _segments(words: list[str]) -> PairSegments | None:
-    if len(words) != _SEGMENTS_WORDS or words[4] not in _WAYS:
+    whole = _numbers([*words[1:4], *words[5:]])
+    if len(words) != _SEGMENTS_WORDS or words[4] not in _WAYS or whole is None:
         return None
-    round_, sender, receiver, sent, resent = (_whole(word) for word in (*words[1:4], *words[5:]))
-    if round_ is None or sender is None or receiver is None or sent is None or resent is None:
-        return None
-    if sender == receiver or max(sender, receiver) >= _MOST_NODES:
-        return None
+    round_, sender, receiver, sent, resent = whole
     return PairSegments(round_, sender, receiver, _WAYS[words[4]], sent, resent)
+
+
+def _numbers(words: list[str]) -> list[int] | None:
+    """Read a round, a pair and what follows; ``None`` where one is no number, or that is no pair."""
+    found = [number for word in words if (number := _whole(word)) is not None]
+    is_pair = len(found) == len(words) > 2 and found[1] != found[2] and max(found[1:3]) < _MOST_NODES
+    return found if is_pair else None
 
 
 def _whole(word: str) -> int | None:
