@@ -85,26 +85,27 @@ def choose_addresses(
     leaves the others as they are.
     Errors: ``UnsettledError`` at stage ``hostfile`` where several subnets could be meant, or none is shared.
     """
-    excluded: dict[str, Excluded] = {}
-    chosen: dict[str, _Candidate] = {}
+    placed: dict[str, _Candidate | Excluded] = {}
     free: list[str] = []
     for host in hosts:
         node = facts.get(host.name)
         if node is None:
-            excluded[host.name] = Excluded(host.name, "nothing is known of it")
+            placed[host.name] = Excluded(host.name, "nothing is known of it")
         elif host.internal_ip is not None:
-            _take(host.name, _named(host.internal_ip, node), _MISNAMED, chosen, excluded)
+            placed[host.name] = _placed(host.name, _named(host.internal_ip, node), _MISNAMED)
         else:
             free.append(host.name)
-    lines = ["internal_ip of each host"] if chosen else []
+    lines = ["internal_ip of each host"] if _chosen(placed) else []
     if free:
         subnet, line = _given(network, free, facts) if network else _inferred(free, facts)
         network = subnet.network
         lines.append(line)
         for name in free:
             found = subnet.members.get(name) or _absent(network, facts[name])
-            _take(name, found, _UNPLACED, chosen, excluded)
-    contested = _exclude_doubles(chosen, excluded, facts, owners or {})
+            placed[name] = _placed(name, found, _UNPLACED)
+    contested = _contested(_chosen(placed), facts)
+    placed |= _doubles(_chosen(placed), contested, facts, owners or {})
+    chosen = _chosen(placed)
     return AddressPlan(
         addresses=tuple(
             NodeAddress(host.name, str(chosen[host.name].ip), chosen[host.name].interface)
@@ -112,24 +113,20 @@ def choose_addresses(
             if host.name in chosen
         ),
         network=_common(chosen.values(), network),
-        excluded=tuple(excluded[host.name] for host in hosts if host.name in excluded),
+        excluded=tuple(each for host in hosts if isinstance(each := placed[host.name], Excluded)),
         explanation="; ".join(lines),
         contested=contested,
     )
 
 
-def _take(
-    host: str,
-    found: _Candidate | str,
-    remedy: str,
-    chosen: dict[str, _Candidate],
-    excluded: dict[str, Excluded],
-) -> None:
-    """Keep an address, or the reason why there is none and what to do."""
-    if isinstance(found, str):
-        excluded[host] = Excluded(host, found, remedy)
-    else:
-        chosen[host] = found
+def _placed(host: str, found: _Candidate | str, remedy: str) -> _Candidate | Excluded:
+    """Give an address, or the reason why there is none and what to do."""
+    return Excluded(host, found, remedy) if isinstance(found, str) else found
+
+
+def _chosen(placed: Mapping[str, _Candidate | Excluded]) -> dict[str, _Candidate]:
+    """Give the hosts that have an address."""
+    return {name: each for name, each in placed.items() if isinstance(each, _Candidate)}
 
 
 def _named(internal_ip: str, node: NodeFacts) -> _Candidate | str:
@@ -221,26 +218,33 @@ def _fastest(subnets: list[_Subnet]) -> list[_Subnet]:
     return old if len(old) == 1 and same_links else subnets
 
 
-def _exclude_doubles(
-    chosen: dict[str, _Candidate],
-    excluded: dict[str, Excluded],
-    facts: Mapping[str, NodeFacts],
-    owners: Mapping[str, str],
+def _contested(
+    chosen: Mapping[str, _Candidate], facts: Mapping[str, NodeFacts]
 ) -> dict[str, tuple[str, ...]]:
-    """Exclude the hosts whose address another one has as well: what is sent there may reach either.
+    """Find the chosen addresses that several hosts have, and these hosts.
 
     It need not be the other's chosen one: what that node itself sends there never leaves it, and a
     launch over the two waits for ever. On a loopback interface it is meant to be on many (LVS, anycast).
-    Where it is known whose the address is, only the others are out: a claim must not harm who has it.
-    Returns: the hosts that claim each such address.
     """
     holders: dict[str, list[str]] = {}
     for name, node in facts.items():
         lo = {interface.name for interface in node.interfaces if interface.kind == "loopback"}
         for ip in {str(c.ip) for c in _all_addresses(node) if c.up and c.interface not in lo}:
             holders.setdefault(ip, []).append(name)
-    used = {str(candidate.ip): name for name, candidate in chosen.items()}
-    contested = {ip: tuple(names) for ip, names in holders.items() if ip in used and len(names) > 1}
+    used = {str(candidate.ip) for candidate in chosen.values()}
+    return {ip: tuple(names) for ip, names in holders.items() if ip in used and len(names) > 1}
+
+
+def _doubles(
+    chosen: Mapping[str, _Candidate],
+    contested: Mapping[str, tuple[str, ...]],
+    facts: Mapping[str, NodeFacts],
+    owners: Mapping[str, str],
+) -> dict[str, Excluded]:
+    """Name the hosts whose address another one has as well: what is sent there may reach either.
+
+    Where it is known whose the address is, only the others are out: a claim must not harm who has it.
+    """
     out: dict[str, Excluded] = {}
     for ip, names in contested.items():
         owner = owners.get(ip)
@@ -256,10 +260,7 @@ def _exclude_doubles(
                 else:
                     reason, remedy = f"its address {ip} is also that of {', '.join(others)}", _TWO_HOLDERS
                 out.setdefault(name, Excluded(name, reason, remedy))
-    for name, why in out.items():
-        excluded[name] = why
-        chosen.pop(name, None)
-    return contested
+    return out
 
 
 def _same_machine(one: NodeFacts, other: NodeFacts) -> bool:

@@ -113,15 +113,14 @@ class LinkState:
     @property
     def matrix(self) -> PairMatrix:
         """The matrix as it is now: of single directions, unless some pairs have both at once only."""
+        # Copies: a matrix stays as it is while the state goes on.
+        one_way, latency_us = self.one_way_gb_s.copy(), self.latency_us.copy()
+        segments = Segments(self.segments.sent.copy(), self.segments.resent.copy())
         if (np.isnan(self.one_way_gb_s) & ~np.isnan(self.both_gb_s)).any():
             samples = self.both_samples.snapshot()
-            return PairMatrix(
-                self.nodes, self.both_gb_s, self.latency_us, self.one_way_gb_s, samples, self.segments
-            )
+            return PairMatrix(self.nodes, self.both_gb_s.copy(), latency_us, one_way, samples, segments)
         samples = self.one_way_samples.snapshot()
-        return PairMatrix(
-            self.nodes, self.one_way_gb_s, self.latency_us, samples=samples, segments=self.segments
-        )
+        return PairMatrix(self.nodes, one_way, latency_us, samples=samples, segments=segments)
 
     def known(self, at: Sequence[int]) -> Known:
         """Say which pairs of some of the nodes have been measured."""

@@ -96,6 +96,20 @@ def test_nothing_becomes_root_on_a_node() -> None:
             assert not re.search(r"\b(?:sudo|doas|pkexec)\b", path.read_text(encoding="utf-8")), path
 
 
+def is_frozen(decorator: ast.expr) -> bool:
+    return isinstance(decorator, ast.Call) and any(word.arg == "frozen" for word in decorator.keywords)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_frozen_record_holds_nothing_that_can_be_changed_through_it(path: Path) -> None:
+    """A Mapping and a tuple in its fields: mypy then finds whoever writes to them."""
+    changeable = re.compile(r"\b(?:dict|list|set|Counter|defaultdict|deque|bytearray|Mutable\w+)\b")
+    for record in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(record, ast.ClassDef) and any(map(is_frozen, record.decorator_list)):
+            fields = [ast.unparse(each.annotation) for each in record.body if isinstance(each, ast.AnnAssign)]
+            assert not [each for each in fields if changeable.search(each)], record.name
+
+
 def test_nothing_trusts_blindly() -> None:
     words = re.compile(
         r"AutoAddPolicy|StrictHostKeyChecking[ =]no|ssh-keyscan|yaml\.load\("

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,7 @@ class _Ground:
 
     residuals: Rates
     suspects: Suspects
-    drops: dict[int, float]
+    drops: Mapping[int, float]
     noise: Noise
 
     def are_alike(self, one: int, other: int) -> bool:

@@ -8,6 +8,7 @@ counts, for each pair and direction, so that it is known which way the lost pack
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ class Losses:
     """
 
     shares: Rates
-    nodes: dict[int, Direction]
+    nodes: Mapping[int, Direction]
     links: tuple[tuple[Pair, Direction], ...]
 
 

@@ -9,6 +9,7 @@ What all pairs alike do is the fabric's noise, and no one's fault.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -83,7 +84,7 @@ class Swings:
     low samples.
     """
 
-    nodes: dict[int, Direction]
+    nodes: Mapping[int, Direction]
     now_and_then: frozenset[int]
     low: Counts
     links: Flags

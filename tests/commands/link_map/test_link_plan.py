@@ -231,3 +231,11 @@ def test_what_cannot_be_resumed_is_refused(tmp_path: Path, text: str) -> None:
         resume(read_earlier(path), ["a", "b"])
     with pytest.raises(UsageError):
         resume(read_earlier(tmp_path / "nowhere.json"), ["a", "b"])
+
+
+def test_a_matrix_stays_as_it_is_while_its_state_goes_on() -> None:
+    state = LinkState.empty(["a", "b"])
+    before = state.matrix
+    state.take(row(0, 1, 2.0), range(2))
+    assert state.matrix.bandwidth_gb_s[0, 1] == 2
+    assert np.isnan(before.bandwidth_gb_s[0, 1])
