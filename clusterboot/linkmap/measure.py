@@ -120,7 +120,8 @@ def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
     """Choose a pair of each node that swings or loses packets, and each such link, to say what it sustains.
 
     A visit is shorter than what comes and goes may stay away, and than TCP's waits for what is lost, so that
-    its figure is chance.
+    its figure is chance. Of a node that is bad one way alone two pairs are chosen: a bucket that a visit does
+    not empty makes a direction look well by itself.
     """
     matrix = state.matrix
     findings = state.inference().findings
@@ -131,13 +132,16 @@ def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
     for finding in findings:
         ends = tuple(state.nodes.index(host) for host in finding.hosts)
         loses = ends[0] in losses.nodes if finding.kind == "node" else {ends, ends[::-1]} & lossy_links
-        if finding.next_pairs or not (loses or finding.stability == "swinging"):
+        is_one_way_node = finding.kind == "node" and finding.direction != "both"
+        if finding.next_pairs or not (loses or is_one_way_node or finding.stability == "swinging"):
             continue
+        others = ends[1:]
         if finding.kind == "node":
             known = np.flatnonzero(~np.isnan(matrix.bandwidth_gb_s[ends[0]])).tolist()
-            ends += tuple(node for node in known if state.nodes[node] not in named)[:1]
-        if len(ends) == 2:
-            chosen.append(PlannedRound(((min(ends), max(ends)),), taking="again"))
+            others = tuple(node for node in known if state.nodes[node] not in named)[: 1 + is_one_way_node]
+        if finding.kind == "node" or len(ends) == 2:
+            pairs = (sorted((ends[0], other)) for other in others)
+            chosen += (PlannedRound(((one, other),), taking="again") for one, other in pairs)
     return tuple(chosen[:_MOST_AT_LENGTH])
 
 
