@@ -68,7 +68,10 @@ def _records(kind: Any) -> Iterator[type]:
 
 
 def _tidied(schema: Any) -> Any:
-    """Leave out titles that repeat the names; a record's fields are all written, those with defaults too."""
+    """Leave out titles that repeat the names; a record's fields are all written, those with defaults too.
+
+    Of facts, a field with a default is not required: what was stored before it was asked lacks it.
+    """
     if isinstance(schema, list):
         return [_tidied(each) for each in schema]
     if not isinstance(schema, dict):
@@ -80,13 +83,16 @@ def _tidied(schema: Any) -> Any:
         for key, value in schema.items()
         if not (key in ("title", "default") and not isinstance(value, dict))
     }
-    if with_defaults:
+    if with_defaults and schema.get("title") not in _FACTS:
         tidied["required"] = [*schema.get("required", ()), *with_defaults]
     return tidied
 
 
 def text_of(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+_FACTS = {kind.__name__ for kind in _records(NodeFacts)}
 
 
 @functools.cache

@@ -12,14 +12,20 @@ import base64
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from clusterboot.checks.planned import Planned
+from clusterboot.checks.ready import Ready
+from clusterboot.facts.node import NodeFacts
+from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
 from clusterboot.inventory.loader import load
+from clusterboot.mpi.launcher import Mpi
 from clusterboot.session.context import Context
 from clusterboot.session.local import LocalHome, locally
 
@@ -93,6 +99,11 @@ class LocalCluster:
         """Put a program before all others on a node's search path."""
         _program(self.folder / "nodes" / name / "bin" / program, text)
 
+    def variable(self, name: str, variable: str, value: str) -> None:
+        """Set a variable in what a node's scripts find set."""
+        home = self.homes[name]
+        self.homes[name] = replace(home, env={**home.env, variable: value})
+
     def contents(self) -> dict[str, tuple[int, bytes | str]]:
         """Everything in all homes: each file's mode and bytes, each link's target."""
         found: dict[str, tuple[int, bytes | str]] = {}
@@ -151,6 +162,19 @@ def local_cluster(
     block = f"clusterboot:\n{options}" if options else ""
     cluster.cluster_file.write_text(head + listed + block)
     return cluster
+
+
+def planned(facts: Mapping[str, NodeFacts], **more: Any) -> Planned:
+    """Make the launch that a check judges, of one rank on each node.
+
+    Parameters: the nodes' facts by name, of :func:`local_cluster` in their order; ``more`` are further
+    fields of :class:`Planned`.
+    """
+    ip = {name: f"{_NETWORK}{number}" for number, name in enumerate(facts, 1)}
+    addresses = tuple(NodeAddress(name, each, "ib0") for name, each in ip.items())
+    plan = AddressPlan(addresses, None, (), "ssh_config.network")
+    ready = Ready(facts, plan, Mpi("openmpi", "4.1.4", "/usr/bin/mpirun"), next(iter(facts), ""))
+    return Planned(ready, **{"slots": tuple(Slot(name, each, 1) for name, each in ip.items()), **more})
 
 
 def _program(path: Path, text: str) -> None:

@@ -21,7 +21,7 @@ class CertificatesHold(Check[Nodes, None]):
     Nodes that trust keys, not certificates, have nothing to fear.
     """
 
-    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name who could not log in, or be logged in to, for the time being."""
         certified = {
             name: answer
@@ -37,7 +37,7 @@ class ClocksAgree(Check[Nodes, None]):
 
     certificate_hours: int
 
-    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name whose clock is wrong."""
         ends_s = subject.now_s + self.certificate_hours * 3600
         made = Validity("a certificate made now", subject.now_s - authority.BACKDATED_S, ends_s)

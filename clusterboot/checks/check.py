@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from typing_extensions import Self
 
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import UnfitError, Visit
 
-S = TypeVar("S")
+
+class Subject(Protocol):
+    """What checks look at: something that is known of several hosts."""
+
+    def of(self, hosts: Collection[str]) -> Self:
+        """Give what is known of ``hosts`` alone, by name."""
+
+
+S = TypeVar("S", bound=Subject)
 A = TypeVar("A")
 
 
@@ -17,13 +27,13 @@ class Check(Generic[S, A]):
     """One thing that must hold on each node; ``registry.py`` says which are looked at when.
 
     A check looks at a subject of type ``S`` (what was surveyed, or what is to be launched) and, where
-    that does not say it, at an answer of type ``A`` of each node. ``title`` is what the stage of
-    asking is called.
+    that does not say it, at an answer of type ``A`` of each node. Both have only nodes that are still in:
+    who is out, or did not answer, is in no majority. ``title`` is what the stage of asking is called.
     """
 
     title: ClassVar[str] = ""
 
-    def questions(self, subject: S, hosts: Sequence[str]) -> Mapping[str, Question[A]]:  # noqa: ARG002
+    def questions(self, subject: S, hosts: Sequence[str]) -> Mapping[str, Question[A]]:
         """Give what each of ``hosts`` is to be asked, by name; nothing where the subject says it all."""
         return {}
 
@@ -43,14 +53,16 @@ def require(visit: Visit, subject: S, checks: Iterable[Check[S, Any]]) -> tuple[
     before = [host.name for host in visit.machines]
     for check in checks:
         machines = visit.machines
-        questions = check.questions(subject, [host.name for host in machines])
+        names = [host.name for host in machines]
+        questions = check.questions(subject.of(names), names)
         asked = [host for host in machines if host.name in questions]
 
         def ask(session: Session, questions: Mapping[str, Question[Any]] = questions) -> Any:
             return session.ask(questions[session.name])
 
         answers = visit.stage(check.title, asked, ask) if asked else {}
-        for name, error in check.judge(subject, answers).items():
+        still_in = {host.name for host in visit.machines}
+        for name, error in check.judge(subject.of(still_in), answers).items():
             visit.ledger.fail(name, error)
     good = {host.name for host in visit.machines}
     return tuple(name for name in before if name not in good)

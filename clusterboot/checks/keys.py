@@ -13,7 +13,7 @@ from .surveyed import Nodes
 class KeysThere(Check[Nodes, None]):
     """Each node has a key of this cluster, and its configuration."""
 
-    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name who has none."""
         return {
             name: UnfitError(

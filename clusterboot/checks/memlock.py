@@ -17,7 +17,7 @@ _LEAST_KIB = 1024 * 1024
 class MemoryLockable(Check[Planned, None]):
     """Each node with an active RDMA port lets a non-interactive shell lock enough memory."""
 
-    def judge(self, subject: Planned, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+    def judge(self, subject: Planned, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name who lets too little be locked."""
         found: dict[str, UnfitError] = {}
         for name, node in subject.ready.facts.items():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from clusterboot.hostfiles import Slot
 
@@ -28,3 +28,9 @@ class Planned:
     programs: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=lambda: random.randint(*PORTS))  # noqa: S311  # any port will do
+
+    def of(self, hosts: Collection[str]) -> Planned:
+        """Give the same launch with the facts and slots of ``hosts`` alone."""
+        facts = {name: node for name, node in self.ready.facts.items() if name in hosts}
+        slots = tuple(slot for slot in self.slots if slot.host in hosts)
+        return replace(self, ready=replace(self.ready, facts=facts), slots=slots)

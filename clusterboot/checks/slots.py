@@ -16,7 +16,7 @@ _REMEDY = "find its missing GPUs (nvidia-smi there), or give --procs-per-node or
 class SlotsEnough(Check[Planned, None]):
     """Each node has as many slots as most have, of two as the one with more, and a GPU for each rank."""
 
-    def judge(self, subject: Planned, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:  # noqa: ARG002
+    def judge(self, subject: Planned, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name who has more or fewer."""
         counts = Counter(slot.slots for slot in subject.slots)
         ranks = max(counts, key=lambda count: (counts[count], count), default=0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 from clusterboot.trust.survey import Surveyed
 
@@ -15,3 +15,7 @@ class Nodes:
     cluster: str
     surveyed: Mapping[str, Surveyed]
     now_s: float
+
+    def of(self, hosts: Collection[str]) -> Nodes:
+        """Give the answers of ``hosts`` alone."""
+        return replace(self, surveyed={name: said for name, said in self.surveyed.items() if name in hosts})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import median_low
 
 from .node import NodeFacts
@@ -49,14 +49,10 @@ def differences(facts: Mapping[str, NodeFacts]) -> tuple[Difference, ...]:
 
 def described(facts: Mapping[str, NodeFacts]) -> dict[str, dict[str, str]]:
     """Say every fact of every node in words for people: by fact, in a fixed order, then by host."""
-    said = {fact: {host: label(node) for host, node in facts.items()} for fact, label in _LABELS.items()}
-    names = list(said)
-    names.insert(_MEMORY_PLACE, "memory")
+    said = {fact: {host: label(node) for host, node in facts.items()} for fact, label in _labels().items()}
+    said |= {"memory": _memory(facts)}
     more = sorted({name for node in facts.values() for name in node.more})
-    known = {name: said[name] if name in said else _memory(facts) for name in names}
-    return known | {
-        name: {host: str(node.more.get(name, _NONE)) for host, node in facts.items()} for name in more
-    }
+    return said | {name: {host: _plain(node.more.get(name)) for host, node in facts.items()} for name in more}
 
 
 def _compare(fact: str, values: Mapping[str, str]) -> Difference | None:
@@ -116,26 +112,62 @@ def _limit(value: int | None, unit: str = "") -> str:
     return "unlimited" if value is None else f"{value}{unit}"
 
 
-_LABELS: Mapping[str, Callable[[NodeFacts], str]] = {
-    "os": lambda node: node.os,
-    "kernel": lambda node: node.kernel,
-    "architecture": lambda node: node.arch,
-    "CPUs": lambda node: str(node.cpus),
-    "CPU model": lambda node: node.cpu_model or "unknown",
-    "sockets": lambda node: str(node.sockets or "unknown"),
-    "NUMA nodes": lambda node: str(node.numa_nodes),
-    "GPUs": _gpus,
-    "GPU memory": lambda node: _counted([f"{gpu.memory_mib or 0} MiB" for gpu in node.gpu.gpus]),
-    "GPU driver": lambda node: node.gpu.driver or _NONE,
-    "CUDA": lambda node: node.gpu.cuda or _NONE,
-    "NVLink": _nvlinks,
-    "network": _links,
-    "RDMA": _rdma,
-    "MPI": lambda node: ", ".join(f"{mpi.kind} {mpi.version}" for mpi in node.mpi) or _NONE,
-    "NCCL": lambda node: node.software.nccl_version or ("unknown" if node.software.nccl_library else _NONE),
-    "nccl-tests": lambda node: ", ".join(sorted(node.software.nccl_tests)) or _NONE,
-    "ssh": lambda node: node.software.ssh_version or _NONE,
-    "locked memory": lambda node: _limit(node.limits.memlock_kib, " KiB") if node.limits.known else "unknown",
-    "open files": lambda node: _limit(node.limits.open_files) if node.limits.known else "unknown",
+# By field of a node's record, in the table's order. A field that is not here has its own name and value.
+_OF_FIELD: Mapping[str, Mapping[str, Callable[[NodeFacts], str]]] = {
+    "os": {"os": lambda node: node.os},
+    "kernel": {"kernel": lambda node: node.kernel},
+    "arch": {"architecture": lambda node: node.arch},
+    "cpus": {"CPUs": lambda node: str(node.cpus)},
+    "cpu_model": {"CPU model": lambda node: node.cpu_model or "unknown"},
+    "sockets": {"sockets": lambda node: str(node.sockets or "unknown")},
+    # Nodes that differ little in it are given one value: see _memory.
+    "memory_mib": {"memory": lambda node: _gib(node.memory_mib)},
+    "numa_nodes": {"NUMA nodes": lambda node: str(node.numa_nodes)},
+    "gpu": {
+        "GPUs": _gpus,
+        "GPU memory": lambda node: _counted([f"{gpu.memory_mib or 0} MiB" for gpu in node.gpu.gpus]),
+        "GPU driver": lambda node: node.gpu.driver or _NONE,
+        "CUDA": lambda node: node.gpu.cuda or _NONE,
+        "NVLink": _nvlinks,
+    },
+    "interfaces": {"network": _links},
+    "rdma_ports": {"RDMA": _rdma},
+    "mpi": {"MPI": lambda node: ", ".join(f"{mpi.kind} {mpi.version}" for mpi in node.mpi) or _NONE},
+    "software": {
+        "NCCL": lambda node: (
+            node.software.nccl_version or ("unknown" if node.software.nccl_library else _NONE)
+        ),
+        "nccl-tests": lambda node: ", ".join(sorted(node.software.nccl_tests)) or _NONE,
+        "ssh": lambda node: node.software.ssh_version or _NONE,
+    },
+    "limits": {
+        "locked memory": lambda node: (
+            _limit(node.limits.memlock_kib, " KiB") if node.limits.known else "unknown"
+        ),
+        "open files": lambda node: _limit(node.limits.open_files) if node.limits.known else "unknown",
+    },
 }
-_MEMORY_PLACE = list(_LABELS).index("NUMA nodes")
+# Each machine's own, which are not compared; and the facts that no field is for, which come last.
+_OWN = frozenset(
+    (
+        *("hostname", "machine_id", "user", "mpi_problem", "home"),
+        *("clock_skew_s", "clock_error_s", "boot_id", "more"),
+    )
+)
+
+
+def _plain(value: object) -> str:
+    """Say a value that has no words of its own."""
+    if isinstance(value, tuple):
+        return _counted([str(each) for each in value])
+    return _NONE if value is None or value == "" else str(value)
+
+
+def _of_its_name(field: str) -> Mapping[str, Callable[[NodeFacts], str]]:
+    return {field.replace("_", " "): lambda node: _plain(getattr(node, field))}
+
+
+def _labels() -> dict[str, Callable[[NodeFacts], str]]:
+    others = [each.name for each in fields(NodeFacts) if each.name not in {*_OF_FIELD, *_OWN}]
+    every = (*_OF_FIELD.values(), *(_of_its_name(name) for name in others))
+    return {fact: label for labels in every for fact, label in labels.items()}

@@ -25,8 +25,8 @@ class Wanted:
 class Fact:
     """One question of the many that a survey asks in one round trip; ``FACTS`` in ``collect.py`` lists them.
 
-    ``name`` is its section's, ``facts.NAME``. ``script`` is POSIX ``sh``, or writes it; it has no input, and
-    what it prints is all that counts. ``read`` gives of that the fields of
+    ``name`` is that of its file; its section's is ``facts.NAME``. ``script`` is POSIX ``sh``, or writes
+    it; it has no input, and what it prints is all that counts. ``read`` gives of that the fields of
     :class:`clusterboot.facts.node.NodeFacts` by name, whatever the text is; of a name that is no
     field's the value is kept in ``more``, which tables and JSON show as they show the others.
     """

@@ -170,8 +170,10 @@ class Launcher(Protocol):
         """Describe a run in its words.
 
         Parameters: the run, whose ``env`` is all that is exported to the ranks, and whose ``program`` is
-        a rank's whole command. A daemon that could outlive the run has to have its name in the
-        environment or on its command line, as the words ``clusterboot_run`` and the name.
+        a rank's whole command. Each daemon on the nodes has to be known by ``run.run_id``, or it is left
+        where it outlives the run: with ``clusterboot_run`` and the name as two arguments of its own, one
+        after the other, by an option that the launcher hands on to it; or with ``CLUSTERBOOT_RUN``, which
+        ``run.env`` has, in its environment, where the launcher gives it the ranks'.
         """
 
     def hostfile(self, lines: Iterable[HostLine]) -> str:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import import_module
 
-from clusterboot.facts import differences, to_json
+import pytest
+
+from clusterboot.facts import described, differences, to_json
 from clusterboot.facts.differences import Difference, Odd
 from clusterboot.facts.node import (
     Address,
@@ -51,6 +54,19 @@ NODE = NodeFacts(
 
 def compare(**changes: object) -> tuple[Difference, ...]:
     return differences({"n1": NODE, "n2": NODE, "n3": replace(NODE, **changes)})  # type: ignore[arg-type]
+
+
+def test_a_new_field_is_shown_and_compared_under_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Tuned(NodeFacts):
+        huge_pages: str | None = None
+
+    monkeypatch.setattr(import_module("clusterboot.facts.differences"), "NodeFacts", Tuned)
+    said = {name: Tuned(NODE.hostname, None, "", "", "", "", 1, None, None, 1, 1) for name in ("n1", "n2")}
+    said["n3"] = replace(said["n1"], huge_pages="always")
+
+    assert differences(said) == (Difference("huge pages", "none", (Odd("n3", "always"),)),)
+    assert list(described(said))[5:8] == ["sockets", "memory", "NUMA nodes"]
 
 
 def test_equal_nodes_have_no_differences_nor_has_one_node() -> None:

@@ -6,25 +6,18 @@ A new pair of files is a new test.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clusterboot.facts import gpu, home, mpi, network, rdma, software, system
+from clusterboot.facts import FACTS
 
 FIXTURES = Path(__file__).parent / "fixtures"
-PARSERS: dict[str, Callable[[str], Any]] = {
-    "gpu": gpu.parse,
-    "home": home.parse,
-    "mpi": mpi.parse,
-    "network": network.parse,
-    "rdma": rdma.parse,
-    "software": software.parse,
-    "system": system.parse,
-}
+# A fact has the name of its file.
+PARSERS = {fact.name: import_module(f"clusterboot.facts.{fact.name}").parse for fact in FACTS}
 
 
 def plain(value: Any) -> Any:

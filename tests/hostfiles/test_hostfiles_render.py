@@ -11,6 +11,7 @@ from clusterboot.hostfiles import (
     slots,
 )
 from clusterboot.inventory.cluster import Options
+from clusterboot.mpi.launchers import LAUNCHERS
 
 LINES = (Slot("gpu001", "10.1.0.4", 8), Slot("gpu002", "10.1.0.5", 8))
 LINES6 = (Slot("gpu001", "fd00:1::4", 8), Slot("gpu002", "10.1.0.5", 4))
@@ -19,7 +20,10 @@ CPU_NODE = NodeFacts("n1", None, "", "", "", "", 64, None, None, 1, 1)
 
 def test_each_dialect_is_as_its_mpi_reads_it() -> None:
     colons, slots_equal = "10.1.0.4:8\n10.1.0.5:8\n", "10.1.0.4 slots=8\n10.1.0.5 slots=8\n"
-    assert render_all(LINES) == {"openmpi": slots_equal, "mpich": colons, "intelmpi": colons}
+    texts = render_all(LINES)
+    assert texts["openmpi"] == slots_equal
+    assert texts["mpich"] == texts["intelmpi"] == colons
+    assert list(texts) == list(LAUNCHERS)
     assert set(render_all(()).values()) == {""}
 
 
