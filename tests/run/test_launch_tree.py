@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusterboot.mpi.launcher import TreeLogin
-from clusterboot.mpi.launchers import launch_logins
+from clusterboot.mpi.launchers import LAUNCHERS, launch_logins
 
 
 def tree(logins: tuple[TreeLogin, ...]) -> dict[str, str]:
@@ -83,7 +83,7 @@ def test_intelmpi_counts_the_launching_host_as_a_node() -> None:
 
 
 @given(
-    kind=st.sampled_from(["openmpi", "mpich", "intelmpi"]),
+    kind=st.sampled_from(sorted(LAUNCHERS)),
     count=st.integers(0, 150),
     radix=st.none() | st.integers(2, 70),
     from_head=st.booleans(),
