@@ -12,16 +12,16 @@ from clusterboot.trust.survey import Surveyed
 from clusterboot.trust.validity import NodeTime, Validity, objections
 
 from .check import Check
-from .surveyed import Nodes
+from .surveyed import SurveyedNodes
 
 
-class CertificatesHold(Check[Nodes, None]):
+class CertificatesHold(Check[SurveyedNodes, None]):
     """Nobody has a certificate that expired or is not valid yet, or a clock by which the others' are not.
 
     Nodes that trust keys, not certificates, have nothing to fear.
     """
 
-    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
+    def judge(self, subject: SurveyedNodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name who could not log in, or be logged in to, for the time being."""
         certified = {
             name: answer
@@ -32,12 +32,12 @@ class CertificatesHold(Check[Nodes, None]):
 
 
 @dataclass(frozen=True)
-class ClocksAgree(Check[Nodes, None]):
+class ClocksAgree(Check[SurveyedNodes, None]):
     """By every node's clock a certificate made now, for so many hours, would be valid."""
 
     certificate_hours: int
 
-    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
+    def judge(self, subject: SurveyedNodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name whose clock is wrong."""
         ends_s = subject.now_s + self.certificate_hours * 3600
         made = Validity("a certificate made now", subject.now_s - authority.BACKDATED_S, ends_s)

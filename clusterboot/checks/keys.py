@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from clusterboot.session.visit import UnfitError
 
 from .check import Check
-from .surveyed import Nodes
+from .surveyed import SurveyedNodes
 
 
-class KeysThere(Check[Nodes, None]):
+class KeysThere(Check[SurveyedNodes, None]):
     """Each node has a key of this cluster, and its configuration."""
 
-    def judge(self, subject: Nodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
+    def judge(self, subject: SurveyedNodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
         """Name who has none."""
         return {
             name: UnfitError(

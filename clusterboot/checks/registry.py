@@ -10,12 +10,12 @@ from .keys import KeysThere
 from .memlock import MemoryLockable
 from .planned import Planned
 from .ports import PortsOpen
-from .programs import ProgramsThere
-from .slots import SlotsEnough
-from .surveyed import Nodes
+from .program_files import ProgramsThere
+from .slot_count import SlotsEnough
+from .surveyed import SurveyedNodes
 
 #: Once the nodes have said what they are, before anything depends on their logins.
-SURVEYED: tuple[Check[Nodes, Any], ...] = (KeysThere(), CertificatesHold())
+SURVEYED: tuple[Check[SurveyedNodes, Any], ...] = (KeysThere(), CertificatesHold())
 #: Before a program is given to the nodes.
 PLANNED: tuple[Check[Planned, Any], ...] = (SlotsEnough(), MemoryLockable(), PortsOpen())
 #: Once they have it, before it is launched.

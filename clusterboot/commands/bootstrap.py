@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from clusterboot import hostfiles
 from clusterboot.checks.certificates import ClocksAgree
 from clusterboot.checks.check import require
-from clusterboot.checks.surveyed import Nodes
+from clusterboot.checks.surveyed import SurveyedNodes
 from clusterboot.errors import ExitCode, HostResult, worst
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
@@ -83,7 +83,7 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         chosen = policy.choose(visit, surveyed, groups, asked)
         if chosen.mode == "ca":
             hours = visit.cluster.options.certificate_hours
-            require(visit, Nodes(visit.cluster.name, surveyed, time.time()), [ClocksAgree(hours)])
+            require(visit, SurveyedNodes(visit.cluster.name, surveyed, time.time()), [ClocksAgree(hours)])
         if not visit.good:
             rows = visit.ledger.rows
             return Bootstrapped(rows, exit_code(rows), chosen.mode, chosen.line)

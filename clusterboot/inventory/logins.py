@@ -15,7 +15,7 @@ from .name_rules import canonical, check_hostname, check_user
 from .problems import Problems, RuleError, shown
 from .ssh_config import Settings, SshConfig, expand_tokens
 from .ssh_lines import Value
-from .yamlfile import Document
+from .yamlfile import YamlDocument
 
 Where = tuple[str | int, ...]
 
@@ -27,7 +27,7 @@ _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 class Reading:
     """What is at hand while a cluster file is read."""
 
-    document: Document
+    document: YamlDocument
     folder: Path
     operator: Operator
     config: SshConfig

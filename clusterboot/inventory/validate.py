@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from .model import BLOCKS, CLOUD_KEYS, NO_HOST, FleetFile
 from .problems import Problems, RuleError, shown
-from .yamlfile import Document
+from .yamlfile import YamlDocument
 
 Path = tuple[str | int, ...]
 
@@ -49,7 +49,7 @@ class Checked:
     whole: bool
 
 
-def validate(document: Document, problems: Problems, warnings: list[str]) -> Checked | None:
+def validate(document: YamlDocument, problems: Problems, warnings: list[str]) -> Checked | None:
     """Check a document against the schema.
 
     Parameters: the document; where to note problems and warnings.
@@ -80,7 +80,7 @@ def _faults(data: dict[str, Any]) -> list[ErrorDetails]:
 
 
 def _ignore_cloud_keys(
-    data: dict[str, Any], document: Document, problems: Problems, warnings: list[str]
+    data: dict[str, Any], document: YamlDocument, problems: Problems, warnings: list[str]
 ) -> None:
     ignored = [key for key in data if key in CLOUD_KEYS]
     for key in ignored:

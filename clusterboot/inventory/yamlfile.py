@@ -31,7 +31,7 @@ _convert = yaml.constructor.SafeConstructor()
 
 
 @dataclass(frozen=True)
-class Document:
+class YamlDocument:
     """A YAML file: its top mapping, merge keys resolved, and the lines of everything in it."""
 
     root: yaml.MappingNode
@@ -74,7 +74,7 @@ def line_of(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
-def read(path: Path, problems: Problems) -> Document:
+def read(path: Path, problems: Problems) -> YamlDocument:
     """Read the YAML file at ``path``.
 
     Parameters: the file; where to note what is wrong but does not end the reading
@@ -96,7 +96,7 @@ def read(path: Path, problems: Problems) -> Document:
     if not isinstance(root, yaml.MappingNode):
         _stop(problems, line_of(root), "the file is not a mapping of keys", "begin it with 'type: fleet'")
     _Checks(problems).check(root)
-    return Document(root)
+    return YamlDocument(root)
 
 
 def _stop(problems: Problems, line: int | None, cause: str, remedy: str) -> NoReturn:

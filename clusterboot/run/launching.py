@@ -9,7 +9,7 @@ from clusterboot.checks.agreement import agree_on_mpi
 from clusterboot.checks.check import require
 from clusterboot.checks.ready import Ready
 from clusterboot.checks.registry import SURVEYED
-from clusterboot.checks.surveyed import Nodes
+from clusterboot.checks.surveyed import SurveyedNodes
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
@@ -34,7 +34,7 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
     Errors: :class:`ValidationError` where there are nodes, and none to launch from.
     """
     surveyed = survey(visit, make_key=False)
-    require(visit, Nodes(visit.cluster.name, surveyed, time.time()), SURVEYED)
+    require(visit, SurveyedNodes(visit.cluster.name, surveyed, time.time()), SURVEYED)
     facts = {name: answer.facts for name, answer in surveyed.items()}
     if not visit.good:
         return None

@@ -14,10 +14,10 @@ from clusterboot.inventory.logins import Reading, make_login
 from clusterboot.inventory.name_rules import parse_hop
 from clusterboot.inventory.problems import Problems
 from clusterboot.inventory.ssh_config import SshConfig
-from clusterboot.inventory.yamlfile import Document
+from clusterboot.inventory.yamlfile import YamlDocument
 
 HOME = pwd.getpwuid(os.getuid()).pw_dir
-EMPTY = Document(yaml.MappingNode("tag:yaml.org,2002:map", [], yaml.Mark("", 0, 0, 0, None, None)))
+EMPTY = YamlDocument(yaml.MappingNode("tag:yaml.org,2002:map", [], yaml.Mark("", 0, 0, 0, None, None)))
 ENVIRON = {"HOME": HOME, "PATH": os.environ["PATH"], "KEYS": "/etc/keys"}
 
 

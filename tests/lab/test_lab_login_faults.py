@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from clusterboot import lab as labs
-from clusterboot.lab.faults.logins import LOGIN_FAULTS
+from clusterboot.lab.faults.login_faults import LOGIN_FAULTS
 
 pytestmark = pytest.mark.lab
 

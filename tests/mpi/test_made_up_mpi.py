@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clusterboot import hostfiles
-from clusterboot.checks.programs import fitness_section, other_mpi, parse_fitness
+from clusterboot.checks.program_files import fitness_section, other_mpi, parse_fitness
 from clusterboot.facts import Wanted, question
 from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import MpiOptions

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.checks.programs import fitness_section, parse_fitness
+from clusterboot.checks.program_files import fitness_section, parse_fitness
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.nodes.script import SectionOutput
 

@@ -15,8 +15,8 @@ from ..description import SWITCH, Fault
 from ..enter import machine_of
 from .homes import HOME_FAULTS
 from .kinds import FaultKind, parse_fault
-from .links import LINK_FAULTS
-from .logins import LOGIN_FAULTS
+from .link_faults import LINK_FAULTS
+from .login_faults import LOGIN_FAULTS
 from .machines import DOOR_FAULTS, MACHINE_FAULTS
 from .paths import IPV6_FAULTS, PATH_FAULTS, SWITCH_FAULTS
 

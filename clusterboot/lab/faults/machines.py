@@ -9,7 +9,7 @@ from functools import partial
 from .. import machine, process, sshd, wiring
 from ..description import HEAD, Fault, Lab, LabNode
 from ..enter import init_of, ip, machine_of
-from . import background, logins
+from . import background, login_faults
 from .kinds import FaultKind, on_machine
 
 
@@ -70,7 +70,7 @@ def _take_door(lab: Lab, fault: Fault) -> None:
     """Put another program at the port, or before it where sshd is to stay."""
     node = machine_of(lab, fault.node)
     if fault.kind == "crowded":
-        logins.configure(lab, fault)
+        login_faults.configure(lab, fault)
     else:
         sshd.close(node)
     background.start(init_of(node), "door", [fault.kind], fault.node)
@@ -80,7 +80,7 @@ def _give_door_back(lab: Lab, fault: Fault) -> None:
     node = machine_of(lab, fault.node)
     background.stop(init_of(node), "door", fault.kind)
     if fault.kind == "crowded":
-        logins.configure(lab, fault)
+        login_faults.configure(lab, fault)
     else:
         sshd.start(node)
 
