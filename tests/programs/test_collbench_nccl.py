@@ -200,7 +200,8 @@ def test_all_pairs_meet_over_nccl_and_a_slow_gpu_shows(bench: Bench) -> None:
     assert met == [(one, other) for one in range(5) for other in range(5) if one != other]
     slowest_good = min(row.busbw_gb_s for row in log.rows if 3 not in (row.sender, row.receiver))
     fastest_bad = max(row.busbw_gb_s for row in log.rows if 3 in (row.sender, row.receiver))
-    assert fastest_bad < 0.05 < slowest_good
+    # 0.04 and 0.4 GB/s: what is faked keeps its pace with whole messages, this machine may have other work.
+    assert fastest_bad < 0.1 < slowest_good
     assert all(row.latency_us for row in log.rows)
 
 
