@@ -133,7 +133,8 @@ def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
         ends = tuple(state.nodes.index(host) for host in finding.hosts)
         loses = ends[0] in losses.nodes if finding.kind == "node" else {ends, ends[::-1]} & lossy_links
         is_one_way_node = finding.kind == "node" and finding.direction != "both"
-        if finding.next_pairs or not (loses or is_one_way_node or finding.stability == "swinging"):
+        is_alive = bool(finding.fraction_of_expected) and not finding.next_pairs
+        if not is_alive or not (loses or is_one_way_node or finding.stability == "swinging"):
             continue
         others = ends[1:]
         if finding.kind == "node":
