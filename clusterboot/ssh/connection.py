@@ -31,6 +31,12 @@ _CONFIG = fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True)
 # getaddrinfo(3) says for which names there is nothing to look up.
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
+# A gateway that owes an answer for less than this is not blamed for a host's silence.
+_LEAST_OWED_S = 1.0
+# So long it is waited for before it is blamed, at least and at most.
+_SHORTEST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 2.0
+
 
 class PinnedConnection(fabric.Connection):  # type: ignore[misc]
     """A Fabric connection to one machine, opened by clusterboot's own rules.
@@ -120,13 +126,19 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
     def blame_gateway(self, waited_s: float) -> None:
         """Raise what is wrong with the way here: the first gateway that is lost or owes an answer.
 
-        A gateway that has been silent since half of ``waited_s`` ago, when it was asked, is
-        closed, so that all hosts behind it fail at once and alike.
+        A gateway that owes an answer for a good part of ``waited_s`` is closed, so that all hosts
+        behind it fail alike. One that owes it only just now is given a moment more: hosts that
+        waited for different times would otherwise say different things of it.
         """
+        owed_s = max(0.4 * waited_s, _LEAST_OWED_S)
+        if self.door.watchdog.out_of_time:
+            owed_s = min(owed_s, _LONGEST_WAIT_S)
         for gateway in self.gateways:
             transport: PinnedTransport = gateway.transport
-            # A little less than half: alarms ring late on a busy machine.
-            if transport.unanswered_s > 0.4 * waited_s:
+            wait_s = owed_s - transport.unanswered_s
+            # Never without a look at what has come meanwhile: this machine may have been the slow one.
+            transport.stands(min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
+            if transport.unanswered_s >= owed_s:
                 transport.fell_silent = True
                 transport.close()
             if not transport.is_active():

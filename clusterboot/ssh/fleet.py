@@ -157,7 +157,12 @@ class Fleet:
             gateway = self._gateways.get(host.via[:depth])
             if isinstance(gateway, ClusterbootError):
                 return gateway
-            if gateway is None or self.watchdog.out_of_time:
+            if gateway is None:
+                continue
+            if self.watchdog.out_of_time:
+                # Another host behind it may have found it silent, and ended this one's connection with it.
+                if gateway.transport.fell_silent:
+                    return gateway_lost(gateway)
                 continue
             # Of a gateway that ended just now the end may come behind that of what ran through it.
             lost = isinstance(error, UnreachableError) and not gateway.transport.stands(_GATEWAY_PATIENCE_S)

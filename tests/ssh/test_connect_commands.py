@@ -8,10 +8,12 @@ import pytest
 from connect_helpers import Way, echo, error_of, hosts_of, said  # type: ignore[import-not-found]
 
 from clusterboot import lab as labs
+from clusterboot.errors import UnreachableError
 from clusterboot.inventory.cluster import Host
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
+from clusterboot.nodes.watchdog import Watchdog
 from clusterboot.ssh.fleet import Fleet
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_threads_left")]
@@ -31,6 +33,32 @@ def test_a_head_that_dies_while_commands_run_is_noticed_long_before_their_deadli
 
     assert {error_of(o).stage for o in outcomes.values()} == {"gateway"}
     assert {error_of(o).cause for o in outcomes.values()} == {"the gateway does not answer any more"}
+
+
+def test_at_the_deadline_all_hosts_say_the_same_of_a_head_that_died_just_before_it(
+    broken: labs.Lab, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = hosts_of(broken)
+    fleet.each(hosts, echo)
+    labs.break_node(broken.name, "head", "frozen")
+    monkeypatch.setattr(Watchdog, "out_of_time", True)
+
+    # One host's command has run for long when the time is up, the other's has only begun.
+    said_of = []
+    for host, waited_s in zip(hosts, (100.0, 2.0), strict=False):
+        with pytest.raises(UnreachableError) as caught:
+            fleet.session(host).connection.blame_gateway(waited_s)
+        said_of.append((caught.value.stage, caught.value.cause))
+    assert said_of == [("gateway", "the gateway does not answer any more")] * 2
+
+
+def test_at_the_deadline_a_head_that_answers_is_not_blamed(
+    broken: labs.Lab, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.each(hosts_of(broken), echo)
+    monkeypatch.setattr(Watchdog, "out_of_time", True)
+    for host in hosts_of(broken):
+        fleet.session(host).connection.blame_gateway(0.0)
 
 
 def test_a_line_that_drops_in_mid_command_is_told(broken: labs.Lab, fleet: Fleet) -> None:
