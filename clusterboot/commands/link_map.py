@@ -27,8 +27,8 @@ from clusterboot.linkmap.progress import LinkState
 from clusterboot.linkmap.resume import begin, read_earlier
 from clusterboot.linkmap.runs import LinkRun
 from clusterboot.mpi.launcher import Mpi
+from clusterboot.programs.collbench.collbench_program import CollbenchMpi
 from clusterboot.programs.collbench.pairs_options import Cost, cost
-from clusterboot.programs.collbench.program import CollbenchMpi
 from clusterboot.programs.program import Allocation
 from clusterboot.programs.registered import PAIRS
 from clusterboot.run.choice import asked, choose

@@ -22,6 +22,7 @@ from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.hostfiles import Slot
 from clusterboot.mpi.launchers import rank_env
 from clusterboot.mpi.script_names import new_run_id, run_folder
+from clusterboot.programs.collbench.collbench_program import NcclLibraries
 from clusterboot.programs.collbench.pairs_options import cost, pairs_argv, schedule_text
 from clusterboot.programs.collbench.pairs_output import (
     PairRow,
@@ -31,7 +32,6 @@ from clusterboot.programs.collbench.pairs_output import (
     RoundEnd,
     read_pairs_line,
 )
-from clusterboot.programs.collbench.program import NcclLibraries
 from clusterboot.programs.nccl_tests.headers import ranks_on_a_gpu
 from clusterboot.run.execution import Launch, execute
 from clusterboot.run.launching import run_spec

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .collbench.program import CollbenchMpi, CollbenchNccl
-from .nccl_tests.program import NcclTests
+from .collbench.collbench_program import CollbenchMpi, CollbenchNccl
+from .nccl_tests.nccl_tests_program import NcclTests
 from .program import Program
 
 # Those that measure pairs, for a link map.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def rooms_imported(path: Path) -> set[str]:
 
 def test_every_file_is_in_a_room_that_is_known() -> None:
     assert {room_of(path) for path in MODULES} == {*FLOOR, "lab"}
+
+
+def test_a_name_stands_once() -> None:
+    """No two files and no two classes bear one name, so that a search for it finds its only meaning."""
+    files = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".sh", ".c", ".h", ".cu", ".js")]
+    classes = [
+        node.name
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    counts = Counter(path.name for path in files if path.name != "__init__.py") + Counter(classes)
+    assert [name for name, count in counts.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

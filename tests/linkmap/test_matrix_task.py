@@ -18,7 +18,7 @@ from simulator import Fabric, Fault, simulate
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.report.matrix import heat_map, show_matrix
-from clusterboot.tasks.diagnose import diagnose_task
+from clusterboot.tasks.diagnose_task import diagnose_task
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

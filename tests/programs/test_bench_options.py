@@ -5,7 +5,7 @@ from collbench_runs import expected_sizes
 
 from clusterboot.errors import UsageError
 from clusterboot.programs.bench_options import BenchOptions, argv
-from clusterboot.programs.collbench.program import collbench_argv
+from clusterboot.programs.collbench.collbench_program import collbench_argv
 from clusterboot.programs.registered import PROGRAMS
 from clusterboot.run.choice import asked
 

@@ -24,7 +24,7 @@ from collbench_runs import (
 from pairs_log import parse_pairs
 
 from clusterboot.programs.bench_options import BenchOptions
-from clusterboot.programs.collbench.program import collbench_argv
+from clusterboot.programs.collbench.collbench_program import collbench_argv
 from clusterboot.programs.collectives import COLLECTIVES
 from clusterboot.programs.nccl_tests.parser import parse_log
 from clusterboot.programs.records import BenchTest

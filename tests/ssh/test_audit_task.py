@@ -12,7 +12,7 @@ from invoke.program import Program
 
 from clusterboot.inventory.cluster import Login
 from clusterboot.ssh.audit import AuditLog
-from clusterboot.tasks.audit import audit
+from clusterboot.tasks.audit_task import audit
 
 
 @pytest.fixture

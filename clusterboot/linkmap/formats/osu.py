@@ -47,7 +47,7 @@ def _read(text: str, path: str) -> list[PairFigure]:
 
 
 @dataclass
-class _Test:
+class _OsuTest:
     """One test as it is read: of which two hosts, its rates in GB/s, and sizes with wrong data."""
 
     what: str
@@ -71,9 +71,9 @@ class _Test:
                 self.wrong.append(int(row[1]))
 
 
-def _tests(lines: list[str]) -> Iterator[_Test]:
+def _tests(lines: list[str]) -> Iterator[_OsuTest]:
     """Give each bandwidth test, with the two hosts that were named last above it."""
-    test: _Test | None = None
+    test: _OsuTest | None = None
     ends: tuple[str, str] | None = None
     started: list[str] = []
     for line in lines:
@@ -83,7 +83,7 @@ def _tests(lines: list[str]) -> Iterator[_Test]:
             if len(hosts := list(dict.fromkeys(started))) == 2:
                 ends = (hosts[0], hosts[1])
             title = _TITLE.match(line)
-            test = _Test(*_PROGRAMS[title["test"]], ends) if title else None
+            test = _OsuTest(*_PROGRAMS[title["test"]], ends) if title else None
             started = []
         elif rank := _STARTUP.match(line):
             started.append(rank[2])
@@ -95,7 +95,7 @@ def _tests(lines: list[str]) -> Iterator[_Test]:
         yield test
 
 
-def _figure(test: _Test, path: str) -> PairFigure:
+def _figure(test: _OsuTest, path: str) -> PairFigure:
     why = f"wrong-data: validation failed at {test.wrong[0]} bytes" if test.wrong else None
     rate, largest = sustained(test.points), max(test.points, default=None)
     why = why if test.points else why_nothing("\n".join(test.lines), "the test has no rows")

@@ -49,7 +49,7 @@ _UNITS_AGREE = 0.02
 
 
 @dataclass
-class _Test:
+class _PerftestRun:
     """One test as it is read line by line."""
 
     program: str
@@ -175,12 +175,12 @@ def _json_rate(said: Mapping[str, str], path: str) -> tuple[float, int]:
     raise bad(path, "its bandwidth agrees with its rate of messages in neither MB/sec nor Gb/sec")
 
 
-def _tests(lines: list[str], path: str) -> list[_Test]:
-    tests: list[_Test] = []
+def _tests(lines: list[str], path: str) -> list[_PerftestRun]:
+    tests: list[_PerftestRun] = []
     heading: tuple[str, str] | None = None
     for line in lines:
         if title := _TITLE.search(line):
-            tests.append(_Test(_PROGRAMS[title["verb"]], title["words"], heading))
+            tests.append(_PerftestRun(_PROGRAMS[title["verb"]], title["words"], heading))
         elif not _OWN.match(line):
             heading = hosts_above(line) or heading
         if tests:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from clusterboot.errors import UsageError
 
-from .program import NcclLibraries, nccl_argv
+from .collbench_program import NcclLibraries, nccl_argv
 
 # Beyond what the pairs take: telling both ends, and the answer, for the slowest of a round.
 _ROUND_S = 0.03

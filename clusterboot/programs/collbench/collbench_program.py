@@ -12,7 +12,7 @@ from clusterboot.folding import fold
 
 from ..bench_options import BenchOptions, argv
 from ..collectives import COLLECTIVES
-from ..nccl_tests.program import NcclTests
+from ..nccl_tests.nccl_tests_program import NcclTests
 from ..program import Allocation, Commands, Obstacle
 
 MPI_DTYPES = ("float", "double", "int32")
