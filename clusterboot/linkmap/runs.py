@@ -209,13 +209,13 @@ class _Follower:
         self.rounds += 1
         self._run.state.rounds += ended.taking == "first"
         self._run.state.measurements += len(self._rows) // 2 * (1 if ended.both_only else 3)
-        self._tell(number)
-        self._rows, self._samples, self._segments = [], {}, {}
         began_s = time.monotonic()
         if began_s >= self._free_at_s:
             self._run.save()
             ended_s = time.monotonic()
             self._free_at_s = ended_s + (ended_s - began_s) / _SAVING_SHARE
+        self._tell(number)
+        self._rows, self._samples, self._segments = [], {}, {}
 
     def _tell(self, number: int) -> None:
         count = len(self._plan.rounds)

@@ -45,8 +45,11 @@ def measured(rows: list[list[float | None]]) -> set[tuple[str, str]]:
     }
 
 
-def pairs_of_log(log: Path) -> set[tuple[str, str]]:
-    said = parse_pairs(log.read_bytes())
+def pairs_of_first_launch(log: Path) -> set[tuple[str, str]]:
+    """Give the pairs of the launch that makes the planned rounds; what follows it looks again."""
+    head = b"# All pairs test starting"
+    before, _, rest = log.read_bytes().partition(head)
+    said = parse_pairs(before + head + rest.split(head)[0])
     host = {node.node: str(node.host) for node in said.nodes}
     return {(host[row.sender], host[row.receiver]) for row in said.rows}
 
@@ -106,7 +109,8 @@ def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_aga
     four: labs.Lab, user: Operator
 ) -> None:
     words = ["link-map", "--cluster", str(four.cluster_file), "--mode", "full"]
-    with user.started("round 2 of", *words) as process:
+    # What was told of is kept; that the two other rounds are not over by now is what is assumed.
+    with user.started("round 1 of", *words) as process:
         process.kill()
     killed = max((user.folder / "results" / four.name).iterdir(), key=lambda path: path.stat().st_mtime)
     kept = json.loads((killed / "result.json").read_text())
@@ -115,7 +119,7 @@ def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_aga
     assert kept["verdict"] == "inconclusive"
 
     said = link_map(user, four, "--mode", "full", "--resume", str(killed / "result.json"))
-    assert not pairs_of_log(Path(said["folder"]) / "run.log") & before
+    assert not pairs_of_first_launch(Path(said["folder"]) / "run.log") & before
     assert len(measured(said["bandwidth_gb_s"])) == 12
     assert said["verdict"] == "ok"
     assert 2 <= said["launches"] <= 2 + MOST_LOOKS
