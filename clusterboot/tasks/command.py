@@ -24,6 +24,7 @@ from clusterboot.report.ending import show_failures
 from clusterboot.report.terminal import Terminal
 from clusterboot.session.visit import exit_code as exit_code_of
 
+from .on_bad import run_on_bad
 from .streams import OutputStream, standard
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Call:
         self.started_s = time.time()
         self.cluster: str | None = None
         self.scrubber: Scrubber | None = None
+        #: The operator's command for a result that is bad, ``""`` for none.
+        self.on_bad = ""
 
     def leave_output_to_format(self) -> None:
         """Keep rows off standard output, which gets another format in the end."""
@@ -77,7 +80,8 @@ class Call:
     def finish(self, outcome: Outcome) -> None:
         """Show an outcome; with ``--json`` that is the one document on standard output."""
         self.terminal.finish()
-        text = self._document(outcome) if self.as_json or outcome.save is not None else ""
+        bad = bool(self.on_bad) and outcome.exit_code is ExitCode.VALIDATION
+        text = self._document(outcome) if self.as_json or outcome.save is not None or bad else ""
         if outcome.save is not None:
             self._save(outcome.save, text)
         if self.as_json:
@@ -85,6 +89,8 @@ class Call:
         elif outcome.show is not None:
             outcome.show(self.results)
         self.output.flush()
+        if bad and (problem := run_on_bad(self.on_bad, text)):
+            self.warn(problem)
         self.output.check()
 
     def _document(self, outcome: Outcome) -> str:

@@ -39,6 +39,7 @@ _MODES = ("adaptive", "full")
     resume="an earlier result.json: only what it lacks is measured",
     launch_from="the node to launch from, or head (default the first that reaches all others)",
     format="csv, junit or prometheus on standard output, instead of the table",
+    on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     call: Call,
@@ -52,6 +53,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     resume: str = "",
     launch_from: str = "",
     format: str = "",  # noqa: A002  # the option's name
+    on_bad: str = "",
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.commands.link_map import link_map
@@ -72,6 +74,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     if output:
         call.leave_output_to_format()
     at = context(call, shared)
+    call.on_bad = on_bad
     options = LinkMapOptions(
         cast("MapMode", mode),
         PairsOptions(max_bytes=largest_bytes),

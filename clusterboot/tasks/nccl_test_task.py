@@ -55,6 +55,7 @@ _GPU_END_BYTES = 8 * 1024**3
     no_progress="end a run that prints nothing for so many seconds (default 300)",
     time_limit="end a run after so many seconds (default 900)",
     format="csv, junit or prometheus on standard output, in place of the table",
+    on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     call: Call,
@@ -77,6 +78,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     no_progress: str = "",
     time_limit: str = "",
     format: str = "",  # noqa: A002  # the option's name
+    on_bad: str = "",
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
     from clusterboot.commands.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
@@ -106,6 +108,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     if output:
         call.leave_output_to_format()
     at = context(call, shared)
+    call.on_bad = on_bad
     if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")
     options = NcclTestOptions(
