@@ -106,7 +106,7 @@ def raw_pass(lab: labs.Lab, folder: Path) -> Measured:
 
 
 def ours(lab: labs.Lab, folder: Path, name: str, *args: str) -> Measured:
-    argv = [sys.executable, "-m", "clusterboot", *args, "--cluster", str(lab.cluster_file)]
+    argv = [sys.executable, "-m", "clusterboot", args[0], "--cluster", str(lab.cluster_file), *args[1:]]
     return measure(len(lab.nodes), name, argv, folder, XDG_STATE_HOME=str(folder / "state"))
 
 
@@ -119,7 +119,7 @@ def own_pass(lab: labs.Lab, folder: Path) -> Measured:
 
 
 def where_it_goes(lab: labs.Lab, folder: Path) -> list[tuple[str, float]]:
-    argv = [sys.executable, "-m", "clusterboot", "run", "true", "--cluster", str(lab.cluster_file)]
+    argv = [sys.executable, "-m", "clusterboot", "run", "--cluster", str(lab.cluster_file), "true"]
     env = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
     return profile(argv, PEERS / "py-spy", folder, env) if PEERS.exists() else []
 

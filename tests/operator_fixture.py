@@ -38,7 +38,7 @@ class Operator:
         return warm_start.run(args, self.folder, self.environment(**env), timeout_s=300)
 
     def document(self, *args: str, expect: int = 0, **env: str) -> dict[str, Any]:
-        done = self.run(*args, "--json", **env)
+        done = self.run(args[0], "--json", *args[1:], **env)
         assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         document: dict[str, Any] = json.loads(done.stdout)
         assert document["exit_code"] == expect

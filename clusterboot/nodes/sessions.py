@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from clusterboot.errors import ClusterbootError, Stage
 from clusterboot.inventory.cluster import Host, Login
 
+from .lines import OnLine
 from .question import Question
 from .watchdog import Watchdog
 
@@ -29,9 +30,11 @@ class Session(Protocol):
     def host_key_blob(self) -> bytes:
         """The plain host key, in wire form, that the host proved to have."""
 
-    def ask(self, question: Question[T]) -> T:
+    def ask(self, question: Question[T], on_line: OnLine | None = None) -> T:
         """Run the question's script on the host, wait for the whole reply, and read it.
 
+        With ``on_line`` that gets what sections say, line by line as it comes, in this thread; the
+        reply's sections are empty then.
         Errors: :class:`clusterboot.errors.UnreachableError` where the host is lost or time runs out: what
         still runs of the script is killed then; :class:`clusterboot.errors.PartialError` where the reply
         is no reply; what the question's ``parse`` raises.

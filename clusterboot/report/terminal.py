@@ -26,12 +26,14 @@ class Terminal:
     """Shows a flow's events on a console: moving on a terminal, one plain line a stage elsewhere.
 
     Parameters: ``console`` is standard error's for progress, so that standard output has
-    results alone; ``results`` is standard output's, for benchmark rows, ``None`` with ``--json``.
+    results alone; ``results`` is standard output's, for benchmark rows, ``None`` with ``--json``;
+    without ``moving`` a terminal too gets a plain line a stage.
     """
 
-    def __init__(self, console: Console, results: Console | None) -> None:
+    def __init__(self, console: Console, results: Console | None, *, moving: bool = True) -> None:
         self._console = console
         self._results = results
+        self._moving = moving
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._title, self._count = "", 0
@@ -42,7 +44,7 @@ class Terminal:
         """Begin a line for a stage on so many hosts, or with so many logins."""
         self.finish()
         self._title, self._count, self._counts = title, count, Counter()
-        if self._console.is_terminal and count:
+        if self._moving and self._console.is_terminal and count:
             self._progress = _progress(self._console)
             self._progress.start()
             self._task = self._progress.add_task(title, total=count, states="")

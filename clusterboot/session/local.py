@@ -23,6 +23,7 @@ from clusterboot.inventory.cluster import Host, Login
 from clusterboot.nodes.asking import Asking
 from clusterboot.nodes.collector import TooMuchError
 from clusterboot.nodes.fanout import spread
+from clusterboot.nodes.lines import OnLine
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Beat, Nodes, OnBytes, Session
 from clusterboot.nodes.watchdog import DeadlineError, Watchdog
@@ -67,9 +68,9 @@ class LocalSession:
         """The home's own host key."""
         return self._home.host_key
 
-    def ask(self, question: Question[T]) -> T:
+    def ask(self, question: Question[T], on_line: OnLine | None = None) -> T:
         """Run the question's script and read the whole reply."""
-        asking = Asking(question)
+        asking = Asking(question, on_line)
         timeout_s = Timeouts.command_s if question.timeout_s is None else question.timeout_s
         timeout_s = timeout_s if question.whole else self._watchdog.share_s(timeout_s)
         receivers = (asking.stdout, asking.stderr)

@@ -12,6 +12,7 @@ import paramiko
 from clusterboot.errors import ClusterbootError, Stage, UnreachableError
 from clusterboot.nodes.asking import Asking
 from clusterboot.nodes.collector import Collector, TooMuchError
+from clusterboot.nodes.lines import OnLine
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import REMOTE_COMMAND
 from clusterboot.nodes.sessions import Beat, OnBytes
@@ -49,13 +50,13 @@ class SshSession:
         """The plain host key that the key exchange proved, in wire form."""
         return self.connection.door.trust.proven_key(self.connection.transport.host_key_blob)
 
-    def ask(self, question: Question[T]) -> T:
+    def ask(self, question: Question[T], on_line: OnLine | None = None) -> T:
         """Run the question's script and read the whole reply.
 
         At the deadline what still runs of it is killed; also where the line is cut by then, or the
         operator gone (``guard.sh``).
         """
-        asking = Asking(question)
+        asking = Asking(question, on_line)
         code = self._converse(
             asking.script,
             (asking.stdout, asking.stderr),

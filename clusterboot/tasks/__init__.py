@@ -31,6 +31,7 @@ from . import (
     run_task,
     teardown_task,
 )
+from .plain_words import CommandTask, PlainWords, split
 
 namespace = Collection(
     audit_task.audit,
@@ -61,16 +62,30 @@ class CommandLine(Program):
 
         Errors: ``invoke.Exit`` with code 2 where it is wrong.
         """
-        words = with_results(self.core.unparsed)
-        # Invoke gives what wants a plain word the next one: run --help would run that on every node.
-        if words and words[0] in self.collection.task_names and not {"-h", "--help"}.isdisjoint(words):
-            self.args["help"].value = words[0]
-            words = []
-        self.core.unparsed = words
+        name, *words = self.core.unparsed or [""]
+        task = self.collection[name] if name in self.collection.task_names else None
+        plain: list[str] = []
+        taken: PlainWords | None = None
+        if isinstance(task, CommandTask) and (taken := task.words) is not None:
+            words, plain = split(task, taken, self._task_words()[1:])
+        if task is not None and not {"-h", "--help"}.isdisjoint(words):
+            self.args["help"].value = name
+            name, words = "", []
+        self.core.unparsed = [name, *words] if name else []
         try:
             super().parse_tasks()
         except ParseError as error:
             raise Exit(f"error: {error}", code=int(ExitCode.USAGE)) from None
+        if taken is not None and self.tasks:
+            for word in plain:
+                # Invoke's way to add to a list.
+                self.tasks[0].args[taken.option].value = word
+
+    def _task_words(self) -> list[str]:
+        """Give the words from the first task on; what stands behind ``--`` is one joined word in Invoke."""
+        words: list[str] = self.argv[1:]
+        end = words.index("--") if "--" in words else len(words)
+        return words[end - len(self.core.unparsed) :]
 
     def create_config(self) -> None:
         """Read invoke's own settings, where there are any that can be read; clusterboot needs none."""
@@ -101,19 +116,6 @@ class CommandLine(Program):
             if end.code == ExitCode.INTERRUPTED:
                 interrupts.leave(int(ExitCode.INTERRUPTED))
             raise
-
-
-def with_results(words: list[str]) -> list[str]:
-    """Write every result that follows ``report`` as an option: invoke takes no list of plain words."""
-    if "report" not in words:
-        return words
-    at = words.index("report") + 1
-    found, takes_value = words[:at], False
-    for word in words[at:]:
-        plain = not takes_value and not word.startswith("-")
-        found.append(f"--result={word}" if plain else word)
-        takes_value = word in ("--output", "--result")
-    return found
 
 
 def adopt(program: Program) -> None:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from invoke.context import Context as InvokeContext
 from invoke.exceptions import Exit
+from invoke.parser.context import to_flag
 from invoke.tasks import Task
 from rich.console import Console
 
@@ -25,6 +26,7 @@ from clusterboot.report.terminal import Terminal
 from clusterboot.session.visit import exit_code as exit_code_of
 
 from .on_bad import run_on_bad
+from .plain_words import CommandTask, PlainWords
 from .streams import OutputStream, standard
 
 if TYPE_CHECKING:
@@ -72,6 +74,10 @@ class Call:
     def leave_output_to_format(self) -> None:
         """Keep rows off standard output, which gets another format in the end."""
         self.terminal = Terminal(self.messages, None)
+
+    def stand_still(self) -> None:
+        """Show no moving progress, between whose frames lines of standard output would be lost."""
+        self.terminal = Terminal(self.messages, self.results, moving=False)
 
     def warn(self, line: str) -> None:
         """Print a line on standard error."""
@@ -141,13 +147,15 @@ def command(
     *,
     shared: Mapping[str, str] | None = None,
     iterable: Sequence[str] = (),
+    words: PlainWords | None = None,
     **helps: str,
 ) -> Callable[[Callable[..., Outcome]], Task[Any]]:
     """Make an invoke task of a function that takes a :class:`Call` and its own options.
 
     Parameters: the task's name; ``shared`` are options that the function takes together, as a
     mapping, with their help; ``iterable`` are the options that may be given several times; the
-    help of each option of its own. Every option is text, or a flag; invoke would end with a
+    help of each option of its own; ``words`` says what becomes of plain words.
+    Every option is text, or a flag; invoke would end with a
     traceback for a number that is none.
     """
 
@@ -170,13 +178,20 @@ def command(
         signature = inspect.Signature([first, *own, *common, _option("json", False)])
         run.__signature__ = signature  # type: ignore[attr-defined]
         explained = {**helps, **(shared or {}), "json": "print one JSON document on standard output"}
-        return Task(
+        task = CommandTask(
             run,
             name=name.rpartition(".")[2],
             help=explained,
             auto_shortflags=False,
             iterable=list(iterable),
         )
+        task.words = words
+        task.valued = frozenset(
+            to_flag(name.replace("_", "-"))
+            for name, parameter in signature.parameters.items()
+            if not isinstance(parameter.default, bool)
+        )
+        return task
 
     return decorate
 

@@ -9,11 +9,13 @@ from rich.text import Text
 
 from .command import Call, Outcome, command
 from .options import here
+from .plain_words import PlainWords
 
 
 @command(
     "report",
     iterable=("result",),
+    words=PlainWords("result"),
     result="a result.json, a run's folder, a folder of runs or a quoted glob; several are put side by side",
     output="where the page goes (default report.html beside the result, or here for several)",
 )

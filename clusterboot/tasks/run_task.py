@@ -1,8 +1,10 @@
-"""The command that runs one shell command on every node."""
+"""The command that runs one command, or one script, on every node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,30 +17,70 @@ from clusterboot.report import ending as report
 
 from .command import Call, Outcome, command
 from .options import SHARED, context
+from .plain_words import PlainWords
 
 if TYPE_CHECKING:
-    from clusterboot.commands.run_command import CommandRun
+    from clusterboot.commands.run_command import CommandRun, OnHostLine
 
     from .documents import AnswerJson
 
 # A command without --deadline may be an installation; it is not meant to hang for ever.
 _COMMAND_TIMEOUT_S = 3600.0
+# A script is sent with the question itself; what is larger is a file to copy.
+_LARGEST_SCRIPT_BYTES = 512 * 1024
+# Hardly any other command's options.
+_RUNS_OWN = frozenset({"--cluster", "--hosts", "--accept-new", "--fanout", "--deadline"})
 
 
-@command("run", shared=SHARED, shell_command="what to run, as one word: 'uptime -p'")
-def run_task(call: Call, shell_command: str, shared: Mapping[str, Any]) -> Outcome:
-    """Run one shell command on every node, equal answers folded together."""
-    from clusterboot.commands.run_command import run_command
+@command(
+    "run",
+    shared=SHARED,
+    iterable=("words",),
+    words=PlainWords("words", first_ends_options=True),
+    script="run this local script in place of a command; words that follow are its arguments",
+    live="print each line as it comes, behind its host's name, in place of folding equal answers",
+)
+def run_task(
+    call: Call,
+    shared: Mapping[str, Any],
+    words: Sequence[str] | None = None,
+    script: str = "",
+    live: bool = False,
+) -> Outcome:
+    """Run one command on every node, equal answers folded together.
 
-    # What begins with a dash is an option that there is not, which invoke takes for the word that is wanted.
-    if not shell_command.strip() or shell_command.startswith("-"):
-        cause = f"{shell_command} is no command" if shell_command.strip() else "there is no command"
-        raise UsageError(cause, remedy="write one in quotes: invoke run 'uptime -p'")
+    What follows run's own options is the command, with its own: clusterboot run --hosts n[1-4] ls -l /.
+    One word is a line for the nodes' shell, as 'dmesg | tail -3'; of several each is one argument.
+    """
+    from clusterboot.commands.run_command import command_text, run_job, script_job, shell_job
+
+    words = words or ()
+    if not script and not "".join(words).strip():
+        raise UsageError("there is no command", remedy="write one behind run: clusterboot run uptime -p")
+    if not script and len(words) > 1 and len(words[0].split()) > 1:
+        raise UsageError(
+            f"{words[0]!r} is no program's name, and more follows it",
+            remedy="put run's own options first, then the command: clusterboot run --hosts n1 'uptime -p'",
+        )
+    if live and call.as_json:
+        raise UsageError(
+            "--live prints lines as they come, --json one document in the end", remedy="give one"
+        )
+    job = script_job(Path(script).name, _script(script), words) if script else shell_job(command_text(words))
+    for word in _RUNS_OWN.intersection(words[1:]):
+        call.warn(f"{word} is an argument of the command here: run's own options stand before it")
+    if live:
+        call.stand_still()
     at = context(call, shared)
     if at.dry_run:
         names = [host.name for host in at.cluster.hosts]
-        return Outcome(show=lambda to: to.print(Text(f"Would run on {fold(names)}: {shell_command}")))
-    result = run_command(at, shell_command, at.deadline_s or _COMMAND_TIMEOUT_S)
+        what = job.label.removeprefix("run ")
+        return Outcome(show=lambda to: to.print(Text(f"Would run on {fold(names)}: {what}")))
+    result = run_job(at, job, at.deadline_s or _COMMAND_TIMEOUT_S, _printing(call) if live else None)
+    if live:
+        return Outcome(
+            result.exit_code, result.hosts, show=lambda _: report.show_failures(call.messages, result.hosts)
+        )
     answers: dict[str, AnswerJson] = {
         name: {
             "exit_code": said.exit_code,
@@ -48,6 +90,31 @@ def run_task(call: Call, shell_command: str, shared: Mapping[str, Any]) -> Outco
         for name, said in result.answers.items()
     }
     return Outcome(result.exit_code, result.hosts, {"answers": answers}, lambda to: _show_answers(to, result))
+
+
+def _script(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as opened:
+            content = opened.read(_LARGEST_SCRIPT_BYTES + 1)
+    except OSError as problem:
+        raise UsageError(f"--script {path}: {problem.strerror}") from None
+    if len(content) > _LARGEST_SCRIPT_BYTES or b"\0" in content:
+        kind = "a program, not a script" if b"\0" in content else "larger than 512 KiB"
+        raise UsageError(f"--script {path}: it is {kind}", remedy="copy it to the nodes, then run it there")
+    return content
+
+
+def _printing(call: Call) -> OnHostLine:
+    """Make what prints a line behind its host's name, on the stream that it came on."""
+    alone = threading.Lock()
+
+    def on_line(host: str, stream: str, line: bytes) -> None:
+        to = call.output if stream == "stdout" else call.errors
+        with alone:
+            to.write(f"{host}: {printable(line)}\n")
+            to.flush()
+
+    return on_line
 
 
 def _show_answers(to: Console, result: CommandRun) -> None:

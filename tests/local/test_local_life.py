@@ -12,7 +12,7 @@ from local_cluster import LocalCluster
 from clusterboot.commands.bootstrap import bootstrap
 from clusterboot.commands.facts import inventory
 from clusterboot.commands.rotate_keys import rotate
-from clusterboot.commands.run_command import run_command
+from clusterboot.commands.run_command import run_job, shell_job
 from clusterboot.commands.teardown import teardown
 from clusterboot.errors import ClusterbootError, ExitCode
 from clusterboot.inventory.cluster import KeyMode
@@ -170,7 +170,7 @@ def test_a_lost_line_is_named_by_the_logins_and_put_back_by_the_next(cluster: Lo
 
 def test_facts_and_commands_come_from_each_home(cluster: LocalCluster) -> None:
     found = inventory(cluster.context())
-    said = run_command(cluster.context(), 'echo "$HOME"; echo no >&2; [ "$ADDRESS" != 10.77.0.2 ]', 10)
+    said = run_job(cluster.context(), shell_job('echo "$HOME"; echo no >&2; [ "$ADDRESS" != 10.77.0.2 ]'), 10)
 
     for name, facts in found.facts.items():
         assert facts.home is not None
@@ -186,7 +186,7 @@ def test_facts_and_commands_come_from_each_home(cluster: LocalCluster) -> None:
 
 def test_what_is_silent_costs_only_itself(cluster: LocalCluster) -> None:
     before = {*Path("/proc").glob("[0-9]*")}
-    said = run_command(cluster.context(), '[ "$ADDRESS" != 10.77.0.2 ] || sleep 86399', 0.5)
+    said = run_job(cluster.context(), shell_job('[ "$ADDRESS" != 10.77.0.2 ] || sleep 86399'), 0.5)
     hosts = {host.name: host for host in said.hosts}
 
     assert (hosts["n2"].status, hosts["n2"].cause) == ("unreachable", "no answer within 0.5 s")

@@ -145,7 +145,7 @@ def begun(broken: labs.Lab, operator: Operator) -> Iterator[Callable[..., subpro
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(seconds: int, *more: str) -> subprocess.Popen[bytes]:
-        argv = ["run", f"sleep {seconds} & sleep {seconds}", "--cluster", str(broken.cluster_file), *more]
+        argv = ["run", "--cluster", str(broken.cluster_file), *more, f"sleep {seconds} & sleep {seconds}"]
         started.append(
             subprocess.Popen(
                 [sys.executable, "-m", "clusterboot", *argv],

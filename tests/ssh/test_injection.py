@@ -90,7 +90,7 @@ PLACES: list[tuple[str, ...]] = [
 
 
 def test_a_canary_would_be_seen(broken: labs.Lab, run: Run, canary: Path) -> None:
-    run("run", f"touch {canary}", "--cluster", str(labs.cluster_file(broken.name)))
+    run("run", "--cluster", str(labs.cluster_file(broken.name)), f"touch {canary}")
 
     assert sung(broken, canary) == ["n1", "n2", "n3"]
 
@@ -153,7 +153,7 @@ def test_no_yaml_tag_runs(broken: labs.Lab, run: Run, canary: Path, tmp_path: Pa
         labs.cluster_file(broken.name).read_text() + f"env:\n  A: {tag.replace('CANARY', str(canary))}\n"
     )
 
-    done = run("run", "true", "--cluster", str(path))
+    done = run("run", "--cluster", str(path), "true")
 
     assert done.returncode == 2, done.stderr
     assert sung(broken, canary) == []
@@ -179,7 +179,7 @@ def test_nothing_that_a_node_says_runs(
 
     cluster = ("--cluster", str(labs.cluster_file(lab.name)))
     for command in (["bootstrap"], ["facts", "--json"], ["run", f"cat <<'EOF'\n{says}\nEOF"], ["teardown"]):
-        done = run(*command, *cluster)
+        done = run(command[0], *cluster, *command[1:])
         assert "Traceback" not in done.stderr, done.stderr
         assert "\x1b" not in done.stdout + done.stderr
         if "--json" in command:

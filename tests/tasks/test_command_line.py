@@ -105,6 +105,45 @@ def test_a_launch_from_a_head_that_is_not_there_is_refused_before_anything_is_co
         assert "there is no head; name a node, as n1" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (("uptime", "-p"), "uptime -p"),
+        (("ls", "-l", "--help", "--json"), "ls -l --help --json"),
+        (("hostname", "date"), "hostname date"),
+        (("dmesg | tail -3 > $HOME/x",), "dmesg | tail -3 > $HOME/x"),
+        (("touch", "a b", "$(id)", "; id", "--", "-x"), "touch 'a b' '$(id)' '; id' -- -x"),
+        (("--", "facts", "run"), "facts run"),
+        (("echo", ""), "echo ''"),
+    ],
+)
+def test_all_that_follows_runs_own_options_is_the_command(
+    operator: Operator, words: tuple[str, ...], command: str
+) -> None:
+    operator.write("cluster.yaml", GOOD)
+    for own in (("--dry-run",), ("--hosts", "n1", "--dry-run"), ("--cluster=cluster.yaml", "--dry-run")):
+        done = operator.run("run", *own, *words)
+        assert (done.returncode, done.stdout) == (0, f"Would run on n1: {command}\n"), done.stderr
+
+
+def test_runs_own_options_behind_the_command_are_pointed_at(operator: Operator) -> None:
+    operator.write("cluster.yaml", GOOD)
+    warned = operator.run("run", "--dry-run", "reboot", "--hosts", "n1")
+    assert warned.stdout == "Would run on n1: reboot --hosts n1\n"
+    assert "--hosts is an argument of the command here" in warned.stderr
+    assert "put run's own options first" in refused(operator, "run", "uptime -p", "--dry-run")
+
+
+def test_a_script_that_cannot_be_sent_is_refused(operator: Operator) -> None:
+    operator.write("cluster.yaml", GOOD)
+    operator.write("program", "\x7fELF\0")
+    operator.write("long", "#" * 600_000)
+    assert "No such file" in refused(operator, "run", "--script", "nowhere.sh")
+    assert "a program, not a script" in refused(operator, "run", "--script", "program")
+    assert "larger than 512 KiB" in refused(operator, "run", "--script", "long")
+    assert "--json" in refused(operator, "run", "--live", "--json", "true")
+
+
 def test_json_says_the_error_too(operator: Operator) -> None:
     done = operator.run("bootstrap", "--json")
     assert done.returncode == 2
@@ -144,9 +183,7 @@ def test_every_task_explains_itself(operator: Operator) -> None:
         for words in ((task, "--help"), (task, "--json", "-h")):
             assert operator.run(*words).stdout == asked.stdout
     for wrong in ("--hepl", "-n"):
-        done = operator.run("run", wrong)
-        assert done.returncode == 2
-        assert f"{wrong} is no command" in done.stderr
+        assert wrong in refused(operator, "run", wrong)
     for words in (("--help", "nosuch"), ("--list", "nosuch")):
         done = operator.run(*words)
         assert (done.returncode, done.stdout) == (2, "")

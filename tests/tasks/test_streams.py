@@ -56,7 +56,7 @@ def test_what_the_terminal_has_no_character_for_is_written_out(operator: Operato
     operator.write("cluster.yaml", "type: fleet\nname: mine\nssh_config: {hosts: [n1]}\n")
     # Bytes that are no text in the operator's locale are in the command, and on the way out.
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    done = shell(operator, "cb run $'printf \"\\xe9\"' --dry-run", **plain)
+    done = shell(operator, "cb run --dry-run $'printf \"\\xe9\"'", **plain)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == 'Would run on n1: printf "\\udce9"\n'
 

@@ -48,7 +48,7 @@ def cluster(operator: Operator, lab: labs.Lab, key: Path | None = None) -> tuple
 
 
 def said(operator: Operator, *args: str, expect: int, **env: str) -> dict[str, Any]:
-    return operator.document("run", "hostname", *args, expect=expect, **env)
+    return operator.document("run", *args, "hostname", expect=expect, **env)
 
 
 @contextmanager

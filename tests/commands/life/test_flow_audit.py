@@ -61,7 +61,7 @@ def test_all_that_was_done_is_on_record_and_no_secret_is(lab: labs.Lab, operator
         ("run", f"true API_TOKEN={CANARY}"),
         ("teardown",),
     ):
-        operator.document(*command, *cluster)
+        operator.document(command[0], *cluster, *command[1:])
 
     found = entries(operator, lab)
     names = {str(lab.head_address): "head"}
@@ -100,7 +100,7 @@ def test_all_that_was_done_is_on_record_and_no_secret_is(lab: labs.Lab, operator
 
 
 def test_two_commands_at_once_keep_one_chain(lab: labs.Lab, operator: Operator) -> None:
-    argv = [sys.executable, "-m", "clusterboot", "run", "true", "--cluster", str(lab.cluster_file)]
+    argv = [sys.executable, "-m", "clusterboot", "run", "--cluster", str(lab.cluster_file), "true"]
     started = [
         subprocess.Popen(
             argv,

@@ -229,7 +229,7 @@ def test_machines_behind_forwarded_ports_of_one_address_are_a_cluster(
     nodes = [node.name for node in small_lab.nodes]
     for name, port, node in zip(names, forwarded, nodes, strict=True):
         assert operator.ssh("ports", name, "hostname").stdout == f"{node}\n"
-        ran = operator.document("run", "hostname", *cluster, "--hosts", f"127.0.0.78:{port}")
+        ran = operator.document("run", *cluster, "--hosts", f"127.0.0.78:{port}", "hostname")
         assert {name: f"{node}\n"} == {host: answer["stdout"] for host, answer in ran["answers"].items()}
         # Between each other they use sshd's own port, not the one that is forwarded to it.
         ssh = ["ssh", "-o", "BatchMode=yes", name, "hostname"]
@@ -263,7 +263,7 @@ def test_each_way_fails_for_itself_where_hosts_have_different_ones(
     cluster = cluster_file(operator, small_lab, "ways", f"[{hosts}]", str(small_lab.head_address))
     labs.break_node(small_lab.name, "n1", "port-closed")
     try:
-        said = operator.document("run", "hostname", *cluster, expect=3)
+        said = operator.document("run", *cluster, "hostname", expect=3)
     finally:
         labs.mend(small_lab.name, "n1")
 

@@ -143,7 +143,7 @@ def test_what_hangs_once_logged_in_costs_itself_alone(scene: Scene) -> None:
     wanted = f"n1,n2,{freezing},{hanging},{scene.where['frozen']}"
 
     said = scene.operator.document(
-        "run", "hostname", *cluster(lab), "--hosts", wanted, "--deadline", "5", expect=3
+        "run", *cluster(lab), "--hosts", wanted, "--deadline", "5", "hostname", expect=3
     )
 
     hosts = {host["name"]: host for host in said["hosts"]}
@@ -163,7 +163,7 @@ def test_a_fault_of_the_head_is_one_line_for_all_behind_it(
     labs.break_node(scene.lab.name, "head", fault)
     try:
         done = scene.operator.run(
-            *("run", "true", *cluster(scene.lab), "--hosts", "n1,n2", "--deadline", "2"), COLUMNS="80"
+            *("run", *cluster(scene.lab), "--hosts", "n1,n2", "--deadline", "2", "true"), COLUMNS="80"
         )
     finally:
         labs.mend(scene.lab.name, "head")
@@ -184,11 +184,11 @@ def test_the_head_dying_in_mid_run_is_one_line_for_all_behind_it(scene: Scene, f
         "-m",
         "clusterboot",
         "run",
-        "sleep 7100",
         *cluster(lab),
         *wanted,
         "--deadline",
         "9",
+        "sleep 7100",
     ]
     with subprocess.Popen(
         argv,

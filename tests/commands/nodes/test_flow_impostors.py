@@ -56,7 +56,7 @@ def test_at_the_heads_address_nobody_gets_further_than_its_key(
     labs.break_node(lab.name, "head", "impostor")
     before, logins = length(lab, "head"), {node.name: length(lab, node.name) for node in lab.nodes}
 
-    said = operator.document(*command, "--cluster", str(lab.cluster_file), expect=5)
+    said = operator.document(command[0], "--cluster", str(lab.cluster_file), *command[1:], expect=5)
 
     for host in said["hosts"]:
         assert (host["status"], host["stage"]) == ("untrusted", "hostkey")
@@ -73,7 +73,7 @@ def test_at_a_nodes_address_nobody_gets_further_than_its_key_and_the_others_are_
     labs.break_node(lab.name, "n2", "impostor")
     before = length(lab, "n2")
 
-    said = operator.document(*command, "--cluster", str(lab.cluster_file), expect=5)
+    said = operator.document(command[0], "--cluster", str(lab.cluster_file), *command[1:], expect=5)
 
     hosts = {host["name"]: host for host in said["hosts"]}
     assert (hosts["n2"]["status"], hosts["n2"]["stage"]) == ("untrusted", "hostkey")
@@ -108,7 +108,7 @@ def test_between_two_nodes_nobody_gets_further_than_its_key(lab: labs.Lab, opera
     assert {rank["host"] for rank in ran["tests"][0]["ranks"]} == {"n1", "n4"}
 
     # Nor does anything that a person types there, and nothing is learnt from the impostor.
-    typed = operator.document("run", "ssh -o BatchMode=yes n2 echo reached", *cluster, expect=5)
+    typed = operator.document("run", *cluster, "ssh -o BatchMode=yes n2 echo reached", expect=5)
     assert "reached" not in typed["answers"]["n1"]["stdout"]
     assert typed["answers"]["n2"]["stdout"] == "reached\n"
     assert met_nobody(heard(lab, "n3", before))
@@ -131,7 +131,7 @@ def test_a_node_that_answers_for_another_is_taken_for_neither(lab: labs.Lab, ope
 def test_swapped_nodes_are_both_refused_by_name(lab: labs.Lab, operator: Operator) -> None:
     labs.break_node(lab.name, "n2", "swapped:n3")
 
-    said = operator.document("run", "hostname", "--cluster", str(lab.cluster_file), expect=5)
+    said = operator.document("run", "--cluster", str(lab.cluster_file), "hostname", expect=5)
 
     stages = {host["name"]: (host["status"], host["stage"]) for host in said["hosts"]}
     assert stages["n2"] == stages["n3"] == ("untrusted", "hostkey")
