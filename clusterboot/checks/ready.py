@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import AddressPlan
+from clusterboot.hostfiles import AddressPlan, Slot
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
+from clusterboot.programs.program import Allocation
 from clusterboot.session.visit import Visit
 from clusterboot.trust.launching_host import Head
 
@@ -36,6 +37,11 @@ class Ready:
     def machines(self) -> dict[str, NodeFacts]:
         """What is known of the nodes, and of the head that launches."""
         return {**self.facts, **({self.start: self.head.facts} if self.head else {})}
+
+    def allocation(self, slots: Sequence[Slot], *, share_gpu: bool) -> Allocation:
+        """Give what a benchmark runs on that has these slots."""
+        facts = {slot.host: self.facts[slot.host] for slot in slots}
+        return Allocation(facts, {slot.host: slot.slots for slot in slots}, share_gpu)
 
     def node(self, visit: Visit) -> str:
         """Name the node that stands for all: the launching one, else the first that is good."""

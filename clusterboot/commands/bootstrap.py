@@ -10,7 +10,7 @@ from clusterboot import hostfiles
 from clusterboot.checks.certificates import ClocksAgree
 from clusterboot.checks.check import require
 from clusterboot.checks.surveyed import SurveyedNodes
-from clusterboot.errors import ExitCode, HostResult, worst
+from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan
 from clusterboot.hostfiles.outputs import hostfile_texts
@@ -104,7 +104,7 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         partly = ExitCode.PARTIAL if proof.pairs or done.stopped else ExitCode.OK
         return Bootstrapped(
             hosts=visit.ledger.rows,
-            exit_code=worst([exit_code(visit.ledger.rows), partly]),
+            exit_code=exit_code(visit.ledger.rows, partly),
             mode=chosen.mode,
             facts=facts,
             addresses=participants.addresses,

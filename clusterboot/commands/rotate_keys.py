@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clusterboot.errors import ExitCode, HostResult, PartialError, worst
+from clusterboot.errors import ExitCode, HostResult, PartialError
 from clusterboot.inventory.cluster import KeyMode
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
@@ -69,6 +69,4 @@ def rotate(context: Context) -> Rotated:
             failures = prove_ring(visit, participants.ip)
         rows = visit.ledger.rows
         partly = ExitCode.PARTIAL if failures or done.stopped else ExitCode.OK
-        return Rotated(
-            rows, worst([exit_code(rows), partly]), mode, done.edits, failures, done.finished, done.stopped
-        )
+        return Rotated(rows, exit_code(rows, partly), mode, done.edits, failures, done.finished, done.stopped)

@@ -1,36 +1,31 @@
-"""The launches of a link map: what is planned first, and what its results leave open."""
+"""The launches of a link map: the planned one, and those that its results make needed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 
-from clusterboot.checks.ready import Ready
 from clusterboot.errors import PartialError
 from clusterboot.hostfiles import Slot
-from clusterboot.hostfiles.outputs import slots_of
 from clusterboot.printable import listed
-from clusterboot.programs.collbench.pairs_options import Cost, PairsOptions, cost
+from clusterboot.programs.collbench.pairs_options import cost
 from clusterboot.run.runend import RunEnd
-from clusterboot.session.visit import Visit
 from clusterboot.trust.prove import prove
-from clusterboot.units import format_size
 
-from .endpoints import By, launched_on, places_of
+from .endpoints import launched_on
 from .inference.losses import find_losses
 from .inference.picture import draw
 from .inference.schedule import next_round, second_looks
+from .map_plan import LEAST_PLACES, LinkMapOptions, in_words, ranks_of
 from .measurement_plan import (
     Known,
     LinkPlan,
     MapMode,
     PlannedRound,
     apart_plan,
-    first_plan,
     in_parts,
     remaining,
 )
@@ -47,49 +42,6 @@ _MOST_CALMING = 2
 _LONG = 28.0
 _MOST_AT_LENGTH = 4
 _LISTED = 4
-LEAST_NODES = 2
-# Two ranks need about this long for a communicator of their own, after the first.
-_JOIN_S = 1.0
-
-
-@dataclass(frozen=True)
-class LinkMapOptions:
-    """What to measure.
-
-    ``budget_s`` bounds the measuring in seconds; ``resume`` is an earlier result, whose pairs
-    are not measured again; ``launch_from`` the node to launch from where one is asked for. ``by``
-    is what is mapped; ``backend`` carries the data, where ``auto`` is NCCL for GPUs if all nodes can.
-    ``max_bytes_on_gpus`` stands for the largest message where GPU memory is measured.
-    """
-
-    mode: MapMode = "adaptive"
-    pairs: PairsOptions = field(default_factory=PairsOptions)
-    budget_s: float | None = None
-    resume: Path | None = None
-    launch_from: str | None = None
-    by: By = "node"
-    backend: str = "auto"
-    share_gpu: bool = False
-    max_bytes_on_gpus: int | None = None
-
-    def on_gpus(self) -> LinkMapOptions:
-        """Measure GPUs with larger messages, and reckon with the time that NCCL takes to begin."""
-        largest = self.max_bytes_on_gpus or self.pairs.max_bytes
-        return replace(self, pairs=replace(self.pairs, max_bytes=largest, join_s=_JOIN_S))
-
-
-def plan_first(options: LinkMapOptions, state: LinkState, places: Sequence[str]) -> LinkPlan:
-    """Plan the first launch of a map of these places; what ``state`` knows already is left out.
-
-    Errors: :class:`UsageError` for a budget in which not even the fewest rounds fit.
-    """
-    known = state.known([state.nodes.index(place) for place in places])
-    if state.crowd is not None:
-        # An earlier map found that the fabric is shared: the rest goes as it went then.
-        at_once = state.crowd.pairs_at_once
-        plan = apart_plan(options.mode, options.pairs, options.budget_s, known, at_once)
-        return plan or LinkPlan((), options.pairs)
-    return first_plan(len(places), options.mode, options.pairs, options.budget_s, known)
 
 
 def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunEnd:
@@ -237,7 +189,7 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
         proof = prove(run.visit, run.ready.machines, run.ready.addresses, "launch", run.ready.start)
         start = proof.launch_host
         good = {host.name for host in run.visit.good}
-        if start is None or len(ranks_of(run.visit, run.ready, run.by)) < LEAST_NODES:
+        if start is None or len(ranks_of(run.visit, run.ready, run.by)) < LEAST_PLACES:
             break
         if not rounds and all(slot.host in good for slot in launched_on(slots)):
             break
@@ -270,20 +222,5 @@ def _moved(
     return tuple(each for each in moved if each.pairs)
 
 
-def ranks_of(visit: Visit, ready: Ready, by: By = "node") -> tuple[Slot, ...]:
-    """List the places that can take part, one rank each, the launching node's first: it has rank 0."""
-    nodes = slots_of(visit, ready.facts, ready.addresses)
-    return places_of(sorted(nodes, key=lambda slot: slot.host != ready.start), by)
-
-
 def _at(state: LinkState, slots: Sequence[Slot]) -> list[int]:
     return [state.nodes.index(slot.host) for slot in slots]
-
-
-def in_words(price: Cost) -> str:
-    """Say what a launch will cost, in one line."""
-    most = "" if price.bytes_most is None else f", at most {format_size(price.bytes_most)}"
-    return (
-        f"{price.measurements} measurements of {price.pairs} pairs in {price.rounds} rounds: "
-        f"about {price.time_s:.0f} s{most}"
-    )

@@ -19,6 +19,7 @@ from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.session.visit import Visit
 
 from .clearing import clear_orphans
+from .runend import RunEnd
 
 # They are worth no longer wait: what a run measured stands without them.
 _ANSWER_S = 5.0
@@ -155,8 +156,13 @@ class Counting:
         questions = {entry.host: counters([entry.interface]) for entry in ready.addresses.addresses}
         return cls(questions, clear_orphans(visit, questions))
 
-    def end(self, visit: Visit) -> dict[str, Counters]:
-        """Ask once more, and say what each node's counters grew by; who does not answer is left out."""
+    def end(self, visit: Visit, end: RunEnd) -> dict[str, Counters]:
+        """Ask once more, and say what each node's counters grew by; who does not answer is left out.
+
+        Parameters: how the run ended; after an interrupt nobody is asked for anything.
+        """
+        if end.how == "interrupted":
+            return {}
         hosts = [host for host in visit.good if host.name in self.before]
         answers = visit.fleet.each(hosts, lambda session: session.ask(self.questions[session.name]))
         return {

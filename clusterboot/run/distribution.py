@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clusterboot.checks.ready import Ready
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
-from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.nodes.script import new_nonce
 from clusterboot.nodes.sessions import Session
@@ -17,14 +17,13 @@ from clusterboot.session.visit import UnfitError, Visit
 _NAME = "collbench"
 
 
-def provide(visit: Visit, start: str, mpi: Mpi, facts: Mapping[str, NodeFacts], ip: Mapping[str, str]) -> str:
-    """Build the project's benchmark on ``start`` and give it to every other node that lacks it.
+def provide(visit: Visit, ready: Ready) -> str:
+    """Build the project's benchmark on the launching node and give it to every other node that lacks it.
 
-    Parameters: the launching node; its MPI; the facts, whose homes say where a copy is not
-    needed; the nodes' addresses as the launching node dials them.
     Returns: the program's path, seen from a home directory. A node that did not get it is out.
     Errors: :class:`ValidationError` where it cannot be built.
     """
+    start, mpi, facts, ip = ready.node(visit), ready.mpi, ready.facts, ready.ip
     if mpi.mpicc is None:
         package = LAUNCHERS[mpi.kind].development
         raise ValidationError(

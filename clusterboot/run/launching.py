@@ -24,12 +24,11 @@ from clusterboot.trust.prove import prove, seek_start
 from clusterboot.trust.survey import survey
 
 
-def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> Ready | None:
+def make_ready(visit: Visit, *, seek: bool = False) -> Ready | None:
     """Find out which nodes can take part in a launch; the others are put out.
 
-    Parameters: the node to launch from where one is asked for; with ``seek`` a few others are
-    tried where that one does not reach all nodes; in a dry run the head is given nothing, and so
-    cannot be tried.
+    Parameters: with ``seek`` a few other nodes are tried where the one to launch from does not reach all;
+    in a dry run the head is given nothing, and so cannot be tried.
     Returns: ``None`` where no node is left before a launch could be thought of.
     Errors: :class:`ValidationError` where there are nodes, and none to launch from.
     """
@@ -48,7 +47,7 @@ def make_ready(visit: Visit, launch_from: str | None, *, seek: bool = False) -> 
         if not visit.dry_run:
             prove_head(visit, head, facts, addresses)
         return Ready(facts, addresses, mpi, HEAD, head)
-    wanted = launch_from or visit.cluster.options.launch_from
+    wanted = visit.launch_from or visit.cluster.options.launch_from
     if seek:
         wanted, proven = seek_start(visit, facts, addresses, wanted)
         if proven:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clusterboot.errors import ExitCode, HostResult
 from clusterboot.programs.records import Problem, Verdict
+from clusterboot.session.visit import exit_code
 
 from .reap import BadEnd
 
@@ -49,3 +51,13 @@ class RunEnd:
     detail: str = ""
     problems: tuple[Problem, ...] = ()
     bad_ends: Mapping[str, tuple[BadEnd, ...] | None] = field(default_factory=dict)
+
+
+def measured_code(hosts: tuple[HostResult, ...], ends: Iterable[RunEnd], *, is_good: bool) -> ExitCode:
+    """Give the exit code of a measurement: of its hosts, of how its runs ended, and of their verdict."""
+    is_interrupted = any(end.how == "interrupted" for end in ends)
+    return exit_code(
+        hosts,
+        ExitCode.OK if is_good else ExitCode.VALIDATION,
+        ExitCode.INTERRUPTED if is_interrupted else ExitCode.OK,
+    )

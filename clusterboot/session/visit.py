@@ -92,14 +92,20 @@ class Ledger:
         """All hosts' results in the cluster file's order."""
         return tuple(self._results.values())
 
+    @property
+    def refusals(self) -> tuple[HostResult, ...]:
+        """The results of those that answer and cannot take part."""
+        return tuple(row for row in self.rows if row.status == "failed")
+
 
 @dataclass(frozen=True)
 class Visit:
     """A cluster that is being worked on: the way to it, and the ledger of its hosts.
 
     ``state_dir`` is the operator's own folder for this cluster. In a ``dry_run`` nothing is changed.
-    ``again`` opens the way once more, for so many seconds, where this one is gone. ``launcher`` is
-    the head, where launches start from it without its being a node.
+    ``again`` opens the way once more, for so many seconds, where this one is gone. ``launch_from`` is
+    where launches are to start, if that was asked for; ``launcher`` the head, where they start from it
+    without its being a node.
     """
 
     cluster: Cluster
@@ -109,6 +115,7 @@ class Visit:
     state_dir: Path
     dry_run: bool
     again: Callable[[float], AbstractContextManager[Visit]]
+    launch_from: str | None = None
     launcher: Host | None = None
 
     @property
@@ -161,9 +168,9 @@ class Visit:
         return self.ledger.enter(self.fleet.each(hosts, work, tell))
 
 
-def exit_code(results: tuple[HostResult, ...]) -> ExitCode:
-    """Give the exit code that hosts' results amount to, by the precedence of the interface."""
-    codes = [ExitCode.TRUST for result in results if result.status == "untrusted"]
+def exit_code(results: tuple[HostResult, ...], *others: ExitCode) -> ExitCode:
+    """Give the exit code that hosts' results and what else was found out amount to, by their precedence."""
+    codes = [*others, *(ExitCode.TRUST for result in results if result.status == "untrusted")]
     bad = [result for result in results if result.status not in ("ok", "skipped")]
     if results and all(result.status in ("unreachable", "untrusted") for result in results):
         codes.append(ExitCode.UNREACHABLE)

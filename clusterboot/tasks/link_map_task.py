@@ -16,8 +16,8 @@ from .command import Call, Outcome, command
 from .options import SHARED, choice, context, next_command, number, size
 
 if TYPE_CHECKING:
-    from clusterboot.commands.link_map import LinkMapped
     from clusterboot.linkmap.endpoints import By
+    from clusterboot.linkmap.mapped import LinkMapped
     from clusterboot.linkmap.measurement_plan import MapMode
 
     from .documents import LinkMapJson
@@ -57,7 +57,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.commands.link_map import link_map
-    from clusterboot.linkmap.measure import LinkMapOptions
+    from clusterboot.linkmap.map_plan import LinkMapOptions
     from clusterboot.programs.collbench.pairs_options import PairsOptions
     from clusterboot.programs.registered import PAIRS
     from clusterboot.report.formats import MATRIX_FORMATS

@@ -81,11 +81,12 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     on_bad: str = "",
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
-    from clusterboot.commands.nccl_test import STALL_S, TIMEOUT_S, NcclTestOptions, nccl_test
+    from clusterboot.commands.nccl_test import nccl_test
     from clusterboot.programs.bench_options import BenchOptions
     from clusterboot.programs.registered import PROGRAMS
     from clusterboot.report.formats import FORMATS
     from clusterboot.report.pages import publish
+    from clusterboot.run.bench_plan import STALL_S, TIMEOUT_S, NcclTestOptions
     from clusterboot.verdict.expectation import Expectation
 
     from . import output_format
@@ -114,7 +115,6 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     options = NcclTestOptions(
         bench,
         backend=backend,
-        expectation=expectation,
         launch_from=launch_from or None,
         ranks_per_node=ranks_per_node,
         end_bytes_on_gpus=None if e or share_gpu else _GPU_END_BYTES,
@@ -123,7 +123,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         stall_s=number("--no-progress", no_progress) or STALL_S,
         repeat=whole("--repeat", repeat, 1, _MOST_RUNS) or 1,
     )
-    result = nccl_test(at, options)
+    result = nccl_test(at, options, expectation)
     folder = result.folder
     return Outcome(
         result.exit_code,

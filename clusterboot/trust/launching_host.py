@@ -8,7 +8,8 @@ make it one of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
@@ -22,6 +23,7 @@ from clusterboot.inventory.selection import hosts_called
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.nodes.sessions import Session
+from clusterboot.session.context import Context
 from clusterboot.session.visit import UnfitError, Visit
 
 from .change import Change, change
@@ -90,11 +92,17 @@ def launch_place(cluster: Cluster, asked: str | None) -> str | None:
     return next(here, HEAD)
 
 
-def with_launcher(visit: Visit, place: str | None) -> Visit:
-    """Give a visit that launches from a :func:`launch_place`, which may be the head."""
-    if place != HEAD or HEAD in [host.name for host in visit.cluster.hosts]:
-        return visit
-    return replace(visit, launcher=head_host(visit.cluster))
+@contextmanager
+def visit_to_launch(context: Context, asked: str | None) -> Iterator[Visit]:
+    """Open the way to a cluster on which something is to be launched, for a block.
+
+    Parameters: the command; what it was told of where the launch is to start.
+    Errors: as :func:`launch_place` and :meth:`Context.visit`.
+    """
+    place = launch_place(context.cluster, asked)
+    is_head = place == HEAD and HEAD not in [host.name for host in context.cluster.hosts]
+    with context.visit() as visit:
+        yield replace(visit, launch_from=place, launcher=head_host(visit.cluster) if is_head else None)
 
 
 def head_host(cluster: Cluster) -> Host:

@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage, worst
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import Slot
 from clusterboot.mpi.launcher import Mpi
-from clusterboot.programs.bench_options import BenchOptions
-from clusterboot.programs.program import Program
 from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, LogReport, Problem, ProblemKind
+from clusterboot.run.bench_plan import BenchPlan
 from clusterboot.run.counters import Counters
-from clusterboot.run.runend import RunEnd
+from clusterboot.run.runend import RunEnd, measured_code
 from clusterboot.run.runlog import LineLog
-from clusterboot.session.context import Context
-from clusterboot.session.results import result_folder
 from clusterboot.session.visit import Visit, exit_code
 
 from .counted import told_by_counters
@@ -70,52 +67,56 @@ class Benchmarked:
     counters: Mapping[str, Counters] = field(default_factory=dict)
 
 
-def judge_log(
-    log: LineLog,
-    program: Program,
-    expectation: Expectation,
-    end: RunEnd,
-    options: BenchOptions,
-    *,
-    slots: Sequence[Slot],
-    launched: Launched,
-) -> Judged:
+def judge_run(plan: BenchPlan, log: LineLog, end: RunEnd, expectation: Expectation) -> Judged:
     """Read a run's log and judge it.
 
-    Parameters: what printed it; what it is held against; how it ended; the options and nodes that it was
-    started with, and what was launched from where: there a problem is looked for that names no host.
+    Parameters: what was run, and from where, which is looked at for a problem that names no host; its
+    output; how it ended; what it is held against.
     """
-    parsed = program.parse(log.content)
+    facts, start = plan.ready.facts, plan.ready.start
+    places = tuple(RankPlace(slot.host, facts[slot.host].hostname, slot.slots) for slot in plan.slots)
+    parsed = plan.program.parse(log.content)
     if shares_gpus(parsed.tests):
         # Several ranks on one GPU measure nothing that could be judged.
         expectation = Expectation()
-    judgement = judge(
-        parsed, expectation, end, options, sum(slot.slots for slot in slots), complete=program.complete
-    )
-    judgement = witnessed(judgement, end, names_in_output(slots, launched.places))
+    judgement = judge(parsed, expectation, end, plan.bench, plan.ranks, complete=plan.program.complete)
+    judgement = witnessed(judgement, end, names_in_output(plan.slots, places))
     # Wrong data, as slowness, is of all; where it was launched from says nothing of it.
     if judgement.overall.verdict not in ("ok", "slow", "wrong-data"):
-        judgement = replace(judgement, overall=_with_host(judgement.overall, launched.start))
+        judgement = replace(judgement, overall=_with_host(judgement.overall, start))
+    launched = Launched(start, places, log.run_ids, plan.bench.collectives)
     judgement = doubted(judgement, parsed, log.content, launched)
     return Judged(report_of(parsed, judgement), end, log.path.name)
 
 
-def conclude(visit: Visit, runs: Sequence[Judged], so_far: Benchmarked) -> Benchmarked:
+def begun(visit: Visit, plan: BenchPlan | None) -> Benchmarked:
+    """Begin the result with what is settled."""
+    hosts = visit.ledger.rows
+    if plan is None:
+        return Benchmarked(hosts, exit_code(hosts))
+    return Benchmarked(
+        hosts,
+        exit_code(hosts),
+        what=plan.what,
+        backend=plan.program.name,
+        mpi=plan.ready.mpi,
+        launch_host=plan.ready.start,
+        ranks=plan.ranks,
+        network=plan.ready.addresses.explanation,
+        facts=plan.ready.facts,
+    )
+
+
+def conclude(visit: Visit, plan: BenchPlan, runs: Sequence[Judged], expectation: Expectation) -> Benchmarked:
     """Give one verdict for all runs, and the command's exit code."""
     reports = [run.report for run in runs]
-    report = repeated(reports, so_far.expectation) if len(runs) > 1 else reports[0]
-    hosts = visit.ledger.rows
-    codes = [exit_code(hosts)]
-    if report.verdict != "ok":
-        codes.append(ExitCode.VALIDATION)
-    if any(run.ended.how == "interrupted" for run in runs):
-        codes.append(ExitCode.INTERRUPTED)
+    report = repeated(reports, expectation) if len(runs) > 1 else reports[0]
+    ends = [run.ended for run in runs]
     return replace(
-        so_far,
-        hosts=hosts,
-        exit_code=worst(codes),
+        begun(visit, plan),
+        exit_code=measured_code(visit.ledger.rows, ends, is_good=report.verdict == "ok"),
         report=report,
-        expectation=Expectation() if shares_gpus(report.tests) else so_far.expectation,
+        expectation=Expectation() if shares_gpus(report.tests) else expectation,
         shares_gpus=shares_gpus(report.tests),
         runs=tuple(runs) if len(runs) > 1 else (),
         spreads=spreads(reports) if len(runs) > 1 else (),
@@ -137,20 +138,15 @@ def shares_gpus(tests: Sequence[BenchTest]) -> bool:
     return any(test.shares_gpus for test in tests)
 
 
-def refusals(visit: Visit) -> tuple[HostResult, ...]:
-    """List the hosts that answer and cannot take part in a launch."""
-    return tuple(row for row in visit.ledger.rows if row.status == "failed")
+def refused(visit: Visit, plan: BenchPlan | None, error: ClusterbootError | None) -> Benchmarked:
+    """Conclude that nothing could be launched, from the hosts that stand in the way and ``error``.
 
-
-def refused(
-    context: Context, visit: Visit, errors: Sequence[ClusterbootError], so_far: Benchmarked | None = None
-) -> Benchmarked:
-    """Conclude that nothing could be launched, from the hosts that stand in the way and ``errors``."""
-    hosts = visit.ledger.rows
-    out = refusals(visit)
-    told = [HostResult.from_error(error.host or "", error) for error in errors]
+    Returns: a result without a report where no host is left to say so of.
+    """
+    out = visit.ledger.refusals
+    told = [HostResult.from_error(error.host or "", error)] if error else []
     rows = [*out, *(row for row in told if row.name not in {each.name for each in out})]
-    so_far = replace(so_far or Benchmarked(hosts, exit_code(hosts)), hosts=hosts, launched=False)
+    so_far = replace(begun(visit, plan), launched=False)
     if not rows:
         return so_far
     problems = tuple(
@@ -168,9 +164,8 @@ def refused(
         reason = f"{problems[0].host}: {problems[0].text}" if problems[0].host else problems[0].text
     return replace(
         so_far,
-        exit_code=worst([exit_code(hosts), ExitCode.VALIDATION]),
+        exit_code=exit_code(visit.ledger.rows, ExitCode.VALIDATION),
         report=LogReport((), LogJudgement(Judgement("could-not-launch", reason, problems))),
-        folder=result_folder(context, "nccl-test"),
     )
 
 

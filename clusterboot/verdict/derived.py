@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from clusterboot.facts.node import NodeFacts
+from clusterboot.run.bench_plan import BenchPlan
 
 from .expectation import Expectation
 from .hardware import (
@@ -86,6 +87,16 @@ def expected(
         derivation="; ".join(words),
         holds_from_bytes=GPU_HOLDS_FROM_BYTES if memory == "gpu" else HOST_HOLDS_FROM_BYTES,
     )
+
+
+def expected_of(plan: BenchPlan, said: Expectation) -> Expectation:
+    """Give what was said to be expected, else what the hardware should reach, and what no line exceeds."""
+    facts, collectives = plan.on.facts, plan.bench.collectives
+    if said == Expectation():
+        memory: Memory = "gpu" if plan.program.on_gpu else "host"
+        interfaces = {entry.host: entry.interface for entry in plan.ready.addresses.addresses}
+        said = expected(facts, collectives, plan.ranks, memory=memory, interfaces=interfaces)
+    return replace(said, line_gb_s=line_limits(facts, collectives, plan.ranks))
 
 
 def line_limits(nodes: Mapping[str, NodeFacts], collectives: Sequence[str], ranks: int) -> dict[str, float]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
-from clusterboot.hostfiles import Slot
-from clusterboot.programs.bench_options import BenchOptions
-from clusterboot.programs.program import Program
 from clusterboot.programs.records import BenchTest, Judgement
-from clusterboot.run.runend import RunEnd
+from clusterboot.run.bench_plan import BenchPlan, run_once
 from clusterboot.run.runlog import LineLog
+from clusterboot.scrub import Scrubber
 from clusterboot.session.visit import Visit
 
 from .benchmarked import Judged
@@ -21,25 +20,18 @@ _CHECK = (
     "check its memory, processors and network adapters (ECC counters, dmesg, dcgmi diag), and keep it out"
 )
 
-# Runs a benchmark on some nodes, with its output going to the log.
-Trial = Callable[[Sequence[Slot], BenchOptions, LineLog], RunEnd]
-
 
 def locate_wrong_data(
-    visit: Visit,
-    judged: Judged,
-    slots: Sequence[Slot],
-    program: Program,
-    options: BenchOptions,
-    *,
-    log: LineLog,
-    trial: Trial,
+    visit: Visit, plan: BenchPlan, judged: Judged, file: Path, scrubber: Scrubber
 ) -> Judged:
     """Run what gave wrong values again on parts of the nodes, to name the host that they come from.
 
-    Parameters: the run that had them; its nodes, the benchmark and its options; a log for the trials.
-    Returns: the run with the hosts named, or as it was where they cannot be told.
+    Parameters: what was run; the run of it; the log for the trials, and what takes secrets out of it.
+    Returns: the run with the hosts named, or as it was where they cannot be told or nothing was wrong.
     """
+    if judged.report.verdict != "wrong-data":
+        return judged
+    slots, options = plan.slots, plan.bench
     sizes = ((test.collective, _wrong_size(test)) for test in judged.report.tests)
     collective, size_bytes = next(((name, size) for name, size in sizes if name and size), (None, None))
     if not collective or not size_bytes or len(slots) < 2 or judged.ended.how != "exited":
@@ -54,11 +46,11 @@ def locate_wrong_data(
         nonlocal stopped
         if stopped:
             return False
-        part = LineLog(log.path, lambda _: None, log.scrubber)
+        log = LineLog(file, lambda _: None, scrubber)
         before = len(log.content)
-        end = trial([by_host[host] for host in hosts], small, part)
+        end = run_once(visit, plan.of([by_host[host] for host in hosts], small), log)
         stopped = end.how != "exited"
-        tests = program.parse(log.content[before:]).tests
+        tests = plan.program.parse(log.content[before:]).tests
         return any(test.out_of_bounds or _wrong_size(test) is not None for test in tests)
 
     suspects = narrow(list(by_host), is_wrong)

@@ -33,13 +33,13 @@ BEFORE_CONTACT = (
 )
 # Single functions of modules that also run afterwards.
 FUNCTIONS = {
-    ("commands/link_map.py", "link_map"),
+    ("linkmap/map_plan.py", "begin_map"),
     ("run/choice.py", "asked"),
     ("trust/authority.py", "load"),
     ("trust/launching_host.py", "launch_place"),
 }
 # Where what may be found out too late is given another code.
-CONVERTED = {("commands/link_map.py", "link_map"), ("trust/authority.py", "_held")}
+CONVERTED = {("linkmap/map_plan.py", "settle_map"), ("trust/authority.py", "_held")}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef]:
