@@ -22,7 +22,7 @@ from clusterboot.errors import ClusterbootError, Stage, UnreachableError
 from clusterboot.inventory.cluster import Host, Login
 from clusterboot.nodes.asking import Asking
 from clusterboot.nodes.collector import TooMuchError
-from clusterboot.nodes.fanout import spread
+from clusterboot.nodes.fanout import on_hosts
 from clusterboot.nodes.lines import OnLine
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Beat, Nodes, OnBytes, Session
@@ -30,7 +30,7 @@ from clusterboot.nodes.watchdog import DeadlineError, Watchdog
 from clusterboot.ssh.audit import AuditLog
 from clusterboot.ssh.heartbeat import BEAT_S
 from clusterboot.ssh.transport import Timeouts
-from clusterboot.ssh.unanswered import cut_off, silent, too_much
+from clusterboot.ssh.unanswered import silent, too_much
 
 if TYPE_CHECKING:
     from .context import Context
@@ -77,10 +77,7 @@ class LocalSession:
         code = self._converse(
             asking.script, receivers, question.stage, timeout_s, label=question.on_record, hold_stdin=True
         )
-        answer = asking.answer()
-        if not answer.has(question.sections):
-            raise cut_off(self.name, question.stage, code, answer, bytes(asking.stderr.data))
-        return question.parse(asking.reply(answer))
+        return asking.answer(self.name, code)
 
     def stream(
         self,
@@ -181,23 +178,13 @@ class LocalNodes:
         on_done: Callable[[Host, T | ClusterbootError], None] | None = None,
     ) -> dict[str, T | ClusterbootError]:
         """Do ``work`` on every host, many at a time; no host's failure stops another."""
-        hosts = list(hosts)
-        outcomes: dict[str, T | ClusterbootError] = {}
-
-        def one(host: Host) -> T | ClusterbootError:
-            try:
-                return work(self.session(host))
-            except ClusterbootError as error:
-                error.host = host.name
-                return error
-
-        def done(host: Host, outcome: T | ClusterbootError) -> None:
-            outcomes[host.name] = outcome
-            if on_done is not None:
-                on_done(host, outcome)
-
-        spread(hosts, one, done, self._fanout, self.close)
-        return {host.name: outcomes[host.name] for host in hosts}
+        return on_hosts(
+            hosts,
+            lambda host: work(self.session(host)),
+            on_done,
+            fanout=self._fanout,
+            interrupted=self.close,
+        )
 
     def session(self, host: Host) -> LocalSession:
         """Give the host's session.

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from clusterboot.errors import ClusterbootError, HostKeySeen, UnreachableError
 from clusterboot.inventory.cluster import Host, Login
-from clusterboot.nodes.fanout import spread
+from clusterboot.nodes.fanout import on_hosts, spread
 from clusterboot.nodes.sessions import Session
 
 from .audit import AuditLog
@@ -87,31 +87,31 @@ class Fleet:
         """Do ``work`` on every host, at most ``fanout`` at a time; no host's failure stops another."""
         hosts = list(hosts)
         tell = on_done or _say_nothing
-        outcomes: dict[str, T | ClusterbootError] = {}
 
-        def one(host: Host) -> T | ClusterbootError:
-            try:
-                self._spend_time(host)
-                return work(self.session(host))
-            except ClusterbootError as error:
-                return self._explain(host, error)
+        def one(host: Host) -> T:
+            self._spend_time(host)
+            return work(self.session(host))
 
         def done(host: Host, outcome: T | ClusterbootError) -> None:
-            outcomes[host.name] = outcome
             # While somebody can still be asked about its key, a host's outcome is open.
             if self._ask is None or not isinstance(outcome, UnknownHostKeyError):
                 tell(host, outcome)
 
+        def run(some: Iterable[Host]) -> dict[str, T | ClusterbootError]:
+            return on_hosts(
+                some, one, done, fanout=self._fanout, interrupted=self.close, explain=self._explain
+            )
+
         self._open_gateways(hosts)
-        spread(hosts, one, done, self._fanout, self.close)
+        outcomes = run(hosts)
         unknown = [error for error in outcomes.values() if isinstance(error, UnknownHostKeyError)]
         again = [host for host in hosts if isinstance(outcomes[host.name], UnknownHostKeyError)]
         if unknown and self._accept(unknown):
-            spread(again, one, done, self._fanout, self.close)
+            outcomes |= run(again)
         elif self._ask is not None:
             for host in again:
                 tell(host, outcomes[host.name])
-        return {host.name: outcomes[host.name] for host in hosts}
+        return outcomes
 
     def session(self, host: Host) -> SshSession:
         """Give the host's open session, opening it if need be.

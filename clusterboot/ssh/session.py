@@ -24,7 +24,7 @@ from .connection import PinnedConnection, open_on_record
 from .guard import guarding
 from .heartbeat import heartbeat
 from .pump import feed, pump
-from .unanswered import cut_off, lost, nothing_begun, refused_session, silent, too_much
+from .unanswered import lost, nothing_begun, refused_session, silent, too_much
 from .wire import ChannelRefusedError, PinnedTransport
 
 T = TypeVar("T")
@@ -66,10 +66,7 @@ class SshSession:
             label=question.on_record,
             whole=question.whole,
         )
-        answer = asking.answer()
-        if not answer.has(question.sections):
-            raise cut_off(self.name, question.stage, code, answer, bytes(asking.stderr.data))
-        return question.parse(asking.reply(answer))
+        return asking.answer(self.name, code)
 
     def stream(
         self,

@@ -99,7 +99,7 @@ def test_a_bad_option_is_refused(operator: Operator, args: tuple[str, ...]) -> N
 def test_a_launch_from_a_head_that_is_not_there_is_refused_before_anything_is_contacted(
     operator: Operator,
 ) -> None:
-    operator.write("cluster.yaml", GOOD)
+    operator.write("cluster.yaml", GOOD.replace("[n1]", "[n1, n2]"))
     for command in ("nccl-test", "link-map"):
         said = refused(operator, command, "--launch-from", "head")
         assert "there is no head; name a node, as n1" in said
