@@ -10,6 +10,7 @@ from clusterboot.errors import ClusterbootError, Stage
 from clusterboot.inventory.cluster import Host, Login
 
 from .lines import OnLine
+from .payload import Payload
 from .question import Question
 from .watchdog import Watchdog
 
@@ -50,6 +51,7 @@ class Session(Protocol):
         timeout_s: float | None = None,
         hold_stdin: bool = False,
         beat: Beat | None = None,
+        payload: Payload | None = None,
         label: str = "stream",
     ) -> int | None:
         """Feed ``text`` to a shell on the host and pass on what comes back, as it comes.
@@ -58,7 +60,8 @@ class Session(Protocol):
         ``hold_stdin`` the shell's standard input stays open until the command ends, so
         that its end tells the host that the operator is gone; without it, the shell's
         processes are killed at the deadline. With ``beat``, what that gives is sent once a
-        second, and a host that falls silent is given up.
+        second, and a host that falls silent is given up. With ``payload`` its bytes follow the
+        text once they are asked for, and standard input is closed behind them.
         Returns: the exit status, ``None`` where a signal ended the shell.
         Errors: as :meth:`ask`.
         """

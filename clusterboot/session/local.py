@@ -24,6 +24,7 @@ from clusterboot.nodes.asking import Asking
 from clusterboot.nodes.collector import TooMuchError
 from clusterboot.nodes.fanout import on_hosts
 from clusterboot.nodes.lines import OnLine
+from clusterboot.nodes.payload import Payload
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.sessions import Beat, Nodes, OnBytes, Session
 from clusterboot.nodes.watchdog import DeadlineError, Watchdog
@@ -89,13 +90,21 @@ class LocalSession:
         timeout_s: float | None = None,
         hold_stdin: bool = False,
         beat: Beat | None = None,
+        payload: Payload | None = None,
         label: str = "stream",
     ) -> int | None:
         """Feed ``text`` to a shell and pass on what comes back, as it comes."""
         allowed_s = Timeouts.command_s if timeout_s is None else timeout_s
         receivers = (on_stdout, on_stderr)
         return self._converse(
-            text, receivers, stage, allowed_s, label=label, hold_stdin=hold_stdin, beat=beat
+            text,
+            receivers,
+            stage,
+            allowed_s,
+            label=label,
+            hold_stdin=hold_stdin,
+            beat=beat,
+            payload=payload,
         )
 
     @contextmanager
@@ -122,12 +131,14 @@ class LocalSession:
         label: str,
         hold_stdin: bool,
         beat: Beat | None = None,
+        payload: Payload | None = None,
     ) -> int | None:
         self._audit.ready()
         started_s, code = time.monotonic(), None
         try:
             with self._shell() as shell, self._watchdog.limit(timeout_s, self.abort):
-                threading.Thread(target=_feed, args=(shell, text, hold_stdin, beat), daemon=True).start()
+                supplied = (shell, text, hold_stdin, beat, payload)
+                threading.Thread(target=_feed, args=supplied, daemon=True).start()
                 _pass_on(shell, receivers)
                 code = shell.wait()
         except DeadlineError as late:
@@ -135,6 +146,8 @@ class LocalSession:
         except TooMuchError:
             raise too_much(self.name, stage) from None
         finally:
+            if payload is not None:
+                payload.give_up()
             duration_s = time.monotonic() - started_s
             self._audit.command(self._host.login, self.name, label, code, duration_s)
         return code if code >= 0 else None
@@ -232,12 +245,16 @@ def locally(homes: Mapping[str, LocalHome]) -> Callable[[Context], AbstractConte
     return reach
 
 
-def _feed(shell: subprocess.Popen[bytes], text: bytes, hold_stdin: bool, beat: Beat | None) -> None:
+def _feed(
+    shell: subprocess.Popen[bytes], text: bytes, hold_stdin: bool, beat: Beat | None, payload: Payload | None
+) -> None:
     """Write a script, and what ``beat`` gives once a second; a shell that has ended takes nothing."""
     assert shell.stdin is not None  # noqa: S101  # it was asked for
     with suppress(OSError, ValueError):
         shell.stdin.write(text)
         shell.stdin.flush()
+        for chunk in payload.chunks() if payload is not None else ():
+            shell.stdin.write(chunk)
         if not hold_stdin:
             shell.stdin.close()
         while beat is not None and shell.poll() is None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 import paramiko
 
 from clusterboot.nodes.collector import Collector
+from clusterboot.nodes.payload import Payload
 from clusterboot.nodes.sessions import OnBytes
 
 # OpenSSH's initial window of a session channel is twice this; a script below it is sent without waiting.
@@ -17,17 +18,19 @@ _SAFE_WRITE_BYTES = 1024 * 1024
 _END_S = 0.5
 
 
-def feed(channel: paramiko.Channel, text: bytes, *, hold_stdin: bool) -> None:
-    """Write ``text`` to a channel, and close its standard input unless that is to be held open."""
+def feed(channel: paramiko.Channel, text: bytes, *, hold_stdin: bool, payload: Payload | None = None) -> None:
+    """Write ``text`` and ``payload`` to a channel, and close its standard input unless that is held open."""
 
     def send() -> None:
         # Where the other end is gone, reading its output tells why.
         with suppress(paramiko.SSHException, EOFError, OSError):
             channel.sendall(text)
+            for chunk in payload.chunks() if payload is not None else ():
+                channel.sendall(chunk)
             if not hold_stdin:
                 channel.shutdown_write()
 
-    if len(text) <= _SAFE_WRITE_BYTES:
+    if len(text) <= _SAFE_WRITE_BYTES and payload is None:
         send()
     else:
         threading.Thread(target=send, name="clusterboot-feed", daemon=True).start()

@@ -13,6 +13,7 @@ from clusterboot.errors import ClusterbootError, Stage, UnreachableError
 from clusterboot.nodes.asking import Asking
 from clusterboot.nodes.collector import Collector, TooMuchError
 from clusterboot.nodes.lines import OnLine
+from clusterboot.nodes.payload import Payload
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import REMOTE_COMMAND
 from clusterboot.nodes.sessions import Beat, OnBytes
@@ -78,11 +79,19 @@ class SshSession:
         timeout_s: float | None = None,
         hold_stdin: bool = False,
         beat: Beat | None = None,
+        payload: Payload | None = None,
         label: str = "stream",
     ) -> int | None:
         """Feed ``text`` to a shell on the host and pass on what comes back, as it comes."""
         return self._converse(
-            text, (on_stdout, on_stderr), stage, timeout_s, hold_stdin=hold_stdin, label=label, beat=beat
+            text,
+            (on_stdout, on_stderr),
+            stage,
+            timeout_s,
+            hold_stdin=hold_stdin,
+            label=label,
+            beat=beat,
+            payload=payload,
         )
 
     @contextmanager
@@ -128,6 +137,7 @@ class SshSession:
         hold_stdin: bool = True,
         guarded: Collector | None = None,
         beat: Beat | None = None,
+        payload: Payload | None = None,
         whole: bool = True,
     ) -> int | None:
         self._audit.ready()
@@ -137,8 +147,10 @@ class SshSession:
             allowed_s = watchdog.share_s(allowed_s)
         started_s = time.monotonic()
         code: int | None = None
+        # What receives a file takes away its part of it when the line ends.
+        kill = guarded is not None or not (hold_stdin or payload is not None)
         try:
-            with self._channel(kill=guarded is not None or not hold_stdin) as channel:
+            with self._channel(kill=kill) as channel:
                 left_s = watchdog.allow_s(allowed_s)
                 guard = guarding(watchdog, channel, guarded, left_s) if guarded else nullcontext()
                 with (
@@ -147,7 +159,7 @@ class SshSession:
                     guard,
                     heartbeat(channel, connection, beat),
                 ):
-                    feed(channel, text, hold_stdin=hold_stdin)
+                    feed(channel, text, hold_stdin=hold_stdin, payload=payload)
                     ended = pump(channel, *receivers)
                     if ended:
                         channel.status_event.wait()
@@ -164,6 +176,8 @@ class SshSession:
         except TooMuchError:
             raise too_much(self.name, stage) from None
         finally:
+            if payload is not None:
+                payload.give_up()
             self._audit.command(connection.login, self.name, label, code, time.monotonic() - started_s)
         if code is None and not connection.is_connected:
             raise lost(self.name, stage)

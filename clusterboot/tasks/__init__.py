@@ -20,6 +20,7 @@ from clusterboot.errors import ExitCode
 from . import (
     audit_task,
     bootstrap_task,
+    copy_task,
     diagnose_task,
     facts_task,
     lab_tasks,
@@ -36,6 +37,7 @@ from .plain_words import CommandTask, PlainWords, split
 namespace = Collection(
     audit_task.audit,
     bootstrap_task.bootstrap_task,
+    copy_task.copy_task,
     facts_task.facts_task,
     rotate_keys_task.rotate_keys_task,
     run_task.run_task,

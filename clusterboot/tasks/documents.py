@@ -104,6 +104,18 @@ class RunJson(TypedDict):
     """By host."""
 
 
+class CopyJson(TypedDict):
+    """``copy``."""
+
+    file: str
+    size_bytes: int
+    sha256: str
+    mode: str
+    """Permission bits, octal."""
+    paths: Mapping[str, str]
+    """Where it is, by host."""
+
+
 class RotateKeysJson(TypedDict):
     """``rotate-keys``."""
 
@@ -295,6 +307,7 @@ PARTS: Mapping[str, tuple[type, ...]] = {
     "bootstrap": (BootstrapJson,),
     "facts": (FactsJson,),
     "run": (RunJson, NothingMoreJson),
+    "copy": (CopyJson, NothingMoreJson),
     "rotate-keys": (RotateKeysJson,),
     "teardown": (TeardownJson,),
     "nccl-test": (NcclTestJson, NothingLaunchedJson),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -113,6 +114,9 @@ def _printing(call: Call) -> OnHostLine:
         with alone:
             to.write(f"{host}: {printable(line)}\n")
             to.flush()
+            if call.output.is_lost:
+                # Whoever read has seen enough, as head(1): that ends the command, as Ctrl-C does.
+                signal.raise_signal(signal.SIGINT)
 
     return on_line
 

@@ -39,6 +39,11 @@ class OutputStream:
         except OSError as problem:
             self._drop(problem)
 
+    @property
+    def is_lost(self) -> bool:
+        """True once something was not taken."""
+        return self._lost is not None
+
     def check(self) -> None:
         """See whether all was taken; a reader that has seen enough, as head(1), is no fault.
 

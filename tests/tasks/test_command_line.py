@@ -225,3 +225,17 @@ def test_every_fault_of_a_lab_is_a_line_of_its_own_in_a_pipe(operator: Operator)
     told = operator.run("lab.break", "n1", "help").stdout.splitlines()
     assert len(told) == len(FAULTS)
     assert [line.split()[0].partition(":")[0].partition("[")[0] for line in told] == list(FAULTS)
+
+
+def test_what_cannot_be_copied_is_refused(operator: Operator) -> None:
+    operator.write("cluster.yaml", GOOD)
+    operator.write("file", "x")
+    os.mkfifo(operator.folder / "pipe")
+    assert "FILE [DEST]" in refused(operator, "copy")
+    assert "FILE [DEST]" in refused(operator, "copy", "file", "there", "more")
+    assert "No such file" in refused(operator, "copy", "nowhere")
+    for other in (".", "pipe"):
+        assert "no regular file" in refused(operator, "copy", other)
+    done = operator.run("copy", "file", "/opt/x", "--dry-run")
+    assert (done.returncode, done.stdout.split(" (")[0]) == (0, "Would copy file")
+    assert done.stdout.endswith("to /opt/x on n1\n")
