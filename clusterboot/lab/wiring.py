@@ -131,9 +131,15 @@ def in_shape(lab: Lab, node: LabNode) -> list[str]:
 
 
 def flap_lines(lab: Lab, device: str) -> tuple[str, str]:
-    """Give what takes a flapping link's device down to a fraction of its rate, and up to it again."""
+    """Give what takes a flapping link's device down to a fraction of its rate, and up to it again.
+
+    The burst stays as it is: what is queued already is not segmented any more, and a large segment
+    (up to 64 KiB) that exceeds the burst would hold up the link until it is up again.
+    Source: tc-tbf(8), and ``tbf_enqueue`` and ``tbf_dequeue`` of Linux's net/sched/sch_tbf.c.
+    """
+    burst_bytes = _burst_bytes(lab.rate_bps)
     down, up = (
-        f"qdisc change dev {device} root handle {_FLAPPING} {tbf(rate_bps)}"
+        f"qdisc change dev {device} root handle {_FLAPPING} {tbf(rate_bps, burst_bytes)}"
         for rate_bps in (lab.rate_bps // FLAP, lab.rate_bps)
     )
     return down, up
@@ -191,9 +197,9 @@ def _burst_bytes(rate_bps: int) -> int:
     return max(32_000, rate_bps // 8 // 500)
 
 
-def tbf(rate_bps: int) -> str:
-    """Give the words that shape a link to a rate."""
-    burst_bytes = _burst_bytes(rate_bps)
+def tbf(rate_bps: int, burst_bytes: int | None = None) -> str:
+    """Give the words that shape a link to a rate; the burst follows from it where none is given."""
+    burst_bytes = burst_bytes or _burst_bytes(rate_bps)
     return f"tbf rate {rate_bps}bit burst {burst_bytes}b limit {burst_bytes + _queue_bytes(rate_bps)}b"
 
 

@@ -118,8 +118,9 @@ def test_what_flaps_and_what_is_bursty_is_stacked_over_the_other_shapes() -> Non
     assert wiring.in_shape(lab, lab.nodes[1]) == [
         "qdisc add dev to-n2 root tbf rate 1000000000bit burst 250000b limit 2750000b"
     ]
+    # One burst all the time: a queued segment that is larger than it would wait until the link is up again.
     assert wiring.flap_lines(lab, "eth0") == (
-        "qdisc change dev eth0 root handle f0: tbf rate 66666666bit burst 32000b limit 198666b",
+        "qdisc change dev eth0 root handle f0: tbf rate 66666666bit burst 250000b limit 416666b",
         "qdisc change dev eth0 root handle f0: tbf rate 1000000000bit burst 250000b limit 2750000b",
     )
 
