@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from clusterboot.nodes.sessions import Nodes
 from clusterboot.nodes.watchdog import Watchdog
 from clusterboot.ssh.audit import AuditLog
 from clusterboot.ssh.fleet import Fleet
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def over_ssh(context: Context) -> Iterator[Nodes]:
+def over_ssh(context: Context) -> Iterator[Fleet]:
     """Open the way to a command's nodes; it is closed, with everything on it, at the end of the block.
 
     Errors: :class:`clusterboot.errors.UsageError` for a key that cannot be read, before anything is
