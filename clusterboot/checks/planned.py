@@ -31,6 +31,5 @@ class Planned:
 
     def of(self, hosts: Collection[str]) -> Planned:
         """Give the same launch with the facts and slots of ``hosts`` alone."""
-        facts = {name: node for name, node in self.ready.facts.items() if name in hosts}
         slots = tuple(slot for slot in self.slots if slot.host in hosts)
-        return replace(self, ready=replace(self.ready, facts=facts), slots=slots)
+        return replace(self, ready=self.ready.of(hosts), slots=slots)

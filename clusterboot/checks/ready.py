@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import AddressPlan, Slot
@@ -18,7 +18,7 @@ from clusterboot.trust.launching_host import Head
 class Ready:
     """Its facts and addresses, the MPI, and the machine to start from.
 
-    ``head`` is that machine where it is no node.
+    ``head`` is that machine where it is no node. ``out`` has the facts of nodes that are out since.
     """
 
     facts: Mapping[str, NodeFacts]
@@ -26,6 +26,13 @@ class Ready:
     mpi: Mpi
     start: str
     head: Head | None = None
+    out: Mapping[str, NodeFacts] = field(default_factory=dict)
+
+    def of(self, hosts: Collection[str]) -> Ready:
+        """Give the same cluster with ``hosts`` alone still in."""
+        facts = {name: node for name, node in self.facts.items() if name in hosts}
+        out = {name: node for name, node in self.facts.items() if name not in hosts}
+        return replace(self, facts=facts, out={**self.out, **out})
 
     @property
     def ip(self) -> dict[str, str]:
@@ -49,8 +56,8 @@ class Ready:
 
     @property
     def launching_facts(self) -> NodeFacts:
-        """What is known of the launching machine."""
-        return self.machines[self.start]
+        """What is known of the launching machine, also where it is out."""
+        return {**self.out, **self.machines}[self.start]
 
     @property
     def carrier(self) -> str:

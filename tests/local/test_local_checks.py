@@ -50,3 +50,24 @@ def test_who_is_out_is_in_no_majority(cluster: LocalCluster) -> None:
         assert require(visit, planned(facts), [OneKernel()]) == ()
     with cluster.context().visit() as visit:
         assert require(visit, planned(facts), [OneKernel()]) == ("n3",)
+
+
+class KernelOfTheLaunch(Check[Planned, None]):
+    """Each node has the kernel of the machine that launches."""
+
+    def judge(self, subject: Planned, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
+        usual = subject.ready.launching_facts.kernel
+        return {
+            name: UnfitError("mpi-launch", f"its kernel is {node.kernel}", stage="launch")
+            for name, node in subject.ready.facts.items()
+            if node.kernel != usual
+        }
+
+
+def test_what_is_known_of_the_launching_node_stays_known_when_it_is_out(cluster: LocalCluster) -> None:
+    facts = dict(inventory(cluster.context()).facts)
+    facts["n3"] = replace(facts["n3"], kernel="another")
+    with cluster.context().visit() as visit:
+        visit.ledger.fail("n1", PartialError("gone", stage="connect"))
+        assert planned(facts).ready.start == "n1"
+        assert require(visit, planned(facts), [KernelOfTheLaunch()]) == ("n3",)
