@@ -156,11 +156,9 @@ def test_what_hangs_once_logged_in_costs_itself_alone(scene: Scene) -> None:
     assert {name: said["answers"][name]["stdout"] for name in said["answers"]} == {"n1": "n1\n", "n2": "n2\n"}
 
 
-@pytest.mark.parametrize(("fault", "stage", "cause", "remedy"), HEAD, ids=[row[0] for row in HEAD])
-def test_a_fault_of_the_head_is_one_line_for_all_behind_it(
-    scene: Scene, fault: str, stage: str, cause: str, remedy: str
-) -> None:
-    labs.break_node(scene.lab.name, "head", fault)
+@pytest.mark.parametrize("told", HEAD, ids=[told.fault for told in HEAD])
+def test_a_fault_of_the_head_is_one_line_for_all_behind_it(scene: Scene, told: Told) -> None:
+    labs.break_node(scene.lab.name, "head", told.fault)
     try:
         done = scene.operator.run(
             *("run", *cluster(scene.lab), "--hosts", "n1,n2", "--deadline", "2", "true"), COLUMNS="80"
@@ -171,9 +169,9 @@ def test_a_fault_of_the_head_is_one_line_for_all_behind_it(
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line)
-    assert line.startswith(f"n[1-2] {UNREACHABLE} {stage}: {scene.lab.head_address}")
-    assert re.search(cause, line), line
-    assert remedy in line
+    assert line.startswith(f"n[1-2] {told.status} {told.stage}: {scene.lab.head_address}")
+    assert re.search(told.cause, line), line
+    assert told.remedy in line
 
 
 @pytest.mark.parametrize("fault", ["sshd-stopped", "powered-off"])
