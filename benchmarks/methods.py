@@ -101,9 +101,13 @@ class Probe:
 
     def swept(self) -> PairMatrix:
         """Give what was measured so far with both directions at once, and beside it the single ones."""
-        both = self._both
+        both, alone = self._both, self._one_way
         return PairMatrix(
-            self.nodes, both.medians.copy(), one_way_gb_s=self.seen.copy(), samples=both.samples()
+            self.nodes,
+            both.medians.copy(),
+            one_way_gb_s=self.seen.copy(),
+            samples=both.samples(),
+            one_way_samples=alone.samples(),
         )
 
     def _pass(self, runs: int, measurements: int, time_s: float) -> None:
@@ -136,7 +140,7 @@ class _Series:
     def __init__(self, nodes: int) -> None:
         self._visits = np.zeros((nodes, nodes), dtype=np.intp)
         self._samples: Rates = np.full((nodes, nodes, MOST_SAMPLES), np.nan)
-        self._count = np.zeros((nodes, nodes), dtype=np.int64)
+        self._counts = np.zeros((2, nodes, nodes), dtype=np.int64)
         self._rates = np.full((5, nodes, nodes), np.nan)
 
     @property
@@ -155,11 +159,14 @@ class _Series:
         place = before[:, None] * MOST_SAMPLES + np.arange(MOST_SAMPLES)
         self._samples[senders[:, None], receivers[:, None], place] = samples
         self._visits[cells] += 1
-        self._count[cells], self._rates[:, senders, receivers] = figures(self._samples[cells])
+        self._counts[:, senders, receivers], self._rates[:, senders, receivers] = figures(
+            self._samples[cells]
+        )
 
     def samples(self) -> Samples:
         """Give the figures as a matrix has them."""
-        return Samples(self._count.copy(), *self._rates.copy(), bytes=self._count * _SAMPLE_BYTES)
+        count, low = self._counts.copy()
+        return Samples(count, *self._rates.copy(), bytes=count * _SAMPLE_BYTES, low=low)
 
 
 Method = Callable[[Probe], Named]

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clusterboot.linkmap.pair_matrix import Direction, Finding, Kind, PairMatrix, Where
+from clusterboot.linkmap.pair_matrix import LOW_SHARE, Direction, Finding, Kind, PairMatrix, Where
 
 Rates = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -218,7 +218,7 @@ def _left(fault: Fault, phase: float, begin_s: Rates, end_s: Rates, number: NDAr
 
 
 def figures(samples: Rates) -> tuple[NDArray[np.int64], Rates]:
-    """Give how many samples each row has, and their median, minimum, maximum and quartiles."""
+    """Give how many samples each row has and how many are low, and their median, extremes and quartiles."""
     count = np.count_nonzero(~np.isnan(samples), axis=-1)
     ordered = np.sort(samples, axis=-1)  # NaN sorts last
 
@@ -231,7 +231,9 @@ def figures(samples: Rates) -> tuple[NDArray[np.int64], Rates]:
         )
         return np.asarray(below + (above - below) * (place - low))
 
-    return count, np.stack([at(share) for share in (0.5, 0.0, 1.0, 0.25, 0.75)])
+    rates = np.stack([at(share) for share in (0.5, 0.0, 1.0, 0.25, 0.75)])
+    low = np.count_nonzero(samples < LOW_SHARE * rates[4][..., None], axis=-1)
+    return np.stack([count, low]), rates
 
 
 def at_once(sound: Fabric, rates: Rates, generator: np.random.Generator) -> Rates:

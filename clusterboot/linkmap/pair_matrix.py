@@ -28,8 +28,9 @@ class Samples:
 
     All are n x n, a row a sender and a column a receiver. ``count`` is how many samples there were
     and ``bytes`` how much they moved, 0 where nothing was measured; the rates are in 10^9 bytes a
-    second, NaN there. ``q1_gb_s`` and ``q3_gb_s`` are the quartiles. Where a pair was visited
-    again in the same way, the samples of all visits count.
+    second, NaN there. ``q1_gb_s`` and ``q3_gb_s`` are the quartiles, and ``low`` is how many samples were
+    below half of the upper one. Where a pair was visited again in the same way, the samples of all visits
+    count.
     """
 
     count: NDArray[np.int64]
@@ -39,17 +40,20 @@ class Samples:
     q1_gb_s: Rates
     q3_gb_s: Rates
     bytes: NDArray[np.int64]
+    low: NDArray[np.int64]
 
     @classmethod
     def nothing(cls, nodes: int) -> Samples:
         """Begin with nothing measured."""
-        counts = np.zeros((2, nodes, nodes), dtype=np.int64)
+        counts = np.zeros((3, nodes, nodes), dtype=np.int64)
         rates = np.full((5, nodes, nodes), np.nan)
-        return cls(counts[0], rates[0], rates[1], rates[2], rates[3], rates[4], counts[1])
+        return cls(counts[0], rates[0], rates[1], rates[2], rates[3], rates[4], *counts[1:])
 
 
 # The rates of :class:`Samples`, in the order of its fields, and as a document has them.
 SAMPLE_RATES = ("median_gb_s", "min_gb_s", "max_gb_s", "q1_gb_s", "q3_gb_s")
+# A sample is low that is below this share of its direction's upper quartile.
+LOW_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ class PairMatrix:
     and so has ``one_way_gb_s``: where ``bandwidth_gb_s`` was measured with both directions at
     once, it has what pairs give in one direction by itself, for those of which that is known.
     ``samples`` tells of the measurements that ``bandwidth_gb_s`` is the median of, where they are known,
-    and ``segments`` what TCP sent for all of them.
+    ``one_way_samples`` of those of ``one_way_gb_s``, and ``segments`` what TCP sent for all of them.
     """
 
     nodes: tuple[str, ...]
@@ -88,6 +92,7 @@ class PairMatrix:
     one_way_gb_s: Rates | None = None
     samples: Samples | None = None
     segments: Segments | None = None
+    one_way_samples: Samples | None = None
 
 
 @dataclass(frozen=True)

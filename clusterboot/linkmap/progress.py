@@ -117,8 +117,8 @@ class LinkState:
         one_way, latency_us = self.one_way_gb_s.copy(), self.latency_us.copy()
         segments = Segments(self.segments.sent.copy(), self.segments.resent.copy())
         if (np.isnan(self.one_way_gb_s) & ~np.isnan(self.both_gb_s)).any():
-            samples = self.both_samples.snapshot()
-            return PairMatrix(self.nodes, self.both_gb_s.copy(), latency_us, one_way, samples, segments)
+            both, alone = self.both_samples.snapshot(), self.one_way_samples.snapshot()
+            return PairMatrix(self.nodes, self.both_gb_s.copy(), latency_us, one_way, both, segments, alone)
         samples = self.one_way_samples.snapshot()
         return PairMatrix(self.nodes, one_way, latency_us, samples=samples, segments=segments)
 

@@ -85,6 +85,8 @@ def resume(stored: Earlier, nodes: Sequence[str]) -> LinkState:
     if earlier.samples is not None:
         book = state.one_way_samples if earlier.one_way_gb_s is None else state.both_samples
         book.take_over(here, there, earlier.samples)
+    if earlier.one_way_samples is not None:
+        state.one_way_samples.take_over(here, there, earlier.one_way_samples)
     if earlier.segments is not None:
         at, was = np.ix_(here, here), np.ix_(there, there)
         state.segments.sent[at] = earlier.segments.sent[was]

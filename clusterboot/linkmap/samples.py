@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-from .pair_matrix import Flags, Pair, Rates, Samples
+from .pair_matrix import LOW_SHARE, Flags, Pair, Rates, Samples
 
 # Of the median: where the mean is less, the median does not stand for the whole.
 _STANDS_FOR = 0.95
+
+_COUNTS = frozenset({"count", "bytes", "low"})
 
 Sample = tuple[float, float]
 """A rate in 10^9 bytes a second, and the bytes that were carried at it."""
@@ -80,12 +82,13 @@ class SampleBook:
         told.median_gb_s[at] = weighted_median(samples)
         told.min_gb_s[at], told.max_gb_s[at] = rates.min(), rates.max()
         told.q1_gb_s[at], told.q3_gb_s[at] = np.quantile(rates, [0.25, 0.75])
+        told.low[at] = np.count_nonzero(rates < LOW_SHARE * told.q3_gb_s[at])
         return rate_of(samples)
 
     def forget(self, which: Flags) -> None:
         """Take directions out."""
         for each in fields(Samples):
-            getattr(self.summary, each.name)[which] = 0 if each.name in {"count", "bytes"} else np.nan
+            getattr(self.summary, each.name)[which] = 0 if each.name in _COUNTS else np.nan
         self.by_pair = {at: samples for at, samples in self.by_pair.items() if not which[at]}
         self.unsettled = {at for at in self.unsettled if not which[at]}
 

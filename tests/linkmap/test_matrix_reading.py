@@ -284,12 +284,12 @@ def test_other_words_are_no_table(text: str) -> None:
 def test_samples_are_written_and_read_back():
     matrix = PairMatrix(("a", "b"), np.array([[np.nan, 9.0], [8.0, np.nan]]), samples=Samples.nothing(2))
     assert matrix.samples is not None
-    values = {"count": 5, "bytes": 10**9, **dict(zip(SAMPLE_RATES, (9, 7, 11, 8, 10), strict=True))}
+    values = {"count": 5, "bytes": 10**9, "low": 2, **dict(zip(SAMPLE_RATES, (9, 7, 11, 8, 10), strict=True))}
     for field, value in values.items():
         getattr(matrix.samples, field)[0, 1] = value
     document = matrix_to_json(matrix, Inference("ok"))
     cell = {"n": 5, "median_gb_s": 9.0, "min_gb_s": 7.0, "max_gb_s": 11.0, "q1_gb_s": 8.0, "q3_gb_s": 10.0}
-    assert document["samples"] == [[None, {**cell, "bytes": 10**9}], [None, None]]
+    assert document["samples"] == [[None, {**cell, "bytes": 10**9, "low": 2}], [None, None]]
     again = read_matrix(json.dumps(document).encode(), "x").samples
     for each in fields(Samples):
         np.testing.assert_array_equal(getattr(again, each.name), getattr(matrix.samples, each.name))

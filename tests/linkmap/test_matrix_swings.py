@@ -17,7 +17,7 @@ from simulator import Cluster, Conditions, Fabric, Fault, fabric, figures, measu
 from clusterboot.linkmap.inference.infer import infer
 from clusterboot.linkmap.inference.noise import edge
 from clusterboot.linkmap.inference.schedule import MOST_LOOKS, adaptive_rounds, second_looks
-from clusterboot.linkmap.pair_matrix import PairMatrix, Samples
+from clusterboot.linkmap.pair_matrix import SAMPLE_RATES, PairMatrix, Samples
 
 RATE_GB_S = 0.0357
 
@@ -76,6 +76,69 @@ def test_of_few_nodes_more_visits_are_asked_for():
     assert (certain.kind, set(certain.hosts), certain.next_pairs) == ("link", {"n2", "n4"}, ())
 
 
+def of_visits(rates: dict[tuple[int, int], tuple[list[float], list[float]]], nodes: int = 8) -> PairMatrix:
+    """Give the matrix of an adaptive map in which all pairs are sound but for some directions.
+
+    Parameters: the samples of these, as shares of the usual rate: by themselves, and both ways at once.
+    """
+    matrix = mapped(probe_of(nodes))
+    ways = (
+        (matrix.one_way_gb_s, matrix.one_way_samples),
+        (matrix.bandwidth_gb_s, matrix.samples),
+    )
+    for at, shares in rates.items():
+        for (medians, samples), each in zip(ways, shares, strict=True):
+            assert medians is not None
+            assert samples is not None
+            usual = float(np.nanmedian(medians))
+            (count, low), figured = figures(np.array([each]) * usual)
+            samples.count[at], samples.low[at], medians[at] = count[0], low[0], figured[0, 0]
+            for name, value in zip(SAMPLE_RATES, figured[:, 0], strict=True):
+                getattr(samples, name)[at] = value
+    return matrix
+
+
+SOUND = [1.0, 0.99, 1.01, 1.0, 1.0, 0.98]
+BAD = [0.1, 0.11, 0.1, 0.1, 0.12, 0.1]
+
+
+def test_a_link_that_was_bad_at_few_of_many_visits_is_named():
+    # Fewer than a quarter of the samples: the quartiles alone tell of a single one.
+    mostly = [*SOUND, *SOUND, *SOUND, *BAD[:4]]
+    matrix = of_visits({(1, 5): (mostly, mostly), (5, 1): (mostly, mostly)})
+    (finding,) = infer(matrix).findings
+    assert (finding.kind, set(finding.hosts), finding.direction) == ("link", {"n2", "n6"}, "both")
+    assert finding.stability == "swinging"
+    unknown = {"low": np.zeros((8, 8), dtype=np.int64)}
+    for samples in (matrix.samples, matrix.one_way_samples):
+        assert samples is not None
+        samples.low[:] = unknown["low"]
+    assert infer(matrix).findings == ()
+
+
+def test_a_link_that_was_bad_while_its_directions_went_by_themselves_is_named():
+    half = [*SOUND, *BAD]
+    matrix = of_visits({(1, 5): (half, SOUND), (5, 1): (half, SOUND)})
+    (finding,) = infer(matrix).findings
+    assert (finding.kind, set(finding.hosts), finding.direction) == ("link", {"n2", "n6"}, "both")
+    assert infer(replace(matrix, one_way_samples=None)).findings == ()
+
+
+def test_a_link_that_was_bad_by_itself_at_times_is_no_link_that_is_slow_one_way():
+    matrix = of_visits({(1, 5): (BAD, BAD), (5, 1): ([*SOUND, *SOUND, *BAD], BAD)})
+    (finding,) = infer(matrix).findings
+    assert (set(finding.hosts), finding.direction) == ({"n2", "n6"}, "both")
+
+
+def test_a_link_that_is_slow_one_way_and_holds_the_other_up_is_slow_one_way():
+    matrix = of_visits({(1, 5): (BAD, BAD), (5, 1): (SOUND, BAD)})
+    (finding,) = infer(matrix).findings
+    assert (finding.hosts, finding.direction) == (("n2", "n6"), "out")
+    # The other way may have gone by itself while the link was back.
+    asked = [(1, 5) in second_looks(matrix, infer(matrix), {(1, 5): times}) for times in (2, MOST_LOOKS)]
+    assert asked == [True, False]
+
+
 def test_a_pair_with_one_low_sample_is_blamed_for_nothing_and_looked_at_twice():
     probe = probe_of(8)
     probe.tournament()
@@ -119,12 +182,13 @@ def of_two(there: list[float], back: list[float]) -> PairMatrix:
     """Give the matrix of two nodes, from the samples of each direction in all visits."""
     count, rates = figures(np.array([there, back]))
     cells = [np.full((2, 2), np.nan) for _ in rates]
-    counts = np.zeros((2, 2), dtype=np.int64)
+    counts, lows = np.zeros((2, 2, 2), dtype=np.int64)
     for at, cell in enumerate(((0, 1), (1, 0))):
-        counts[cell] = count[at]
+        counts[cell], lows[cell] = count[:, at]
         for each, values in zip(cells, rates[:, at], strict=True):
             each[cell] = values
-    return PairMatrix(("n1", "n2"), cells[0], samples=Samples(counts, *cells, bytes=counts * (1 << 20)))
+    samples = Samples(counts, *cells, bytes=counts * (1 << 20), low=lows)
+    return PairMatrix(("n1", "n2"), cells[0], samples=samples)
 
 
 def test_one_of_two_directions_is_not_blamed_by_visits_that_read_too_high():
@@ -219,10 +283,12 @@ COUNTS = st.one_of(st.integers(0, 9), st.just(10**12))
 def test_any_samples_get_a_verdict_that_the_findings_bear_out(nodes: int, data: st.DataObject):
     shape = (nodes, nodes)
     rates = [data.draw(arrays(float, shape, elements=FIGURES)) for _ in range(6)]
-    counts = [data.draw(arrays(np.int64, shape, elements=COUNTS)) for _ in range(2)]
+    counts = [data.draw(arrays(np.int64, shape, elements=COUNTS)) for _ in range(3)]
     np.fill_diagonal(rates[5], np.nan)
     names = tuple(f"n{index}" for index in range(nodes))
-    inference = infer(PairMatrix(names, rates[5], samples=Samples(counts[0], *rates[:5], bytes=counts[1])))
+    samples = Samples(counts[0], *rates[:5], bytes=counts[1], low=counts[2])
+    one_way = {"one_way_gb_s": rates[4], "one_way_samples": samples} if data.draw(st.booleans()) else {}
+    inference = infer(PairMatrix(names, rates[5], samples=samples, **one_way))
     fractions = [finding.fraction_of_expected for finding in inference.findings]
     assert (inference.verdict == "slow") == any(fraction is not None for fraction in fractions)
     assert all(fraction is None or 0 <= fraction <= 1 for fraction in fractions)

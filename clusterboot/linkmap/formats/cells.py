@@ -35,6 +35,7 @@ class Rows:
     one_way_gb_s: Sequence[Any] | None = None
     samples: Sequence[Any] | None = None
     segments: Sequence[Any] | None = None
+    one_way_samples: Sequence[Any] | None = None
 
 
 def bad(path: str, cause: str, remedy: str = _REMEDY) -> UsageError:
@@ -66,15 +67,28 @@ def matrix_of(path: str, rows: Rows) -> PairMatrix:
         for name in ("latency_us", "one_way_gb_s")
         if (cells := getattr(rows, name)) is not None
     }
-    samples = segments = None
-    if (objects := rows.samples) is not None:
-        # What one of the objects lacks is not known.
-        count = _counts(path, "samples", objects, "n", nodes)
-        rates = {name: _table(path, "samples", objects, name, nodes) for name in SAMPLE_RATES}
-        samples = Samples(count=count, **rates, bytes=_counts(path, "samples", objects, "bytes", nodes))
+    samples, one_way_samples = (
+        None if objects is None else _samples(path, what, objects, nodes)
+        for what, objects in (("samples", rows.samples), ("one_way_samples", rows.one_way_samples))
+    )
+    segments = None
     if (objects := rows.segments) is not None:
         segments = Segments(*(_counts(path, "segments", objects, name, nodes) for name in ("sent", "resent")))
-    return PairMatrix(nodes, bandwidth_gb_s, **further, samples=samples, segments=segments)
+    return PairMatrix(
+        nodes,
+        bandwidth_gb_s,
+        **further,
+        samples=samples,
+        segments=segments,
+        one_way_samples=one_way_samples,
+    )
+
+
+def _samples(path: str, what: str, objects: Sequence[Any], nodes: tuple[str, ...]) -> Samples:
+    """Read the figures of samples; what one of the objects lacks is not known."""
+    count, size, low = (_counts(path, what, objects, name, nodes) for name in ("n", "bytes", "low"))
+    rates = {name: _table(path, what, objects, name, nodes) for name in SAMPLE_RATES}
+    return Samples(count=count, **rates, bytes=size, low=low)
 
 
 def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from ..pair_matrix import (
     MatrixVerdict,
     PairMatrix,
     Rates,
+    Samples,
     Stability,
     Where,
 )
@@ -26,7 +27,7 @@ from .cells import Rows, bad
 from .stored import Format, Table
 
 # In the order of the fields of ``Rows``.
-_FURTHER = ("latency_us", "one_way_gb_s", "samples", "segments")
+_FURTHER = ("latency_us", "one_way_gb_s", "samples", "segments", "one_way_samples")
 
 
 def _recognises(text: str) -> bool:
@@ -94,6 +95,8 @@ class SamplesJson(TypedDict):
     """A quarter of them was above."""
     bytes: int
     """What they carried together."""
+    low: NotRequired[int]
+    """How many of them were below half of the upper quartile."""
 
 
 class SegmentsJson(TypedDict):
@@ -117,6 +120,9 @@ class MatrixJson(TypedDict):
     one_way_gb_s: NotRequired[MatrixRows]
     """What pairs give in one direction by itself, where bandwidth_gb_s is both at once."""
     samples: NotRequired[list[list[SamplesJson | None]]]
+    """Those that bandwidth_gb_s rests on."""
+    one_way_samples: NotRequired[list[list[SamplesJson | None]]]
+    """Those that one_way_gb_s rests on."""
     segments: NotRequired[list[list[SegmentsJson | None]]]
     findings: list[FindingJson]
     """The worst first."""
@@ -128,8 +134,8 @@ def matrix_to_json(matrix: PairMatrix, inference: Inference) -> MatrixJson:
     """Give the part of a document that is a matrix's: nodes, cells, findings, verdict, notes.
 
     What was not measured is ``None``. ``where`` is there for groups alone, ``one_way_gb_s`` where
-    ``bandwidth_gb_s`` was measured with both directions at once, ``samples`` and
-    ``segments`` where they were kept.
+    ``bandwidth_gb_s`` was measured with both directions at once, ``samples``, ``one_way_samples``
+    and ``segments`` where they were kept.
     """
     found: MatrixJson = {
         "nodes": list(matrix.nodes),
@@ -141,14 +147,20 @@ def matrix_to_json(matrix: PairMatrix, inference: Inference) -> MatrixJson:
     }
     if matrix.one_way_gb_s is not None:
         found["one_way_gb_s"] = rows_to_json(matrix.one_way_gb_s)
-    if (samples := matrix.samples) is not None:
-        columns = {"n": samples.count.tolist()}
-        columns |= {name: rows_to_json(getattr(samples, name)) for name in SAMPLE_RATES}
-        found["samples"] = _objects({**columns, "bytes": samples.bytes.tolist()}, samples.count > 0)
+    if matrix.samples is not None:
+        found["samples"] = _samples(matrix.samples)
+    if matrix.one_way_samples is not None:
+        found["one_way_samples"] = _samples(matrix.one_way_samples)
     if (segments := matrix.segments) is not None:
         columns = {"sent": segments.sent.tolist(), "resent": segments.resent.tolist()}
         found["segments"] = _objects(columns, segments.sent > 0)
     return found
+
+
+def _samples(samples: Samples) -> list[list[SamplesJson | None]]:
+    rates = {name: rows_to_json(getattr(samples, name)) for name in SAMPLE_RATES}
+    counts = {"bytes": samples.bytes.tolist(), "low": samples.low.tolist()}
+    return _objects({"n": samples.count.tolist(), **rates, **counts}, samples.count > 0)
 
 
 def _finding(finding: Finding) -> FindingJson:

@@ -92,7 +92,12 @@ def _explain(picture: Picture) -> tuple[tuple[Finding, ...], tuple[str, ...]] | 
         # Both ways at once the other one waits for what comes and goes.
         covered |= cells_of(picture, [node], "both" if node in swings.now_and_then else direction)
     found = find_links(picture.residuals, covered, picture.noise)
-    links = tuple(both_ways(link, swings, picture) for link in found if not is_chance(link, swings, picture))
+    one_way_losses = {pair for pair, way in losses.links if way == "out"}
+    links = tuple(
+        both_ways(link, swings, picture, one_way_losses)
+        for link in found
+        if not is_chance(link, swings, picture)
+    )
     slow = np.zeros_like(picture.seen)
     for link in links:
         slow[link.ends] = True

@@ -33,7 +33,8 @@ class Picture:
     ``rates`` is what each cell gives, in 10^9 bytes a second, and ``expected`` the logarithm of
     what it should; ``residuals`` are the logarithms of measured over expected, :data:`DEAD` for
     dead, NaN for not measured; ``seen`` are the pairs that were measured in either direction.
-    ``usual`` is the logarithm of what ``matrix.bandwidth_gb_s``, and each of its samples, should be.
+    ``usual`` is the logarithm of what ``matrix.bandwidth_gb_s``, and each of its samples, should be, and
+    ``one_way_usual`` that for ``matrix.one_way_gb_s``, NaN where it is not known.
     """
 
     matrix: PairMatrix
@@ -44,6 +45,7 @@ class Picture:
     tiers: tuple[Tier, ...]
     noise: Noise
     usual: Rates
+    one_way_usual: Rates | None = None
 
 
 def draw(matrix: PairMatrix) -> Picture:
@@ -102,6 +104,7 @@ def with_one_way(picture: Picture, one_way_gb_s: Rates) -> Picture:
         rates=np.where(better, one_way_gb_s, picture.rates),
         expected=np.where(better, expected, picture.expected),
         residuals=np.where(better, residuals, picture.residuals),
+        one_way_usual=expected,
     )
     suspect = find_suspects(joined.residuals, joined.noise.node_drop).any
     sound = ~suspect[:, None] | ~suspect[None, :]

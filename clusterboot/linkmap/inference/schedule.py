@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from ..pair_matrix import Flags, Inference, Pair, PairMatrix, Rates, row_middles
+from ..pair_matrix import Finding, Flags, Inference, Pair, PairMatrix, Rates, row_middles
 from .infer import infer
 from .losses import find_losses
 from .picture import ENOUGH_RATIOS, Picture, draw, lacks_reference, with_one_way
@@ -122,7 +122,7 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
     steady = {
         tuple(sorted(at[host] for host in each.hosts))
         for each in inference.findings
-        if each.kind == "link" and each.stability == "steady"
+        if each.kind == "link" and each.stability == "steady" and _is_plain(each, at, both)
     }
     longest = _to_look_at_longest(picture, set(held) - steady)
     return tuple(
@@ -130,6 +130,15 @@ def second_looks(matrix: PairMatrix, inference: Inference, looked: Mapping[Pair,
         for pair in dict.fromkeys(looks)
         if looked.get(pair, 0) < (MOST_LOOKS if pair in longest else _LOOKS_A_SUSPECT if pair in twice else 1)
     )
+
+
+def _is_plain(link: Finding, at: Mapping[str, int], both: Picture) -> bool:
+    """Tell whether the other direction of a slow link is sound beside it, or as slow by itself.
+
+    One that lacks much beside it only, may be held up by it, or may have come back when it went by itself.
+    """
+    sender, receiver = (at[host] for host in link.hosts[:2])
+    return link.direction == "both" or not held_up(both)[receiver, sender]
 
 
 def _to_look_at_longest(picture: Picture, held: set[Pair]) -> set[Pair]:

@@ -9,14 +9,14 @@ What all pairs alike do is the fabric's noise, and no one's fault.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pair_matrix import Cells, Direction, Flags, Pair, Rates, Samples, row_middles
+from ..pair_matrix import LOW_SHARE, Cells, Direction, Flags, Pair, Rates, Samples, row_middles
 from .levels import scale
 from .links import SlowPair, slow_cells
 from .noise import loss
@@ -77,8 +77,9 @@ class Swings:
 
     ``nodes`` has each node that swings, with its direction, and ``now_and_then`` those of them that some
     visits found sound and others not. ``low`` is how many of a cell's samples are far below its best,
-    at least; ``links`` are the cells that are beyond chance among those that no node answers for, and
-    ``stalls`` those that are not, for such samples are about in the whole fleet;
+    at least, and ``low_by_itself`` how many of those were taken while the other direction was idle; ``links``
+    are the cells that are beyond chance among those that no node answers for, and ``stalls`` those that
+    are not, for such samples are about in the whole fleet;
     ``range_`` is how far each cell's worst sample is below its best or the expected, whichever is less
     (logarithm), and ``usual`` what most of the fleet's are below; of the ``known`` cells ``odd`` have
     low samples.
@@ -87,6 +88,7 @@ class Swings:
     nodes: Mapping[int, Direction]
     now_and_then: frozenset[int]
     low: Counts
+    low_by_itself: Counts
     links: Flags
     stalls: Flags
     range_: Rates
@@ -112,64 +114,109 @@ def find_swings(picture: Picture, explained: Flags, in_group: Flags) -> Swings:
     samples = picture.matrix.samples
     nothing = np.zeros((size, size), dtype=bool)
     if samples is None:
-        return Swings(
-            {}, frozenset(), nothing.astype(np.int64), nothing, nothing, np.full((size, size), np.nan), 0.0
-        )
-    samples = replace(samples, count=np.minimum(samples.count, _ENOUGH_SAMPLES))
+        none = nothing.astype(np.int64)
+        unknown = np.full((size, size), np.nan)
+        return Swings({}, frozenset(), none, none, nothing, nothing, unknown, 0.0)
     noise = picture.noise.fitted(loss(np.where(explained, np.nan, picture.residuals)))
-    range_, low = _below_best(samples, picture, noise.cell_loss)
-    spread = range_ / np.array([1.0, 1.0, *_RANGES])[np.minimum(samples.count, len(_RANGES) + 1)]
+    series = [_below_best(each, noise.cell_loss) for each in _series(picture)]
+    range_ = series[0].range_
+    spread = range_ / np.array([1.0, 1.0, *_RANGES])[np.minimum(series[0].count, len(_RANGES) + 1)]
+    for each in series[1:]:
+        range_ = np.fmax(range_, each.range_)
+    count, low = (np.sum([getattr(each, name) for each in series], axis=0) for name in ("count", "low"))
     steady = range_[~np.isnan(range_) & (low == 0)]
     usual = float(np.quantile(steady, _USUAL)) if steady.size else 0.0
-    now_and_then = _now_and_then(picture, samples, low, explained, in_group)
+    now_and_then = _now_and_then(picture, count, low, explained, in_group)
     nodes = {**_all_over(spread, range_, in_group), **now_and_then}
     covered = explained.copy()
     covered[list(nodes), :] = covered[:, list(nodes)] = True
-    links, stalls = _beyond_chance(low, samples, covered | np.isnan(range_))
+    links, stalls = _beyond_chance(low, count, covered | np.isnan(range_))
     odd, known = int(np.count_nonzero(low)), int(np.count_nonzero(~np.isnan(range_)))
-    return Swings(nodes, frozenset(now_and_then), low, links, stalls, range_, usual, odd, known)
+    return Swings(
+        nodes, frozenset(now_and_then), low, series[-1].low, links, stalls, range_, usual, odd, known
+    )
 
 
-def _below_best(samples: Samples, picture: Picture, low_loss: float) -> tuple[Rates, Counts]:
-    """Give how far each cell's worst sample is below its best, and how many are far below, at least.
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """The samples of one way of measuring, the rates that they gave, and what they should (logarithm)."""
+
+    samples: Samples
+    rates: Rates
+    usual: Rates
+
+
+def _series(picture: Picture) -> tuple[_Series, ...]:
+    """Give the samples of what the matrix is made of, and of single directions where these are others."""
+    matrix, found = picture.matrix, []
+    if matrix.samples is not None:
+        found.append(_Series(matrix.samples, matrix.bandwidth_gb_s, picture.usual))
+    if matrix.one_way_samples is not None and matrix.one_way_gb_s is not None:
+        usual = picture.usual
+        if (known := picture.one_way_usual) is not None:
+            usual = np.where(np.isnan(known), usual, known)
+        found.append(_Series(matrix.one_way_samples, matrix.one_way_gb_s, usual))
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Below:
+    """How far each cell's worst sample is below its best, how many are far below, at least, of how many."""
+
+    range_: Rates
+    low: Counts
+    count: Counts
+
+
+def _below_best(series: _Series, low_loss: float) -> _Below:
+    """Hold each cell's samples against its best one.
 
     What is above the expected counts as that: samples that are too fast are no fault, and no sign of one.
     A sample is low that loses ``low_loss``, as much as a slow median must: the samples of one visit are not
     independent of each other, so that all of them may be as low as a median is by chance.
     """
+    samples, usual = series.samples, series.usual
+    count = np.minimum(samples.count, _ENOUGH_SAMPLES)
     with np.errstate(invalid="ignore", divide="ignore"):
-        best = np.minimum(np.log(samples.max_gb_s), picture.usual)
-        worst = np.minimum(np.maximum(np.log(samples.min_gb_s), DEAD / 2), picture.usual)
+        best = np.minimum(np.log(samples.max_gb_s), usual)
+        worst = np.minimum(np.maximum(np.log(samples.min_gb_s), DEAD / 2), usual)
         below = np.maximum(best - worst, 0.0)
         floor = (1 - low_loss) * np.exp(best)
         quartiles = (samples.min_gb_s, samples.q1_gb_s, samples.median_gb_s, samples.q3_gb_s)
         # Quartile k lies between two samples, of which the lower one and all before it are low.
         each = [
-            np.where(figure < floor, (k * np.maximum(samples.count - 1, 0)) // 4 + 1, 0)
+            np.where(figure < floor, (k * np.maximum(count - 1, 0)) // 4 + 1, 0)
             for k, figure in enumerate(quartiles)
         ]
-    enough = (samples.count >= _LEAST_SAMPLES) & (picture.matrix.bandwidth_gb_s > 0)
+        counted = np.minimum(samples.low, count)
+        each.append(np.where(LOW_SHARE * samples.q3_gb_s <= floor, counted, 0))
+        enough = (count >= _LEAST_SAMPLES) & (series.rates > 0)
     range_ = np.where(enough, below, np.nan)
-    return range_, np.where(np.isnan(range_), 0, np.max(each, axis=0)).astype(np.int64)
+    unknown = np.isnan(range_)
+    return _Below(
+        range_,
+        np.where(unknown, 0, np.max(each, axis=0)).astype(np.int64),
+        np.where(unknown, 0, count),
+    )
 
 
-def _beyond_chance(low: Counts, samples: Samples, covered: Flags) -> tuple[Flags, Flags]:
+def _beyond_chance(low: Counts, count: Counts, covered: Flags) -> tuple[Flags, Flags]:
     """Find the cells that have more low samples than chance gives any cell, by the rate of all others.
 
     A pair that is low in both directions at once is less likely by chance than either alone.
 
     Returns: those, and the cells with low samples that are so by chance.
     """
-    known = ~covered & (samples.count > 0)
+    known = ~covered & (count > 0)
     cells = np.count_nonzero(known)
-    lows, counts = np.where(known, low, 0), np.where(known, samples.count, 0)
+    lows, counts = np.where(known, low, 0), np.where(known, count, 0)
     ones, others = np.nonzero(np.triu((lows > 0) | (lows > 0).T, 1))
     ends = np.stack([ones, others]), np.stack([others, ones])
-    odd, count = lows[ends], counts[ends]
+    odd, of = lows[ends], counts[ends]
     # What is usual is what all other pairs give.
-    left = int(lows.sum()) - odd.sum(axis=0), int(counts.sum()) - count.sum(axis=0)
+    left = int(lows.sum()) - odd.sum(axis=0), int(counts.sum()) - of.sum(axis=0)
     share = _shares(_at_most(left[0]), left[1])
-    chances = np.where(odd > 0, tails(odd, count, np.broadcast_to(share, odd.shape)), 1.0)
+    chances = np.where(odd > 0, tails(odd, of, np.broadcast_to(share, odd.shape)), 1.0)
     found, stalls = np.zeros_like(covered), np.zeros_like(covered)
     beyond = _of_both(chances[0] * chances[1]) * cells < _BY_CHANCE
     found[ends] = beyond & (chances < math.sqrt(_BY_CHANCE))
@@ -260,7 +307,7 @@ def _more_than_others(far: Flags, logs: Rates) -> Flags:
 
 
 def _now_and_then(
-    picture: Picture, samples: Samples, low: Counts, explained: Flags, in_group: Flags
+    picture: Picture, samples: Counts, low: Counts, explained: Flags, in_group: Flags
 ) -> dict[int, Direction]:
     """Find the nodes of which some visits went well and others did not, far more than chance has it.
 
@@ -293,9 +340,7 @@ def _now_and_then(
             beside = int(np.count_nonzero(here & others)) // 2, int(np.count_nonzero(others)) // 2
             if of_samples:
                 own = left[node] & ~np.isnan(picture.residuals[node])
-                usual = (
-                    float((samples.count[node] + samples.count[:, node])[own].mean()) if own.any() else 0.0
-                )
+                usual = float((samples[node] + samples[:, node])[own].mean()) if own.any() else 0.0
                 share = max(_share(*beside), _of_samples(low, samples, others & ~explained, usual))
             else:
                 share = float(_shares(*map(np.array, beside)))
@@ -330,20 +375,19 @@ def held_up_for_a_moment(picture: Picture) -> Flags:
 
     What busy processors hold up for a moment lacks less.
     """
-    samples = picture.matrix.samples
-    if samples is None:
-        return np.zeros_like(picture.seen)
-    with np.errstate(invalid="ignore"):
-        lacks = samples.min_gb_s < (1 - _LACKS_MOST) * np.exp(picture.usual)
-    return np.asarray(lacks & (_below_best(samples, picture, picture.noise.cell_loss)[1] > 0))
+    found = np.zeros_like(picture.seen)
+    for series in _series(picture):
+        with np.errstate(invalid="ignore"):
+            lacks = series.samples.min_gb_s < (1 - _LACKS_MOST) * np.exp(series.usual)
+        found |= lacks & (_below_best(series, picture.noise.cell_loss).low > 0)
+    return found
 
 
 def held_up_more_than_once(picture: Picture) -> Flags:
     """Find the pairs of which several measurements are far below the best, as one direction or both tell."""
-    samples = picture.matrix.samples
-    if samples is None:
-        return np.zeros_like(picture.seen)
-    low = _below_best(samples, picture, picture.noise.cell_loss)[1]
+    low = np.zeros(picture.seen.shape, dtype=np.int64)
+    for series in _series(picture):
+        low += _below_best(series, picture.noise.cell_loss).low
     return np.asarray(low + low.T >= _LEAST_LOW)
 
 
@@ -352,13 +396,13 @@ def _lacks(rates: Rates, picture: Picture) -> Flags:
         return np.asarray(rates < (1 - _LOW) * np.exp(picture.usual))
 
 
-def _of_samples(low: Counts, samples: Samples, cells: Flags, own: float) -> float:
+def _of_samples(low: Counts, samples: Counts, cells: Flags, own: float) -> float:
     """Estimate how many pairs would have as many low samples as count, from all single samples of cells.
 
     Parameters: how many samples each pair of the node has that is suspected, on the mean. Pairs that were
     looked at again have more than others, and so more low ones by chance.
     """
-    count = samples.count[cells]
+    count = samples[cells]
     usual = max(int(2 * np.median(count)) if count.size else 0, round(own))
     if usual < _LEAST_LOW:
         return _SUPPOSED_ODD
@@ -421,11 +465,23 @@ def _lost_s(at: Pair, picture: Picture) -> float:
     return float(samples.bytes[at]) / 1e9 * (1 / rate - math.exp(-picture.usual[at]))
 
 
-def both_ways(link: SlowPair, swings: Swings, picture: Picture) -> SlowPair:
-    """Widen a pair that is slow in one direction to both, where that is only what its visits hit."""
-    if link.direction == "both" or not swings.low[link.ends]:
+def both_ways(link: SlowPair, swings: Swings, picture: Picture, one_way_losses: Collection[Pair]) -> SlowPair:
+    """Widen a pair that is slow in one direction to both, where that is only what its visits hit.
+
+    Parameters: ``one_way_losses`` are the directions that lose packets while their opposite ones lose none:
+    these wait for words that are lost, and are slow at times for that.
+    """
+    if link.direction == "both":
         return link
-    return replace(link, direction="both") if _comes_and_goes(link.ends, swings, picture) else link
+    comes_and_goes = swings.low[link.ends] > 0 and _comes_and_goes(link.ends, swings, picture)
+    swings_back = link.ends not in one_way_losses and _swings_back(link, swings, picture)
+    return replace(link, direction="both") if comes_and_goes or swings_back else link
+
+
+def _swings_back(link: SlowPair, swings: Swings, picture: Picture) -> bool:
+    """Tell whether the direction opposite to a slow one was slow by itself at times, more than by chance."""
+    back = link.ends[::-1]
+    return bool(swings.low_by_itself[back] and not swings.stalls[back] and _is_sound_at_times(back, picture))
 
 
 def _comes_and_goes(ends: Pair, swings: Swings, picture: Picture) -> bool:
@@ -440,8 +496,9 @@ def _comes_and_goes(ends: Pair, swings: Swings, picture: Picture) -> bool:
 
 
 def _is_sound_at_times(at: Pair, picture: Picture) -> bool:
-    samples = picture.matrix.samples
-    return samples is not None and bool(samples.max_gb_s[at] >= _SOUND * math.exp(picture.usual[at]))
+    return any(
+        bool(each.samples.max_gb_s[at] >= _SOUND * math.exp(each.usual[at])) for each in _series(picture)
+    )
 
 
 def further_visits(picture: Picture, pair: Pair) -> tuple[Pair, ...]:

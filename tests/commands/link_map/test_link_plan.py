@@ -125,6 +125,13 @@ def test_the_samples_of_all_visits_count_alike() -> None:
     assert told is not None
     assert (told.count[0, 1], told.bytes[0, 1]) == (9, 9000)
     assert (told.min_gb_s[0, 1], told.max_gb_s[0, 1]) == (4.8, 9.0)
+    assert told.low[0, 1] == 0
+    samples = [PairSamples(3, 0, 1, both, True, 1000, (0.5, 0.6, 2.4)) for both in (False, True)]
+    state.take(row(0, 1, 0.6), [0, 1], "again", samples)
+    assert told.low[0, 1] == 0
+    told = state.matrix.samples
+    assert told is not None
+    assert told.low[0, 1] == 3
 
 
 def test_a_pair_is_dead_only_where_every_visit_found_it_dead() -> None:
@@ -218,6 +225,12 @@ def test_a_result_is_resumed_by_name(tmp_path: Path) -> None:
     assert np.count_nonzero(~np.isnan(state.one_way_gb_s)) == 1
     assert np.count_nonzero(~np.isnan(state.both_gb_s)) == 2
     assert (state.rounds, state.launches, state.crowd) == (4, 1, earlier.crowd)
+    for mine, was in (
+        (state.one_way_samples, earlier.one_way_samples),
+        (state.both_samples, earlier.both_samples),
+    ):
+        assert mine.summary.count[3, 2] == was.summary.count[0, 1] == 1
+        assert np.count_nonzero(mine.summary.count) == np.count_nonzero(was.summary.count)
 
 
 @pytest.mark.parametrize(
