@@ -36,6 +36,15 @@ def read_env(node: yaml.Node | None, environ: Mapping[str, str], problems: Probl
     return env
 
 
+def read_variable(text: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Read one variable of a command line, ``K=V`` or ``K``, by the rules of the file's.
+
+    Errors: :class:`RuleError`, which never has the value.
+    """
+    key, equals, value = text.partition("=")
+    return check_env_key(key), _value(key, value if equals else None, environ)
+
+
 def _value(key: str, value: str | None, environ: Mapping[str, str]) -> str:
     if value is None and key not in environ:
         raise RuleError(f"'{key}' is not set where clusterboot runs", f"set it, or write {key}=VALUE")

@@ -186,11 +186,9 @@ def command(
             iterable=list(iterable),
         )
         task.words = words
-        task.valued = frozenset(
-            to_flag(name.replace("_", "-"))
-            for name, parameter in signature.parameters.items()
-            if not isinstance(parameter.default, bool)
-        )
+        flags = {to_flag(p.name.replace("_", "-")): p.default for p in [*own, *common]}
+        task.options = frozenset((*flags, "--json"))
+        task.valued = frozenset(flag for flag, default in flags.items() if not isinstance(default, bool))
         return task
 
     return decorate

@@ -31,13 +31,13 @@ _BLOCK_BYTES = 1024 * 1024
     "copy",
     shared=SHARED,
     iterable=("words",),
-    words=PlainWords("words"),
+    words=PlainWords("words", "FILE [DEST]", "what to copy, and where on the nodes (default the home)"),
 )
 def copy_task(call: Call, shared: Mapping[str, Any], words: Sequence[str] | None = None) -> Outcome:
     """Copy one file to every node, its mode kept and its digest proven there.
 
-    clusterboot copy FILE [DEST]: DEST is a file or a folder on the nodes, seen from the home, which it
-    is without one. It is written beside its place and renamed; nothing is written through a symbolic link.
+    A DEST that does not begin with / is seen from the home. The file is written beside its place and renamed;
+    nothing is written through a symbolic link.
     """
     from clusterboot.commands.copy_file import copy_file
     from clusterboot.units import format_size

@@ -5,7 +5,7 @@ What it needs is imported when it runs: it would slow the start of all others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from .command import Call, Outcome, command
-from .options import SHARED, choice, context, next_command, number, size
+from .options import LAUNCH, SHARED, choice, context, next_command, number, size
 
 if TYPE_CHECKING:
     from clusterboot.linkmap.endpoints import By
@@ -30,6 +30,7 @@ _MODES = ("adaptive", "full")
 @command(
     "link-map",
     shared=SHARED,
+    iterable=("env",),
     mode="adaptive or full (default adaptive: some pairs in full, and then what settles it)",
     budget="seconds that the measuring may take",
     e="largest message (default 4M, 64M in GPU memory)",
@@ -39,6 +40,8 @@ _MODES = ("adaptive", "full")
     resume="an earlier result.json: only what it lacks is measured",
     launch_from="the node to launch from, or head (default the first that reaches all others)",
     format="csv, junit or prometheus on standard output, instead of the table",
+    env=LAUNCH["env"],
+    mpi_args=LAUNCH["mpi_args"],
     on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
@@ -53,6 +56,8 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     resume: str = "",
     launch_from: str = "",
     format: str = "",  # noqa: A002  # the option's name
+    env: Sequence[str] | None = None,
+    mpi_args: str = "",
     on_bad: str = "",
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
@@ -73,7 +78,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     output = output_format.chosen(format, MATRIX_FORMATS)
     if output:
         call.leave_output_to_format()
-    at = context(call, shared)
+    at = context(call, shared, env=env or (), mpi_args=mpi_args)
     call.on_bad = on_bad
     options = LinkMapOptions(
         cast("MapMode", mode),

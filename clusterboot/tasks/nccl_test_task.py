@@ -6,7 +6,7 @@ What it needs is imported when it runs: it would slow the start of all others.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from clusterboot.document import parse
 from clusterboot.errors import UsageError
 
 from .command import Call, Outcome, command
-from .options import SHARED, choice, context, next_command, number, size, whole
+from .options import LAUNCH, SHARED, choice, context, next_command, number, size, whole
 
 if TYPE_CHECKING:
     from clusterboot.verdict.benchmarked import Benchmarked, Judged
@@ -37,6 +37,7 @@ _GPU_END_BYTES = 8 * 1024**3
 @command(
     "nccl-test",
     shared=SHARED,
+    iterable=("env",),
     collective="which, separated by commas (default all_reduce)",
     backend="a program, as nccl-tests, nccl or mpi (default auto: the first of them that all nodes have)",
     b="smallest size (default 8)",
@@ -55,6 +56,8 @@ _GPU_END_BYTES = 8 * 1024**3
     no_progress="end a run that prints nothing for so many seconds (default 300)",
     time_limit="end a run after so many seconds (default 900)",
     format="csv, junit or prometheus on standard output, in place of the table",
+    env=LAUNCH["env"],
+    mpi_args=LAUNCH["mpi_args"],
     on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
@@ -78,6 +81,8 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     no_progress: str = "",
     time_limit: str = "",
     format: str = "",  # noqa: A002  # the option's name
+    env: Sequence[str] | None = None,
+    mpi_args: str = "",
     on_bad: str = "",
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
@@ -108,7 +113,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
     if output:
         call.leave_output_to_format()
-    at = context(call, shared)
+    at = context(call, shared, env=env or (), mpi_args=mpi_args)
     call.on_bad = on_bad
     if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")

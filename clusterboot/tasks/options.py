@@ -6,7 +6,8 @@ import getpass
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from clusterboot.units import parse_size
 from .command import Call
 
 if TYPE_CHECKING:
+    from clusterboot.inventory.cluster import Cluster
     from clusterboot.session.context import Context
 
 SHARED: Mapping[str, str] = {
@@ -29,14 +31,19 @@ SHARED: Mapping[str, str] = {
     "deadline": "end the whole command within so many seconds",
 }
 
-
+# Of commands that launch.
+LAUNCH: Mapping[str, str] = {
+    "env": "a variable for every rank, may be given again; K alone takes its value, a secret's, from here",
+    "mpi_args": "further words for mpirun, in quotes: '--mca btl_tcp_links 2'",
+}
 _MOST_DIGITS = 18
 
 
-def context(call: Call, shared: Mapping[str, Any]) -> Context:
+def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), mpi_args: str = "") -> Context:
     """Read the cluster file that the options mean, and make what flows start from.
 
-    Parameters: the command at work; the values of :data:`SHARED`.
+    Parameters: the command at work; the values of :data:`SHARED`; those of :data:`LAUNCH`, which go
+    before what the cluster file says.
     Errors: :class:`UsageError` for an option or a file; nothing is contacted.
     """
     from clusterboot.inventory.loader import load
@@ -54,6 +61,7 @@ def context(call: Call, shared: Mapping[str, Any]) -> Context:
             raise UsageError(f"--{option}: there is nothing in it", remedy="say which, or leave it out")
     path = find(shared["cluster"], cwd=here(), environ=os.environ, running_lab=lab_file)
     cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
+    cluster = for_this_launch(cluster, env, mpi_args)
     call.cluster = cluster.name
     call.scrubber = Scrubber.of(cluster.env)
     for warning in cluster.warnings:
@@ -72,6 +80,27 @@ def context(call: Call, shared: Mapping[str, Any]) -> Context:
         ask_passphrase=_asking() if interactive else None,
         started_s=call.started_s,
     )
+
+
+def for_this_launch(cluster: Cluster, env: Sequence[str], mpi_args: str) -> Cluster:
+    """Add to a cluster what :data:`LAUNCH` says, as if the cluster file said it.
+
+    Errors: :class:`UsageError` for a name or a word that the file could not have; no value is shown.
+    """
+    from clusterboot.inventory.env import read_variable
+    from clusterboot.inventory.name_rules import check_line
+    from clusterboot.inventory.problems import RuleError
+
+    try:
+        variables = dict(read_variable(word, os.environ) for word in env)
+        # As words of a shell's, which is what is typed here; none of it is run by a shell.
+        words = tuple(check_line(word) for word in shlex.split(mpi_args))
+    except RuleError as error:
+        raise UsageError(f"--env or --mpi-args: {error.cause}", remedy=error.remedy) from None
+    except ValueError as error:
+        raise UsageError(f"--mpi-args {mpi_args}: {error}") from None
+    mpi = replace(cluster.options.mpi, args=(*cluster.options.mpi.args, *words))
+    return replace(cluster, env={**cluster.env, **variables}, options=replace(cluster.options, mpi=mpi))
 
 
 def next_command(task: str, cluster: str | None = None) -> str:

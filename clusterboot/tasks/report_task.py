@@ -15,8 +15,11 @@ from .plain_words import PlainWords
 @command(
     "report",
     iterable=("result",),
-    words=PlainWords("result"),
-    result="a result.json, a run's folder, a folder of runs or a quoted glob; several are put side by side",
+    words=PlainWords(
+        "result",
+        "[RESULT…]",
+        "a result.json, a run's folder, a folder of runs or a quoted glob; several are put side by side",
+    ),
     output="where the page goes (default report.html beside the result, or here for several)",
 )
 def report_task(call: Call, result: Sequence[str] | None = None, output: str = "") -> Outcome:

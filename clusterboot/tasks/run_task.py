@@ -37,7 +37,12 @@ _RUNS_OWN = frozenset({"--cluster", "--hosts", "--accept-new", "--fanout", "--de
     "run",
     shared=SHARED,
     iterable=("words",),
-    words=PlainWords("words", first_ends_options=True),
+    words=PlainWords(
+        "words",
+        "COMMAND [ARGUMENT…]",
+        "what to run, all that follows run's own options; the script's arguments with --script",
+        first_ends_options=True,
+    ),
     script="run this local script in place of a command; words that follow are its arguments",
     live="print each line as it comes, behind its host's name, in place of folding equal answers",
 )
@@ -50,8 +55,8 @@ def run_task(
 ) -> Outcome:
     """Run one command on every node, equal answers folded together.
 
-    What follows run's own options is the command, with its own: clusterboot run --hosts n[1-4] ls -l /.
-    One word is a line for the nodes' shell, as 'dmesg | tail -3'; of several each is one argument.
+    One word is a line for the nodes' shell, as 'dmesg | tail -3'; of several words each is one argument
+    of the command, as it stands.
     """
     from clusterboot.commands.run_command import command_text, run_job, script_job, shell_job
 

@@ -178,10 +178,7 @@ def test_every_task_explains_itself(operator: Operator) -> None:
         assert f"  {task} " in listed.stdout
         asked = operator.run("--help", task)
         assert asked.returncode == 0
-        assert f"[--core-opts] {task} " in asked.stdout
-        # Also where a plain word is wanted there, which would be a command on every node.
-        for words in ((task, "--help"), (task, "--json", "-h")):
-            assert operator.run(*words).stdout == asked.stdout
+        assert asked.stdout.startswith(f"Usage: clusterboot {task} ")
     for wrong in ("--hepl", "-n"):
         assert wrong in refused(operator, "run", wrong)
     for words in (("--help", "nosuch"), ("--list", "nosuch")):
