@@ -117,6 +117,7 @@ def find_swings(picture: Picture, explained: Flags, in_group: Flags) -> Swings:
         none = nothing.astype(np.int64)
         unknown = np.full((size, size), np.nan)
         return Swings({}, frozenset(), none, none, nothing, nothing, unknown, 0.0)
+    samples = replace(samples, count=np.minimum(samples.count, _ENOUGH_SAMPLES))
     noise = picture.noise.fitted(loss(np.where(explained, np.nan, picture.residuals)))
     series = [_below_best(each, noise.cell_loss) for each in _series(picture)]
     range_ = series[0].range_
@@ -126,7 +127,7 @@ def find_swings(picture: Picture, explained: Flags, in_group: Flags) -> Swings:
     count, low = (np.sum([getattr(each, name) for each in series], axis=0) for name in ("count", "low"))
     steady = range_[~np.isnan(range_) & (low == 0)]
     usual = float(np.quantile(steady, _USUAL)) if steady.size else 0.0
-    now_and_then = _now_and_then(picture, count, low, explained, in_group)
+    now_and_then = _now_and_then(picture, samples, series[0].low, explained, in_group)
     nodes = {**_all_over(spread, range_, in_group), **now_and_then}
     covered = explained.copy()
     covered[list(nodes), :] = covered[:, list(nodes)] = True
@@ -307,7 +308,7 @@ def _more_than_others(far: Flags, logs: Rates) -> Flags:
 
 
 def _now_and_then(
-    picture: Picture, samples: Counts, low: Counts, explained: Flags, in_group: Flags
+    picture: Picture, samples: Samples, low: Counts, explained: Flags, in_group: Flags
 ) -> dict[int, Direction]:
     """Find the nodes of which some visits went well and others did not, far more than chance has it.
 
@@ -320,7 +321,10 @@ def _now_and_then(
     slow = slow_cells(picture.residuals, explained, picture.noise)
     swinging = (low > 0) & (low + low.T >= _LEAST_LOW)
     odd = slow | (swinging & ~explained)
-    moving = swinging | swinging.T
+    # What is never sound does not come and go: a lossy direction is slow, however far its samples differ.
+    with np.errstate(invalid="ignore"):
+        comes_and_goes = swinging & (samples.max_gb_s >= _SOUND * np.exp(picture.usual))
+    moving = comes_and_goes | comes_and_goes.T
     held = held_up(picture, explained, steady=explained & ~moving)
     left = picture.seen & ~in_group[:, None] & ~in_group[None, :]
     one_way = picture.matrix.one_way_gb_s
@@ -340,7 +344,9 @@ def _now_and_then(
             beside = int(np.count_nonzero(here & others)) // 2, int(np.count_nonzero(others)) // 2
             if of_samples:
                 own = left[node] & ~np.isnan(picture.residuals[node])
-                usual = float((samples[node] + samples[:, node])[own].mean()) if own.any() else 0.0
+                usual = (
+                    float((samples.count[node] + samples.count[:, node])[own].mean()) if own.any() else 0.0
+                )
                 share = max(_share(*beside), _of_samples(low, samples, others & ~explained, usual))
             else:
                 share = float(_shares(*map(np.array, beside)))
@@ -396,13 +402,13 @@ def _lacks(rates: Rates, picture: Picture) -> Flags:
         return np.asarray(rates < (1 - _LOW) * np.exp(picture.usual))
 
 
-def _of_samples(low: Counts, samples: Counts, cells: Flags, own: float) -> float:
+def _of_samples(low: Counts, samples: Samples, cells: Flags, own: float) -> float:
     """Estimate how many pairs would have as many low samples as count, from all single samples of cells.
 
     Parameters: how many samples each pair of the node has that is suspected, on the mean. Pairs that were
     looked at again have more than others, and so more low ones by chance.
     """
-    count = samples[cells]
+    count = samples.count[cells]
     usual = max(int(2 * np.median(count)) if count.size else 0, round(own))
     if usual < _LEAST_LOW:
         return _SUPPOSED_ODD
