@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
-# Names of the C program's own lines, see collbench/pairs_conduct.c.
-_NODE = re.compile(r"#  Node +(\d+) (?:(unreached)|Rank +(\d+) Pid +\d+ on +(\S+)(?: device +(\d+) .*)?)")
-_ROUND = re.compile(r"# round (\d+)")
-_PAIR_WORDS = 8
-_SAMPLES_WORDS = 8
-_SEGMENTS_WORDS = 7
-_WAYS = {"alone": False, "both": True}
-_ENDS = {"settled": True, "budget": False}
-# What the program prints for a direction by itself where it measured only both at once.
-_NOT_ASKED = "-"
-_MOST_NODES = 100_000
+# The C program's own lines, see collbench/pairs_conduct.c, with one blank for several.
+_WHOLE = r"([0-9]{1,18})"
+_RATE = r"([0-9]{1,18}(?:\.[0-9]{1,18})?(?:e[+-][0-9]{2})?)"
+_AT = rf"{_WHOLE} (?P<sender>[0-9]{{1,5}}) (?!(?P=sender) )([0-9]{{1,5}})"
+_NODE = re.compile(
+    rf"# Node {_WHOLE} (?:unreached|Rank {_WHOLE} Pid [0-9]+ on (\S+)(?: device {_WHOLE} .*)?)"
+)
+# A direction by itself has no figures where only both at once were measured.
+_PAIR = re.compile(rf"pair {_AT} {_WHOLE} (?:- -|{_RATE} {_RATE}) {_RATE}")
+_SAMPLES = re.compile(rf"samples {_AT} (alone|both) (settled|budget) {_WHOLE}((?: {_RATE})+)")
+_SEGMENTS = re.compile(rf"segments {_AT} (alone|both) {_WHOLE} {_WHOLE}")
+_ROUND = re.compile(rf"# round {_WHOLE}")
 
 
 @dataclass(frozen=True)
@@ -92,72 +92,20 @@ class PairsNode:
 
 def read_pairs_line(line: str) -> PairRow | PairSamples | PairSegments | RoundEnd | PairsNode | None:
     """Read one line, with or without its newline; ``None`` for one that is nothing of these."""
-    line = line.rstrip("\r\n")
-    if line.startswith("pair "):
-        return _row(line.split())
-    if line.startswith("samples "):
-        return _samples(line.split())
-    if line.startswith("segments "):
-        return _segments(line.split())
-    node = _NODE.fullmatch(line)
-    if node:
-        rank = None if node[2] else _whole(node[3])
-        index = _whole(node[1])
-        device = _whole(node[5]) if node[5] else None
-        return None if index is None else PairsNode(index, rank, node[4], device)
+    line = " ".join(line.split())
+    if found := _PAIR.fullmatch(line):
+        round_, sender, receiver, size = map(int, found.group(1, 2, 3, 4))
+        busbw, latency = (None if word is None else float(word) for word in found.group(5, 6))
+        return PairRow(round_, sender, receiver, size, busbw, latency if busbw else None, float(found[7]))
+    if found := _SAMPLES.fullmatch(line):
+        round_, sender, receiver, size = map(int, found.group(1, 2, 3, 6))
+        gb_s = tuple(map(float, found[7].split()))
+        return PairSamples(round_, sender, receiver, found[4] == "both", found[5] == "settled", size, gb_s)
+    if found := _SEGMENTS.fullmatch(line):
+        round_, sender, receiver, sent, resent = map(int, found.group(1, 2, 3, 5, 6))
+        return PairSegments(round_, sender, receiver, found[4] == "both", sent, resent)
+    if found := _NODE.fullmatch(line):
+        rank, device = (None if word is None else int(word) for word in found.group(2, 4))
+        return PairsNode(int(found[1]), rank, found[3], device)
     ended = _ROUND.fullmatch(line)
-    number = _whole(ended[1]) if ended else None
-    return None if number is None else RoundEnd(number)
-
-
-def _row(words: list[str]) -> PairRow | None:
-    whole = _numbers(words[1:5])
-    if len(words) != _PAIR_WORDS or whole is None:
-        return None
-    both_gb_s = _rate(words[7])
-    alone = [None, None] if words[5:7] == [_NOT_ASKED] * 2 else [_rate(word) for word in words[5:7]]
-    if both_gb_s is None or (None in alone and words[5:7] != [_NOT_ASKED] * 2):
-        return None
-    busbw_gb_s, latency_us = alone
-    round_, sender, receiver, size = whole
-    return PairRow(round_, sender, receiver, size, busbw_gb_s, latency_us if busbw_gb_s else None, both_gb_s)
-
-
-def _samples(words: list[str]) -> PairSamples | None:
-    if len(words) < _SAMPLES_WORDS or words[4] not in _WAYS or words[5] not in _ENDS:
-        return None
-    whole = _numbers([*words[1:4], words[6]])
-    rates = [_rate(word) for word in words[7:]]
-    gb_s = tuple(rate for rate in rates if rate is not None)
-    if whole is None or len(gb_s) < len(rates):
-        return None
-    round_, sender, receiver, size = whole
-    return PairSamples(round_, sender, receiver, _WAYS[words[4]], _ENDS[words[5]], size, gb_s)
-
-
-def _segments(words: list[str]) -> PairSegments | None:
-    whole = _numbers([*words[1:4], *words[5:]])
-    if len(words) != _SEGMENTS_WORDS or words[4] not in _WAYS or whole is None:
-        return None
-    round_, sender, receiver, sent, resent = whole
-    return PairSegments(round_, sender, receiver, _WAYS[words[4]], sent, resent)
-
-
-def _numbers(words: list[str]) -> list[int] | None:
-    """Read a round, a pair and what follows; ``None`` where one is no number, or that is no pair."""
-    found = [number for word in words if (number := _whole(word)) is not None]
-    is_pair = len(found) == len(words) > 2 and found[1] != found[2] and max(found[1:3]) < _MOST_NODES
-    return found if is_pair else None
-
-
-def _whole(word: str) -> int | None:
-    # A number of thousands of digits is none of ours, and int() refuses it with an error.
-    return int(word) if word.isascii() and word.isdigit() and len(word) <= 18 else None
-
-
-def _rate(word: str) -> float | None:
-    try:
-        value = float(word)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
+    return RoundEnd(int(ended[1])) if ended else None
