@@ -29,12 +29,13 @@ _NOT_PLAIN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]|&lt;|&gt;|\[[\d;
 
 # `[1,0]<stdout>:` of Open MPI's --tag-output; since Open MPI 5 it names the job before it, and
 # the host and process after it; with time stamps alone there is only `<stdout>:`.
-_MPI_TAG = re.compile(
-    r"(?:\[(?:[\w.@-]*@)?\d+,(?P<rank>\d+)\](?:\[[^\]]*\])?|(?P<time>\b\w{3} \w{3} +\d+ [\d:]+ \d{4} ?))"
+_MPI_TAG = (
+    r"(?:\[(?:[\w.@-]*@)?\d+,(\d+)\](?:\[[^\]]*\])?|\b\w{3} \w{3} +\d+ [\d:]+ \d{4} ?)"
     r"<std(?:out|err|diag)>: ?"
 )
-# `srun --label` and Hydra's -prepend-rank, at the start of a line only.
-_LABEL = re.compile(r" *(?:(?P<label>\d{1,5}): |\[(?P<bracket>\d{1,5})\] )")
+_TAGGED = re.compile(_MPI_TAG)
+# Or `srun --label` and Hydra's -prepend-rank, at the start of a line only.
+_LABELLED = re.compile(rf"{_MPI_TAG}| *(?:(\d{{1,5}}): |\[(\d{{1,5}})\] )")
 # A row is printed in pieces, and Hydra labels each piece; a long list of devices srun cuts anywhere.
 _ROW_LIKE = re.compile(r"\s*\d+\s+\d+\s+[a-z]")
 _TIME_ONLY = re.compile(r"[\s\d:.,/+TZ-]*(?:\w{3} \w{3} +\d+ [\d:]+ \d{4})?\s*")
@@ -122,31 +123,19 @@ def segments(
     plain = _plain(text[:longest].rstrip("\r\n"))
     if dress.commas:
         plain = _DECIMAL_COMMA.sub(r"\1.\2", plain)
-    if "<std" not in plain:
-        yield _labelled(number, plain, ended, dress)
+    # Nearly all lines have no such tag, or one at their beginning.
+    is_one = "<std" not in plain or (plain.count("<std") == 1 and _TAGGED.match(plain))
+    starts = [] if is_one else [tag.start() for tag in _TAGGED.finditer(plain)]
+    if not starts:
+        yield _unlabelled(number, plain, ended, dress)
         return
-    plain, _ = strip_prefix(plain, dress.names)
-    first = _MPI_TAG.match(plain)
-    if first is not None and first["rank"] and "<std" not in plain[first.end() :]:
-        inner, host = strip_prefix(plain[first.end() :])
-        yield Line(number, inner, int(first["rank"]), ended, host)
-        return
-    tags = list(_MPI_TAG.finditer(plain))
-    if not tags:
-        yield _labelled(number, plain, ended, dress)
-        return
-    before = plain[: tags[0].start()]
+    before, _ = strip_prefix(plain[: starts[0]], dress.names)
     if not _TIME_ONLY.fullmatch(before):
         yield Line(number, before, None, ended=False)
-    for at, tag in enumerate(tags):
-        last = at == len(tags) - 1
-        piece = plain[tag.end() : None if last else tags[at + 1].start()]
-        rank = int(tag["rank"]) if tag["rank"] else None
-        if last:
-            inner, host = strip_prefix(piece)
-            yield Line(number, inner, rank, ended, host)
-        elif piece:
-            yield Line(number, piece, rank, ended=False)
+    for start, stop in zip(starts, [*starts[1:], None], strict=True):
+        line = _unlabelled(number, plain[start:stop], ended and stop is None, dress)
+        if line.text or stop is None:
+            yield line
 
 
 def split(data: bytes | str, *, longest: int = _LONGEST) -> Iterator[Line]:
@@ -203,7 +192,7 @@ def _dress(pieces: list[str]) -> Dress:
     """
     heads = [head for piece in pieces[:_SAMPLE] if (head := _plain(piece[:80]).strip())]
     bare = [text for head in heads if (text := strip_prefix(head)[0])]
-    labelled = sum(_LABEL.match(line) is not None for line in bare) * 2 > len(bare)
+    labelled = sum(_LABELLED.match(line) is not None for line in bare) * 2 > len(bare)
     dress = Dress(labelled, names_before(heads), _is_doubled(pieces[:-1]), _has_commas(pieces[:_SAMPLE]))
     return dress._replace(frame=_frame(pieces[:_SAMPLE], dress))
 
@@ -259,14 +248,15 @@ def _plain(text: str) -> str:
     return text.replace("&lt;", "<").replace("&gt;", ">") if "&" in text else text
 
 
-def _labelled(number: int, plain: str, ended: bool, dress: Dress) -> Line:
+def _unlabelled(number: int, plain: str, ended: bool, dress: Dress) -> Line:
+    """Take off what stands before the words of one process: prefixes, its rank, prefixes again."""
     text, host = strip_prefix(plain, dress.names)
-    label = _LABEL.match(text) if dress.labelled and text[:1] in " [0123456789" else None
+    label = (_LABELLED if dress.labelled else _TAGGED).match(text)
     if label is None:
         return Line(number, text, None, ended, host)
-    rank = int(label["label"] or label["bracket"])
+    rank = int(label[label.lastindex]) if label.lastindex else None
     text, inner = strip_prefix(text[label.end() :])
-    if _ROW_LIKE.match(text):
+    if "<std" not in label[0] and _ROW_LIKE.match(text):
         # No cell has a bracket or ends in a colon; the label may be glued to the cell before it.
         text = re.sub(rf"\[{rank}\]|{re.escape(label[0].strip())}(?=\s)", " ", text)
     elif begins_rank(text):
