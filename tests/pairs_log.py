@@ -14,7 +14,7 @@ from clusterboot.programs.collbench.pairs_output import (
     RoundEnd,
     read_pairs_line,
 )
-from clusterboot.programs.nccl_tests.headers import ranks_on_a_gpu
+from clusterboot.programs.nccl_tests.headers import count
 
 _PROGRAM = re.compile(r"# clusterboot collbench (\S+): (MPI, host memory|NCCL \S+, GPU memory); (.+)")
 _PLAN = re.compile(r"# All pairs test starting: \d+ nodes, \d+ pairs in (\d+) rounds, ")
@@ -58,7 +58,7 @@ def parse_pairs(data: bytes) -> PairsLog:
         version=program[1] if program else None,
         library=program[2] if program else None,
         build=program[3].strip() if program else None,
-        ranks_on_a_gpu=max((ranks_on_a_gpu(line) or 1 for line in lines), default=1),
+        ranks_on_a_gpu=max((count(line, "ranks-on-a-gpu") or 1 for line in lines), default=1),
         planned_rounds=int(plan[1]) if plan else None,
         nodes=tuple(each for each in said if isinstance(each, PairsNode)),
         rows=tuple(each for each in said if isinstance(each, PairRow)),

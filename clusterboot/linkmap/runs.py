@@ -32,7 +32,7 @@ from clusterboot.programs.collbench.pairs_output import (
     RoundEnd,
     read_pairs_line,
 )
-from clusterboot.programs.nccl_tests.headers import ranks_on_a_gpu
+from clusterboot.programs.nccl_tests.headers import count
 from clusterboot.run.execution import Launch, execute
 from clusterboot.run.launching import run_spec
 from clusterboot.run.runend import RunEnd
@@ -170,7 +170,7 @@ class _Follower:
         if not line.startswith(self._key):
             return
         line = line.removeprefix(self._key)
-        if (sharing := ranks_on_a_gpu(line)) is not None:
+        if (sharing := count(line, "ranks-on-a-gpu")) is not None:
             self._run.state.ranks_on_a_gpu = sharing
         said = read_pairs_line(line)
         if isinstance(said, PairRow):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+from typing import Literal
 
 from ..records import Rank, Sweep
 
@@ -18,17 +18,36 @@ _SWEEP = re.compile(
     r" +step: *(?P<step>\d+)\((?P<unit>factor|bytes)\)(?P<rest>.*)"
 )
 _SETTING = re.compile(r"([a-z ]+): (\d+)")
-_OUT_OF_BOUNDS = re.compile(r"\bOut of bounds values\s*:\s*(\d+)\s+(OK|FAILED)\b")
-_AVERAGE = re.compile(r"\bAvg bus bandwidth\s*:\s*(\S+)")
-_REDUCING = re.compile(r"\bReducing maxBytes to (\d+) due to memory limitation")
-_STARTING = re.compile(r"^[\s#]*Collective test starting:\s*(\S+)\s*$")
-_CONCLUDED = re.compile(r"\bCollective test concluded:\s*(\S+)")
-_VERSION = re.compile(r"^[\s#]*nccl-tests version (\S+)")
-# rccl-tests has its line below the sweep's up to 2.13, above it since 2.17.
-_RCCL = re.compile(r"^[\s#]*rccl-tests(?:: Version| version) (\S+)")
-_COLLBENCH = re.compile(r"\bclusterboot collbench (\S+?):(?: ([^;]{1,80});)?")
-_SHARED = re.compile(r"# Shared GPUs: up to (\d{1,6}) ranks on one\b")
 
+Fact = Literal[
+    "starting",
+    "concluded",
+    "version",
+    "rccl-tests",
+    "collbench",
+    "library",
+    "out-of-bounds",
+    "average",
+    "reduced-to",
+    "ranks-on-a-gpu",
+]
+# What a line says of itself, with the words that it always has: without them no pattern is tried.
+_FACTS: dict[Fact, tuple[str, re.Pattern[str]]] = {
+    "starting": ("test starting", re.compile(r"^[\s#]*Collective test starting:\s*(\S+)\s*$")),
+    "concluded": ("test concluded", re.compile(r"\bCollective test concluded:\s*(\S+)")),
+    # Since 2.17.4.
+    "version": ("nccl-tests version", re.compile(r"^[\s#]*nccl-tests version (\S+)")),
+    # Up to 2.13 it stands below the sweep's line, since 2.17 above it.
+    "rccl-tests": ("rccl-tests", re.compile(r"^[\s#]*rccl-tests(?:: Version| version) (\S+)")),
+    # collbench's first line: its version, and what carries the data, in whose memory.
+    "collbench": ("collbench", re.compile(r"\bclusterboot collbench (\S+?):")),
+    "library": ("collbench", re.compile(r"\bclusterboot collbench \S+?: ([^;]{1,80});")),
+    "out-of-bounds": ("Out of", re.compile(r"\bOut of bounds values\s*:\s*(\d+)\s+(?:OK|FAILED)\b")),
+    "average": ("Avg bus", re.compile(r"\bAvg bus bandwidth\s*:\s*(\S+)")),
+    "reduced-to": ("Reducing", re.compile(r"\bReducing maxBytes to (\d+) due to memory limitation")),
+    # collbench's, where ranks share a GPU.
+    "ranks-on-a-gpu": ("Shared GPUs", re.compile(r"# Shared GPUs: up to (\d{1,6}) ranks on one\b")),
+}
 
 # Every line that anything below reads has one of these words.
 _WORDS = ("Rank", "nThread", "Out of", "Avg bus", "Reducing", "test", "collbench", "type", "Shared GPUs")
@@ -88,85 +107,33 @@ def sweep(text: str) -> Sweep | None:
     )
 
 
-def out_of_bounds(text: str) -> int | None:
-    """Read the count of the footer ``Out of bounds values : N OK|FAILED``."""
-    return _count(_OUT_OF_BOUNDS, "Out of", text)
-
-
-def average_busbw(text: str) -> float | None:
-    """Read the footer ``Avg bus bandwidth : X``.
-
-    Returns: 10^9 bytes a second; NaN where the footer is there without a finite number.
-    """
-    match = _AVERAGE.search(text) if "Avg bus" in text else None
-    if not match:
-        return None
-    try:
-        value = float(match[1])
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
-
-
-def reduced_to(text: str) -> int | None:
-    """Read ``Reducing maxBytes to N due to memory limitation``, in bytes."""
-    return _count(_REDUCING, "Reducing", text)
-
-
-def _first(pattern: re.Pattern[str], hint: str, text: str) -> str | None:
-    match = pattern.search(text) if hint in text else None
+def said(text: str, fact: Fact) -> str | None:
+    """Read what a line says: a program's name, a version, a number; ``None`` where it does not say it."""
+    words, pattern = _FACTS[fact]
+    match = pattern.search(text) if words in text else None
     return match[1] if match else None
 
 
-def _count(pattern: re.Pattern[str], hint: str, text: str) -> int | None:
-    found = _first(pattern, hint, text)
+def count(text: str, fact: Fact) -> int | None:
+    """Read a number that a line says, in ranks, bytes or elements."""
+    found = said(text, fact)
     return None if found is None else int(found)
-
-
-def starting(text: str) -> str | None:
-    """Read the program's name of ``Collective test starting``."""
-    return _first(_STARTING, "test starting", text)
-
-
-def concluded(text: str) -> str | None:
-    """Read the program's name of ``Collective test concluded``."""
-    return _first(_CONCLUDED, "test concluded", text)
-
-
-def version(text: str) -> str | None:
-    """Read nccl-tests' own version, which it prints since 2.17.4."""
-    return _first(_VERSION, "nccl-tests version", text)
-
-
-def collbench(text: str) -> str | None:
-    """Read the version of collbench's own first line."""
-    return _first(_COLLBENCH, "collbench", text)
-
-
-def library(text: str) -> str | None:
-    """Read what carries the data, and in whose memory, from collbench's own first line."""
-    match = _COLLBENCH.search(text) if "collbench" in text else None
-    return match[2] if match else None
-
-
-def ranks_on_a_gpu(text: str) -> int | None:
-    """Read how many ranks share a GPU at most, where collbench says that they do."""
-    return _count(_SHARED, "Shared GPUs", text)
-
-
-def rccl(text: str) -> str | None:
-    """Read the version of rccl-tests, AMD's build of the same benchmark."""
-    return _first(_RCCL, "rccl-tests", text)
 
 
 def begins(text: str) -> bool:
     """Tell whether a line is one of those with which a new test may begin."""
     if "test" not in text and "nThread" not in text and "collbench" not in text:
         return False
-    early_rccl = rccl(text) is not None and "headers=" in text
-    return early_rccl or any(read(text) is not None for read in (collbench, version, starting, sweep))
+    early_rccl = said(text, "rccl-tests") and "headers=" in text
+    return bool(
+        early_rccl
+        or said(text, "collbench")
+        or said(text, "version")
+        or said(text, "starting")
+        or sweep(text)
+    )
 
 
 def ends_table(text: str) -> bool:
     """Tell whether no row of the table before this line can still be unfinished."""
-    return out_of_bounds(text) is not None or begins(text)
+    return said(text, "out-of-bounds") is not None or begins(text)

@@ -58,7 +58,7 @@ class NcclTests(Program):
             nonlocal current
             if len(line) < _SHORTEST_LINE:
                 return None
-            current = of_program(headers.starting(line) or "") or current
+            current = of_program(headers.said(line, "starting") or "") or current
             row = reader.feed_text(line)
             return None if row is None else (current, row)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from .log_lines import Line, decode, split
 from .own_json import read_own_json
 from .rccl_json import read_rccl_json
 from .rows import RowReader, is_library_chatter
-from .table import read_columns
+from .table import finite, read_columns
 
 # printf's %g gives six digits at most: fewer at the very end of a log may be a number cut short.
 _ALL_DIGITS = 6
@@ -56,7 +55,7 @@ class _LogReader:
         known = headers.may_be(text)
         if known and headers.begins(text):
             self._begin(line)
-        rows = self.reader.feed_all(line)
+        rows = self.reader.feed(line)
         if "_perf" in text:
             self._mention(text)
         draft = self.current
@@ -89,7 +88,7 @@ class _LogReader:
             self.ranks.setdefault(*said)
 
     def _mention(self, text: str) -> None:
-        if headers.concluded(text):
+        if headers.said(text, "concluded"):
             return
         names = mentions(text)
         self.everywhere |= names
@@ -100,7 +99,8 @@ class _LogReader:
         text = line.text
         draft = self.current
         fresh = draft is not None and not draft.begun and not draft.test.concluded
-        repeated = headers.sweep(text) is None and fresh and draft is not None and _says_again(draft, text)
+        # A first line that says what the draft has already heard is another's.
+        repeated = draft is not None and draft.test.version and headers.said(text, "version")
         if draft is None or not fresh or repeated:
             self._close_rows(self.reader.abandon())
             self.reader.columns = None
@@ -140,13 +140,13 @@ class _LogReader:
                 self.hosts.add(rank.host)
             if rank.host is not None and rank.pid is not None:
                 self.ranks[WarnedProcess(rank.host, rank.pid, rank.device)] = rank.rank
-        if self.reader.columns and not draft.test.concluded:
-            draft.test = _with_layout(draft.test, self.reader)
-        if (reduced := headers.reduced_to(line.text)) is not None:
+        if self.reader.columns and draft.test.layout != self.reader.columns.layout:
+            draft.set(layout=self.reader.columns.layout)
+        if (reduced := headers.count(line.text, "reduced-to")) is not None:
             draft.set(reduced_to_bytes=reduced)
-        if headers.rccl(line.text):
+        if headers.said(line.text, "rccl-tests"):
             draft.set(tool="rccl-tests")
-        if (sharing := headers.ranks_on_a_gpu(line.text)) is not None:
+        if (sharing := headers.count(line.text, "ranks-on-a-gpu")) is not None:
             draft.set(ranks_on_a_gpu=sharing)
 
     def _note(self, line: Line, draft: Draft | None, *, alone: bool) -> None:
@@ -190,13 +190,12 @@ class _LogReader:
         return max((known for known in self.hosts if host.endswith(known)), key=len, default=host)
 
     def _conclude(self, draft: Draft, line: Line) -> None:
-        if (wrong := headers.out_of_bounds(line.text)) is not None:
+        if (wrong := headers.count(line.text, "out-of-bounds")) is not None:
             draft.set(out_of_bounds=wrong, footer_line=line.number)
-        average = headers.average_busbw(line.text)
+        average = headers.said(line.text, "average")
         if average is not None and not (line.cut and _may_lack_digits(line.text)):
             self._close_rows(self.reader.abandon())
-            known = None if math.isnan(average) else average
-            draft.set(avg_busbw_gb_s=known, concluded=draft.test.out_of_bounds is not None)
+            draft.set(avg_busbw_gb_s=finite(average), concluded=draft.test.out_of_bounds is not None)
 
     def _close_rows(self, rows: tuple[Row, ...] = ()) -> None:
         draft = self.current
@@ -278,13 +277,13 @@ def _may_explain(found: Found, *, nameless: bool) -> bool:
 
 def _read_first_lines(draft: Draft, line: Line) -> None:
     text = line.text
-    tool: Tool = "collbench" if headers.collbench(text) else draft.test.tool
-    name = None if line.cut else headers.starting(text)
-    version = None if line.cut else headers.version(text)
+    tool: Tool = "collbench" if headers.said(text, "collbench") else draft.test.tool
+    name = None if line.cut else headers.said(text, "starting")
+    version = None if line.cut else headers.said(text, "version")
     draft.set(
         tool=tool,
         version=version or draft.test.version,
-        library=headers.library(text) or draft.test.library,
+        library=headers.said(text, "library") or draft.test.library,
         collective=(of_program(name) if name else None) or draft.test.collective,
         sweep=headers.sweep(text) or draft.test.sweep,
     )
@@ -301,16 +300,6 @@ def _is_quoted(match: re.Match[str]) -> bool:
 
 def _line_of(problem: Problem) -> int:
     return problem.line or 0
-
-
-def _says_again(draft: Draft, text: str) -> bool:
-    """Tell whether a first line says what the draft has already heard: then it is another's."""
-    return headers.version(text) is not None and draft.test.version is not None
-
-
-def _with_layout(test: BenchTest, reader: RowReader) -> BenchTest:
-    layout = reader.columns.layout if reader.columns else None
-    return test if test.layout == layout else replace(test, layout=layout)
 
 
 def _host_of(rank: int | None, drafts: list[Draft]) -> str | None:

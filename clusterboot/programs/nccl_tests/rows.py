@@ -105,15 +105,10 @@ class RowReader:
     def feed_text(self, text: str) -> Row | None:
         """Take the next line as it came, and give the row that it completes, if any."""
         self._number += 1
-        rows = [self.feed(line) for line in segments(self._number, text)]
-        return next((row for row in reversed(rows) if row is not None), None)
-
-    def feed(self, line: Line) -> Row | None:
-        """Take the next cleaned line, and give the row that it completes, if any."""
-        rows = self.feed_all(line)
+        rows = [row for line in segments(self._number, text) for row in self.feed(line)]
         return rows[-1] if rows else None
 
-    def feed_all(self, line: Line) -> tuple[Row, ...]:
+    def feed(self, line: Line) -> tuple[Row, ...]:
         """Take the next cleaned line, and give the rows that it completes.
 
         A line whose end was lost can end one row and begin another.
@@ -167,7 +162,7 @@ class RowReader:
             self.columns = columns
             return closed
         elif headers.ends_table(text):
-            if name := headers.starting(text):
+            if name := headers.said(text, "starting"):
                 # Of this one alone the ranks' shares differ.
                 self._uneven = "alltoallv" in name
             return self.abandon()

@@ -182,7 +182,7 @@ def build_row(piece: Piece, columns: Columns) -> Row | None:
 
 def _placement(cells: Sequence[str], layout: Layout) -> Placement | None:
     """Read one half of a row; ``None`` where its last cell cannot be what the layout says."""
-    time, algbw, busbw, last = (_number(cell) for cell in cells[:4])
+    time, algbw, busbw, last = (finite(cell) for cell in cells[:4])
     if layout in ("1", "2.0"):
         scale = 1000 if layout == "1" else 1
         # Rounded, because milliseconds with three decimals are whole microseconds.
@@ -192,10 +192,12 @@ def _placement(cells: Sequence[str], layout: Layout) -> Placement | None:
     return Placement(time, algbw, busbw, wrong=None if last is None else int(last))
 
 
-def _number(cell: str) -> float | None:
-    if cell == "N/A":
+def finite(cell: str) -> float | None:
+    """Read a printed number; ``None`` for ``N/A``, ``inf`` and ``nan``, and for what is no number."""
+    try:
+        value = float(cell)
+    except ValueError:
         return None
-    value = float(cell)
     return value if math.isfinite(value) else None
 
 
