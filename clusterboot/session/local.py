@@ -172,6 +172,9 @@ class LocalSession:
                 raise
             finally:
                 self._running = None
+                # What a shell that has ended did not read is nobody's any more.
+                with suppress(BrokenPipeError):
+                    shell.stdin.close()  # type: ignore[union-attr]  # it was asked for
 
 
 class LocalNodes:
