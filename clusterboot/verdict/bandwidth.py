@@ -6,14 +6,13 @@ link that breaks down under load does so where the messages are large.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import median
 
-from clusterboot.programs.collectives import COLLECTIVES
+from clusterboot.programs.collectives import COLLECTIVES, exact_busbw_gb_s
 from clusterboot.programs.completeness import ranks_of
 from clusterboot.programs.records import PLACEMENTS, BenchTest, Placement, PlacementName, Row
-from clusterboot.units import format_size, gb_s
+from clusterboot.units import format_size
 
 from .expectation import Baseline, BaselineKey, Expectation
 
@@ -37,6 +36,9 @@ _LAST_MAY_FALL_TO = 0.5
 # several times as much, a high bandwidth proves nothing.
 _PROVING_BYTES = 64 * 1024**2
 _USUAL_ITERATIONS = 20
+# nccl-tests prints figures with two decimals, collbench those below 1 with four. What has more is reckoned
+# from a time.
+_PRINTED_DECIMALS = (2, 4)
 # The rates of lines are exact; the printed figures are not.
 _ABOVE_LINE = 1.05
 
@@ -91,16 +93,8 @@ class Change:
 
 
 def busbw_of(test: BenchTest, row: Row, place: Placement) -> float | None:
-    """Give a cell's busbw in 10^9 bytes a second, exact where its time tells more than two decimals.
-
-    The time counts only where it agrees with the printed figure to its last digit.
-    """
-    collective = COLLECTIVES.get(test.collective or "")
-    ranks = ranks_of(test)
-    if place.busbw_gb_s is None or place.time_us is None or collective is None or not ranks:
-        return place.busbw_gb_s
-    exact = gb_s(row.size_bytes, place.time_us) * collective.bus_factor(ranks)
-    return exact if math.isclose(exact, place.busbw_gb_s, rel_tol=0.01, abs_tol=0.006) else place.busbw_gb_s
+    """Give a cell's busbw in 10^9 bytes a second, as exactly as it is known."""
+    return exact_busbw_gb_s(test.collective, ranks_of(test), row.size_bytes, place.time_us, place.busbw_gb_s)
 
 
 def plateaus(test: BenchTest, line_gb_s: float | None = None) -> tuple[Plateau, ...]:
@@ -302,11 +296,19 @@ def changes(test: BenchTest, baseline: Baseline) -> tuple[Change, ...]:
             steady = size >= level.sizes_bytes[0] and _is_near(before, level.busbw_gb_s)
             allowed = max(_TOLERANCE if steady else _COLLAPSE, 2 * noise)
             # What the baseline had at a small size and could not sustain is no standard.
-            least = (before if steady else min(before, level.busbw_gb_s)) * (1 - allowed)
-            # The printed figures are exact to half of their last digit.
-            beyond = now + 0.005 < least or now - 0.005 > before * (1 + allowed)
+            standard = before if steady else min(before, level.busbw_gb_s)
+            least = (standard - _half_digit(standard)) * (1 - allowed)
+            most = (before + _half_digit(before)) * (1 + allowed)
+            beyond = now + _half_digit(now) < least or now - _half_digit(now) > most
             found.append(Change(plateau.placement, size, before, now, beyond))
     return tuple(found)
+
+
+def _half_digit(busbw_gb_s: float) -> float:
+    """Give by how much a figure may be off: half of its last digit, where it has as few as are printed."""
+    printed = (decimals for decimals in _PRINTED_DECIMALS if round(busbw_gb_s, decimals) == busbw_gb_s)
+    decimals = next(printed, None)
+    return 0.0 if decimals is None else 0.5 * 10.0**-decimals
 
 
 def _against_baseline(test: BenchTest, baseline: Baseline) -> Shortfall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -10,6 +11,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from clusterboot.errors import UsageError
+from clusterboot.programs.collectives import exact_busbw_gb_s
 from clusterboot.programs.records import PLACEMENTS, PlacementName
 
 
@@ -131,12 +133,15 @@ def baseline_from_json(document: object) -> Baseline:
             if name is None:
                 continue
             ranks[name] = len(test["ranks"])
+            in_one = max(Counter(rank.get("group") for rank in test["ranks"]).values(), default=0)
             for row in test["rows"]:
                 for placement in PLACEMENTS:
-                    busbw = (row[placement] or {}).get("busbw_gb_s")
+                    place, size_bytes = row[placement] or {}, row["size_bytes"]
+                    printed, time_us = place.get("busbw_gb_s"), place.get("time_us")
+                    busbw = exact_busbw_gb_s(name, in_one, size_bytes, time_us, printed)
                     if busbw is not None:
                         key = BaselineKey(
-                            name, row["dtype"], row["redop"], row["root"], placement, row["size_bytes"]
+                            name, row["dtype"], row["redop"], row["root"], placement, size_bytes
                         )
                         points.setdefault(key, []).append(float(busbw))
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -98,6 +98,45 @@ def test_a_change_counts_beyond_what_the_baselines_own_repeats_differ_by() -> No
     assert "4 of 4 figures are within noise of the baseline" in same.notes
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "is_change"),
+    [
+        # collbench prints four decimals below 1.
+        (0.009, 0.001, True),
+        (0.009, 0.0085, False),
+        (0.001, 0.009, True),
+        # nccl-tests prints two: what 0.00 and 0.01 stand for may be the same.
+        (0.01, 0.001, True),
+        (0.01, 0.0, False),
+        (0.02, 0.0, True),
+        (0.10, 0.10, False),
+        (0.10, 0.08, True),
+    ],
+)
+def test_a_change_of_a_tiny_rate_counts_as_far_as_its_digits_tell(
+    before: float, now: float, is_change: bool
+) -> None:
+    found = changes(run(before, before, now), baseline_of([run(before, before, before)]))
+    assert [change.beyond_noise for change in found] == [False, False, is_change] * 2
+
+
+def test_a_baselines_times_tell_more_than_its_printed_figures() -> None:
+    def over(time_us: float) -> BenchTest:
+        test = run(1, 1)
+        size = test.rows[-1].size_bytes
+        exact = size / time_us / 1e3 * 1.5
+        place = Placement(time_us, round(exact / 1.5, 2), round(exact, 2), 0)
+        row = replace(test.rows[-1], out_of_place=place, in_place=place)
+        return replace(test, rows=(replace(row, size_bytes=size),))
+
+    # 0.004 GB/s, printed as 0.00, and a tenth of it.
+    before, now = over(6_291_456.0), over(62_914_560.0)
+    assert before.rows[0].out_of_place is not None
+    assert before.rows[0].out_of_place.busbw_gb_s == 0
+    assert [change.beyond_noise for change in changes(now, baseline_of([before]))] == [True] * 2
+    assert [change.beyond_noise for change in changes(before, baseline_of([before]))] == [False] * 2
+
+
 def test_the_median_of_runs_is_held_against_a_baseline_size_by_size() -> None:
     before = Expectation(baseline=baseline_of((run(50, 100),)))
     assert all_of(before, run(50, 70), run(50, 99), run(50, 98)).verdict == "ok"
