@@ -157,7 +157,7 @@ def _plan_again(visit: Visit, session: Session, participants: Participants, term
     Errors: :class:`PartialError` where it cannot be edited.
     """
     cluster = visit.cluster.name
-    found = session.ask(survey_question(cluster, session.name, make_key=False))
+    found = session.ask(survey_question(cluster, make_key=False))
     group = next(group for group in participants.groups if group[0] == session.name)
     surveys: dict[str, Survey] = {session.name: _with_key(found, participants.surveyed[session.name].keys)}
     keep = visit.cluster.all_names

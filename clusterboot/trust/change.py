@@ -37,7 +37,7 @@ def change(session: Session, cluster: str, plan: Callable[[bool], Change | None]
             return ()
         section, edits = wanted
         try:
-            changed = session.ask(install.made(section, edits, session.name))
+            changed = session.ask(install.made(section, edits))
         except RacedError:
             if not tries_left:
                 raise
@@ -56,12 +56,11 @@ def _rolled_back(session: Session, cluster: str, edit: Edit, error: ClusterbootE
     back = undo(edit)
     outcome = "the change was rolled back"
     try:
-        session.ask(install.made(install.section(cluster, [back]), [back], session.name))
+        session.ask(install.made(install.section(cluster, [back]), [back]))
     except ClusterbootError as problem:
         outcome = f"the change could not be rolled back ({problem.cause})"
     return PartialError(
         f"with the new ~/{edit.path} a fresh login fails ({error.cause}); {outcome}",
-        host=session.name,
         stage="keys",
         remedy=error.remedy,
     )

@@ -226,7 +226,7 @@ def _introduce(
             known = ask(visit.cluster, session, make_key=False) if anew else surveyed[session.name]
             old = lacks_restrict(known.facts.software.ssh_version)
             file = known.keys.authorized_keys
-            return _installed(cluster, _admission(cluster, head, file, lacks_restrict=old, host=session.name))
+            return _installed(cluster, _admission(cluster, head, file, lacks_restrict=old))
 
         return change(session, cluster, plan)
 
@@ -255,24 +255,23 @@ def _own_edits(
     name = survey.key.file if survey.key else KEY_FILE
     config = render_config(cluster, members, cheap_exchange=cheap_exchange, identity=name)
     edits = (
-        tagged_lines.edit_own(usable(survey.own_known_hosts, HEAD), render_known_hosts(members)),
-        tagged_lines.edit_own(usable(survey.own_config, HEAD), config),
+        tagged_lines.edit_own(usable(survey.own_known_hosts), render_known_hosts(members)),
+        tagged_lines.edit_own(usable(survey.own_config), config),
     )
-    return tuple(changeable(edit, HEAD) for edit in edits if edit is not None)
+    return tuple(changeable(edit) for edit in edits if edit is not None)
 
 
-def _admission(
-    cluster: str, head: Member, file: NodeFile, *, lacks_restrict: bool, host: str
-) -> tuple[Edit, ...]:
+def _admission(cluster: str, head: Member, file: NodeFile, *, lacks_restrict: bool) -> tuple[Edit, ...]:
     """Plan the line that lets the head in to a node, from its addresses only.
 
     Parameters: the head; the node's ``authorized_keys``; whether its sshd knows no ``restrict``.
     Errors: :class:`PartialError` where the file cannot be changed.
     """
     restrict = tagged_lines.RESTRICT_IN_FULL if lacks_restrict else tagged_lines.RESTRICT
-    line = tagged_lines.authorized_line(cluster, [replace(head, key_owner=tagged_lines.LAUNCHER)], restrict)
-    edit = tagged_lines.edit_launcher(usable(file, host), cluster, line)
-    return (changeable(edit, host),) if edit else ()
+    owner = tagged_lines.LAUNCHER
+    line = tagged_lines.authorized_line(cluster, head.public_key, owner, [head], restrict)
+    edit = tagged_lines.edit_launcher(usable(file), cluster, line)
+    return (changeable(edit),) if edit else ()
 
 
 def _installed(cluster: str, edits: Sequence[Edit]) -> Change | None:
@@ -314,7 +313,7 @@ def take_back_head(visit: Visit) -> tuple[str, ...]:
     keeps what it has until the next call.
     """
     host = head_host(visit.cluster)
-    question = install.made(removal_section(visit.cluster.name, ()), (), HEAD)
+    question = install.made(removal_section(visit.cluster.name, ()), ())
     outcome = visit.fleet.each([host], lambda session: session.ask(question))[HEAD]
     if isinstance(outcome, ClusterbootError):
         visit.ledger.admit(HEAD)

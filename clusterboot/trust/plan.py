@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
 
@@ -41,10 +41,7 @@ def distinct_names(members: Sequence[Member]) -> tuple[Member, ...]:
     for one in members:
         for word in {one.name, one.address, *one.names}:
             taken[word] = taken.get(word, 0) + 1
-    return tuple(
-        Member(**{**vars(one), "names": tuple(word for word in one.names if taken[word] == 1)})
-        for one in members
-    )
+    return tuple(replace(one, names=tuple(word for word in one.names if taken[word] == 1)) for one in members)
 
 
 def plan_homes(
@@ -71,14 +68,11 @@ def plan_homes(
         here = tuple(by_name[name] for name in group if name in by_name)
         home = _Home(cluster, members, here, survey, terms)
         try:
-            _require_config(survey, writer)
-            edits = (
-                *_own_edits(home, writer),
-                _config_edit(home, writer),
-                _login_edit(home, writer, keep_hosts),
-            )
-            todo = tuple(changeable(edit, writer) for edit in edits if edit is not None)
+            _require_config(survey)
+            edits = (*_own_edits(home, writer), _config_edit(home), _login_edit(home, keep_hosts))
+            todo = tuple(changeable(edit) for edit in edits if edit is not None)
         except PartialError as error:
+            error.host = writer
             plans[writer] = error
         else:
             plans[writer] = HomePlan(
@@ -128,20 +122,20 @@ class _Home:
         return text + "".join(line for line in present if line not in text)
 
 
-def _own_edits(home: _Home, host: str) -> Iterator[Edit | None]:
+def _own_edits(home: _Home, writer: str) -> Iterator[Edit | None]:
     """Give the edits of the cluster's own folder, none of which can lock anybody out."""
     survey, terms = home.survey, home.terms
     own, name = OWN_DIR.format(name=home.cluster), identity(survey, terms)
     if terms.phase != "switch":
-        yield tagged_lines.edit_own(usable(survey.own_known_hosts, host), home.known_hosts)
+        yield tagged_lines.edit_own(usable(survey.own_known_hosts), home.known_hosts)
     if terms.phase in ("all", "in"):
         if terms.private_text and name not in survey.key_files:
             yield Edit(f"{own}/{name}", NodeFile(f"{own}/{name}", "absent"), terms.private_text, ())
-        if host in terms.certificates:
+        if writer in terms.certificates:
             key = survey.next_key if terms.successors else survey.key
-            yield _certificate_edit(f"{own}/{name}-cert.pub", key, terms.certificates[host])
+            yield _certificate_edit(f"{own}/{name}-cert.pub", key, terms.certificates[writer])
     if terms.phase != "out" or survey.own_config.kind == "absent":
-        yield tagged_lines.edit_own(usable(survey.own_config, host), home.config)
+        yield tagged_lines.edit_own(usable(survey.own_config), home.config)
 
 
 def _certificate_edit(path: str, key: NodeKey | None, text: str) -> Edit | None:
@@ -150,19 +144,20 @@ def _certificate_edit(path: str, key: NodeKey | None, text: str) -> Edit | None:
     return tagged_lines.edit_own(NodeFile(path, kind, (before or "").encode()), text)
 
 
-def _config_edit(home: _Home, host: str) -> Edit | None:
+def _config_edit(home: _Home) -> Edit | None:
     """Give the edit of the user's configuration; where the whole block is in it, that is the switch."""
-    if not any(one.lacks_include for one in home.here):
-        return tagged_lines.edit_config(usable(home.survey.config, host), home.cluster)
-    if home.terms.phase in ("in", "out"):
+    in_full = any(one.lacks_include for one in home.here)
+    if in_full and home.terms.phase in ("in", "out"):
         return None
-    return tagged_lines.edit_config(usable(home.survey.config, host), home.cluster, home.config)
+    return tagged_lines.edit_config(
+        usable(home.survey.config), home.cluster, home.config if in_full else None
+    )
 
 
-def _login_edit(home: _Home, host: str, keep_hosts: Collection[str]) -> Edit | None:
+def _login_edit(home: _Home, keep_hosts: Collection[str]) -> Edit | None:
     if home.terms.phase == "switch":
         return None
-    file = usable(home.survey.authorized_keys, host)
+    file = usable(home.survey.authorized_keys)
     old = any(one.lacks_restrict for one in home.here)
     restrict = tagged_lines.RESTRICT_IN_FULL if old else tagged_lines.RESTRICT
     return tagged_lines.edit_authorized_keys(
@@ -190,11 +185,10 @@ def _notes(survey: Survey, cluster: str, members: Sequence[Member]) -> tuple[str
     )
 
 
-def _require_config(survey: Survey, host: str) -> None:
+def _require_config(survey: Survey) -> None:
     if survey.config_fault:
         raise PartialError(
             f"ssh refuses the user's configuration there: {survey.config_fault}",
-            host=host,
             stage="keys",
             remedy="mend that line by hand; nothing was changed",
         )

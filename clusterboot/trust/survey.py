@@ -205,39 +205,34 @@ def ask(cluster: Cluster, session: Session, *, make_key: bool, make_next: bool =
     wanted = facts.Wanted(
         options.nccl.tests_dir, options.mpi.prefix, options.mpi.module, options.nccl.lib_dirs
     )
-    keys = question(cluster.name, session.name, make_key=make_key, make_next=make_next)
+    keys = question(cluster.name, make_key=make_key, make_next=make_next)
     found, survey = session.ask(both(facts.question(wanted), keys))
     if options.mpi.kind:
         found = replace(found, mpi=tuple(mpi for mpi in found.mpi if mpi.kind == options.mpi.kind))
     return Surveyed(found, survey, session.host_key_blob)
 
 
-def question(cluster: str, host: str, *, make_key: bool, make_next: bool = False) -> Question[Survey]:
+def question(cluster: str, *, make_key: bool, make_next: bool = False) -> Question[Survey]:
     """Ask a host for the state of its keys.
 
     Parameters: the cluster's name, checked by the cluster file's rule; ``make_key`` has it make its key
-    for this cluster if it has none, with ``make_next`` the key's successor too.
+    for this cluster if it has none, with ``make_next`` the key's successor too. Its ``parse`` raises
+    :class:`PartialError` at stage ``keys`` where the key could not be made.
     """
-    asked = sections(cluster, make_key=make_key, make_next=make_next)
-    return Question(asked, lambda reply: parse(reply.sections, cluster, host), "keys")
-
-
-def sections(cluster: str, *, make_key: bool, make_next: bool = False) -> tuple[Section, ...]:
-    """Give the script that surveys the keys of a node."""
     make = _MAKE_KEY.replace("@COMMENT@", shlex.quote(f"clusterboot:{cluster}")) if make_key else ""
     calls = ('make_key "$k"\n' if make_key else "") + ('make_key "$n"\n' if make_next else "")
-    check = _CHECK_CONFIG.replace("@MOST@", str(_MOST_BYTES))
-    return (
-        key_section(cluster, make + calls),
+    asked = (
+        _key_section(cluster, make + calls),
         Section("keys.host_keys", _SHOW_HOST_KEYS),
-        Section("keys.config_check", check),
+        Section("keys.config_check", _CHECK_CONFIG.replace("@MOST@", str(_MOST_BYTES))),
         Section("keys.left", SHOW_LEFT),
         changing.look_section(cluster),
         *(file_section(name, cluster) for name in _FILES),
     )
+    return Question(asked, lambda reply: _parse(reply.sections, cluster), "keys")
 
 
-def key_section(cluster: str, make: str = "") -> Section:
+def _key_section(cluster: str, make: str = "") -> Section:
     """Give the piece that tells a node's key, after ``make`` has been done."""
     own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
     names = _KEY_NAMES.replace("@MOST@", str(_MOST_BYTES))
@@ -251,7 +246,7 @@ def public_key(cluster: str) -> Question[str | None]:
         current = _key(said.text.splitlines(), "current")
         return current.public_key if current else None
 
-    return Question.of_one(key_section(cluster), parse, "facts")
+    return Question.of_one(_key_section(cluster), parse, "facts")
 
 
 def file_section(name: str, cluster: str) -> Section:
@@ -265,27 +260,19 @@ def parse_file(outputs: Mapping[str, SectionOutput], name: str, cluster: str) ->
     return _file(outputs[f"keys.file.{name}"], _FILES[name].format(name=cluster))
 
 
-def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Survey:
-    """Read what :func:`sections` said.
-
-    Errors: :class:`PartialError` at stage ``keys`` where the key could not be made.
-    """
+def _parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Survey:
     identity = outputs["keys.identity"]
     lines = identity.text.splitlines()
     for name in ("keys.identity", "keys.host_keys"):
-        _refuse_odd(outputs[name], host)
+        _refuse_odd(outputs[name])
     if identity.exit_code:
         said = one_line(next((line[7:] for line in lines if line.startswith("failed ")), ""))
-        raise PartialError(
-            "the node's key could not be made" + (f": {said}" if said else ""),
-            host=host,
-            stage="keys",
-            remedy=install.remedy(said),
-        )
+        cause = "the node's key could not be made" + (f": {said}" if said else "")
+        raise PartialError(cause, stage="keys", remedy=install.remedy(said))
     files = {name: parse_file(outputs, name, cluster) for name in _FILES}
     for name in _OWN_FILES:
         # What a node's logins go by; of the user's own files it is told where they would be edited.
-        usable(files[name], host)
+        usable(files[name])
     current, following = _key(lines, "current"), _key(lines, "next")
     fault = _CONFIG_FAULT.search(outputs["keys.config_check"].text)
     return Survey(
@@ -298,7 +285,7 @@ def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Surv
         key_files=tuple(line.removeprefix("file ") for line in lines if line.startswith("file ")),
         left_behind="left" in outputs["keys.left"].text,
         config_fault=one_line(fault[1]) if fault else None,
-        holder=changing.parse_look(outputs),
+        holder=changing.holder(outputs["keys.changing"]),
         **files,
     )
 
@@ -309,7 +296,7 @@ def _sshd_port(lines: Sequence[str]) -> int | None:
     return int(port) if re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65535 else None
 
 
-def _refuse_odd(output: SectionOutput, host: str) -> None:
+def _refuse_odd(output: SectionOutput) -> None:
     """Refuse what is in a file's place and is none: reading it might not end."""
     path = next((line[4:] for line in output.text.splitlines() if line.startswith("odd ")), None)
     if path is None:
@@ -318,7 +305,6 @@ def _refuse_odd(output: SectionOutput, host: str) -> None:
     where = path if path.startswith("/") else f"~/{path}"
     raise PartialError(
         f"{where} is no regular file: a FIFO, a device or a socket",
-        host=host,
         stage="keys",
         remedy="remove it, or put the file back that belongs there",
     )
@@ -336,7 +322,7 @@ def _key(lines: Sequence[str], word: str) -> NodeKey | None:
     return NodeKey(lines[start].split(" ")[1], f"{match[1]} {match[2]}", certificate)
 
 
-def usable(file: NodeFile, host: str) -> NodeFile:
+def usable(file: NodeFile) -> NodeFile:
     """Give the file back if it may be edited.
 
     Errors: :class:`PartialError` at stage ``keys`` that says what is in its place.
@@ -344,14 +330,13 @@ def usable(file: NodeFile, host: str) -> NodeFile:
     if file.kind == "unusable":
         raise PartialError(
             f"~/{file.path} is not touched: {file.problem}",
-            host=host,
             stage="keys",
             remedy="put a regular file of the user's own in its place",
         )
     return file
 
 
-def changeable(edit: Edit, host: str) -> Edit:
+def changeable(edit: Edit) -> Edit:
     """Give the edit back if its file can be written.
 
     Errors: :class:`PartialError` at stage ``keys`` that says what stands against it.
@@ -361,7 +346,6 @@ def changeable(edit: Edit, host: str) -> Edit:
             f"~/{edit.path} is not touched: it is a file {edit.old.problem}"
             if edit.old.kind == "file"
             else f"~/{edit.path} is not made: it would be {edit.old.problem}",
-            host=host,
             stage="keys",
             remedy="mount the home writable, take away chattr +i, or mend the folder's mode there",
         )

@@ -51,7 +51,8 @@ class Remaining:
 
 def look(visit: Visit, title: str, hosts: Iterable[Host]) -> dict[str, Remaining]:
     """Ask hosts what they have of this cluster's; who did not answer is out."""
-    return visit.stage(title, hosts, lambda session: _ask(visit.cluster.name, session))
+    question = remains(visit.cluster.name)
+    return visit.stage(title, hosts, lambda session: session.ask(question))
 
 
 def clean_homes(visit: Visit, remaining: Mapping[str, Remaining]) -> dict[str, tuple[str, ...]]:
@@ -64,8 +65,8 @@ def clean_homes(visit: Visit, remaining: Mapping[str, Remaining]) -> dict[str, t
 
     def clean(session: Session) -> tuple[str, ...]:
         def plan(anew: bool) -> Change:
-            edits = _ask(cluster, session).edits if anew else remaining[session.name].edits
-            return removal_section(cluster, edits), edits
+            found = session.ask(remains(cluster)) if anew else remaining[session.name]
+            return removal_section(cluster, found.edits), found.edits
 
         return change(session, cluster, plan)
 
@@ -91,32 +92,27 @@ def clean_others(
     return clean_homes(visit, left)
 
 
-def _ask(cluster: str, session: Session) -> Remaining:
-    asked = Question(sections(cluster), lambda reply: parse(reply.sections, cluster, session.name), "keys")
-    return session.ask(asked)
+def remains(cluster: str) -> Question[Remaining]:
+    """Ask what a teardown of ``cluster`` has to take back.
 
-
-def sections(cluster: str) -> tuple[Section, ...]:
-    """Give the script that looks for what a teardown of ``cluster`` has to take back."""
+    Its ``parse`` raises :class:`PartialError` where a file cannot be read that may have lines of ours: the
+    cluster's folder stays then, so that the next call looks again.
+    """
     own = shlex.quote(OWN_DIR.format(name=cluster))
     state = '[ -e "$d" ] || exit 0\n[ -e "$d/config" ] && echo installed || echo present'
-    remains = f'd="$HOME/"{own}\n{state}\n{_CREATED}\nexit 0'
+    script = f'd="$HOME/"{own}\n{state}\n{_CREATED}\nexit 0'
     files = (file_section(name, cluster) for name in _FILES)
-    return (home.SECTION, Section("keys.remains", remains), Section("keys.left", SHOW_LEFT), *files)
+    asked = (home.SECTION, Section("keys.remains", script), Section("keys.left", SHOW_LEFT), *files)
+    return Question(asked, lambda reply: _parse(reply.sections, cluster), "keys")
 
 
-def parse(outputs: Mapping[str, SectionOutput], cluster: str, host: str) -> Remaining:
-    """Read what :func:`sections` said.
-
-    Errors: :class:`PartialError` where a file cannot be read that may have lines of ours: the cluster's
-    folder stays then, so that the next call looks again.
-    """
+def _parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remaining:
     where = home.parse(outputs[home.SECTION.name].text)
     state, *created = outputs["keys.remains"].text.splitlines() or [""]
     files = [parse_file(outputs, name, cluster) for name in _FILES]
     if state == "installed":
         for file in files:
-            usable(file, host)
+            usable(file)
     edits = (take_back(file, cluster, created=file.path in created) for file in files)
     return Remaining(
         home=where.identity if where else None,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot.nodes import script
+from clusterboot.nodes.question import Reply
 from clusterboot.nodes.script import Answer, Section
 from clusterboot.trust import survey, taking_back
 from clusterboot.trust.homes import install, tagged_lines
@@ -52,12 +53,12 @@ class Home:
         names = ("authorized_keys", "config")
         answer = self.ask(survey.file_section(name, self.cluster) for name in names)
         files = [survey.parse_file(answer.sections, name, self.cluster) for name in names]
-        keys, config = (survey.usable(file, "n1") for file in files)
+        keys, config = (survey.usable(file) for file in files)
         found = (
             tagged_lines.edit_config(config, self.cluster),
             tagged_lines.edit_authorized_keys(keys, self.cluster, members, ()),
         )
-        return tuple(survey.changeable(edit, "n1") for edit in found if edit is not None)
+        return tuple(survey.changeable(edit) for edit in found if edit is not None)
 
     def install(self, members: Sequence[Member], **env: str) -> tuple[str, ...]:
         edits = self.edits(members)
@@ -65,14 +66,14 @@ class Home:
         if not edits and not left:
             return ()
         answer = self.ask([install.section(self.cluster, edits, wait_s=20, silence_s=1)], **env)
-        return install.parse(answer.sections, edits, "n1") if answer.complete else ()
+        return install.parse(answer.sections["keys.install"], edits) if answer.complete else ()
 
     def take_back(self, **env: str) -> None:
-        asked = self.ask(taking_back.sections(self.cluster)).sections
-        edits = taking_back.parse(asked, self.cluster, "n1").edits
+        question = taking_back.remains(self.cluster)
+        edits = question.parse(Reply(self.ask(question.sections).sections)).edits
         answer = self.ask([install.removal_section(self.cluster, edits)], **env)
         if answer.complete:
-            install.parse(answer.sections, edits, "n1")
+            install.parse(answer.sections["keys.install"], edits)
 
     def contents(self) -> dict[str, bytes | str]:
         """Everything below the home: a file's bytes, a link's target."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusterboot.nodes.question import Reply
 from clusterboot.trust import survey
 from clusterboot.trust.homes.known import NodeKey, Survey
 
@@ -37,8 +38,8 @@ def ask(request: pytest.FixtureRequest, make_home: Callable[..., Home]) -> Ask:
             folder.mkdir(parents=True)
         for name, text in files.items():
             (folder / name).write_text(text, encoding="ascii")
-        answer = home.ask(survey.sections("lab", make_key=False))
-        found = survey.parse(answer.sections, "lab", "n1")
+        question = survey.question("lab", make_key=False)
+        found = question.parse(Reply(home.ask(question.sections).sections))
         assert set(found.key_files) == {name for name in files if name.startswith("id_")}
         return found
 

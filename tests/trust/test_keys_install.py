@@ -149,7 +149,7 @@ def test_whoever_waits_in_vain_says_for_whom(make_home: MakeHome) -> None:
     edits = home.edits(MEMBERS)
     answer = home.ask([install.section("lab", edits, wait_s=1, silence_s=9)])
     with pytest.raises(PartialError, match=r"process 12 on elsewhere for a login from 192\.0\.2\.9"):
-        install.parse(answer.sections, edits, "n1")
+        install.parse(answer.sections["keys.install"], edits)
     assert home.authorized_keys.read_bytes() == FOREIGN
 
 

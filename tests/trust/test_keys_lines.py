@@ -108,7 +108,9 @@ def test_foreign_bytes_of_config_come_back_exactly(content: bytes) -> None:
 def test_lines_that_somebody_moved_are_found_again(above: bytes, below: bytes) -> None:
     if above and not above.endswith(b"\n"):
         above += b"\n"
-    own = "".join(tagged_lines.authorized_line("lab", [one]) for one in MEMBERS).encode()
+    own = "".join(
+        tagged_lines.authorized_line("lab", one.public_key, one.key_owner, [one]) for one in MEMBERS
+    ).encode()
     back = tagged_lines.take_back(file(above + own + below), "lab", created=False)
     assert new_content(back, above + own + below) == above + below
 

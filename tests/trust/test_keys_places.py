@@ -12,6 +12,7 @@ import pytest
 from two_members import FOREIGN, MEMBERS
 
 from clusterboot.errors import PartialError
+from clusterboot.nodes.question import Reply
 from clusterboot.trust import survey
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ def test_a_folder_that_leads_out_of_the_home_is_refused_before_anything_is_made_
     elsewhere = home.path.parent / "elsewhere"
     (home.path / ".ssh").rename(elsewhere)
     (home.path / ".ssh").symlink_to(elsewhere)
-    answer = home.ask(survey.sections("lab", make_key=True))
+    question = survey.question("lab", make_key=True)
+    answer = home.ask(question.sections)
     with pytest.raises(PartialError, match="a link that leaves the home") as refused:
-        survey.parse(answer.sections, "lab", "n1")
+        question.parse(Reply(answer.sections))
     assert "a folder of the user's own" in str(refused.value.remedy)
     assert list(elsewhere.iterdir()) == []
 

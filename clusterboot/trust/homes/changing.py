@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
 
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
@@ -18,8 +17,7 @@ _LOOK = """f="$HOME/"OWN/changing
 [ -f "$f" ] && [ ! -L "$f" ] || exit 0
 echo "changing seen $(($(date +%s) - $(stat -c %Y "$f"))) $(head -c 400 "$f" | head -n 1)"
 exit 0"""
-_SEEN = re.compile(r"(?m)^changing seen (-?\d{1,12}) (\S+) (\S+) (\S+) (\S+)$")
-_HELD = re.compile(r"(?m)^changing held (-?\d{1,12}) (\S+) (\S+) (\S+)$")
+_HELD = re.compile(r"(?m)^changing (?:seen|held) (-?\d{1,12}) (\S+) (\S+) (\S+) (\S+)$")
 #: The longest that taking or releasing takes, in seconds: single writes are waited for.
 TIMEOUT_S = install.TIMEOUT_S
 
@@ -31,7 +29,8 @@ def claim(cluster: str, operator: str, command: str, who: str) -> Question[Holde
     still. ``command`` and ``who`` are words for others to read.
     """
     words = (operator, str(LONGEST_CHANGE_S), _word(command), _word(who))
-    return Question.of_one(_section("keys.claim", cluster, "cb_claim", words), _holder, "facts", TIMEOUT_S)
+    # Where no claim can be written nothing else can: that is no failure here.
+    return Question.of_one(_section("keys.claim", cluster, "cb_claim", words), holder, "facts", TIMEOUT_S)
 
 
 def release(cluster: str, operator: str) -> Question[None]:
@@ -40,28 +39,19 @@ def release(cluster: str, operator: str) -> Question[None]:
     return Question.of_one(section, lambda _: None, "keys", TIMEOUT_S)
 
 
-def _holder(said: SectionOutput) -> Holder | None:
-    # Where no claim can be written nothing else can: that is no failure here.
-    held = _HELD.search(said.text)
-    if held is None:
-        return None
-    words = (one_line(held[2])[:40], one_line(held[3])[:80], one_line(held[4])[:60])
-    return Holder(*words, max(0, int(held[1])))
-
-
 def look_section(cluster: str) -> Section:
     """Write the script that tells who changes the cluster, and changes nothing itself."""
     own = shlex.quote(OWN_DIR.format(name=cluster))
     return Section("keys.changing", _LOOK.replace("OWN", own))
 
 
-def parse_look(outputs: Mapping[str, SectionOutput]) -> Holder | None:
-    """Read what :func:`look_section` said; ``None`` where nobody is at it."""
-    seen = _SEEN.search(outputs["keys.changing"].text)
-    if seen is None:
+def holder(said: SectionOutput) -> Holder | None:
+    """Read who changes the cluster, as :func:`look_section` and a claim say it; ``None`` for nobody."""
+    held = _HELD.search(said.text)
+    if held is None:
         return None
-    words = (one_line(seen[3])[:40], one_line(seen[4])[:80], one_line(seen[5])[:60])
-    return Holder(*words, max(0, int(seen[1])), seen[2])
+    words = (one_line(held[3])[:40], one_line(held[4])[:80], one_line(held[5])[:60])
+    return Holder(*words, max(0, int(held[1])), held[2])
 
 
 def _section(name: str, cluster: str, function: str, words: tuple[str, ...]) -> Section:

@@ -1,6 +1,6 @@
 # Who changes this cluster on this node: one line in a file of the cluster's own folder, "ID WHAT WHO
 # FROM". It stays from a command's first write to its last, where the lock of install.sh is held for
-# single ones. Prints "changing taken", or "changing held AGE_S WHAT WHO FROM".
+# single ones. Prints "changing taken", or "changing held AGE_S ID WHAT WHO FROM".
 
 # cb_claim FOLDER ID LONGEST_S WHAT WHO
 cb_claim() {
@@ -21,7 +21,7 @@ cb_claim() {
     esac
     case $cb_line in
       "$2 "* | '') ;;
-      *) [ "$cb_age" -ge "$3" ] || { echo "changing held $cb_age ${cb_line#* }"; exit 0; } ;;
+      *) [ "$cb_age" -ge "$3" ] || { echo "changing held $cb_age $cb_line"; exit 0; } ;;
     esac
     rm -rf "$cb_claimed"
   fi

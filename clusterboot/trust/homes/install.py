@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
@@ -104,46 +104,37 @@ def removal_section(cluster: str, edits: Sequence[Edit]) -> Section:
     return Section("keys.install", "\n".join(lines))
 
 
-def made(section: Section, edits: Sequence[Edit], host: str) -> Question[tuple[str, ...]]:
+def made(section: Section, edits: Sequence[Edit]) -> Question[tuple[str, ...]]:
     """Have a host run a script of :func:`section` or :func:`removal_section`.
 
     The answer is as :func:`parse` gives it.
     """
-    return Question((section,), lambda reply: parse(reply.sections, edits, host), "keys", TIMEOUT_S)
+    return Question.of_one(section, lambda output: parse(output, edits), "keys", TIMEOUT_S)
 
 
-def parse(outputs: Mapping[str, SectionOutput], edits: Sequence[Edit], host: str) -> tuple[str, ...]:
+def parse(output: SectionOutput, edits: Sequence[Edit]) -> tuple[str, ...]:
     """Read what an installing script said.
 
     Returns: the paths that changed, below the home.
     Errors: :class:`RacedError` where somebody else edits a file, :class:`PartialError` where an
     edit was not made for another reason, both at stage ``keys``.
     """
-    text = outputs["keys.install"].text
-    results = {match[1]: match for line in text.splitlines() if (match := _RESULT.fullmatch(line))}
-    locked = _LOCK.search(text)
+    results = {match[1]: match for line in output.text.splitlines() if (match := _RESULT.fullmatch(line))}
+    locked = _LOCK.search(output.text)
     if locked:
         said = one_line(locked[1])
         cause = "its key files are locked" if said.startswith("held by") else "~/.ssh cannot be changed"
-        raise PartialError(f"{cause}: {said}", host=host, stage="keys", remedy=remedy(said))
+        raise PartialError(f"{cause}: {said}", stage="keys", remedy=remedy(said))
     for edit in edits:
         match = results.get(edit.path)
         if match and match[2] == "changed":
             continue
         if match and match[2] == "raced":
-            raise RacedError(
-                f"~/{edit.path} changed while it was looked at",
-                host=host,
-                stage="keys",
-                remedy="somebody else edits it; run the command again",
-            )
-        said = one_line((match[3] or "") if match else text)
-        raise PartialError(
-            f"~/{edit.path} could not be written" + (f": {said}" if said else ""),
-            host=host,
-            stage="keys",
-            remedy=remedy(said),
-        )
+            cause = f"~/{edit.path} changed while it was looked at"
+            raise RacedError(cause, stage="keys", remedy="somebody else edits it; run the command again")
+        said = one_line((match[3] or "") if match else output.text)
+        cause = f"~/{edit.path} could not be written" + (f": {said}" if said else "")
+        raise PartialError(cause, stage="keys", remedy=remedy(said))
     return tuple(match[1] for match in results.values() if match[2] == "changed")
 
 

@@ -80,14 +80,14 @@ class Survey:
 class Holder:
     """Somebody who changes the cluster: with which command, as whom, from which address, since when.
 
-    ``operator`` is the lasting name, where it was looked for.
+    ``operator`` is the lasting name.
     """
 
     command: str
     who: str
     address: str
     age_s: int
-    operator: str | None = None
+    operator: str
 
     def __str__(self) -> str:
         """Say it in one line."""

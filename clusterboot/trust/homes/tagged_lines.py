@@ -8,7 +8,7 @@ that were there before.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from .known import PER_NODE, Edit, Member, NodeFile, Terms
 
@@ -46,22 +46,18 @@ def principal(cluster: str) -> str:
     return f"clusterboot-{cluster}"
 
 
-def authorized_line(cluster: str, owners: Sequence[Member], restrict: str = RESTRICT) -> str:
-    """Write the ``authorized_keys`` line for the key that ``owners`` have, from their own addresses only.
+def authorized_line(
+    cluster: str, public_key: str, owner: str, members: Sequence[Member], restrict: str = RESTRICT
+) -> str:
+    """Write the ``authorized_keys`` line for a key that ``members`` have, from their own addresses only.
 
+    Parameters: ``owner`` is whose it is by its tag: a host's name, or what stands for one.
     Source: sshd(8), AUTHORIZED_KEYS FILE FORMAT.
     """
-    sources = dict.fromkeys(source for member in owners for source in member.sources)
+    sources = dict.fromkeys(source for member in members for source in member.sources)
     # A login to the node's own name comes from loopback where /etc/hosts says 127.0.1.1.
     listed = ",".join((*sources, "127.0.0.0/8", "::1"))
-    return f'{restrict},from="{listed}" {owners[0].public_key} {tag(cluster, owners[0].key_owner)}\n'
-
-
-def shared_line(cluster: str, public_key: str, members: Sequence[Member], restrict: str = RESTRICT) -> str:
-    """Write the ``authorized_keys`` line for the one key of all nodes, from their addresses only."""
-    sources = dict.fromkeys(source for member in members for source in member.sources)
-    listed = ",".join((*sources, "127.0.0.0/8", "::1"))
-    return f'{restrict},from="{listed}" {public_key} {tag(cluster, SHARED)}\n'
+    return f'{restrict},from="{listed}" {public_key} {tag(cluster, owner)}\n'
 
 
 def authority_line(cluster: str, public_key: str, restrict: str = RESTRICT) -> str:
@@ -134,8 +130,13 @@ def _lines_for(cluster: str, members: Sequence[Member], terms: Terms, restrict: 
     if terms.authority and terms.mode == "ca":
         return [authority_line(cluster, terms.authority, restrict)]
     if terms.authority and terms.mode == "shared":
-        return [shared_line(cluster, terms.authority, members, restrict)]
-    return [authorized_line(cluster, group, restrict) for group in _by_key(members)]
+        return [authorized_line(cluster, terms.authority, SHARED, members, restrict)]
+    groups: dict[str, list[Member]] = {}
+    for member in members:
+        groups.setdefault(member.public_key, []).append(member)
+    return [
+        authorized_line(cluster, key, owners[0].key_owner, owners, restrict) for key, owners in groups.items()
+    ]
 
 
 def edit_launcher(old: NodeFile, cluster: str, line: str) -> Edit | None:
@@ -230,13 +231,6 @@ def edit_own(old: NodeFile, text: str) -> Edit | None:
     if old.kind == "file" and old.content == text.encode():
         return None
     return Edit(old.path, old, text, ())
-
-
-def _by_key(members: Sequence[Member]) -> Iterable[list[Member]]:
-    groups: dict[str, list[Member]] = {}
-    for member in members:
-        groups.setdefault(member.public_key, []).append(member)
-    return groups.values()
 
 
 def _own_include(content: bytes, cluster: str) -> list[tuple[int, int, str]]:
