@@ -3,6 +3,5 @@
 from .collect import FACTS, question
 from .differences import described, differences
 from .fact import Fact, Wanted
-from .plain import to_json
 
-__all__ = ["FACTS", "Fact", "Wanted", "described", "differences", "question", "to_json"]
+__all__ = ["FACTS", "Fact", "Wanted", "described", "differences", "question"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from clusterboot.nodes.question import Clock
 
@@ -13,31 +12,23 @@ SCRIPT = "date +%s.%N 2>/dev/null"
 _STAMP = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9})?.*)?")
 
 
-@dataclass(frozen=True)
-class Skew:
-    """A node's clock minus the operator's, known to ``error_s`` either way."""
-
-    skew_s: float
-    error_s: float
-
-
-def parse(first: str, last: str, sample: Clock | None) -> Skew | None:
+def parse(first: str, last: str, sample: Clock | None) -> dict[str, float]:
     """Bound the skew from two stamps of the node's clock between two of the operator's.
 
     Parameters: what ``date`` said as the script began and as it ended; the operator's sample.
-    Returns: the middle of what is possible and half its width. The first stamp was made
-    after the script was sent and the last before its answer came, so the time that the
-    script itself took widens nothing. ``None`` where a stamp is missing or a clock was set meanwhile.
+    Returns: fields of the node's record: the middle of what is possible and half its width. The first
+    stamp was made after the script was sent and the last before its answer came, so the time that the
+    script itself took widens nothing. Nothing where a stamp is missing or a clock was set meanwhile.
     Source: the same bounds as NTP's on-wire protocol, RFC 5905, section 8.
     """
     began, ended = _stamp(first), _stamp(last) or _stamp(first)
     if sample is None or began is None or ended is None:
-        return None
+        return {}
     highest = began[1] - sample.sent_at_s
     lowest = ended[0] - sample.received_at_s
     if lowest > highest or ended[1] < began[0]:
-        return None
-    return Skew((highest + lowest) / 2, (highest - lowest) / 2)
+        return {}
+    return {"clock_skew_s": (highest + lowest) / 2, "clock_error_s": (highest - lowest) / 2}
 
 
 def _stamp(text: str) -> tuple[float, float] | None:

@@ -41,8 +41,6 @@ def _parse(reply: Reply) -> NodeFacts:
     found: dict[str, Any] = {}
     for fact in FACTS:
         found |= fact.read(reply.text(f"facts.{fact.name}"))
-    skew = clock.parse(reply.text("facts.clock"), reply.text("facts.clock-end"), reply.clock)
-    if skew is not None:
-        found |= {"clock_skew_s": skew.skew_s, "clock_error_s": skew.error_s}
+    found |= clock.parse(reply.text("facts.clock"), reply.text("facts.clock-end"), reply.clock)
     more = {name: found.pop(name) for name in sorted(found.keys() - _FIELDS)}
     return NodeFacts(**found, more=more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from clusterboot.nodes.script import Section
@@ -97,12 +98,12 @@ def boot_id(text: str) -> str | None:
 
 
 def _device_number(text: str) -> int | None:
-    """Give what stat(2) has for ``major:minor``. Source: new_encode_dev in linux/kdev_t.h."""
+    """Give what stat(2) has for ``major:minor``."""
     major_text, _, minor_text = text.partition(":")
     major, minor = integer(major_text), integer(minor_text)
     if major is None or minor is None or not 0 <= minor < 2**20 or not 0 <= major < 2**12:
         return None
-    return (minor & 0xFF) | (major << 8) | ((minor & ~0xFF) << 12)
+    return os.makedev(major, minor)
 
 
 def _mount_of(path: str, lines: list[list[str]]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 from clusterboot.errors import PartialError
 
@@ -61,32 +61,10 @@ fi
 )
 
 
-@dataclass(frozen=True)
-class System:
-    """What the system section says; ``None`` or 0 where it does not.
-
-    ``odd`` names a file in whose place is something that reading might not end of.
-    """
-
-    hostname: str | None
-    machine_id: str | None
-    os: str
-    kernel: str | None
-    arch: str | None
-    user: str
-    cpus: int
-    cpu_model: str | None
-    sockets: int | None
-    memory_mib: int
-    numa_nodes: int
-    limits: Limits
-    odd: str | None = None
-
-
-def parse(text: str) -> System:
+def parse(text: str) -> dict[str, Any]:
     """Read the system section.
 
-    Parameters: its output. Returns: the facts, each absent one as the record says.
+    Returns: fields of the node's record by name, ``None`` or 0 where it does not say one.
     ``cpus`` counts those this login may use and that are online; NUMA nodes are those
     with CPUs, so that the memory-only nodes of coherent GPUs do not count.
     """
@@ -101,21 +79,20 @@ def parse(text: str) -> System:
     online = cpu_list(said.get("/sys/devices/system/cpu/online", ""))
     allowed = cpu_list(said.get("affinity", ""))
     memory_kib = integer(said.get("memory", "").partition(" ")[0])
-    return System(
-        hostname=known(said.get("/proc/sys/kernel/hostname") or name),
-        machine_id=known(said.get("/etc/machine-id") or said.get("/var/lib/dbus/machine-id")),
-        os=_unquote(said.get("os", "")) or "unknown",
-        kernel=known(said.get("/proc/sys/kernel/osrelease") or release),
-        arch=known(said.get("/proc/sys/kernel/arch") or machine),
-        user=clean(said.get("user", "")),
-        cpus=len(allowed & online) or len(allowed) or len(online),
-        cpu_model=known(said.get("model")),
-        sockets=_sockets(said.get("packages", "")),
-        memory_mib=max(memory_kib or 0, 0) // 1024,
-        numa_nodes=_numa_nodes(said),
-        limits=_limits(limits),
-        odd=known(said.get("odd")),
-    )
+    return {
+        "hostname": known(said.get("/proc/sys/kernel/hostname") or name),
+        "machine_id": known(said.get("/etc/machine-id") or said.get("/var/lib/dbus/machine-id")),
+        "os": _unquote(said.get("os", "")) or "unknown",
+        "kernel": known(said.get("/proc/sys/kernel/osrelease") or release),
+        "arch": known(said.get("/proc/sys/kernel/arch") or machine),
+        "user": clean(said.get("user", "")),
+        "cpus": len(allowed & online) or len(allowed) or len(online),
+        "cpu_model": known(said.get("model")),
+        "sockets": _sockets(said.get("packages", "")),
+        "memory_mib": max(memory_kib or 0, 0) // 1024,
+        "numa_nodes": _numa_nodes(said),
+        "limits": _limits(limits),
+    }
 
 
 def _unquote(value: str) -> str:
@@ -152,34 +129,38 @@ def _limits(lines: list[str]) -> Limits:
     )
 
 
+# What every Linux node says of itself: fields of the record, and what people call them.
+_ESSENTIAL = {
+    "hostname": "hostname",
+    "kernel": "kernel",
+    "arch": "architecture",
+    "cpus": "CPUs",
+    "memory_mib": "memory",
+}
+
+
 def _read(text: str) -> Mapping[str, object]:
     """Give the record's fields.
 
     Errors: :class:`PartialError` where hostname, kernel, architecture, CPUs or memory are missing: such
     an answer is not a Linux node's; also where a file is none.
     """
-    machine = parse(text)
-    if machine.odd:
+    odd = known(next((value for key, value in pairs(text) if key == "odd"), None))
+    if odd:
         raise PartialError(
-            f"{machine.odd} is no regular file: a FIFO, a device or a socket",
+            f"{odd} is no regular file: a FIFO, a device or a socket",
             stage="facts",
             remedy="remove it, or put the file back that belongs there",
         )
-    essential = {
-        "hostname": machine.hostname,
-        "kernel": machine.kernel,
-        "architecture": machine.arch,
-        "CPUs": machine.cpus,
-        "memory": machine.memory_mib,
-    }
-    missing = [name for name, value in essential.items() if not value]
+    found = parse(text)
+    missing = [word for name, word in _ESSENTIAL.items() if not found[name]]
     if missing:
         raise PartialError(
             f"the node did not say its {', '.join(missing)}",
             stage="facts",
             remedy="check that it runs Linux with /proc mounted and that its shell ends cleanly",
         )
-    return {name: value for name, value in vars(machine).items() if name != "odd"}
+    return found
 
 
 FACT = Fact("system", _SCRIPT, _read)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from clusterboot.errors import PartialError
-from clusterboot.facts import to_json
 from clusterboot.facts.node import NodeFacts
 from clusterboot.files import make_folder, replace
 from clusterboot.inventory.cluster import Options
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.session.visit import Visit
-from clusterboot.ssh.knownhosts import key_type_of
 
 from .slots import AddressPlan, Excluded, Slot
 from .ssh import render_known_hosts, render_ssh_config
@@ -49,6 +47,8 @@ def hostfile_texts(
     visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan, folder: Path
 ) -> dict[str, str]:
     """Write every file of ``hostfiles/NAME``, which is ``folder``, as text by its name there."""
+    logins = dict.fromkeys(login for host in visit.cluster.hosts for login in (*host.via, host.login))
+    pins = {login.hostkey_name: keys for login in logins if (keys := visit.fleet.host_keys(login))}
     excluded = tuple(
         Excluded(result.name, f"{result.stage}: {result.cause}")
         for result in visit.ledger.rows
@@ -58,20 +58,9 @@ def hostfile_texts(
         **render_all(slots_of(visit, facts, addresses)),
         "excluded": render_excluded(excluded),
         "ssh_config": render_ssh_config(visit.cluster, (folder / "known_hosts").resolve()),
-        "known_hosts": render_known_hosts(_pins(visit)),
-        "nodes.json": json.dumps({name: to_json(node) for name, node in facts.items()}, indent=1) + "\n",
+        "known_hosts": render_known_hosts(pins),
+        "nodes.json": json.dumps({name: asdict(node) for name, node in facts.items()}, indent=1) + "\n",
     }
-
-
-def _pins(visit: Visit) -> dict[str, list[str]]:
-    pins: dict[str, list[str]] = {}
-    for login in dict.fromkeys(login for host in visit.cluster.hosts for login in (*host.via, host.login)):
-        blobs = visit.fleet.host_keys(login)
-        if blobs:
-            pins[login.hostkey_name] = [
-                f"{key_type_of(blob)} {base64.b64encode(blob).decode()}" for blob in blobs
-            ]
-    return pins
 
 
 def changes(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from clusterboot.errors import PartialError
 from clusterboot.inventory.cluster import Cluster, Host, Login
 from clusterboot.inventory.name_rules import without_colons
+from clusterboot.ssh.knownhosts import public_text
 
 # ssh does not check names that it reads from its configuration and hands some of them to a
 # shell (CVE-2023-51385, CVE-2025-61984): nothing that a shell or ssh could expand is written.
@@ -95,18 +96,18 @@ def _block(name: str, login: Login, jump: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_known_hosts(pins: Mapping[str, Sequence[str]]) -> str:
+def render_known_hosts(pins: Mapping[str, Sequence[bytes]]) -> str:
     """Write a known_hosts file.
 
-    Parameters: for each host key name (``Login.hostkey_name``) its pinned public keys, as
-    ``ssh-ed25519 AAAA...``, anything after them left out. Returns: a line a key.
+    Parameters: for each host key name (``Login.hostkey_name``) its pinned public keys in wire form.
+    Returns: a line a key.
     Errors: ``PartialError`` for a name or key that is none. Source: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT.
     """
-    lines = []
-    for name, keys in pins.items():
-        for key in keys:
-            key_text = " ".join(key.split(" ")[:2])
-            lines.append(f"{_checked(_PINNED, name, 'host name')} {_checked(_KEY, key_text, 'host key')}\n")
+    lines = (
+        f"{_checked(_PINNED, name, 'host name')} {_checked(_KEY, public_text(key), 'host key')}\n"
+        for name, keys in pins.items()
+        for key in keys
+    )
     return "".join(dict.fromkeys(lines))
 
 

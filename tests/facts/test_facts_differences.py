@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 
 import pytest
 
-from clusterboot.facts import described, differences, to_json
+from clusterboot.facts import described, differences
 from clusterboot.facts.differences import Difference, Odd
 from clusterboot.facts.node import (
     Address,
@@ -133,7 +133,7 @@ def test_slower_links_and_other_software_show() -> None:
 
 
 def test_facts_become_plain_json() -> None:
-    document = json.loads(json.dumps(to_json(NODE)))
+    document = json.loads(json.dumps(asdict(NODE)))
     assert document["gpu"]["nvlinks"] == {"0": [26.5, 26.5], "1": [26.5, 26.5]}
     assert document["interfaces"][0]["addresses"] == [
         {"ip": "10.1.0.1", "prefix_len": 16, "scope": "global", "flags": []}

@@ -24,11 +24,9 @@ def plain(value: Any) -> Any:
     """Turn records into what JSON has, leaving out fields that say nothing."""
     if is_dataclass(value):
         named = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {
-            name: plain(item) for name, item in named.items() if item is not None and item not in ((), {})
-        }
+        value = {name: item for name, item in named.items() if item is not None and item not in ((), {})}
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
-from clusterboot.facts import Wanted, question, to_json
+from clusterboot.facts import Wanted, question
 from clusterboot.facts.node import NodeFacts
 from clusterboot.nodes.question import Clock, Reply
 from clusterboot.nodes.script import SectionOutput
@@ -81,7 +82,7 @@ def test_broken_optional_sections_never_cost_the_essential_facts(answers: dict[s
 
 def check(facts: NodeFacts) -> None:
     """The record is plain JSON, and nothing in it can move a cursor or start a line."""
-    text = json.dumps(to_json(facts), allow_nan=False)
+    text = json.dumps(asdict(facts), allow_nan=False)
     assert all(char.isprintable() for value in strings(json.loads(text)) for char in value)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from clusterboot.hostfiles import render_known_hosts, render_ssh_config
 from clusterboot.inventory.cluster import Cluster, Host, Login
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEJxQ1Zz3kq6d5s0y4X0m1u2v3w4x5y6z7A8B9C0D1E2"
+BLOB = base64.b64decode(KEY.split()[1])
 KNOWN_HOSTS = Path("/srv/hostfiles/lab/known_hosts")
 HEAD = Login("head-node", "ops", identity_files=(Path("/keys/head key"),), identities_only=True)
 INNER = Login("10.0.0.2", "relay", port=2222, hostkey_alias="inner")
@@ -205,19 +207,26 @@ def test_every_machine_has_one_block_and_every_jump_leads_to_one(drawn: list[Hos
 
 
 def test_known_hosts_has_a_line_a_key() -> None:
-    pins = {"head-node": [f"{KEY} root@head"], "[10.0.0.2]:2222": [KEY, KEY], "none": []}
+    pins = {"head-node": [BLOB], "[10.0.0.2]:2222": [BLOB, BLOB], "none": []}
     assert render_known_hosts(pins) == f"head-node {KEY}\n[10.0.0.2]:2222 {KEY}\n"
 
 
 @pytest.mark.parametrize("name", ["a b", "*", "-a", "a,b", "@revoked", "a\nb", ""])
 def test_known_hosts_takes_no_pattern_or_marker_for_a_name(name: str) -> None:
     with pytest.raises(PartialError):
-        render_known_hosts({name: [KEY]})
+        render_known_hosts({name: [BLOB]})
 
 
 @pytest.mark.parametrize(
-    "key", ["", "ssh-ed25519", "ssh-ed25519 !!!!!!!!!!!!!!!!!!!!!", f"x\n{KEY}", "ssh-rsa AAAA"]
+    "key",
+    [
+        b"",
+        b"ssh-ed25519",
+        b"\0\0\0\x0bssh-ed25519"[:9],
+        b"\0\0\0\x0dx\nssh-ed25519" + BLOB[15:],
+        b"\0\0\0\x07ssh-rsa",
+    ],
 )
-def test_known_hosts_takes_nothing_but_keys(key: str) -> None:
+def test_known_hosts_takes_nothing_but_keys(key: bytes) -> None:
     with pytest.raises(PartialError):
         render_known_hosts({"n1": [key]})

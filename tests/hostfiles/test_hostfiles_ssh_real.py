@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 import subprocess
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +70,10 @@ def connect(
 ) -> subprocess.CompletedProcess[str]:
     head, inner, node = (machine.login for machine in machines)
     cluster = Cluster("lab", Path("cluster.yaml"), (Host("gpu001", node, via=(head, inner)),))
-    pins = {m.login.hostkey_name: [p.host_key.strip()] for m, p in zip(machines, pinned, strict=True)}
+    pins = {
+        m.login.hostkey_name: [b64decode(p.host_key.split()[1])]
+        for m, p in zip(machines, pinned, strict=True)
+    }
     files = {
         "ssh_config": render_ssh_config(cluster, folder / "hostfiles" / "known_hosts"),
         "known_hosts": render_known_hosts(pins),

@@ -11,7 +11,7 @@ from local_cluster import LocalCluster, planned
 
 from clusterboot.checks.check import require
 from clusterboot.commands.facts import inventory
-from clusterboot.facts import collect, described, differences, to_json
+from clusterboot.facts import collect, described, differences
 
 PAGE = Path(__file__).parents[2] / "docs/architecture.md"
 
@@ -32,7 +32,7 @@ def test_a_fact_is_one_file_and_one_line(cluster: LocalCluster, monkeypatch: pyt
 
     facts = inventory(cluster.context()).facts
 
-    assert to_json(facts["n2"])["more"] == {"time zone": "Asia/Tokyo"}
+    assert facts["n2"].more == {"time zone": "Asia/Tokyo"}
     assert described(facts)["time zone"] == {"n1": "UTC", "n2": "Asia/Tokyo", "n3": "UTC"}
     (difference,) = (each for each in differences(facts) if each.fact == "time zone")
     assert [(odd.host, odd.value) for odd in difference.odd] == [("n2", "Asia/Tokyo")]
