@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from .cluster import Host, Login, MpiOptions, NcclOptions, Options, TrustOptions
 from .logins import Reading
-from .model import MpiBlock, NcclBlock, OptionsBlock, TrustBlock
+from .model import FileBlock, OptionsBlock, TrustBlock
 from .problems import shown
 from .selection import hosts_called
 
@@ -17,22 +18,21 @@ _BLOCK = "clusterboot"
 
 def make_options(context: Reading, block: OptionsBlock) -> Options:
     """Convert a checked block; what it leaves out has the record's defaults."""
-    mpi, nccl = block.mpi or MpiBlock(), block.nccl or NcclBlock()
-    given = {
-        key: value
-        for key in (
-            *("keys", "certificate_hours", "verify", "slots", "launch_from", "fanout", "kex_algorithms"),
-            "results_access",
-        )
-        if (value := getattr(block, key)) is not None
+    given = _given(block) | {
+        "trust": _trust(context, block.trust or TrustBlock()),
+        "mpi": MpiOptions(**_given(block.mpi)),
+        "nccl": NcclOptions(**_given(block.nccl)),
     }
-    return replace(
-        Options(**given),
-        trust=_trust(context, block.trust or TrustBlock()),
-        mpi=MpiOptions(mpi.kind, mpi.prefix, mpi.module, tuple(mpi.args or ())),
-        nccl=NcclOptions(nccl.tests_dir, nccl.ib_hca, tuple(nccl.lib_dirs or ())),
-        expected_busbw_gb_s={str(name): rate for name, rate in (block.expected_busbw_gb_s or {}).items()},
-    )
+    return Options(**given)
+
+
+def _given(block: FileBlock | None) -> dict[str, Any]:
+    """Give what a block says, under the names that the records have for it."""
+    return {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in block or ()
+        if value is not None
+    }
 
 
 def _trust(context: Reading, block: TrustBlock) -> TrustOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -99,10 +99,10 @@ def make_login(
     Returns: the login; what ssh_config says is checked like the cluster file's own words.
     """
     hostname = _hostname(context, settings)
-    user = user or _user(context, settings.user) or context.operator.user
+    user = user or _checked(context, "User", settings.user, check_user) or context.operator.user
     port = port or (int(settings.port.text) if settings.port else 22)
-    alias = _alias(context, settings.hostkey_alias)
-    login = Login(hostname, user, port, hostkey_alias=alias)
+    alias = _checked(context, "HostKeyAlias", settings.hostkey_alias, check_hostname)
+    login = Login(hostname, user, port, hostkey_alias=alias.lower() if alias else None)
     paths = _Paths(context, _tokens(context.operator, settings.host, login))
     named = settings.identity_files
     configured = paths.existing(named) if named else context.default_keys()
@@ -126,21 +126,14 @@ def _hostname(context: Reading, settings: Settings) -> str:
         return settings.host
 
 
-def _user(context: Reading, value: Value | None) -> str | None:
-    try:
-        return check_user(value.text) if value else None
-    except RuleError as error:
-        if value:
-            context.refuse(value, RuleError(f"User: {error.cause}", error.remedy))
+def _checked(context: Reading, keyword: str, value: Value | None, rule: Callable[[str], str]) -> str | None:
+    """Give what a line of ssh_config says; ``None`` where there is none, or its rule refuses it."""
+    if value is None:
         return None
-
-
-def _alias(context: Reading, value: Value | None) -> str | None:
     try:
-        return check_hostname(value.text).lower() if value else None
+        return rule(value.text)
     except RuleError as error:
-        if value:
-            context.refuse(value, RuleError(f"HostKeyAlias: {error.cause}", error.remedy))
+        context.refuse(value, RuleError(f"{keyword}: {error.cause}", error.remedy))
         return None
 
 

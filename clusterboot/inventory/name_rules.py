@@ -7,6 +7,7 @@ CVE-2025-61984), so every name is checked here, whichever file it came from.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -14,21 +15,48 @@ from clusterboot.mpi.launcher import READ_ONLY_VARIABLES
 
 from .problems import RuleError, shown
 
-_HOSTNAME = re.compile(r"(?!-)(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,253}")
-_USER = re.compile(r"(?!-)[A-Za-z0-9._@\\-]{1,64}")
-_CLUSTER = re.compile(r"[a-z][a-z0-9-]{1,40}")
-_MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
-_HCA = re.compile(r"[\^=]{0,2}[A-Za-z0-9_.:-]+(,[A-Za-z0-9_.:-]+)*")
 _ENV_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ENDS_TEXT = re.compile(r"[\x00\r\n]")
+_MODULE = r"[A-Za-z0-9][A-Za-z0-9._+/-]*"
+_HCA = r"[A-Za-z0-9_.:-]+"
 
 
-def check_hostname(text: str) -> str:
-    """Let a host's name or address through, or raise :class:`RuleError`."""
-    if not _HOSTNAME.fullmatch(text):
-        cause = f"{shown(text)} is not a host name"
-        raise RuleError(cause, "use letters, digits, '.', '_', ':' and '-', and no '-' at its start")
-    return text
+def _rule(pattern: str, what: str, remedy: str) -> Callable[[str], str]:
+    """Make the rule that lets text of one shape through, and raises :class:`RuleError` for any other."""
+    shape = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not shape.fullmatch(text):
+            raise RuleError(f"{shown(text)} is not {what}", remedy)
+        return text
+
+    return check
+
+
+#: A host's name or address.
+check_hostname = _rule(
+    r"(?!-)(?=.*[A-Za-z0-9])[A-Za-z0-9._:-]{1,253}",
+    "a host name",
+    "use letters, digits, '.', '_', ':' and '-', and no '-' at its start",
+)
+#: A login name; ``DOMAIN\user`` and ``user@realm``, too.
+check_user = _rule(
+    r"(?!-)[A-Za-z0-9._@\\-]{1,64}",
+    "a login name",
+    "use letters, digits, '.', '_', '@', '\\' and '-', and no '-' at its start",
+)
+#: A fleet's name, which becomes part of paths.
+check_cluster_name = _rule(
+    r"[a-z][a-z0-9-]{1,40}",
+    "a fleet name",
+    "use 2 to 41 small letters, digits and '-', a letter first",
+)
+#: Names of environment modules, like ``mpi/openmpi-x86_64``; the last one brings MPI.
+check_module = _rule(
+    rf"\s*{_MODULE}(\s+{_MODULE})*\s*", "a module name", "write it as 'module avail' lists it"
+)
+#: A value of NCCL_IB_HCA, like ``=mlx5_0:1,mlx5_1:1``. Source: NCCL's user guide, environment variables.
+check_hca = _rule(rf"[\^=]{{0,2}}{_HCA}(,{_HCA})*", "a list of HCAs", "write it like mlx5_0,mlx5_1")
 
 
 def canonical(name: str) -> str:
@@ -45,27 +73,11 @@ def without_colons(name: str) -> str:
     return f"0{plain}" if plain.startswith("-") else plain
 
 
-def check_user(text: str) -> str:
-    r"""Let a login name through (``DOMAIN\user`` and ``user@realm`` too), or raise :class:`RuleError`."""
-    if not _USER.fullmatch(text):
-        cause = f"{shown(text)} is not a login name"
-        raise RuleError(cause, "use letters, digits, '.', '_', '@', '\\' and '-', and no '-' at its start")
-    return text
-
-
 def check_port(text: str) -> int:
     """Read a TCP port, 1 to 65535, or raise :class:`RuleError`."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise RuleError(f"{shown(text)} is not a port", "write a number from 1 to 65535")
     return int(text)
-
-
-def check_cluster_name(text: str) -> str:
-    """Let a fleet's name through; it becomes part of paths."""
-    if not _CLUSTER.fullmatch(text):
-        cause = f"{shown(text)} is not a fleet name"
-        raise RuleError(cause, "use 2 to 41 small letters, digits and '-', a letter first")
-    return text
 
 
 def check_ip(text: str) -> str:
@@ -98,23 +110,6 @@ def check_remote_folder(text: str) -> str:
     """Let an absolute path on the nodes through."""
     if not check_line(text).startswith("/"):
         raise RuleError(f"{shown(text)} is not an absolute path", "write the path on the nodes from '/' on")
-    return text
-
-
-def check_module(text: str) -> str:
-    """Let names of environment modules through, like ``mpi/openmpi-x86_64``; the last one brings MPI."""
-    if not text.split() or not all(_MODULE.fullmatch(word) for word in text.split()):
-        raise RuleError(f"{shown(text)} is not a module name", "write it as 'module avail' lists it")
-    return text
-
-
-def check_hca(text: str) -> str:
-    """Let a value of NCCL_IB_HCA through, like ``=mlx5_0:1,mlx5_1:1``.
-
-    Source: NCCL's user guide, environment variable NCCL_IB_HCA.
-    """
-    if not _HCA.fullmatch(text):
-        raise RuleError(f"{shown(text)} is not a list of HCAs", "write it like mlx5_0,mlx5_1")
     return text
 
 

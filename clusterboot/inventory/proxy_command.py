@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from getopt import GetoptError, gnu_getopt
 
 # Whatever makes more of a command than one program with its words.
 _SHELL = re.compile(r"[|&;<>()$`\\*?#\n]")
 _SILENCED = re.compile(r"\s2>\s*/dev/null\s*$")
-# Options without a value that change nothing of a forwarded stream; ssh(1).
-_IDLE = frozenset("aCkNnqTvx")
+# Options that change nothing of a forwarded stream, and those with a value that are understood; ssh(1).
+_OPTIONS = "aCkNnqTvx" + "W:l:p:J:"
 _TOKENS = re.compile(r"%[hnpr]|[^%]")
 
 
@@ -25,13 +26,15 @@ def as_jump(command: str) -> str | None:
     if _SHELL.search(command):
         return None
     try:
-        words = shlex.split(command)
-    except ValueError:
+        program, *words = shlex.split(command)
+        options, hosts = gnu_getopt(words, _OPTIONS)
+    except (ValueError, GetoptError):
         return None
-    if not words or words[0].rpartition("/")[2] != "ssh":
+    given = [(letter[1:], value) for letter, value in options if letter[1:] + ":" in _OPTIONS]
+    values = dict(given)
+    if program.rpartition("/")[2] != "ssh" or len(values) < len(given) or not all(values.values()):
         return None
-    hosts, values = _options(words[1:])
-    if values is None or len(hosts) != 1 or values.get("W") not in ("%h:%p", "[%h]:%p"):
+    if len(hosts) != 1 or hosts[0].startswith("-") or values.get("W") not in ("%h:%p", "[%h]:%p"):
         return None
     user, at, host = hosts[0].rpartition("@")
     if (at and "l" in values) or "://" in host or not all(map(_is_expandable, (*hosts, *values.values()))):
@@ -40,27 +43,6 @@ def as_jump(command: str) -> str | None:
     host = f"[{host}]" if ":" in host else host
     login = (f"{user}@" if user else "") + host + (f":{values['p']}" if "p" in values else "")
     return f"{values['J']},{login}" if "J" in values else login
-
-
-def _options(words: list[str]) -> tuple[list[str], dict[str, str] | None]:
-    """Take ssh's options out of its words; no options where one of them is not known to be harmless."""
-    hosts: list[str] = []
-    values: dict[str, str] = {}
-    rest = iter(words)
-    for word in rest:
-        if not word.startswith("-"):
-            hosts.append(word)
-            continue
-        letters = word[1:].lstrip("".join(_IDLE))
-        if not letters:
-            if word == "-":
-                return hosts, None
-            continue
-        value = letters[1:] or next(rest, "")
-        if letters[0] not in "WlpJ" or letters[0] in values or not value:
-            return hosts, None
-        values[letters[0]] = value
-    return hosts, values
 
 
 def _is_expandable(text: str) -> bool:
