@@ -65,7 +65,8 @@ class Home:
         left = self.ask([Section("keys.left", survey.SHOW_LEFT)]).sections["keys.left"].text
         if not edits and not left:
             return ()
-        answer = self.ask([install.section(self.cluster, edits, wait_s=20, silence_s=1)], **env)
+        patience = {"cb_waited_max": "20", "cb_silence_max": "1"}
+        answer = self.ask([install.section(self.cluster, edits)], **patience, **env)
         return install.parse(answer.sections["keys.install"], edits) if answer.complete else ()
 
     def take_back(self, **env: str) -> None:

@@ -103,7 +103,7 @@ while [ $n -lt {changes} ]; do
     cb_digest "$HOME/$cb_path"
     old=$cb_sum
     new=$({{ echo "# {me}-$n"; cat "$HOME/$cb_path"; }} | sha256sum)
-    {{ echo "# {me}-$n"; cat "$HOME/$cb_path"; }} | cb_replace "$cb_path" "$old" 600 "${{new%% *}}"
+    {{ echo "# {me}-$n"; cat "$HOME/$cb_path"; }} | cb_replace "$cb_path" "$old" "${{new%% *}}"
   )
   n=$((n + 1))
 done
@@ -147,7 +147,7 @@ def test_whoever_waits_in_vain_says_for_whom(make_home: MakeHome) -> None:
     lock.mkdir()
     (lock / f"12.34.{'0' * 32}.56.feedfeedfeed.elsewhere").write_text(" for a login from 192.0.2.9")
     edits = home.edits(MEMBERS)
-    answer = home.ask([install.section("lab", edits, wait_s=1, silence_s=9)])
+    answer = home.ask([install.section("lab", edits)], cb_waited_max="1", cb_silence_max="9")
     with pytest.raises(PartialError, match=r"process 12 on elsewhere for a login from 192\.0\.2\.9"):
         install.parse(answer.sections["keys.install"], edits)
     assert home.authorized_keys.read_bytes() == FOREIGN

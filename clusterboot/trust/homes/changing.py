@@ -56,8 +56,8 @@ def holder(said: SectionOutput) -> Holder | None:
 
 def _section(name: str, cluster: str, function: str, words: tuple[str, ...]) -> Section:
     own = f'"$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}'
-    body = [*install.opening(), install.functions("changing.sh")]
-    return Section(name, "\n".join([*body, f"{function} {own} {' '.join(map(shlex.quote, words))}"]))
+    call = f"{function} {own} {' '.join(map(shlex.quote, words))}"
+    return Section(name, "\n".join((install.functions("install.sh"), install.functions("changing.sh"), call)))
 
 
 def _word(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from io import BytesIO
 
 from clusterboot.printable import printable
 
@@ -30,6 +31,4 @@ def unified(edit: Edit) -> str:
 
 def _lines(content: bytes) -> list[str]:
     # Only a newline ends a line here, as for sshd; splitlines() knows many more.
-    parts = content.decode("utf-8", "replace").split("\n")
-    lines = [part + "\n" for part in parts[:-1]]
-    return [*lines, parts[-1]] if parts[-1] else lines
+    return [line.decode("utf-8", "replace") for line in BytesIO(content)]

@@ -18,12 +18,9 @@ from .known import OWN_DIR, Edit
 
 _RESULT = re.compile(r"file (\S+) (changed|raced|failed)(?: (.*))?")
 _LOCK = re.compile(r"(?m)^lock failed (.*)$")
-# How long the lock is waited for, and after how long the same silent owner on another machine
-# counts as dead. A write takes well below a second.
-_LOCK_WAIT_S = 60
-_LOCK_SILENCE_S = 45
-#: The longest that an installing script takes, in seconds.
-TIMEOUT_S = 2.0 * _LOCK_WAIT_S + 30.0
+#: The longest that an installing script takes, in seconds: it waits for a lock of somebody else's, each
+#: time as long as ``install.sh`` says. A write takes well below a second.
+TIMEOUT_S = 150.0
 
 # What the node's tools say, and what to do about it. The first match counts.
 _REMEDIES = (
@@ -51,44 +48,36 @@ class RacedError(PartialError):
     """A file was changed by somebody else between its reading and its writing; nothing was lost."""
 
 
-def section(
-    cluster: str,
-    edits: Sequence[Edit],
-    *,
-    drop: Sequence[str] = (),
-    wait_s: int = _LOCK_WAIT_S,
-    silence_s: int = _LOCK_SILENCE_S,
-) -> Section:
+def section(cluster: str, edits: Sequence[Edit], *, drop: Sequence[str] = ()) -> Section:
     """Write the script that makes ``edits``, all under one lock.
 
     The bytes that stay are taken from the file on the node; only clusterboot's own lines
     travel. What clusterboot creates is written down in its folder there, so that it can be
     taken away again.
     Parameters: ``drop`` are names of files in the cluster's own folder that go once the edits
-    are made; the last two say in seconds how long the lock is waited for, and how long an
-    owner on another machine may be silent.
+    are made.
     """
     own = OWN_DIR.format(name=cluster)
-    lines = opening(wait_s, silence_s)
-    folder = f'"$HOME/"{shlex.quote(own)}'
-    lines += [
-        f'[ -d {folder} ] || cb_said=$(mkdir -p {folder} 2>&1) || {{ echo "lock failed $cb_said"; exit 1; }}'
+    lines = [
+        functions("install.sh"),
+        f'd="$HOME/"{shlex.quote(own)}',
+        '[ -d "$d" ] || cb_said=$(mkdir -p "$d" 2>&1) || { echo "lock failed $cb_said"; exit 1; }',
+        "cb_lock",
     ]
-    lines += ["cb_lock"]
     for edit in edits:
         if edit.old.kind == "absent" and not edit.path.startswith(own):
-            lines.append(f'cb_note "$HOME/"{shlex.quote(own)} {shlex.quote(edit.path)}')
-        lines += [f"{_remove(edit) if edit.remove else _replace(edit)} || exit 0"]
-    lines += [f'rm -f "$HOME/"{shlex.quote(f"{own}/{name}")}' for name in drop]
+            lines.append(f'cb_note "$d" {shlex.quote(edit.path)}')
+        lines.append(_made(edit))
+    lines += [f'rm -f "$d"/{shlex.quote(name)}' for name in drop]
     return Section("keys.install", "\n".join([*lines, "exit 0"]))
 
 
 def removal_section(cluster: str, edits: Sequence[Edit]) -> Section:
     """Write the script that makes ``edits`` and then removes the cluster's own folder."""
     own = shlex.quote(OWN_DIR.format(name=cluster))
-    lines = [*opening(), 'if [ -d "$HOME/.ssh" ]; then', "cb_lock"]
-    lines += [f"{_remove(edit) if edit.remove else _replace(edit)} || exit 0" for edit in edits]
+    lines = [functions("install.sh"), 'if [ -d "$HOME/.ssh" ]; then', "cb_lock"]
     lines += [
+        *map(_made, edits),
         f'd="$HOME/"{own}',
         "made=",
         '[ ! -f "$d/created" ] || made=$(head -c 65536 "$d/created" | grep -x .ssh)',
@@ -149,21 +138,13 @@ def functions(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def opening(wait_s: int = _LOCK_WAIT_S, silence_s: int = _LOCK_SILENCE_S) -> list[str]:
-    """Begin a script that writes: the functions of ``install.sh``, and how long it waits for others."""
-    return [f"cb_waited_max={wait_s} cb_silence_max={silence_s}", functions("install.sh")]
-
-
-def _remove(edit: Edit) -> str:
-    return f"cb_remove {shlex.quote(edit.path)} {edit.old.digest}"
-
-
-def _replace(edit: Edit) -> str:
+def _made(edit: Edit) -> str:
     path = shlex.quote(edit.path)
+    if edit.remove:
+        return f"cb_remove {path} {edit.old.digest} || exit 0"
     # The shell's own printf, where a here-document would be a process, and two where it is long.
     parts = [f"printf %s {shlex.quote(edit.insert)}"] if edit.insert else []
     parts += [f"cb_keep {path} {offset} {length}" for offset, length in edit.keep]
     made = hashlib.sha256(edit.new).hexdigest()
-    return (
-        "{\n" + "\n".join(parts or [":"]) + f"\n}} | cb_replace {path} {edit.old.digest} {edit.mode:o} {made}"
-    )
+    text = "\n".join(parts or [":"])
+    return f"{{\n{text}\n}} | cb_replace {path} {edit.old.digest} {made} || exit 0"

@@ -175,7 +175,7 @@ cb_sync() {
 }
 
 # The new content comes on standard input, made from the old by the caller's own command.
-# cb_replace PATH OLD_DIGEST MODE NEW_DIGEST
+# cb_replace PATH OLD_DIGEST NEW_DIGEST
 cb_replace() {
   if ! cb_resolve "$1" || ! cb_is "$cb_file" "$2"; then
     cat >/dev/null
@@ -183,12 +183,12 @@ cb_replace() {
     return 1
   fi
   cb_at "begun:$1"
-  if cb_said=$(cb_beside "$2" "$3" 2>&1 9<&-) && cb_at "beside:$1" &&
+  if cb_said=$(cb_beside "$2" 2>&1 9<&-) && cb_at "beside:$1" &&
     cb_said=$(cb_fill 2>&1 9<&-) && cb_at "written:$1" &&
-    cb_is "$cb_new" "$4" && cb_sync "$cb_new" && cb_at "synced:$1" &&
+    cb_is "$cb_new" "$3" && cb_sync "$cb_new" && cb_at "synced:$1" &&
     cb_is "$cb_file" "$2" &&
     cb_said=$(mv -f "$cb_new" "$cb_file" 2>&1) && cb_at "renamed:$1" &&
-    cb_is "$cb_file" "$4"; then
+    cb_is "$cb_file" "$3"; then
     echo "file $1 changed"
   else
     rm -f "$cb_new"
@@ -197,11 +197,11 @@ cb_replace() {
   fi
 }
 
-# cb_beside OLD_DIGEST MODE: the empty file that the new content goes to
+# cb_beside OLD_DIGEST: the empty file that the new content goes to
 cb_beside() {
   if [ "$1" = absent ]; then
     # Made under umask 077.
-    : >"$cb_new" && { [ "$2" = 600 ] || chmod "$2" "$cb_new"; }
+    : >"$cb_new"
   else
     cb_like "$cb_file" "$cb_new"
   fi

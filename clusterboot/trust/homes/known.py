@@ -162,7 +162,6 @@ class Edit:
     old: NodeFile
     insert: str
     keep: tuple[tuple[int, int], ...]
-    mode: int = 0o600
     remove: bool = False
 
     @property
