@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from clusterboot.checks.planned import Planned
 from clusterboot.checks.ready import Ready
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
+from clusterboot.hostfiles.slots import AddressPlan, NodeAddress, Slot
 from clusterboot.inventory.loader import load
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.session.context import Context

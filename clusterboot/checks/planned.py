@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 
 from .ready import Ready
 

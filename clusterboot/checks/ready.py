@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import AddressPlan, Slot
+from clusterboot.hostfiles.slots import AddressPlan, Slot
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.programs.program import Allocation
@@ -38,7 +38,7 @@ class Ready:
     def ip(self) -> dict[str, str]:
         """The address of each host on the interconnect, and of the head that launches."""
         own = {self.start: self.head.address} if self.head else {}
-        return {**{entry.host: entry.ip for entry in self.addresses.addresses}, **own}
+        return {**self.addresses.ip, **own}
 
     @property
     def machines(self) -> dict[str, NodeFacts]:

@@ -6,14 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from clusterboot import hostfiles
 from clusterboot.checks.certificates import ClocksAgree
 from clusterboot.checks.check import require
 from clusterboot.checks.surveyed import SurveyedNodes
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import AddressPlan
-from clusterboot.hostfiles.outputs import hostfile_texts
+from clusterboot.hostfiles import outputs
+from clusterboot.hostfiles.slots import AddressPlan
 from clusterboot.inventory.cluster import KeyMode, VerifyMode
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
@@ -99,8 +98,8 @@ def bootstrap(context: Context, verify: VerifyMode, asked: KeyMode | None = None
         proof = Proof(None, (), ())
         if verify != "none" and not visit.dry_run:
             proof = prove(visit, facts, participants.addresses, verify)
-        texts = hostfile_texts(visit, facts, participants.addresses, context.hostfile_dir)
-        write = hostfiles.changes if visit.dry_run else hostfiles.write
+        texts = outputs.hostfile_texts(visit, facts, participants.addresses, context.hostfile_dir)
+        write = outputs.changes if visit.dry_run else outputs.write
         partly = ExitCode.PARTIAL if proof.pairs or done.stopped else ExitCode.OK
         return Bootstrapped(
             hosts=visit.ledger.rows,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clusterboot import hostfiles
 from clusterboot.errors import ExitCode
+from clusterboot.hostfiles import outputs
 from clusterboot.linkmap.map_plan import LinkMapOptions, begin_map, in_words, programs_asked, settle_map
 from clusterboot.linkmap.mapped import LinkMapped, conclude_map, good_hostfiles
 from clusterboot.linkmap.measure import measure_pairs
@@ -55,7 +55,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
             launch_host=ready.start,
             launched=state.launches - before,
             folder=folder,
-            files=hostfiles.write(context.hostfile_dir, good_hostfiles(visit, ready, done.inference)),
+            files=outputs.write(context.hostfile_dir, good_hostfiles(visit, ready, done.inference)),
             facts=ready.facts,
             backend=plan.program.name,
         )

@@ -38,7 +38,7 @@ def render_excluded(hosts: Sequence[Excluded]) -> str:
 
 def slots_of(visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan) -> tuple[Slot, ...]:
     """List the hosts that may be launched on, with address and slots, in the cluster's order."""
-    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    ip = addresses.ip
     options = visit.cluster.options
     return tuple(Slot(host.name, ip[host.name], slots(facts[host.name], options)) for host in visit.good)
 

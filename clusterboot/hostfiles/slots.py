@@ -42,6 +42,11 @@ class AddressPlan:
     explanation: str
     contested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def ip(self) -> dict[str, str]:
+        """The address of each host that has one."""
+        return {entry.host: entry.ip for entry in self.addresses}
+
 
 @dataclass(frozen=True)
 class Slot:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 
 By = Literal["node", "gpu"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from clusterboot.checks.ready import Ready
 from clusterboot.errors import UsageError, ValidationError
-from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.programs.collbench.collbench_program import CollbenchMpi, NcclLibraries
 from clusterboot.programs.collbench.pairs_options import Cost, PairsOptions, cost
 from clusterboot.programs.registered import PAIRS

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusterboot import hostfiles
 from clusterboot.checks.ready import Ready
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles.outputs import slots_of
+from clusterboot.hostfiles.outputs import render_all, slots_of
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.collbench.pairs_options import Cost
 from clusterboot.run.runend import RunEnd, measured_code
@@ -67,4 +66,4 @@ def good_hostfiles(visit: Visit, ready: Ready, inference: Inference) -> dict[str
         if finding.kind == "node" and not finding.next_pairs
     }
     slots = [slot for slot in slots_of(visit, ready.facts, ready.addresses) if slot.host not in bad]
-    return {f"{kind}-good": text for kind, text in hostfiles.render_all(slots).items()}
+    return {f"{kind}-good": text for kind, text in render_all(slots).items()}

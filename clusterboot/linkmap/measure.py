@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from clusterboot.errors import PartialError
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.printable import listed
 from clusterboot.programs.collbench.pairs_options import cost
 from clusterboot.run.runend import RunEnd

@@ -12,7 +12,7 @@ import numpy as np
 
 from clusterboot.document import parse
 from clusterboot.errors import UsageError
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 
 from .endpoints import host_of
 from .formats.reading import read_matrix

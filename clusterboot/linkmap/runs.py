@@ -19,7 +19,7 @@ from clusterboot.checks.ready import Ready
 from clusterboot.checks.registry import EQUIPPED
 from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, ValidationError
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.mpi.launchers import rank_env
 from clusterboot.mpi.script_names import new_run_id, run_folder
 from clusterboot.programs.collbench.collbench_program import NcclLibraries

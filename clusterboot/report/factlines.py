@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clusterboot.facts import described, differences
+from clusterboot.facts.differences import described, differences
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import by_value, fold
 

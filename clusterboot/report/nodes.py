@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from clusterboot.facts import differences
+from clusterboot.facts.differences import differences
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import by_value, fold
 from clusterboot.inventory.cluster import MpiOptions

@@ -11,8 +11,8 @@ from clusterboot.checks.check import require
 from clusterboot.checks.planned import Planned
 from clusterboot.checks.ready import Ready
 from clusterboot.checks.registry import EQUIPPED, PLANNED
-from clusterboot.hostfiles import Slot
 from clusterboot.hostfiles.outputs import slots_of
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.mpi.launcher import RunSpec
 from clusterboot.mpi.launchers import rank_env
 from clusterboot.programs.bench_options import BenchOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.mpi.launcher import RunSpec
 from clusterboot.mpi.launchers import LAUNCHERS, command
 from clusterboot.nodes.script import new_nonce

@@ -13,7 +13,7 @@ from clusterboot.checks.surveyed import SurveyedNodes
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
-from clusterboot.hostfiles import AddressPlan, NodeAddress, Slot
+from clusterboot.hostfiles.slots import AddressPlan, NodeAddress, Slot
 from clusterboot.mpi.launcher import SSH_AGENT, Mpi, RunSpec
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.mpi.script_names import new_run_id, run_folder

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError, UnreachableError
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.nodes.sessions import Session
 from clusterboot.programs.records import Problem
 from clusterboot.session.visit import Visit

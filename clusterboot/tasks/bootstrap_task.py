@@ -82,7 +82,7 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> BootstrapJson:
         "shared_homes": [list(group) for group in result.shared_homes],
         "network": str(plan.network) if plan and plan.network else None,
         "network_reason": plan.explanation if plan else None,
-        "addresses": {entry.host: entry.ip for entry in plan.addresses} if plan else {},
+        "addresses": plan.ip if plan else {},
         "changed_files": below_home(result.edits),
         "changes": changes(result.planned),
         "names": {name: list(also) for name, also in result.names.items()},

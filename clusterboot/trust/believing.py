@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
-from clusterboot import hostfiles
 from clusterboot.errors import ClusterbootError
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import AddressPlan
+from clusterboot.hostfiles.addresses import choose_addresses
+from clusterboot.hostfiles.slots import AddressPlan
 from clusterboot.inventory.cluster import Host
 from clusterboot.inventory.name_rules import without_colons
 from clusterboot.nodes.question import Question
@@ -47,10 +47,10 @@ def place_hosts(visit: Visit, facts: Mapping[str, NodeFacts]) -> AddressPlan:
     Of several hosts that claim one address, the one that the operator reaches there keeps it: its host
     key answers there. Where none can be reached there, who has it by the cluster file, or had it at
     the last bootstrap, keeps it; else all of them are out, since what is sent there may reach any.
-    Errors: as :func:`clusterboot.hostfiles.choose_addresses`.
+    Errors: as :func:`clusterboot.hostfiles.addresses.choose_addresses`.
     """
     network = visit.cluster.network
-    plan = hostfiles.choose_addresses(visit.good, facts, network)
+    plan = choose_addresses(visit.good, facts, network)
     if not plan.contested:
         return plan
     answering = _reached_there(visit, plan.contested)
@@ -61,7 +61,7 @@ def place_hosts(visit: Visit, facts: Mapping[str, NodeFacts]) -> AddressPlan:
         known = answering.get(ip) or named or [name for name in names if before.get(ip) == name]
         if len(known) == 1:
             owners[ip] = known[0]
-    return hostfiles.choose_addresses(visit.good, facts, network, owners)
+    return choose_addresses(visit.good, facts, network, owners)
 
 
 def _is_named(host: Host, ip: str) -> bool:
@@ -92,7 +92,7 @@ def believe(visit: Visit, facts: Mapping[str, NodeFacts], addresses: AddressPlan
     that leads nowhere; where every name is the cluster file's, nobody is asked.
     """
     hosts = visit.good
-    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    ip = addresses.ip
     wanted = claims.candidates(visit.cluster, hosts, facts)
     looked_up = _look_up(visit, hosts, wanted)
     before = {member.name: member for member in members_state.load(visit.state_dir)}

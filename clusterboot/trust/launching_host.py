@@ -17,7 +17,7 @@ from pathlib import Path
 from clusterboot import files
 from clusterboot.errors import ClusterbootError, PartialError, UsageError, ValidationError
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import AddressPlan
+from clusterboot.hostfiles.slots import AddressPlan
 from clusterboot.inventory.cluster import Cluster, Host
 from clusterboot.inventory.selection import hosts_called
 from clusterboot.mpi.launcher import Mpi
@@ -204,7 +204,7 @@ def _introduce(
 ) -> None:
     """Give the head the nodes' names and host keys, and the nodes the head's key."""
     cluster = visit.cluster.name
-    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    ip = addresses.ip
     members = tuple(
         _member(host, surveyed[host.name], ip[host.name], addresses) for host in visit.good if host.name in ip
     )

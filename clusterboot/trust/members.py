@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import AddressPlan
+from clusterboot.hostfiles.slots import AddressPlan
 from clusterboot.inventory.cluster import Host
 from clusterboot.inventory.name_rules import without_colons
 from clusterboot.session.visit import UnfitError, Visit
@@ -85,7 +85,7 @@ def _members(
     believed: Believed,
 ) -> tuple[Member, ...]:
     """Give the members of the cluster, in its order; who has no key is out."""
-    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    ip = addresses.ip
     owner = {name: group[0] for group in groups for name in group}
     known = {member.name: member for member in members_state.load(visit.state_dir)}
     # A key keeps the name it had: with a shared home, whoever is first today may not be tomorrow.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clusterboot.errors import PartialError, TrustError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold
-from clusterboot.hostfiles import AddressPlan
+from clusterboot.hostfiles.slots import AddressPlan
 from clusterboot.inventory.cluster import Host, VerifyMode
 from clusterboot.mpi.launcher import TreeLogin
 from clusterboot.mpi.launchers import launch_logins
@@ -56,7 +56,7 @@ def prove(
     ``wanted`` is the node to start from, where not the cluster file's or the first.
     Returns: what came of it.
     """
-    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    ip = addresses.ip
     tried: list[TreeLogin] = []
     looks: list[TreeLogin] = []
     failures: list[LoginFailure] = []
@@ -72,7 +72,7 @@ def prove(
         tried += _answered(visit, logins)
         if not from_head:
             more = second_looks([host.name for host in visit.good], (*failures, *found), tried)
-            found += try_logins(visit, more, ip) if more else ()
+            found += try_logins(visit, more, ip)
             looks += _answered(visit, more)
         found = tuple(_timed(failure, facts) for failure in found)
         failures += found
@@ -140,7 +140,7 @@ def seek_start(
     Nobody is put out. Parameters: ``wanted`` is tried first.
     Returns: the node, and whether all its logins worked.
     """
-    ip = {entry.host: entry.ip for entry in addresses.addresses}
+    ip = addresses.ip
     candidates = [host for host in visit.good if facts[host.name].mpi]
     candidates.sort(key=lambda host: host.name != wanted)
     failed: dict[str, int] = {}
@@ -189,7 +189,7 @@ def prove_ring(
     ring = [TreeLogin(source, target) for source, target in zip(names, names[1:] + names[:1], strict=True)]
     found = try_logins(visit, ring, ip, with_what)
     looks = second_looks([host.name for host in visit.good], found, ring)
-    found += try_logins(visit, looks, ip, with_what) if looks else ()
+    found += try_logins(visit, looks, ip, with_what)
     failures = tuple(timed(one) for one in found)
     good = {host.name for host in visit.good}
     weighed = weigh(failures, ring, [look for look in looks if look.source in good])
@@ -214,7 +214,8 @@ def try_logins(
     targets: dict[str, dict[str, str]] = defaultdict(dict)
     for login in logins:
         targets[login.source][login.target] = ip[login.target]
-
+    if not targets:
+        return ()
     cluster = visit.cluster.name
 
     def attempt(session: Session) -> tuple[LoginFailure, ...]:

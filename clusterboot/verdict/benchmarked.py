@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage
 from clusterboot.facts.node import NodeFacts
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, LogReport, Problem, ProblemKind
 from clusterboot.run.bench_plan import BenchPlan

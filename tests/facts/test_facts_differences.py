@@ -6,8 +6,7 @@ from importlib import import_module
 
 import pytest
 
-from clusterboot.facts import described, differences
-from clusterboot.facts.differences import Difference, Odd
+from clusterboot.facts.differences import Difference, Odd, described, differences
 from clusterboot.facts.node import (
     Address,
     Gpu,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from clusterboot.facts import FACTS
+from clusterboot.facts.collect import FACTS
 
 FIXTURES = Path(__file__).parent / "fixtures"
 # A fact has the name of its file.

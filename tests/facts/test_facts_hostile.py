@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
-from clusterboot.facts import Wanted, question
+from clusterboot.facts.collect import question
+from clusterboot.facts.fact import Wanted
 from clusterboot.facts.node import NodeFacts
 from clusterboot.nodes.question import Clock, Reply
 from clusterboot.nodes.script import SectionOutput

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.facts import Wanted, modules, mpi
+from clusterboot.facts import modules, mpi
+from clusterboot.facts.fact import Wanted
 
 BEFORE = "@before\nHOME=/h\nPATH=/usr/bin\n\n@load\n"
 AFTER = "\n@after\nHOME=/h\nPATH=/usr/bin\n"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from clusterboot.errors import UsageError
-from clusterboot.facts import Wanted, question
+from clusterboot.facts.collect import question
+from clusterboot.facts.fact import Wanted
 from clusterboot.facts.node import NodeFacts
 from clusterboot.nodes.question import Clock, Reply
 from clusterboot.nodes.script import new_nonce, read, render

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from clusterboot.errors import UnsettledError
 from clusterboot.facts.node import Address, Interface, NodeFacts, RdmaPort
-from clusterboot.hostfiles import Excluded, choose_addresses
+from clusterboot.hostfiles.addresses import choose_addresses
+from clusterboot.hostfiles.slots import Excluded
 from clusterboot.inventory.cluster import Host, Login
 
 LOOK = "see ssh_config.network in the cluster file, and the node's interfaces"

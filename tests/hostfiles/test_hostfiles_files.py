@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
-from clusterboot.hostfiles import changes, write
+from clusterboot.hostfiles.outputs import changes, write
 
 FILES = {"openmpi": "10.1.0.4 slots=8\n", "mpich": "10.1.0.4:8\n", "excluded": ""}
 

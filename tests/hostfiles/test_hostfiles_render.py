@@ -3,13 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clusterboot.facts.node import Gpu, GpuFacts, NodeFacts
-from clusterboot.hostfiles import (
-    Excluded,
-    Slot,
-    render_all,
-    render_excluded,
-    slots,
-)
+from clusterboot.hostfiles.outputs import render_all, render_excluded, slots
+from clusterboot.hostfiles.slots import Excluded, Slot
 from clusterboot.inventory.cluster import Options
 from clusterboot.mpi.launchers import LAUNCHERS
 

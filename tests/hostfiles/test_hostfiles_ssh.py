@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
-from clusterboot.hostfiles import render_known_hosts, render_ssh_config
+from clusterboot.hostfiles.ssh import render_known_hosts, render_ssh_config
 from clusterboot.inventory.cluster import Cluster, Host, Login
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEJxQ1Zz3kq6d5s0y4X0m1u2v3w4x5y6z7A8B9C0D1E2"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.hostfiles import render_known_hosts, render_ssh_config, write
+from clusterboot.hostfiles.outputs import write
+from clusterboot.hostfiles.ssh import render_known_hosts, render_ssh_config
 from clusterboot.inventory.cluster import Cluster, Host, Login
 
 pytestmark = pytest.mark.lab

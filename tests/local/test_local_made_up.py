@@ -11,7 +11,8 @@ from local_cluster import LocalCluster, planned
 
 from clusterboot.checks.check import require
 from clusterboot.commands.facts import inventory
-from clusterboot.facts import collect, described, differences
+from clusterboot.facts import collect
+from clusterboot.facts.differences import described, differences
 
 PAGE = Path(__file__).parents[2] / "docs/architecture.md"
 

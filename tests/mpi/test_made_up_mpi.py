@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from clusterboot import hostfiles
 from clusterboot.checks.program_files import fitness_section, other_mpi, parse_fitness
-from clusterboot.facts import Wanted, question
+from clusterboot.facts.collect import question
+from clusterboot.facts.fact import Wanted
 from clusterboot.facts.node import NodeFacts
+from clusterboot.hostfiles.outputs import render_all
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.inventory.cluster import MpiOptions
 from clusterboot.inventory.loader import load
 from clusterboot.inventory.problems import ConfigError
@@ -88,7 +90,7 @@ def test_the_cluster_file_may_ask_for_it(tmp_path: Path) -> None:
 
 
 def test_its_hostfile_is_written_beside_the_others() -> None:
-    texts = hostfiles.render_all([hostfiles.Slot("n1", "10.1.0.4", 8), hostfiles.Slot("n2", "10.1.0.5", 4)])
+    texts = render_all([Slot("n1", "10.1.0.4", 8), Slot("n2", "10.1.0.5", 4)])
 
     assert list(texts) == list(LAUNCHERS)
     assert texts["tinympi"] == "10.1.0.4 x8\n10.1.0.5 x4\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterboot.hostfiles import Slot
+from clusterboot.hostfiles.slots import Slot
 from clusterboot.linkmap.endpoints import host_of, launched_on, places_of
 
 NODES = (Slot("n1", "10.0.0.1", 2), Slot("fd00::2", "fd00::2", 1))
