@@ -31,6 +31,8 @@ class Operator:
         kept.pop("SSH_AUTH_SOCK", None)
         # No lab is running for whom no test says so: not another test's, and not a developer's.
         kept["CLUSTERBOOT_LAB_ROOT"] = str(self.folder / "labs")
+        # The labs of tests are not where this operator's would be, whose results go into the folder it is in.
+        kept["CLUSTERBOOT_RESULTS"] = str(self.folder)
         return {**kept, "HOME": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state"), **more}
 
     def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:

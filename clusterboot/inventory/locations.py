@@ -18,6 +18,7 @@ from .problems import RuleError
 
 LAB = "lab"
 _VARIABLE = "CLUSTERBOOT_CLUSTER"
+_RESULTS = "CLUSTERBOOT_RESULTS"
 _DEFAULT = "cluster.yaml"
 _DSTACK = "*.dstack.yml"
 
@@ -94,6 +95,33 @@ def find(explicit: str | None, *, cwd: Path, environ: Mapping[str, str], running
         remedy=f"give --cluster PATH, set {_VARIABLE}, have {_DEFAULT} or one {_DSTACK} in this folder, "
         "or start a lab with 'invoke lab.up'",
     )
+
+
+def results_root(
+    explicit: str | None, *, cwd: Path, environ: Mapping[str, str], cluster_file: Path | None, labs: Path
+) -> Path:
+    """Name the folder below which results and hostfiles go.
+
+    Parameters: the value of ``--results-dir``; the folder it runs in; its environment; the cluster
+    file, ``None`` where there is none; the folder of all labs.
+    Returns: what ``--results-dir`` or ``$CLUSTERBOOT_RESULTS`` names, else the cluster file's own
+    folder. A lab's file is no place to keep anything beside: of that it is the folder it runs in.
+    Errors: ``UsageError`` where that is the root of all files.
+    """
+    named = explicit or environ.get(_RESULTS)
+    if named:
+        try:
+            return Operator.here(environ).path(named, base=cwd)
+        except RuleError as error:
+            raise UsageError(f"--results-dir: {error.cause}", remedy=error.remedy) from None
+    if cluster_file is not None and not (cwd / cluster_file).is_relative_to(labs):
+        return (cwd / cluster_file).parent
+    if cwd == Path(cwd.anchor):
+        raise UsageError(
+            "results and hostfiles would go into /",
+            remedy=f"give --results-dir FOLDER, set {_RESULTS}, or change to another folder",
+        )
+    return cwd
 
 
 def _own(path: Path, environ: Mapping[str, str]) -> Path:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from clusterboot import files
@@ -15,7 +18,8 @@ from .page.past import in_a_line
 from .saved import SavedRun, read_runs
 
 _RESULT = "result.json"
-_PAGE = "report.html"
+_PAGE, _COMPARISON = "report.html", "comparison.html"
+_MEASURED = re.compile(r"-(nccl-test|link-map)(-[0-9]+)?$")
 _MOST_RUNS = 26
 # As many as a season has nights, and no more than a few seconds' reading.
 _MOST_EARLIER, _MOST_BYTES = 90, 128_000_000
@@ -38,25 +42,66 @@ def publish(folder: Path, text: str) -> None:
         raise ClusterbootError(cause, remedy="free space, then run report") from None
 
 
-def write_page(results: Sequence[str], output: str, here: Path) -> tuple[Path, tuple[SavedRun, ...]]:
+@dataclass(frozen=True)
+class Kept:
+    """Which of the runs that are kept below ``roots`` are meant: the newest one, where nothing else is said.
+
+    ``last`` is how many of the newest; ``since`` is when the oldest may have begun.
+    """
+
+    roots: Sequence[Path]
+    last: int | None = None
+    since: datetime | None = None
+
+    def results(self) -> list[Path]:
+        """Give their results, oldest first: benchmarks and link maps of the cluster that was last at work.
+
+        Errors: :class:`UsageError` where there is none.
+        """
+        found = {result for root in self.roots for result in root.glob(f"results/*/*/{_RESULT}")}
+        names = sorted(found, key=lambda path: path.parent.name)
+        if not names:
+            places = " or ".join(map(str, self.roots))
+            raise UsageError(f"there is no result below {places}", remedy=_REMEDY)
+        if self.last is None and self.since is None:
+            return names[-1:]
+        measured = [path for path in names if _MEASURED.search(path.parent.name)]
+        cluster = measured[-1].parent.parent.name if measured else None
+        kept = [path for path in measured if path.parent.parent.name == cluster]
+        if self.since is not None:
+            # A run's folder is called by when it began, in UTC.
+            first = self.since.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+            kept = [path for path in kept if path.parent.name >= first]
+        if not kept:
+            raise UsageError("there is no run of that time", remedy="give an earlier --since")
+        return kept[-self.last :] if self.last else kept
+
+
+def write_page(
+    results: Sequence[str], output: str, here: Path, kept: Kept | None = None
+) -> tuple[Path, tuple[SavedRun, ...]]:
     """Write the page of the results that ``results`` means.
 
-    Parameters: files, folders of runs, or quoted globs; none means the newest run below
-    ``here``; where the page goes, empty for its usual place: beside the result of one run, in
-    ``here`` for several.
+    Parameters: files, folders of runs, or quoted globs; none means what ``kept`` says, without
+    it the newest run below ``here``; where the page goes, empty for its usual place: beside the
+    result of one run, else in ``here``, or beside the runs' folders where ``kept`` chose them.
     Returns: the page's path, and the runs that are in it.
     Errors: :class:`UsageError` for what cannot be read or written, and for a file in the way
     that is no such page.
     """
-    paths = [path for word in results for path in _results(word)] or [_newest(here)]
+    paths = [path for word in results for path in _results(word)] or (kept or Kept([here])).results()
     runs = tuple(run for path in dict.fromkeys(paths) for run in read_runs(_bytes(path), str(path)))
     if len(runs) > _MOST_RUNS:
         raise UsageError(f"{len(runs)} runs side by side are too many", remedy=f"give at most {_MOST_RUNS}")
     one = len(runs) == 1 and paths[0].name == _RESULT
-    target = Path(output) if output else (paths[0].parent if one else here) / _PAGE
+    name = _PAGE if one else _COMPARISON
+    place = paths[0].parent if one else here if results else paths[0].parent.parent
+    target = Path(output) if output else place / name
     if target.is_dir():
-        target /= _PAGE
+        target /= name
     _must_be_ours(target)
+    if not one and target.name == _PAGE and (target.parent / _RESULT).exists():
+        raise UsageError(f"{target} is the page of a single run", remedy="give another --output")
     past = earlier(paths[0].resolve().parent) if one else Past()
     try:
         files.replace(target, page(runs, past).encode())
@@ -88,13 +133,6 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as problem:
         raise UsageError(f"{path}: {problem.strerror}", remedy="check its permissions") from None
-
-
-def _newest(here: Path) -> Path:
-    found = max(here.glob(f"results/*/*/{_RESULT}"), key=lambda path: path.parent.name, default=None)
-    if found is None:
-        raise UsageError("there is no result below this folder", remedy=_REMEDY)
-    return found
 
 
 def _must_be_ours(target: Path) -> None:

@@ -15,7 +15,7 @@ from clusterboot.report import ending as report
 from .changes import below_home, changes, folded, show_changes
 from .command import Call, Outcome, command
 from .failed_logins import MOST_NAMED, failed_logins, pair_lines
-from .options import SHARED, choice, context, next_command
+from .options import WRITING, choice, context, next_command, shown_path
 
 if TYPE_CHECKING:
     from clusterboot.commands.bootstrap import Bootstrapped
@@ -36,7 +36,7 @@ _VERIFY = ("launch", "full", "none")
 
 @command(
     "bootstrap",
-    shared=SHARED,
+    shared=WRITING,
     keys="how nodes trust each other: per-node, ca or shared",
     encrypt_keys="ask for a passphrase for the key that ca and shared keep on this machine",
     verify="which node-to-node logins to prove: launch, full or none",
@@ -163,4 +163,4 @@ def _next_step(at: Context, result: Bootstrapped, then: str) -> str | None:
 
 
 def _relative(at: Context) -> str:
-    return f"{at.hostfile_dir.relative_to(at.out_dir)}/"
+    return f"{shown_path(at.hostfile_dir)}/"

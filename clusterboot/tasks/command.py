@@ -241,6 +241,6 @@ def _option(name: str, default: Any) -> inspect.Parameter:
 
 
 def _default(name: str) -> Any:
-    if name in ("cluster", "hosts"):
+    if name in ("cluster", "hosts", "results_dir"):
         return None  # told from an empty word
     return False if name in ("dry_run", "accept_new") else ""

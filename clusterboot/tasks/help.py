@@ -90,7 +90,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "link-map": ("link-map", "link-map --by gpu --exclude gpu007"),
     "nccl-parse": ("nccl-parse slurm-1234.out", "nccl-parse 'logs/*.txt' --format csv"),
     "diagnose": ("diagnose matrix.csv",),
-    "report": ("report", "report results/my-cluster"),
+    "report": ("report", "report --last 7", "report results/my-cluster"),
     "run": ("run uptime -p", "run --hosts gpu[001-004] 'dmesg | tail -3'", "run --script check.sh quick"),
     "copy": ("copy nccl.conf", "copy --hosts gpu[001-004] topology.xml /opt/site/"),
     "rotate-keys": ("rotate-keys",),

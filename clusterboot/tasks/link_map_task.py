@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from .command import Call, Outcome, command
-from .options import LAUNCH, SHARED, choice, context, next_command, number, size
+from .options import LAUNCH, WRITING, choice, context, next_command, number, size
 
 if TYPE_CHECKING:
     from clusterboot.linkmap.endpoints import By
@@ -29,7 +29,7 @@ _MODES = ("adaptive", "full")
 
 @command(
     "link-map",
-    shared=SHARED,
+    shared=WRITING,
     iterable=("env",),
     mode="adaptive or full (default adaptive: some pairs in full, and then what settles it)",
     budget="seconds that the measuring may take",

@@ -17,7 +17,7 @@ from clusterboot.document import parse
 from clusterboot.errors import UsageError
 
 from .command import Call, Outcome, command
-from .options import LAUNCH, SHARED, choice, context, next_command, number, size, whole
+from .options import LAUNCH, WRITING, choice, context, next_command, number, size, whole
 
 if TYPE_CHECKING:
     from clusterboot.verdict.benchmarked import Benchmarked, Judged
@@ -36,7 +36,7 @@ _GPU_END_BYTES = 8 * 1024**3
 
 @command(
     "nccl-test",
-    shared=SHARED,
+    shared=WRITING,
     iterable=("env",),
     collective="which, separated by commas (default all_reduce)",
     backend="a program, as nccl-tests, nccl or mpi (default auto: the first of them that all nodes have)",

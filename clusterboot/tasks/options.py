@@ -31,6 +31,11 @@ SHARED: Mapping[str, str] = {
     "deadline": "end the whole command within so many seconds",
 }
 
+# Of commands that write results or hostfiles.
+WRITING: Mapping[str, str] = {
+    **SHARED,
+    "results_dir": "where results go, and hostfiles (default $CLUSTERBOOT_RESULTS, else by the cluster file)",
+}
 # Of commands that launch.
 LAUNCH: Mapping[str, str] = {
     "env": "a variable for every rank, may be given again; K alone takes its value, a secret's, from here",
@@ -47,7 +52,7 @@ def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), m
     Errors: :class:`UsageError` for an option or a file; nothing is contacted.
     """
     from clusterboot.inventory.loader import load
-    from clusterboot.inventory.locations import find, state_dir
+    from clusterboot.inventory.locations import find, results_root, state_dir
     from clusterboot.scrub import Scrubber
     from clusterboot.session.context import Context
 
@@ -55,11 +60,23 @@ def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), m
     deadline_s = number("--deadline", shared["deadline"])
     named = shared["cluster"] or os.environ.get("CLUSTERBOOT_CLUSTER", "")
     lab_file = running_lab() if named in ("", "lab") else None
-    for option in ("cluster", "hosts"):
+    results_dir = shared.get("results_dir")
+    for option, value in (
+        ("cluster", shared["cluster"]),
+        ("hosts", shared["hosts"]),
+        ("results-dir", results_dir),
+    ):
         # A script's variable that is empty does not mean every host of whatever cluster there is.
-        if shared[option] == "":
+        if value == "":
             raise UsageError(f"--{option}: there is nothing in it", remedy="say which, or leave it out")
     path = find(shared["cluster"], cwd=here(), environ=os.environ, running_lab=lab_file)
+    out_dir = here()
+    if "results_dir" in shared:
+        out_dir = results_root(
+            results_dir, cwd=here(), environ=os.environ, cluster_file=path, labs=lab_root()
+        )
+        if not shared["dry_run"]:
+            _require_writable(out_dir)
     cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
     cluster = for_this_launch(cluster, env, mpi_args)
     call.cluster = cluster.name
@@ -70,7 +87,7 @@ def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), m
     return Context(
         cluster,
         state_dir(cluster.name, os.environ),
-        here(),
+        out_dir,
         events=call.terminal,
         accept_new=shared["accept_new"],
         dry_run=shared["dry_run"],
@@ -80,6 +97,29 @@ def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), m
         ask_passphrase=_asking() if interactive else None,
         started_s=call.started_s,
     )
+
+
+def _require_writable(folder: Path) -> None:
+    """Refuse a place for results before there are any: a folder that is not there yet is made."""
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        cause = "cannot be written to" if there.is_dir() else "is no folder"
+        raise UsageError(
+            f"results and hostfiles go to {folder}, and {there} {cause}",
+            remedy="give --results-dir FOLDER or set CLUSTERBOOT_RESULTS",
+        )
+
+
+def shown_path(path: Path) -> Path:
+    """Write a path as seen from the folder that the command runs in, where it is below that."""
+    return path.relative_to(here()) if path.is_relative_to(here()) else path
+
+
+def lab_root() -> Path:
+    """Give the folder of all labs."""
+    from clusterboot.lab.store import root
+
+    return root()
 
 
 def for_this_launch(cluster: Cluster, env: Sequence[str], mpi_args: str) -> Cluster:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot.errors import UsageError
-from clusterboot.inventory.locations import Operator, find, state_dir
+from clusterboot.inventory.locations import Operator, find, results_root, state_dir
 
 LAB = Path("/run/lab/cluster.yaml")
 
@@ -101,3 +101,29 @@ def test_another_users_file_is_not_taken_because_it_lies_there(tmp_path: Path, l
     with pytest.raises(UsageError, match="is another user's"):
         find(None, cwd=tmp_path, environ={}, running_lab=LAB)
     assert find(None, cwd=tmp_path, environ={"SUDO_UID": "65534"}, running_lab=LAB) == path
+
+
+@pytest.mark.parametrize(
+    ("explicit", "variable", "file", "cwd", "root"),
+    [
+        ("out", "/var/env", "/site/cluster.yaml", "/", "/out"),
+        ("~/out", "", "/site/cluster.yaml", "/tmp", "/home/ann/out"),
+        (None, "/var/env", "/site/cluster.yaml", "/", "/var/env"),
+        (None, "", "/site/cluster.yaml", "/", "/site"),
+        (None, "", "site/cluster.yaml", "/home", "/home/site"),
+        (None, "", "/run/lab/cluster.yaml", "/home", "/home"),
+        (None, "", None, "/home", "/home"),
+    ],
+)
+def test_results_go_where_it_is_said_or_beside_the_cluster_file(
+    explicit: str | None, variable: str, file: str | None, cwd: str, root: str
+) -> None:
+    environ = {"HOME": "/home/ann", "CLUSTERBOOT_RESULTS": variable}
+    path = Path(file) if file else None
+    found = results_root(explicit, cwd=Path(cwd), environ=environ, cluster_file=path, labs=Path("/run/lab"))
+    assert found == Path(root)
+
+
+def test_a_labs_results_never_go_into_the_root() -> None:
+    with pytest.raises(UsageError, match=r"would go into /; give --results-dir"):
+        results_root(None, cwd=Path("/"), environ={}, cluster_file=LAB, labs=LAB.parent)

@@ -59,6 +59,40 @@ def test_several_results_are_put_side_by_side(operator: Operator) -> None:
     assert operator.run("report", "nothing/*").returncode == 2
 
 
+def test_the_newest_runs_of_the_cluster_that_was_last_at_work_are_put_side_by_side(
+    operator: Operator,
+) -> None:
+    runs = operator.folder / "kept/results/testing"
+    for day in range(1, 5):
+        save(runs / f"2026010{day}T000000Z-nccl-test", nccl_test(float(day)))
+    save(runs / "20260109T000000Z-bootstrap", nccl_test(1.0))
+    save(runs.parent / "other/20260101T000000Z-nccl-test", nccl_test(9.0))
+    kept = ("--results-dir", "kept")
+
+    said = operator.document("report", "--last", "2", *kept)
+    assert said["page"] == str(runs / "comparison.html")
+    assert [Path(name).parent.name[:8] for name in said["results"]] == ["20260103", "20260104"]
+    said = operator.document("report", "--since", "2026-01-03", *kept)
+    assert [Path(name).parent.name[:8] for name in said["results"]][-2:] == ["20260103", "20260104"]
+    assert operator.document("report", "--last", "1", *kept)["page"].endswith("nccl-test/report.html")
+    page_of_one = (runs / "20260104T000000Z-nccl-test/report.html").read_bytes()
+    for words, told in (
+        (("--since", "1m", *kept), "there is no run of that time"),
+        (("--since", "yesterday", *kept), "not a time like 7d"),
+        (("--last", "0", *kept), "--last 0"),
+        (("--last", "2", str(runs)), "leave one out"),
+        (
+            ("--last", "2", *kept, "--output", str(runs / "20260104T000000Z-nccl-test/report.html")),
+            "single run",
+        ),
+        ((), "there is no result below"),
+    ):
+        done = operator.run("report", *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert told in done.stderr
+    assert (runs / "20260104T000000Z-nccl-test/report.html").read_bytes() == page_of_one
+
+
 def test_other_peoples_matrices_and_logs_that_were_read_have_pages_too(operator: Operator) -> None:
     operator.write("map.csv", "from,a,b,c\na,,9,3\nb,9,,9\nc,9,9,\n")
     assert operator.document("report", "map.csv")["results"] == ["map.csv"]

@@ -218,6 +218,15 @@ def test_a_place_for_state_that_cannot_be_written_is_told_before_anything_is_con
         assert "cannot be written" in error_of(done.stderr)
 
 
+def test_a_place_for_results_that_cannot_be_written_is_refused(operator: Operator) -> None:
+    operator.write("cluster.yaml", GOOD)
+    operator.write("file", "")
+    for command in ("bootstrap", "nccl-test", "link-map"):
+        assert "is no folder" in refused(operator, command, "--results-dir", "file/below")
+    assert "there is nothing in it" in refused(operator, "bootstrap", "--results-dir", "")
+    assert "is no folder" in error_of(operator.run("bootstrap", CLUSTERBOOT_RESULTS="file").stderr)
+
+
 def test_every_fault_of_a_lab_is_a_line_of_its_own_in_a_pipe(operator: Operator) -> None:
     told = operator.run("lab.break", "n1", "help").stdout.splitlines()
     assert len(told) == len(FAULTS)
