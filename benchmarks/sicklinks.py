@@ -1,12 +1,14 @@
 """Sick links in a lab of 8 real nodes: what link-map measures and names, beside what iperf3 measures.
 
     sudo .venv/bin/python benchmarks/sicklinks.py [--runs 10] [--only "10% lost, in"] [--within 170]
+    sudo .venv/bin/python benchmarks/sicklinks.py --iperf-anew [--only "10% lost, in"]
 
 Each run makes one node of the lab sick with ``lab.break``, runs ``link-map`` as a user would, then
 iperf3 between that node and another one, each direction by itself, and mends the node. The node is drawn
 from a generator that is seeded by case and number. Each run that ends is written to sicklinks.json and
 sicklinks.md beside this file at once, and none that stands there is run again, so that it can be measured
-in pieces; ``--fresh`` begins anew. Nothing else may run on the machine meanwhile.
+in pieces; ``--fresh`` begins anew. What ``made`` has in sicklinks.json, lines that say in which pieces,
+stands in the report. Nothing else may run on the machine meanwhile.
 """
 
 from __future__ import annotations
@@ -35,9 +37,12 @@ HERE = Path(__file__).parent
 NODES = 8
 RATE = "300mbit"
 LINE_GB_S = 0.0375
-# What each run of iperf3 takes in one direction, in seconds: whole turns of what flaps, and many of TCP's
-# waits for what is lost.
-IPERF_S, LONG_S = 3, 8
+# How many seconds of iperf3 count in one direction: whole turns of what flaps, so that it does not matter
+# where they begin, and many of TCP's waits for what is lost.
+IPERF_S = 8
+# What iperf3 sends beyond that: the second in which the first data arrives, and the last one, are not whole.
+MARGIN_S = 2
+PATIENCE_S = 90
 # Below this share of what a clean link gives, a direction is a bad one.
 BAD = 0.8
 WITHIN = 0.1
@@ -57,19 +62,19 @@ class Case:
 
 CASES = {
     "nothing": Case(None),
-    "0.1% lost, in": Case("lossy-in:0.1", None, LONG_S),
-    "0.1% lost, both": Case("lossy:0.1", None, LONG_S),
-    "1% lost, in": Case("lossy-in:1", None, LONG_S),
-    "1% lost, both": Case("lossy:1", None, LONG_S),
-    "4% lost, in": Case("lossy-in:4", "in", LONG_S),
-    "4% lost, both": Case("lossy:4", "both", LONG_S),
-    "10% lost, in": Case("lossy-in:10", "in", LONG_S),
-    "10% lost, both": Case("lossy:10", "both", LONG_S),
-    "25% lost, in": Case("lossy-in:25", "in", LONG_S),
-    "25% lost, both": Case("lossy:25", "both", LONG_S),
-    "flapping, 0.3 s": Case("flapping:0.3", "both"),
+    "0.1% lost, in": Case("lossy-in:0.1"),
+    "0.1% lost, both": Case("lossy:0.1"),
+    "1% lost, in": Case("lossy-in:1"),
+    "1% lost, both": Case("lossy:1"),
+    "4% lost, in": Case("lossy-in:4", "in"),
+    "4% lost, both": Case("lossy:4", "both"),
+    "10% lost, in": Case("lossy-in:10", "in"),
+    "10% lost, both": Case("lossy:10", "both"),
+    "25% lost, in": Case("lossy-in:25", "in"),
+    "25% lost, both": Case("lossy:25", "both"),
+    "flapping, 0.3 s": Case("flapping:0.3", "both", 9),
     "flapping, 0.5 s": Case("flapping", "both"),
-    "flapping, 2 s": Case("flapping:2", "both", LONG_S),
+    "flapping, 2 s": Case("flapping:2", "both"),
     "bursty": Case("bursty", "both"),
     "starved": Case("starved"),
 }
@@ -112,6 +117,9 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="only this case; can be repeated")
     parser.add_argument("--within", type=float, default=math.inf, help="begin no run that ends after SECONDS")
     parser.add_argument("--keep", type=Path, help="put the results of runs that are not exact in this folder")
+    parser.add_argument(
+        "--iperf-anew", action="store_true", help="measure with iperf3 alone the runs that stand there"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget the runs that were made before")
     asked = parser.parse_args()
     end_s = time.monotonic() + asked.within
@@ -128,14 +136,20 @@ def main() -> None:
     ]
     usual_s = median(run["time_s"] for run in results["runs"]) if results["runs"] else 25.0
     longest_s = max((run["time_s"] for run in results["runs"]), default=25.0)
-    print(f"{len(wanted)} runs to make: about {len(wanted) * usual_s / 60:.0f} minutes", flush=True)
+    if not asked.iperf_anew:
+        print(f"{len(wanted)} runs to make: about {len(wanted) * usual_s / 60:.0f} minutes", flush=True)
     with tempfile.TemporaryDirectory() as folder, bootstrapped(Path(folder), NODES, RATE) as lab:
-        for case, number in wanted:
+        for run in results["runs"] if asked.iperf_anew else []:
+            if run["case"] in (asked.only or CASES) and not run.get("iperf_anew"):
+                _anew(lab, run)
+                _write(results)
+                print(f"{run['case']} {run['number'] + 1}: {_in_words(run)}", flush=True)
+        for case, number in [] if asked.iperf_anew else wanted:
             if time.monotonic() + longest_s > end_s:
                 return
-            run = _run(lab, Path(folder), case, number, asked.keep)
-            longest_s = max(longest_s, run.time_s)
-            results["runs"].append(asdict(run))
+            run = asdict(_run(lab, Path(folder), case, number, asked.keep))
+            longest_s = max(longest_s, run["time_s"])
+            results["runs"].append(run)
             _write(results)
             print(f"{case} {number + 1}: {_in_words(run)}", flush=True)
 
@@ -163,10 +177,7 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
         if told and both_known:  # link-map measured one of its pairs at length, to say what it sustains
             partner = max(both_known, key=lambda there: (said["segments"][at][there] or {"sent": 0})["sent"])
         other = said["nodes"][partner]
-        iperf = {
-            "out": _iperf(lab, node, other, wanted.iperf_s),
-            "in": _iperf(lab, other, node, wanted.iperf_s),
-        }
+        iperf = _both_ways(lab, node, other, wanted.iperf_s)
     finally:
         labs.mend(lab.name, node)
     exact = None if wanted.fault else not told
@@ -191,26 +202,64 @@ def _run(lab: labs.Lab, folder: Path, case: str, number: int, keep: Path | None)
     )
 
 
+def _anew(lab: labs.Lab, run: dict[str, Any]) -> None:
+    """Measure with iperf3 alone what a run has measured, between the same two nodes."""
+    case = CASES[run["case"]]
+    if case.fault:
+        labs.break_node(lab.name, run["node"], case.fault)
+    try:
+        run["iperf_gb_s"] = _both_ways(lab, run["node"], run["partner"], case.iperf_s)
+    finally:
+        labs.mend(lab.name, run["node"])
+    run["iperf_anew"] = True
+
+
+def _both_ways(lab: labs.Lab, node: str, other: str, time_s: int) -> dict[str, float]:
+    return {"out": _iperf(lab, node, other, time_s), "in": _iperf(lab, other, node, time_s)}
+
+
 def _iperf(lab: labs.Lab, sender: str, receiver: str, time_s: int) -> float:
-    """Send with iperf3 for some seconds: 10^9 bytes a second as the receiver has them."""
+    """Send with iperf3: 10^9 bytes a second as the receiver has them, over some whole seconds.
+
+    The receiver's own seconds count, from the one after that in which the first data arrived. iperf3's sum
+    is over the time between two messages of its other connection, and where a link loses those, too, TCP's
+    waits for them (0.2 s and more) are in that time.
+    """
     target = next(each for each in lab.nodes if each.name == receiver)
     # Below a shell, as anything that a user starts there: what is starved on a node is so, too.
     with subprocess.Popen(
-        _inside(lab, receiver, "iperf3 -s -1 --forceflush; :"), stdout=subprocess.PIPE, text=True
+        _inside(lab, receiver, "iperf3 -s -1 -i 1 -J; :"), stdout=subprocess.PIPE, text=True
     ) as server:
+        try:
+            _client(lab, sender, f"iperf3 -c {target.address} -t {time_s + MARGIN_S} -J; :")
+        except SystemExit:
+            server.kill()  # it would wait for a client for ever; what runs in the lab ends with it
+            raise
         assert server.stdout  # noqa: S101 - it was opened with a pipe
-        while "listening" not in (line := server.stdout.readline()):
-            if not line:
-                raise SystemExit("iperf3 does not start there")
-        client = f"iperf3 -c {target.address} -t {time_s} -J; :"
+        said = json.loads(server.stdout.read())
+    return _settled_gb_s([each["sum"] for each in said["intervals"]], time_s)
+
+
+def _client(lab: labs.Lab, sender: str, script: str) -> None:
+    """Run iperf3's client, again while its server does not listen yet."""
+    end_s = time.monotonic() + PATIENCE_S
+    while True:
         done = subprocess.run(
-            _inside(lab, sender, client), stdout=subprocess.PIPE, text=True, check=False, timeout=60
+            _inside(lab, sender, script), stdout=subprocess.PIPE, text=True, check=False, timeout=PATIENCE_S
         )
-        server.stdout.read()
-    said = json.loads(done.stdout)
-    if "error" in said:
-        raise SystemExit(f"iperf3 from {sender} to {receiver}: {said['error']}")
-    return float(said["end"]["sum_received"]["bits_per_second"]) / 8e9
+        error = json.loads(done.stdout).get("error", "")
+        if not error:
+            return
+        if "refused" not in error or time.monotonic() > end_s:
+            raise SystemExit(f"iperf3 on {sender}: {error}")
+
+
+def _settled_gb_s(seconds: Sequence[dict[str, Any]], time_s: int) -> float:
+    """Give the mean rate of so many of iperf3's seconds, or of what there is of them."""
+    first = next((at for at, second in enumerate(seconds) if second["bytes"]), len(seconds))
+    counted = seconds[first + 1 : first + 1 + time_s]
+    took_s = sum(second["seconds"] for second in counted)
+    return sum(second["bytes"] for second in counted) / took_s / 1e9 if took_s else 0.0
 
 
 def _inside(lab: labs.Lab, node: str, script: str) -> list[str]:
@@ -232,15 +281,20 @@ def _named(finding: dict[str, Any]) -> str:
     return f"{finding['kind']} {'-'.join(finding['hosts'])} {direction}"
 
 
-def _in_words(run: Run) -> str:
+def _in_words(run: dict[str, Any]) -> str:
     pair = ", ".join(
-        f"{way} {ours / iperf:.2f} of iperf3's {iperf:.4f}" if ours is not None else f"{way} not measured"
-        for way, iperf in run.iperf_gb_s.items()
-        for ours in (run.ours_gb_s[way],)
+        f"{way} {ours / iperf:.2f} of iperf3's {iperf:.4f}"
+        if ours is not None and iperf
+        else f"{way} not measured"
+        for way, iperf in run["iperf_gb_s"].items()
+        for ours in (run["ours_gb_s"][way],)
     )
-    told = "; ".join(run.told) or "nothing"
-    mark = {True: "exact", False: f"NOT EXACT ({run.node} {CASES[run.case].fault})", None: "-"}[run.exact]
-    return f"{mark}: {told}; {pair}; at most {run.highest_over_line:.2f} of the line; {run.time_s:.0f} s"
+    told = "; ".join(run["told"]) or "nothing"
+    wrong = f"NOT EXACT ({run['node']} {CASES[run['case']].fault})"
+    mark = {True: "exact", False: wrong, None: "-"}[run["exact"]]
+    return (
+        f"{mark}: {told}; {pair}; at most {run['highest_over_line']:.2f} of the line; {run['time_s']:.0f} s"
+    )
 
 
 def _write(results: dict[str, Any]) -> None:
@@ -261,6 +315,10 @@ def _tables(results: dict[str, Any]) -> str:
         "sends for some seconds between that node and another one, each direction by itself. Where link-map",
         "names the node that other one is the one with which it then measured at length.",
         "",
+        f"Of iperf3 {IPERF_S} of the receiver's whole seconds count (9 where what flaps takes 0.6 s a turn),",
+        "from the one after that in which its first data arrives: whole turns of what flaps.",
+        "",
+        *(line for line in (*results.get("made", ()), "") if results.get("made")),
         "## The figures of one pair",
         "",
         "Median, least and most of the runs, in GB/s. **Within 10%** is asked where iperf3 has more than",
