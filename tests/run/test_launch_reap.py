@@ -21,14 +21,16 @@ NONCE = "fedcba9876543210"
 def spawn() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     made: list[subprocess.Popen[bytes]] = []
 
-    def start(*argv: str, **env: str) -> subprocess.Popen[bytes]:
-        made.append(subprocess.Popen(argv, env={**os.environ, **env}))
+    def start(*argv: str, stdout: int | None = None, **env: str) -> subprocess.Popen[bytes]:
+        made.append(subprocess.Popen(argv, env={**os.environ, **env}, stdout=stdout))
         return made[-1]
 
     yield start
     for process in made:
         process.kill()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def answer(shell: list[str], section: str, home: Path, run_id: str = "") -> SectionOutput:
@@ -64,6 +66,56 @@ def test_ranks_and_daemons_of_the_run_go_and_nothing_else(
     assert reaped.left == ()
     assert (rank.wait(), daemon.wait()) == (-9, -9)
     assert [other.poll() for other in others] == [None] * 4
+
+
+MAPS = """
+import mmap, pathlib, signal, sys
+files = [pathlib.Path(file).open("r+b") for file in sys.argv[1:]]
+kept = [mmap.mmap(file.fileno(), 0) for file in files]
+print(flush=True)
+signal.pause()
+"""
+
+
+def test_what_open_mpi_keeps_of_the_run_goes_with_it_and_nothing_else(
+    shell: list[str], home: Path, tmp_path: Path, spawn: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """A daemon has files of its folder in memory, and a rank is told of it in its environment."""
+    uid, run_id = os.getuid(), new_run_id()
+    names = ("jf.1", "jf.2", f"../prted.n1.77.{uid}", "../precious", f"../other.n1.77.{uid}")
+    folders = [tmp_path / "tmp" / f"ompi.n1.{uid}" / name for name in names]
+    for folder in folders:
+        (folder / "pmix_dstor").mkdir(parents=True)
+        (folder / "pmix_dstor/smseg").write_bytes(b"x" * 4096)
+    ours, another_run, daemons, precious, others = (folder.resolve() for folder in folders)
+    (ours / "link").symlink_to(precious)
+    linked = tmp_path / f"ompi.n2.{uid}"
+    linked.symlink_to(precious)
+    mapped = [str(folder / "pmix_dstor/smseg") for folder in (daemons, others, precious)]
+    env = {"CLUSTERBOOT_RUN": run_id}
+    held = [
+        spawn(sys.executable, "-c", MAPS, *mapped, stdout=subprocess.PIPE, **env),
+        spawn(sys.executable, "-c", MAPS, stdout=subprocess.PIPE, PMIX_SERVER_TMPDIR=str(ours), **env),
+        spawn(
+            sys.executable,
+            "-c",
+            MAPS,
+            stdout=subprocess.PIPE,
+            PMIX_SERVER_TMPDIR=f"{linked}/pmix_dstor",
+            **env,
+        ),
+        spawn(sys.executable, "-c", MAPS, stdout=subprocess.PIPE, OTHER=str(another_run), **env),
+    ]
+    for process in held:
+        assert process.stdout is not None
+        process.stdout.readline()
+
+    assert parse_reaped(answer(shell, "reap", home, run_id)).left == ()
+    assert [folder.exists() for folder in (ours, daemons)] == [False, False]
+    assert [(folder / "pmix_dstor/smseg").exists() for folder in (another_run, precious, others)] == [
+        True
+    ] * 3
+    assert another_run.parent.is_dir()
 
 
 def test_a_node_without_the_run_has_nothing_to_kill(shell: list[str], home: Path) -> None:
