@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from patience import HANGS_S
+
 from clusterboot.lab import process
 from clusterboot.lab.description import LabNode
 from operator_fixture import Operator
@@ -57,7 +59,7 @@ def texts(machine: LabNode) -> dict[str, bytes]:
 def commands(machine: LabNode) -> list[str]:
     """List a machine's processes, once those whose connection has just ended are gone."""
     assert machine.init
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + HANGS_S
     while True:
         found = process.inside(machine.init)
         if len(found) <= 1 or time.monotonic() > deadline_s:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import warm_start
+from patience import HANGS_S
 
 import json_schemas
 
@@ -37,7 +38,7 @@ class Operator:
 
     def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command line to its end, as one that was just started, but for the time of its imports."""
-        return warm_start.run(args, self.folder, self.environment(**env), timeout_s=300)
+        return warm_start.run(args, self.folder, self.environment(**env), timeout_s=HANGS_S)
 
     def document(self, *args: str, expect: int = 0, **env: str) -> dict[str, Any]:
         done = self.run(args[0], "--json", *args[1:], **env)
@@ -72,7 +73,7 @@ class Operator:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANGS_S,
             check=False,
         )
 

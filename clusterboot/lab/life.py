@@ -29,7 +29,7 @@ from .description import (
 )
 from .enter import in_network, ip
 
-_STARTED_WITHIN_S = 120.0
+_STARTED_WITHIN_S = 600.0
 _MIN_RATE_BPS = 1_000_000
 
 

@@ -41,7 +41,7 @@ _MNT_DETACH = 2
 # mount_setattr(2), Linux 5.12: the number is the same on all architectures but alpha.
 _SYS_MOUNT_SETATTR, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, 0x8000, 1
 
-_LISTENING_WITHIN_S = 20.0
+_LISTENING_WITHIN_S = 120.0
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 

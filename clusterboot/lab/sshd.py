@@ -16,14 +16,14 @@ COMMANDS = ("sshd", "sshd-session", "sshd-auth")
 #: Where sshd writes what it does, inside each machine: there is no syslog.
 LOG = "/run/sshd.log"
 
-# An old pid file would look like a sign that the new sshd listens. 2,000 times 5 ms are 10 s.
+# An old pid file would look like a sign that the new sshd listens. 20,000 times 5 ms are 100 s.
 _START = """\
 rm -f /run/sshd.pid
 "$0" -E "$1" || exit
 n=0
 until [ -s /run/sshd.pid ]; do
     n=$((n + 1))
-    [ $n -lt 2000 ] || exit 1
+    [ $n -lt 20000 ] || exit 1
     sleep 0.005
 done
 """

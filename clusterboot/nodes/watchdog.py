@@ -19,6 +19,10 @@ from typing import Any
 
 # So many alarms that are over may wait for their time before the heap is swept.
 _SWEEP_AT = 1024
+# A wait whose end is noticed so much too late has lasted while this machine stood still, as one does that
+# sleeps, or a process after Ctrl-Z. What came meanwhile is there, and has this time to be read.
+_STOOD_STILL_S = 0.5
+_MOMENT_S = 1.0
 
 
 class DeadlineError(Exception):
@@ -42,6 +46,7 @@ class Alarm:
     """Something that is done at a time, unless it is over before."""
 
     action: Callable[[], Any]
+    ends_a_wait: bool = False
     rang: bool = False
     over: bool = False
 
@@ -111,7 +116,7 @@ class Watchdog:
         The block is expected to end when that happens.
         Errors: :class:`DeadlineError` in place of whatever the block then raises or returns.
         """
-        alarm = self._set(self.allow_s(timeout_s), close)
+        alarm = self._set(self.allow_s(timeout_s), close, ends_a_wait=True)
         try:
             yield
         except Exception:
@@ -163,18 +168,21 @@ class Watchdog:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
-    def _set(self, delay_s: float, action: Callable[[], Any]) -> Alarm:
-        alarm = Alarm(action)
+    def _set(self, delay_s: float, action: Callable[[], Any], *, ends_a_wait: bool = False) -> Alarm:
+        alarm = Alarm(action, ends_a_wait)
         with self._changed:
             if self._stopped.is_set():
                 return alarm
-            heapq.heappush(self._heap, (time.monotonic() + delay_s, next(self._count), alarm))
+            self._push(alarm, delay_s)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="clusterboot-watchdog", daemon=True)
                 self._thread.start()
             elif self._heap[0][2] is alarm:
                 self._changed.notify()
         return alarm
+
+    def _push(self, alarm: Alarm, delay_s: float) -> None:
+        heapq.heappush(self._heap, (time.monotonic() + delay_s, next(self._count), alarm))
 
     def _cancel(self, alarm: Alarm) -> None:
         with self._changed:
@@ -199,6 +207,9 @@ class Watchdog:
                     self._changed.wait(wait_s)
                     continue
                 alarm = heapq.heappop(self._heap)[2]
+                if alarm.ends_a_wait and -wait_s > _STOOD_STILL_S:
+                    self._push(alarm, _MOMENT_S)
+                    continue
                 alarm.rang = True
                 action = alarm.action
             # Closing may itself wait for a gateway that has stopped reading.

@@ -208,7 +208,7 @@ class Fleet:
 
         def beat() -> bool:
             transport = gateway.transport
-            if transport.unanswered_s >= alive_s:
+            if transport.owes_for(alive_s):
                 transport.fell_silent = True
                 transport.close()
             else:

@@ -32,7 +32,7 @@ def heartbeat(channel: paramiko.Channel, connection: PinnedConnection, beat: Bea
         transport = connection.transport
         if over or channel.closed:
             return False
-        if transport.unanswered_s >= SILENT_S:
+        if transport.owes_for(SILENT_S):
             transport.fell_silent = True
             connection.close()
             return False

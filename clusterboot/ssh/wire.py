@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import select
 import socket
 import threading
@@ -25,6 +26,8 @@ _MAX_GREETING_BYTES = 64 * 1024
 _MAX_PACKET_BYTES = 2 * 1024 * 1024
 # Who waits for an answer looks so often; the end of a connection is noticed at once.
 _LOOK_S = 0.005
+# So long what came meanwhile is looked for, before a server is said to owe an answer.
+_AGAIN_S = 0.5
 
 # RFC 4254, section 5.1.
 PROHIBITED = 1
@@ -191,13 +194,25 @@ class PinnedTransport(paramiko.Transport):
     def stands(self, patience_s: float) -> bool:
         """Ask the server for a sign of life, and wait for that or for the end of the connection.
 
+        The wait is counted in looks: a time for which this machine stood still is one of them.
         Returns: false where the connection has ended; true also where nothing came in time.
         """
         self.ping()
-        end_s = time.monotonic() + patience_s
-        while self.is_active() and self.unanswered_s > 0 and time.monotonic() < end_s:
+        for _ in range(math.ceil(patience_s / _LOOK_S)):
+            if not self.is_active() or self.unanswered_s == 0:
+                break
             self.join(_LOOK_S)
         return bool(self.is_active())
+
+    def owes_for(self, limit_s: float) -> bool:
+        """Tell whether the server has owed a sign of life for so long.
+
+        Never without a look at what has come meanwhile: this machine may have been the one that stood still.
+        """
+        if self.unanswered_s < limit_s:
+            return False
+        self.stands(_AGAIN_S)
+        return self.unanswered_s >= limit_s
 
     @property
     def unanswered_s(self) -> float:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot.errors import UsageError
 from clusterboot.facts.collect import question
@@ -30,7 +31,7 @@ def ask(shell: list[str], tests_dir: str | None = None, prefix: str | None = Non
         input=script.encode(),
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=HANGS_S,
         env={**os.environ, **env},
     )
     answer = read(done.stdout, nonce)

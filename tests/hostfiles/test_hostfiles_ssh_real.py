@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot.hostfiles.outputs import write
 from clusterboot.hostfiles.ssh import render_known_hosts, render_ssh_config
@@ -82,7 +83,13 @@ def connect(
     write(folder / "hostfiles", files)
     command = ["ssh", "-F", "hostfiles/ssh_config", "-o", "BatchMode=yes", "gpu001", "echo $SSH_CONNECTION"]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, check=False
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_S,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 pytestmark = pytest.mark.lab
 
@@ -117,7 +118,7 @@ def test_the_command_runs_in_a_clone_with_nothing_of_this_machine(
 
     command = "pwd; ls -A; echo = $HOME $USER $CI; ls / /root /mnt; ls -d /proc/[0-9]*; exit 7"
     done = fresh("trixie", command)
-    out, err = done.communicate(timeout=60)
+    out, err = done.communicate(timeout=HANGS_S)
 
     assert done.returncode == 7, err
     here, _, rest = out.partition("= ")
@@ -133,7 +134,7 @@ def test_the_command_runs_in_a_clone_with_nothing_of_this_machine(
 def test_what_one_run_changes_the_next_does_not_see(fresh: Start, image: Path) -> None:
     for _ in range(2):
         done = fresh("trixie", "ls /marks; mkdir /marks")
-        _, err = done.communicate(timeout=60)
+        _, err = done.communicate(timeout=HANGS_S)
         assert done.returncode == 0
         assert "/marks" in err
     assert len(kept(image)) == 1
@@ -149,7 +150,7 @@ def test_a_run_that_is_cut_off_leaves_nothing(fresh: Start, image: Path, number:
     assert len(inside) >= 3
 
     run.send_signal(number)
-    run.communicate(timeout=60)
+    run.communicate(timeout=HANGS_S)
 
     for descriptor in inside:
         assert select.select([descriptor], [], [], 60)[0]
@@ -158,7 +159,7 @@ def test_a_run_that_is_cut_off_leaves_nothing(fresh: Start, image: Path, number:
     assert mounts() == before
     if number == signal.SIGKILL:
         assert len(kept(image)) == 2
-        fresh("trixie", "true").communicate(timeout=60)
+        fresh("trixie", "true").communicate(timeout=HANGS_S)
     assert len(kept(image)) == 1
 
 
@@ -166,7 +167,7 @@ def test_a_run_that_is_cut_off_leaves_nothing(fresh: Start, image: Path, number:
 def test_where_none_can_be_made_it_says_so(fresh: Start, tmp_path: Path, ci: str, code: int) -> None:
     program(tmp_path / "tools" / "mmdebstrap", "#!/bin/sh\necho 'no route to the mirror' >&2\nexit 1\n")
     failed = fresh("trixie", "true", CI=ci, FRESH_CACHE=str(tmp_path / "empty"))
-    _, err = failed.communicate(timeout=60)
+    _, err = failed.communicate(timeout=HANGS_S)
 
     assert failed.returncode == code
     assert "no route to the mirror" in err
@@ -178,7 +179,7 @@ def test_where_none_can_be_made_it_says_so(fresh: Start, tmp_path: Path, ci: str
 def test_without_root_it_says_so(fresh: Start, tmp_path: Path, ci: str, code: int) -> None:
     program(tmp_path / "tools" / "id", "#!/bin/sh\necho 1000\n")
     refused = fresh("trixie", "true", CI=ci)
-    out, err = refused.communicate(timeout=60)
+    out, err = refused.communicate(timeout=HANGS_S)
 
     assert (refused.returncode, out) == (code, "")
     assert "it needs root" in err
@@ -186,6 +187,6 @@ def test_without_root_it_says_so(fresh: Start, tmp_path: Path, ci: str, code: in
 
 def test_another_suite_is_an_error(fresh: Start) -> None:
     wrong = fresh("sarge")
-    _, err = wrong.communicate(timeout=60)
+    _, err = wrong.communicate(timeout=HANGS_S)
     assert wrong.returncode == 1
     assert "bookworm|trixie|jammy|noble" in err

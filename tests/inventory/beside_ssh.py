@@ -30,7 +30,7 @@ def ssh_says(config: Path, host: str, *options: str) -> dict[str, list[str]] | N
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     if done.returncode:
         return None

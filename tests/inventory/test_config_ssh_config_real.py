@@ -13,6 +13,7 @@ import pytest
 from beside_ssh import same, ssh_says, we_say
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from patience import HANGS_S
 from repetition import share
 
 import clusterboot
@@ -357,7 +358,7 @@ def test_completes_names_as_ssh_completes_them(tmp_path: Path, text: str) -> Non
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=HANGS_S,
     )
     said = json.loads(done.stdout)
     assert list(said) == names

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from patience import HANGS_S
 
 from clusterboot.inventory import yamlfile
 from clusterboot.inventory.loader import load
@@ -103,7 +104,7 @@ def test_brackets_without_end_do_not_end_the_process(tmp_path: Path, opening: st
         "except ValueError as error: print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False, timeout=HANGS_S
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "nested deeper" in done.stdout

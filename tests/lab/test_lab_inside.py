@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from clusterboot.errors import UsageError
@@ -244,7 +245,7 @@ def test_mpirun_runs_over_all_nodes(lab: labs.Lab) -> None:
         # Open MPI 5.0.7 counts no slot on the host that it starts on where that is given by its address.
         ranks = ("-np", str(len(lab.nodes)), "--map-by", "ppr:1:node:oversubscribe", "--host", hosts)
         argv = ["mpirun", "--mca", "plm_rsh_agent", agent, "--mca", "pml", "ob1", *over, *ranks]
-        result = labs.node_exec(lab.name, "n1", [*argv, ".ssh/meet"], "ubuntu", timeout_s=60)
+        result = labs.node_exec(lab.name, "n1", [*argv, ".ssh/meet"], "ubuntu", timeout_s=HANGS_S)
         assert result.returncode == 0, result.stderr
         assert [n.name for n in lab.nodes if not (labs.node_home(lab.name, n.name) / "ran").exists()] == []
     finally:

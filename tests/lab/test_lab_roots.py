@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANGS_S
 
 import clusterboot
 
@@ -123,7 +124,7 @@ def in_outer(place: Path, lab_root: str, *prefix: str) -> dict[str, Any]:
         ["unshare", "--mount", "sh", "-euc", OUTER, "sh", str(place), shown, *watch],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from patience import HANGS_S
+
 from clusterboot.programs.bench_options import BenchOptions, effective_size, nominal_sizes
 from clusterboot.programs.collbench.build import BUILD_ARGS, sources
 
@@ -41,7 +43,7 @@ def build(folder: Path, *flags: str) -> Path:
         (folder / name).write_text(content)
     binary = folder / "collbench"
     units = [str(folder / name) for name in sources() if name.endswith(".c")]
-    subprocess.run(["mpicc", *units, *BUILD_ARGS, "-o", str(binary), *flags], check=True, timeout=300)
+    subprocess.run(["mpicc", *units, *BUILD_ARGS, "-o", str(binary), *flags], check=True, timeout=HANGS_S)
     return binary
 
 
@@ -60,7 +62,7 @@ def build_stand_ins(folder: Path) -> StandIns:
         flags = ("-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread")
         own = f"-Wl,-soname,{library.name},-rpath,$ORIGIN"
         words = [str(FAKE_SOURCES / name) if name.endswith(".c") else name for name in inputs]
-        subprocess.run(["gcc", *flags, own, "-o", str(library), *words, "-lm"], check=True, timeout=120)
+        subprocess.run(["gcc", *flags, own, "-o", str(library), *words, "-lm"], check=True, timeout=HANGS_S)
 
     compile_one(found.cudart, "fake_cudart.c", "fake_streams.c")
     parts = ("fake_nccl.c", "fake_carry.c", "fake_comm.c", "fake_wire.c", "fake_math.c")
@@ -75,7 +77,7 @@ def runner(binary: Path) -> Run:
         options = words.split() if isinstance(words, str) else words
         command = [*launcher, "-n", str(ranks), str(binary), *options]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env={**os.environ, **env}, check=False
+            command, capture_output=True, text=True, timeout=HANGS_S, env={**os.environ, **env}, check=False
         )
 
     return run

@@ -9,6 +9,7 @@ from statistics import median
 
 import pytest
 from collbench_runs import build
+from patience import HANGS_S
 
 from clusterboot.programs.nccl_tests.parser import parse_log
 
@@ -45,7 +46,7 @@ def test_the_busbw_of_large_sizes_is_that_of_a_plain_loop(
     sizes = ("-b", str(size_bytes), "-e", str(end_bytes), "-i", str(STEP_BYTES))
     counts = ("-n", str(ITERATIONS), "-w", str(WARMUP), "-c", "0")
     argv = [*MPIRUN, *exports, str(collbench), *sizes, *counts]
-    log = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True).stdout
+    log = subprocess.run(argv, capture_output=True, text=True, timeout=HANGS_S, check=True).stdout
 
     (test,) = parse_log(log).tests
     ours_us = [row.out_of_place.time_us for row in test.rows if row.out_of_place]

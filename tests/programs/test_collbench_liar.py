@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from collbench_runs import MPIRUN, SANITIZED, build
+from patience import HANGS_S
 
 from clusterboot.programs.collbench.build import BUILD_ARGS
 from clusterboot.programs.collbench.pairs_output import PairRow, PairsNode, read_pairs_line
@@ -32,7 +33,7 @@ def test_what_a_rank_says_of_others_is_not_taken(tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS_S,
         check=False,
     )
 

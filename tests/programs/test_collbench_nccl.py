@@ -22,6 +22,7 @@ from collbench_runs import (
     runner,
 )
 from pairs_log import parse_pairs
+from patience import HANGS_S
 
 from clusterboot.programs.bench_options import BenchOptions
 from clusterboot.programs.collbench.collbench_program import collbench_argv
@@ -180,7 +181,7 @@ def test_ranks_with_different_versions_of_nccl_are_refused_by_name(bench: Bench)
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANGS_S,
         env={**os.environ, **ENV},
     )
     assert done.returncode == 5

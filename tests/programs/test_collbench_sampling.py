@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from collbench_runs import STRICT
+from patience import HANGS_S
 
 USUAL_S, MOST_S = 0.15, 1.5
 # A line of 40 MB/s: 25 ns a byte.
@@ -39,7 +40,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["mpicc", *STRICT, "-g", "-fsanitize=address,undefined", f"-I{with_sources}", str(own)]
     binary = folder / "sampling"
     subprocess.run(
-        [*words, str(with_sources / "pairs_samples.c"), "-o", str(binary)], check=True, timeout=120
+        [*words, str(with_sources / "pairs_samples.c"), "-o", str(binary)], check=True, timeout=HANGS_S
     )
     return binary
 
@@ -47,7 +48,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sample(program: Path, *takes: float | str, least_s: float = 0) -> Sampled:
     words = [str(program), str(USUAL_S), str(MOST_S), *(str(each) for each in takes)]
     env = {**os.environ, "LEAST_S": str(least_s)}
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=HANGS_S, check=True)
     *steps, last = done.stdout.splitlines()
     alive, settled, samples, gb_s, time_s = last.split()
     carried = [(int(n), int(size)) for n, size in (step.split() for step in steps)]

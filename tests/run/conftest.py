@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANGS_S
 from repetition import share
 from supervised import Run
 
@@ -40,9 +41,26 @@ def gone() -> Callable[[int], bool]:
         except ProcessLookupError:
             return True
         with os.fdopen(handle, "rb", buffering=0):
-            return bool(select.select([handle], [], [], 60)[0])
+            return bool(select.select([handle], [], [], HANGS_S)[0])
 
     return wait
+
+
+# What the supervisor counts seconds with: none passes before there is something to be seen at its end.
+_CLOCK = """#!/bin/sh
+until [ -e "$HOME/ready" ]; do /bin/sleep 0.02; done
+exec /bin/sleep "$@"
+"""
+
+
+@pytest.fixture
+def seconds_from_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the seconds of a supervisor begin when a file called ready is in its home."""
+    clock = tmp_path / "clock"
+    clock.mkdir()
+    (clock / "sleep").write_text(_CLOCK)
+    (clock / "sleep").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{clock}:{os.environ['PATH']}")
 
 
 @pytest.fixture

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,20 +33,60 @@ def dialled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
+@pytest.mark.usefixtures("seconds_from_ready")
 def test_an_operator_who_falls_silent_is_gone(start: Callable[..., Run], gone: Callable[[int], bool]) -> None:
-    run = start("echo $$; sleep 600", silence_s=1)
+    run = start("echo $$; : >ready; sleep 600", silence_s=1)
 
     assert run.finish().how == "gone"
     assert gone(int(run.said))
 
 
-def test_lines_from_the_operator_keep_a_run_alive(start: Callable[..., Run]) -> None:
-    # Longer than the silence that is allowed, and no second of it without a line.
-    run = start("for n in 1 2 3 4 5; do echo $n; sleep 0.5; done; exit 4", silence_s=2)
-    for n in range(1, 6):
-        run.read_until(b"%d\n" % n)
+# Each second that the supervisor waits for is over when the test writes into its pipe.
+SECOND = """#!/bin/sh
+[ "$1" = 1 ] || exec /bin/sleep "$@"
+mkfifo "$HOME/second.$$"
+echo $$ >>"$HOME/seconds"
+read -r over <"$HOME/second.$$"
+"""
+
+
+@pytest.fixture
+def next_second(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Path]]:
+    """Give the pipe of the second that began after all that were given before."""
+    clock, log = tmp_path / "clock", home / "seconds"
+    clock.mkdir()
+    (clock / "sleep").write_text(SECOND)
+    (clock / "sleep").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{clock}:{os.environ['PATH']}")
+    given = 0
+
+    def begun() -> list[str]:
+        return log.read_text().split() if log.exists() else []
+
+    def following() -> Path:
+        nonlocal given
+        while len(begun()) <= given:
+            time.sleep(0.005)
+        given += 1
+        return home / f"second.{begun()[given - 1]}"
+
+    yield following
+    for pid in begun():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def test_lines_from_the_operator_keep_a_run_alive(
+    start: Callable[..., Run], home: Path, next_second: Callable[[], Path]
+) -> None:
+    run = start("until [ -e go ]; do /bin/sleep 0.02; done; exit 4", silence_s=3)
+    # More seconds than the silence that is allowed, and a line after each.
+    for _ in range(4):
+        next_second().write_text("over\n")
+        next_second()
         run.stdin.write(b"\n")
         run.stdin.flush()
+    (home / "go").touch()
 
     assert (run.finish().how, run.stream.end and run.stream.end.exit_code) == ("exited", 4)
 
@@ -96,11 +139,12 @@ def test_where_the_operator_is_there_the_other_nodes_are_left_to_him(
     assert not dialled.exists()
 
 
+@pytest.mark.usefixtures("seconds_from_ready")
 def test_another_node_that_never_answers_does_not_hold_the_end(
     start: Callable[..., Run], tmp_path: Path, gone: Callable[[int], bool]
 ) -> None:
     agent, waiting = tmp_path / "deaf", tmp_path / "waiting"
-    agent.write_text(f"#!/bin/sh\necho $$ >{waiting}\nexec sleep 600\n")
+    agent.write_text(f'#!/bin/sh\necho $$ >{waiting}\n: >"$HOME/ready"\nexec /bin/sleep 600\n')
     agent.chmod(0o700)
     run = start("echo ready; sleep 600", others=("n2",), agent=(str(agent),), clear_s=1)
     run.read_until(b"ready\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import HANGS_S
 from supervised import NONCE, Run
 
 from clusterboot.mpi.launcher import Command
@@ -90,17 +91,19 @@ def test_a_run_folder_of_another_run_stays(start: Callable[..., Run], home: Path
     assert list(other.parent.iterdir()) == [other]
 
 
+@pytest.mark.usefixtures("seconds_from_ready")
 def test_a_deadline_ends_a_run_that_ignores_sigterm(
     start: Callable[..., Run], gone: Callable[[int], bool]
 ) -> None:
-    run = start("trap '' TERM; echo $$; while :; do sleep 600; done", deadline_s=1)
+    run = start("trap '' TERM; echo $$; : >ready; while :; do sleep 600; done", deadline_s=1)
 
     assert run.finish().how == "deadline"
     assert gone(int(run.said))
 
 
+@pytest.mark.usefixtures("seconds_from_ready")
 def test_a_run_that_obeys_sigterm_may_say_goodbye(start: Callable[..., Run]) -> None:
-    run = start("trap 'echo bye; exit 0' TERM; sleep 600 & wait", deadline_s=1, grace_s=60)
+    run = start("trap 'echo bye; exit 0' TERM; : >ready; sleep 600 & wait", deadline_s=1, grace_s=HANGS_S)
 
     assert run.finish().how == "deadline"
     assert run.said == b"bye\n"
@@ -178,10 +181,11 @@ def test_processes_that_left_the_group_are_found_by_their_mark(
     assert gone(int(run.said))
 
 
+@pytest.mark.usefixtures("seconds_from_ready")
 def test_processes_that_lost_their_mark_go_with_the_group(
     start: Callable[..., Run], gone: Callable[[int], bool]
 ) -> None:
-    run = start("trap '' TERM; env -i sleep 600 & echo $!; wait", deadline_s=1)
+    run = start("trap '' TERM; env -i /bin/sleep 600 & echo $!; : >ready; wait", deadline_s=1)
 
     assert run.finish().how == "deadline"
     assert gone(int(run.said))

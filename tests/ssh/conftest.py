@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from connect_helpers import KeyFile, Sshd, Stub, Way, until_listening, write_key  # type: ignore[import-not-found]
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from clusterboot.ssh.fleet import Fleet
@@ -42,7 +43,7 @@ def no_threads_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)
+        thread.join(HANGS_S)
     assert [t.name for t in set(threading.enumerate()) - before] == []
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from connect_helpers import Way, echo, error_of, hosts_of, said  # type: ignore[import-not-found]
+from connect_helpers import PATIENT, Way, echo, error_of, hosts_of, said  # type: ignore[import-not-found]
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from clusterboot.errors import UnreachableError
@@ -22,7 +24,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("no_threads_left")]
 def test_a_head_that_dies_while_commands_run_is_noticed_long_before_their_deadline(
     broken: labs.Lab, way: Way
 ) -> None:
-    fleet = way.fleet(files=(broken.folder / "known_hosts",))
+    fleet = way.fleet(files=(broken.folder / "known_hosts",), timeouts=replace(PATIENT, alive_s=3))
 
     def long(session: Session) -> str:
         return session.ask(said("long", "sleep 3600", 3600))
@@ -67,7 +69,7 @@ def test_a_line_that_drops_in_mid_command_is_told(broken: labs.Lab, fleet: Fleet
     def work(session: Session) -> str:
         if session.name == "n2":
             # The parent of this shell is the sshd that carries it.
-            return session.ask(said("cut", "kill -9 $PPID; sleep 60"))
+            return session.ask(said("cut", "kill -9 $PPID; sleep 3600"))
         return echo(session)
 
     outcomes = fleet.each(hosts, work)
@@ -80,7 +82,7 @@ def test_a_line_that_drops_in_mid_command_is_told(broken: labs.Lab, fleet: Fleet
 def test_a_node_that_prints_without_end_is_cut_off(broken: labs.Lab, fleet: Fleet) -> None:
     def flood(session: Session) -> object:
         body = "yes" if session.name == "n2" else "echo hello"
-        return session.ask(said("flood", body, 60))
+        return session.ask(said("flood", body))
 
     outcomes = fleet.each(hosts_of(broken), flood)
 
@@ -100,7 +102,7 @@ def test_binary_output_comes_back_byte_for_byte(broken: labs.Lab, fleet: Fleet) 
 def test_at_its_deadline_a_command_is_killed_on_the_node(broken: labs.Lab, fleet: Fleet) -> None:
     def hang(session: Session) -> object:
         body = "sleep 7777 & sleep 7777" if session.name == "n2" else "echo hello"
-        return session.ask(said("hang", body, 0.5))
+        return session.ask(said("hang", body, 0.5 if session.name == "n2" else None))
 
     outcomes = fleet.each(hosts_of(broken), hang)
 
@@ -112,7 +114,7 @@ def test_at_its_deadline_a_command_is_killed_on_the_node(broken: labs.Lab, fleet
 
 def test_closing_a_fleet_ends_what_runs_on_the_nodes(broken: labs.Lab, fleet: Fleet) -> None:
     def hang(session: Session) -> object:
-        return session.ask(said("hang", "sleep 8888", 60))
+        return session.ask(said("hang", "sleep 8888"))
 
     def close(host: Host, outcome: object) -> None:
         raise KeyboardInterrupt
@@ -134,13 +136,15 @@ def test_closing_a_fleet_ends_what_runs_on_the_nodes(broken: labs.Lab, fleet: Fl
 def _running(lab: labs.Lab, node: str, command: str) -> bool:
     """Wait until a command runs on a node."""
     script = 'until pgrep -f -x "$1" >/dev/null; do sleep 0.01; done'
-    return labs.node_exec(lab.name, node, ["sh", "-c", script, "sh", command], timeout_s=20).returncode == 0
+    return (
+        labs.node_exec(lab.name, node, ["sh", "-c", script, "sh", command], timeout_s=HANGS_S).returncode == 0
+    )
 
 
 def _none_left(lab: labs.Lab, node: str, command: str) -> None:
     """Wait until no such process is left on a node; where one stays, time runs out."""
     script = 'while pgrep -f -x "$1" >/dev/null; do sleep 0.01; done'
-    labs.node_exec(lab.name, node, ["sh", "-c", script, "sh", command], timeout_s=20)
+    labs.node_exec(lab.name, node, ["sh", "-c", script, "sh", command], timeout_s=HANGS_S)
 
 
 def test_no_agent_is_ever_forwarded(

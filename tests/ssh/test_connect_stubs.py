@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 from connect_helpers import (  # type: ignore[import-not-found]
-    BRISK,
-    QUICK,
+    PATIENT,
     KeyFile,
     Stub,
     Way,
@@ -45,7 +44,7 @@ def dribble(conn: socket.socket) -> None:
     pace = threading.Event()
     for byte in BANNER * 1000:
         conn.sendall(bytes([byte]))
-        pace.wait(0.05)
+        pace.wait(0.2)
 
 
 def flood(conn: socket.socket) -> None:
@@ -59,39 +58,71 @@ def hang_up(conn: socket.socket) -> None:
 
 
 TOLD = [
-    ("silent", hold, "banner", r"^connected, but no SSH banner came within 0.3 s$"),
+    ("silent", hold, "banner", r"^connected, but no SSH banner came within 0.3 s$", {"banner_s": 0.3}),
     (
         "half a banner",
         sends(b"SSH-2.0-Op"),
         "banner",
-        r"^only part of an SSH banner came within 0.3 s: 'SSH-2.0-Op'$",
+        r"^only part of an SSH banner came within 2 s: 'SSH-2.0-Op'$",
+        {"banner_s": 2},
     ),
-    ("dribbling", dribble, "banner", r"^only part of an SSH banner came within 0.3 s: 'SSH-"),
-    ("banner, then nothing", sends(BANNER), "hostkey", r"^after its banner the server did not finish"),
-    ("endless", flood, "banner", r"is no SSH server: '….*xxx'$"),
+    ("dribbling", dribble, "banner", r"^only part of an SSH banner came within 2 s: 'S", {"banner_s": 2}),
+    (
+        "banner, then nothing",
+        sends(BANNER),
+        "hostkey",
+        r"^after its banner the server did not finish",
+        {"exchange_s": 0.3},
+    ),
+    ("endless", flood, "banner", r"is no SSH server: '….*xxx'$", {}),
     (
         "http",
         sends(b"HTTP/1.1 400 Bad Request\r\n\r\n", then=hang_up),
         "banner",
         r"no SSH server: 'HTTP/1.1 400 Bad",
+        {},
     ),
-    ("escapes", sends(b"\x1b]0;owned\x07\x1b[31mhi\r\n", then=hang_up), "banner", r"no SSH server: 'hi'$"),
+    (
+        "escapes",
+        sends(b"\x1b]0;owned\x07\x1b[31mhi\r\n", then=hang_up),
+        "banner",
+        r"no SSH server: 'hi'$",
+        {},
+    ),
     (
         "huge packet",
         sends(BANNER, b"\x7f\xff\xff\xfc" + bytes(60)),
         "hostkey",
         r"failed: a packet of \d+ bytes was announced",
+        {},
     ),
-    ("old protocol", sends(b"SSH-1.5-old\r\n", then=hang_up), "hostkey", r"failed: Incompatible version"),
+    (
+        "old protocol",
+        sends(b"SSH-1.5-old\r\n", then=hang_up),
+        "hostkey",
+        r"failed: Incompatible version",
+        {},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("behave", "stage", "cause"), [t[1:] for t in TOLD], ids=[t[0] for t in TOLD])
+@pytest.mark.parametrize(
+    ("behave", "stage", "cause", "waits_s"), [t[1:] for t in TOLD], ids=[t[0] for t in TOLD]
+)
 def test_a_handshake_that_goes_wrong_is_told(
-    *, way: Way, stub: StartStub, key: KeyFile, behave: Any, stage: str, cause: str
+    *,
+    way: Way,
+    stub: StartStub,
+    key: KeyFile,
+    behave: Any,
+    stage: str,
+    cause: str,
+    waits_s: dict[str, float],
 ) -> None:
     server = stub(behave)
-    error = error_of(way.fleet(timeouts=BRISK).each([host_at(server.port, key)], echo)["n"])
+    error = error_of(
+        way.fleet(timeouts=replace(PATIENT, **waits_s)).each([host_at(server.port, key)], echo)["n"]
+    )
 
     assert (error.host, error.stage, error.status) == ("n", stage, "unreachable")
     assert re.search(cause, error.cause), error.cause
@@ -176,7 +207,7 @@ def test_a_name_server_that_does_not_answer_costs_its_deadline(
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     host = Host("n", Login("slow.example", "u", 22, (key.path,), identities_only=True))
     try:
-        error = error_of(way.fleet(timeouts=replace(BRISK, resolve_s=0.2)).each([host], echo)["n"])
+        error = error_of(way.fleet(timeouts=replace(PATIENT, resolve_s=0.2)).each([host], echo)["n"])
     finally:
         answer.set()
 
@@ -196,7 +227,7 @@ def test_all_hosts_of_a_dead_network_cost_one_deadline_each_and_no_thread(
     server = stub(hold)
     hosts = [host_at(server.port, key, name=f"n{i}") for i in range(30)]
 
-    outcomes = way.fleet(timeouts=BRISK, fanout=30).each(hosts, echo)
+    outcomes = way.fleet(timeouts=replace(PATIENT, banner_s=0.3), fanout=30).each(hosts, echo)
 
     assert all(isinstance(outcome, UnreachableError) for outcome in outcomes.values())
     assert {outcome.host for outcome in outcomes.values()} == {host.name for host in hosts}  # type: ignore[union-attr]
@@ -204,7 +235,7 @@ def test_all_hosts_of_a_dead_network_cost_one_deadline_each_and_no_thread(
 
 def test_an_interrupt_ends_a_dial_that_hangs(way: Way, stub: StartStub, key: KeyFile) -> None:
     server = stub(hold)
-    fleet = way.fleet(timeouts=replace(QUICK, banner_s=3600))
+    fleet = way.fleet()
 
     def work(_: object) -> None:
         raise AssertionError("nobody gets this far")

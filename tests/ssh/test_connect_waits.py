@@ -12,9 +12,11 @@ from typing import Any
 
 import paramiko
 import pytest
-from connect_helpers import BRISK, KeyFile, Stub, Way, echo, error_of, host_at  # type: ignore[import-not-found]
+from connect_helpers import PATIENT, KeyFile, Stub, Way, echo, error_of, host_at  # type: ignore[import-not-found]
+from patience import HANGS_S
 
 from clusterboot.ssh.knownhosts import render_line
+from clusterboot.ssh.wire import PinnedTransport
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
 
@@ -81,7 +83,7 @@ class FakeSshd:
         self.hooks.let_go.set()
         for transport in self.transports:
             transport.close()
-            transport.join(10)
+            transport.join(HANGS_S)
 
 
 @pytest.fixture
@@ -92,23 +94,21 @@ def fake(stub: StartStub, tmp_path: Path, new_key: Callable[..., KeyFile]) -> It
 
 
 HELD = [
-    ("hold_auth", "auth", "no answer to the login within 0.4 s"),
-    ("hold_channel", "channel", "no answer within 0.4 s"),
-    ("hold_exec", "channel", "no answer within 0.4 s"),
-    (None, "channel", "the login shell began nothing within 0.4 s"),
+    ("hold_auth", "auth_s", "auth", "no answer to the login within 0.4 s"),
+    ("hold_channel", "channel_s", "channel", "no answer within 0.4 s"),
+    ("hold_exec", "channel_s", "channel", "no answer within 0.4 s"),
+    (None, "command_s", "channel", "the login shell began nothing within 0.4 s"),
 ]
 
 
-@pytest.mark.parametrize(("held", "stage", "cause"), HELD)
+@pytest.mark.parametrize(("held", "wait", "stage", "cause"), HELD)
 def test_every_wait_after_the_handshake_has_its_own_deadline(
-    *, way: Way, fake: FakeSshd, key: KeyFile, held: str | None, stage: str, cause: str
+    *, way: Way, fake: FakeSshd, key: KeyFile, held: str | None, wait: str, stage: str, cause: str
 ) -> None:
     if held:
         setattr(fake.hooks, held, True)
 
-    # The handshake is honest work, and may take its time.
-    timeouts = replace(BRISK, banner_s=5, exchange_s=10)
-    fleet = way.fleet(known=fake.known, timeouts=timeouts)
+    fleet = way.fleet(known=fake.known, timeouts=replace(PATIENT, **{wait: 0.4}))
     error = error_of(fleet.each([host_at(fake.stub.port, key)], echo)["n"])
 
     assert (error.host, error.stage, error.cause) == ("n", stage, cause)
@@ -128,17 +128,43 @@ def test_a_second_factor_is_told_whatever_was_said_before(
     )
 
 
+def stand_still(transport: PinnedTransport) -> None:
+    """Ask for a sign of life, as if this machine had then stood still for an hour."""
+    transport.packetizer.heard_s -= 7200
+    transport.ping()
+    transport._asked_s -= 3600
+
+
+def test_an_answer_that_came_while_this_machine_stood_still_counts(
+    way: Way, fake: FakeSshd, key: KeyFile
+) -> None:
+    transport = way.fleet(known=fake.known).session(host_at(fake.stub.port, key)).connection.transport
+    stand_still(transport)
+
+    assert not transport.owes_for(5)
+
+
+def test_a_server_that_answers_nothing_owes_an_answer(way: Way, fake: FakeSshd, key: KeyFile) -> None:
+    fake.hooks.hold_forward = True
+    transport = way.fleet(known=fake.known).session(host_at(fake.stub.port, key)).connection.transport
+    with pytest.raises(TimeoutError):
+        transport.open_within("direct-tcpip", 0.2, ("10.0.0.1", 22))
+    stand_still(transport)
+
+    assert transport.owes_for(5)
+
+
 def test_a_forward_that_opens_too_late_is_closed_again(way: Way, fake: FakeSshd, key: KeyFile) -> None:
     fake.hooks.hold_forward = True
     gateway = host_at(fake.stub.port, key).login
-    fleet = way.fleet(known=fake.known, timeouts=replace(BRISK, connect_s=1, banner_s=5, exchange_s=10))
+    fleet = way.fleet(known=fake.known, timeouts=replace(PATIENT, connect_s=1))
 
     error = error_of(fleet.each([host_at(9, key, gateway)], echo)["n"])
     (server,) = fake.transports
     # The stub is one thread: while it holds its answer it gives no sign of life, and is blamed for that.
     assert (error.stage, error.cause) == ("gateway", "the gateway does not answer any more")
     fake.hooks.let_go.set()
-    server.join(10)
+    server.join(HANGS_S)
     assert not server.is_alive()
 
 
@@ -150,9 +176,9 @@ def test_a_channel_that_opens_too_late_is_closed_again(way: Way, fake: FakeSshd,
     with pytest.raises(TimeoutError):
         transport.open_within("direct-tcpip", 0.2, ("10.0.0.1", 22))
     fake.hooks.let_go.set()
-    channel = fake.transports[0].accept(10)
+    channel = fake.transports[0].accept(HANGS_S)
     assert channel is not None
-    channel.settimeout(10)
+    channel.settimeout(HANGS_S)
 
     assert channel.recv(1) == b""
     assert transport.is_active()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import interrupts
 
@@ -111,4 +112,4 @@ def python(code: str, *, ignored: bool = False) -> subprocess.CompletedProcess[s
     begin = "import os, signal, threading; from clusterboot import interrupts; "
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if ignored else []
     argv = [*shell, sys.executable, "-c", begin + code]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=HANGS_S, check=False)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import HANGS_S
 
 from operator_fixture import Operator
 
@@ -20,7 +21,7 @@ def shell(operator: Operator, line: str, **env: str) -> subprocess.CompletedProc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_S,
         check=False,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot.nodes import script
 from clusterboot.nodes.question import Reply
@@ -43,7 +44,7 @@ class Home:
             input=script.render(tuple(sections), nonce).encode(),
             env={"PATH": os.environ["PATH"], "HOME": str(self.path), **env},
             capture_output=True,
-            timeout=120,
+            timeout=HANGS_S,
             check=False,
         )
         self.faults.append(done.returncode)

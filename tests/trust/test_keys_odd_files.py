@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot.trust import authority
 from clusterboot.trust.homes import tagged_lines
@@ -97,7 +98,7 @@ def test_odd_files_go_through_the_real_script_and_come_back(make_home: Callable[
 
 def _takes(path: Path) -> bool:
     asked = ["ssh", "-G", "-F", str(path), "somewhere"]
-    return subprocess.run(asked, capture_output=True, check=False, timeout=30).returncode == 0
+    return subprocess.run(asked, capture_output=True, check=False, timeout=HANGS_S).returncode == 0
 
 
 @pytest.mark.parametrize("block", [False, True])

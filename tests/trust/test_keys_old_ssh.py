@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot.trust.homes.known import Member, NodeFile, Survey, Terms
 from clusterboot.trust.plan import HomePlan, lacks_include, lacks_restrict, plan_homes
@@ -70,7 +71,7 @@ def test_one_tagged_block_stands_for_the_include(tmp_path: Path) -> None:
     for host, user, strict in (("n2", "ubuntu", "true"), ("elsewhere", "somebody", "ask")):
         asked = ["ssh", "-G", "-F", str(path), host]
         said = subprocess.run(
-            asked, capture_output=True, text=True, check=True, timeout=30
+            asked, capture_output=True, text=True, check=True, timeout=HANGS_S
         ).stdout.splitlines()
         assert {f"user {user}", f"stricthostkeychecking {strict}", "serveraliveinterval 7"} <= set(said)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from patience import HANGS_S
+
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
@@ -96,7 +98,7 @@ class Bed:
                 made = log.read_bytes().count(b"\n") - begun
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-            code = process.wait(timeout=60)
+            code = process.wait(timeout=HANGS_S)
             said.seek(0)
             made = log.read_bytes().count(b"\n") - begun
             return Interrupted(code, made, said.read().decode())
@@ -158,7 +160,7 @@ class Running:
 
     def finish(self) -> tuple[int, dict[str, Any]]:
         """Wait for the command's end. Returns: its exit code and the result that it saved."""
-        said, _ = self.process.communicate(timeout=300)
+        said, _ = self.process.communicate(timeout=HANGS_S)
         self.said += said
         saved = sorted((self._bed.operator.folder / "results").glob("*/*/result.json"))
         result: dict[str, Any] = json.loads(saved[-1].read_text())

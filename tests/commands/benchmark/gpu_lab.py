@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 
@@ -36,7 +37,9 @@ def _compile(folder: Path) -> tuple[Path, Path]:
         flags.append("-Wl,-rpath,$ORIGIN:$ORIGIN/../../cuda_runtime/lib")
         sources = [str(FAKE_SOURCES / name) for name in names]
         others = [str(cudart)] if library == nccl else []
-        subprocess.run(["gcc", *flags, "-o", str(library), *sources, *others, "-lm"], check=True, timeout=120)
+        subprocess.run(
+            ["gcc", *flags, "-o", str(library), *sources, *others, "-lm"], check=True, timeout=HANGS_S
+        )
     return cudart, nccl
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
@@ -42,7 +43,7 @@ def at_a_terminal(operator: Operator, typed: str, *args: str) -> tuple[int, str]
                 os.write(main, typed.encode() + b"\n")
                 answered = True
         os.close(main)
-        return process.wait(60), said.decode("utf-8", "replace")
+        return process.wait(HANGS_S), said.decode("utf-8", "replace")
 
 
 def test_an_encrypted_authority_is_asked_for_once_and_opens_for_nobody_else(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from clusterboot.mpi.launcher import Mpi, RunSpec
@@ -72,7 +73,7 @@ def launch(lab: labs.Lab, operator: Operator, radix: int | None) -> set[tuple[st
     run = command(spec)
     argv = ["env", *(f"{name}={value}" for name, value in run.env.items()), *run.argv]
     shell = ["bash", "-c", '. ~/.bashrc; exec "$@"', "bash", *argv]
-    done = labs.node_exec(lab.name, "n1", shell, "ubuntu", timeout_s=240)
+    done = labs.node_exec(lab.name, "n1", shell, "ubuntu", timeout_s=HANGS_S)
     assert sorted(done.stdout.split()) == sorted(node.name for node in lab.nodes), done.stderr
     return recorded(lab)
 

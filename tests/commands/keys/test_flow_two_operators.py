@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
@@ -94,7 +95,7 @@ def test_what_one_has_begun_no_other_comes_between(
         assert len(claims(lab)) == len(lab.nodes)
 
         process.send_signal(signal.SIGCONT)
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=HANGS_S)
         assert process.returncode == 0, said
         assert json.loads(said)["exit_code"] == 0
     assert claims(lab) == []
@@ -125,7 +126,7 @@ def test_an_interrupted_command_holds_nothing(lab: labs.Lab, first: Operator, se
     with at_work(lab, first, "rotate-keys") as process:
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGCONT)
-        process.communicate(timeout=120)
+        process.communicate(timeout=HANGS_S)
         assert process.returncode == 130
     assert claims(lab) == []
     second.document("bootstrap", *cluster(lab))

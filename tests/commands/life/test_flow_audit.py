@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from clusterboot.lab.sshd import LOG
@@ -112,7 +113,7 @@ def test_two_commands_at_once_keep_one_chain(lab: labs.Lab, operator: Operator) 
         for _ in range(3)
     ]
     for process in started:
-        process.wait(120)
+        process.wait(HANGS_S)
 
     assert [process.returncode for process in started] == [0, 0, 0]
     found = entries(operator, lab)
@@ -157,7 +158,7 @@ def run_with_a_full_disk_at(
         env=operator.environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS_S,
         check=False,
     )
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
@@ -62,7 +63,7 @@ class Cluster:
             while self.records - begun < after and running.poll() is None:
                 pause.wait(0.003)
             running.send_signal(by)
-            said = running.communicate(timeout=120)
+            said = running.communicate(timeout=HANGS_S)
         assert "Traceback" not in said[0] + said[1], (command, after)
         if by == signal.SIGINT:
             assert running.returncode == 130, (command, after, said)
@@ -157,5 +158,5 @@ def test_the_second_of_two_commands_waits_and_says_for_whom(
             assert told == f"waiting for process {os.getpid()}, which changes this cluster too\n"
             assert cluster.records == 0
             fcntl.flock(held, fcntl.LOCK_UN)
-            assert second.wait(120) == 0, second.stderr.read()
+            assert second.wait(HANGS_S) == 0, second.stderr.read()
     assert cluster.logins() == []

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from patience import HANGS_S
 
 import launch_mpis
 from clusterboot import lab as labs
@@ -143,7 +144,7 @@ class Translator:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(HANGS_S)
         for one in self._open:
             one.close()
 
@@ -200,11 +201,11 @@ def forwarded(small_lab: labs.Lab, operator: Operator) -> Iterator[list[int]]:
     trust = [f"-oUserKnownHostsFile={operator.folder}/.ssh/known_hosts", "-oStrictHostKeyChecking=yes"]
     to = ["-l", "ubuntu", str(small_lab.head_address)]
     begin = [*control, *trust, "-fNM", "-oExitOnForwardFailure=yes", *words, *to]
-    subprocess.run(begin, check=True, timeout=60, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(begin, check=True, timeout=HANGS_S, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield ports
     finally:
-        subprocess.run([*control, "-O", "exit", *to], check=True, timeout=60, stderr=subprocess.DEVNULL)
+        subprocess.run([*control, "-O", "exit", *to], check=True, timeout=HANGS_S, stderr=subprocess.DEVNULL)
 
 
 def test_machines_behind_forwarded_ports_of_one_address_are_a_cluster(

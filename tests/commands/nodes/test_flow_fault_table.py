@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from patience import HANGS_S
 from told_faults import BETWEEN, FAILED, HARMLESS, HEAD, TABLE, UNREACHABLE, Told
 
 from clusterboot import lab as labs
@@ -198,10 +199,10 @@ def test_the_head_dying_in_mid_run_is_one_line_for_all_behind_it(scene: Scene, f
     ) as process:
         for node in ("n1", "n2"):
             script = "until pgrep -f -x 'sleep 7100' >/dev/null; do sleep 0.02; done"
-            labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=60)
+            labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=HANGS_S)
         labs.break_node(lab.name, "head", fault)
         try:
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=HANGS_S)
         finally:
             labs.mend(lab.name, "head")
 
@@ -212,7 +213,7 @@ def test_the_head_dying_in_mid_run_is_one_line_for_all_behind_it(scene: Scene, f
     assert process.returncode == 4
     for node in ("n1", "n2"):
         script = "while pgrep -f -x 'sleep 7100' >/dev/null; do sleep 0.02; done"
-        labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=60)
+        labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=HANGS_S)
 
 
 # Cuts the line at the moment at which a file of keys is put in place: before that, or after it.
@@ -248,7 +249,7 @@ def test_a_line_that_drops_in_mid_write_leaves_the_old_file_or_the_new(scene: Sc
     assert (keys.read_bytes() == old) is (before == "yes")
     # What waited there for ever went with the line, and the next bootstrap has the home in order.
     script = "while pgrep -f -x 'sleep 7101' >/dev/null; do sleep 0.02; done"
-    labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=60)
+    labs.node_exec(lab.name, node, ["sh", "-c", script], timeout_s=HANGS_S)
     shutil.rmtree(home / "cut")
     (home / ".bashrc").unlink()
     scene.operator.document("bootstrap", *cluster(lab), "--hosts", "n1,n2")
