@@ -46,16 +46,16 @@ def gone() -> Callable[[int], bool]:
     return wait
 
 
-# What the supervisor counts seconds with: none passes before there is something to be seen at its end.
+# A clock that waits until there is something to be seen at its end, for waits of so many seconds alone.
 _CLOCK = """#!/bin/sh
-until [ -e "$HOME/ready" ]; do /bin/sleep 0.02; done
+[ "$1" != "${WAITING_CLOCK:-1}" ] || until [ -e "$HOME/ready" ]; do /bin/sleep 0.02; done
 exec /bin/sleep "$@"
 """
 
 
 @pytest.fixture
 def seconds_from_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the seconds of a supervisor begin when a file called ready is in its home."""
+    """Have a supervisor's clock of one second begin when a file called ready is in its home."""
     clock = tmp_path / "clock"
     clock.mkdir()
     (clock / "sleep").write_text(_CLOCK)

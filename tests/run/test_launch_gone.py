@@ -141,12 +141,17 @@ def test_where_the_operator_is_there_the_other_nodes_are_left_to_him(
 
 @pytest.mark.usefixtures("seconds_from_ready")
 def test_another_node_that_never_answers_does_not_hold_the_end(
-    start: Callable[..., Run], tmp_path: Path, gone: Callable[[int], bool]
+    start: Callable[..., Run],
+    tmp_path: Path,
+    gone: Callable[[int], bool],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Those of one second go on: how often the operator's end is told of is counted with them.
+    monkeypatch.setenv("WAITING_CLOCK", "2")
     agent, waiting = tmp_path / "deaf", tmp_path / "waiting"
     agent.write_text(f'#!/bin/sh\necho $$ >{waiting}\n: >"$HOME/ready"\nexec /bin/sleep 600\n')
     agent.chmod(0o700)
-    run = start("echo ready; sleep 600", others=("n2",), agent=(str(agent),), clear_s=1)
+    run = start("echo ready; sleep 600", others=("n2",), agent=(str(agent),), clear_s=2)
     run.read_until(b"ready\n")
     run.stdin.close()
 
