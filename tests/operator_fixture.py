@@ -21,6 +21,9 @@ import json_schemas
 CHEAP = ("-o", "KexAlgorithms=curve25519-sha256")
 
 
+_HALTING = Path(__file__).with_name("halting.py")
+
+
 @dataclass(frozen=True)
 class Operator:
     """Runs ``clusterboot`` as a user would, in ``folder``, with ``folder`` as home."""
@@ -63,6 +66,32 @@ class Operator:
             assert process.stderr is not None
             next((line for line in process.stderr if line.startswith(until)), None)
             yield process
+
+    @contextmanager
+    def halted(self, *args: str, line: str = "", records: int = 0) -> Iterator[subprocess.Popen[str]]:
+        """Start a command line, and give it when it has stopped its own process; it is killed in the end.
+
+        It stops where it has told a ``line`` that begins so, or put so many ``records`` into its audit log:
+        however late it is looked at, it is not over.
+        """
+        moment = ("line", line) if line else ("records", str(records))
+        with subprocess.Popen(
+            [sys.executable, str(_HALTING), *moment, *args],
+            cwd=self.folder,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                # Its state stays to be asked for by who waits for its end.
+                found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                assert found is not None
+                assert found.si_code == os.CLD_STOPPED, process.communicate()
+                yield process
+            finally:
+                process.kill()
 
     def ssh(self, cluster: str, host: str, command: str) -> subprocess.CompletedProcess[str]:
         config = f"hostfiles/{cluster}/ssh_config"

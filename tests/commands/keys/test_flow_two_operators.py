@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,25 +57,10 @@ def own_lines(lab: labs.Lab, node: str) -> list[str]:
 
 @contextmanager
 def at_work(lab: labs.Lab, operator: Operator, command: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command, and stop its process once it has claimed every node."""
-    argv = [sys.executable, "-m", "clusterboot", command, *cluster(lab), "--json"]
-    with subprocess.Popen(
-        argv,
-        cwd=operator.folder,
-        env=operator.environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            while len(claims(lab)) < len(lab.nodes):
-                assert process.poll() is None, process.communicate()
-                time.sleep(0.002)
-            process.send_signal(signal.SIGSTOP)
-            yield process
-        finally:
-            process.kill()
+    """Start a command, and have it stop once it has claimed every node."""
+    with operator.halted(command, *cluster(lab), "--json", line="nodes claimed") as process:
+        assert len(claims(lab)) == len(lab.nodes)
+        yield process
 
 
 @pytest.mark.parametrize("command", ["rotate-keys", "teardown"])

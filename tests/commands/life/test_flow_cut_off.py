@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,8 +21,6 @@ from operator_fixture import Operator
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 COMMANDS = ("bootstrap", "rotate-keys", "teardown")
-# A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.
-_HEARS_SIGNALS = ("env", "--default-signal=INT")
 
 
 @dataclass(frozen=True)
@@ -48,21 +45,10 @@ class Cluster:
         return self.records - before
 
     def cut_off(self, command: str, after: int, by: signal.Signals) -> None:
-        """Run a command and end it as soon as so many lines are on record."""
-        begun = self.records
-        with subprocess.Popen(
-            [*_HEARS_SIGNALS, sys.executable, "-m", "clusterboot", *self.argv(command)],
-            cwd=self.operator.folder,
-            env=self.operator.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as running:
-            pause = threading.Event()
-            while self.records - begun < after and running.poll() is None:
-                pause.wait(0.003)
+        """Run a command and end it where it has put so many lines on record."""
+        with self.operator.halted(*self.argv(command), records=after) as running:
             running.send_signal(by)
+            running.send_signal(signal.SIGCONT)
             said = running.communicate(timeout=HANGS_S)
         assert "Traceback" not in said[0] + said[1], (command, after)
         if by == signal.SIGINT:

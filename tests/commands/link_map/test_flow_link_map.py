@@ -109,8 +109,8 @@ def test_a_killed_map_keeps_its_rounds_and_is_resumed_without_measuring_them_aga
     four: labs.Lab, user: Operator
 ) -> None:
     words = ["link-map", "--cluster", str(four.cluster_file), "--mode", "full"]
-    # What was told of is kept; that the two other rounds are not over by now is what is assumed.
-    with user.started("round 1 of", *words) as process:
+    # What was told of is kept.
+    with user.halted(*words, line="round 1 of") as process:
         process.kill()
     killed = max((user.folder / "results" / four.name).iterdir(), key=lambda path: path.stat().st_mtime)
     kept = json.loads((killed / "result.json").read_text())
