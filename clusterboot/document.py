@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from clusterboot.errors import ExitCode, HostResult, Stage
+from clusterboot.headline import CutShort, Ending, headline
 from clusterboot.printable import printable
 from clusterboot.schema_1 import upgraded
 
@@ -44,6 +45,14 @@ class Document(TypedDict):
     """Seconds."""
     exit_code: int
     """The same that the command exits with."""
+    headline: NotRequired[str]
+    """What the command came to, in one line, with every host that is not done."""
+    cut_short: NotRequired[CutShort | None]
+    """What ended it before it had done all that was asked for."""
+    dry_run: NotRequired[bool]
+    """Whether it only said what it would do."""
+    next: NotRequired[str | None]
+    """What to do next, where something can help."""
     hosts: list[HostResult]
 
 
@@ -61,12 +70,15 @@ def document(
     duration_s: float,
     exit_code: ExitCode,
     hosts: Sequence[HostResult] = (),
+    ending: Ending = Ending(),  # noqa: B008  # frozen
+    next_step: str | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Build a command's document.
 
     Parameters: the command's name; the cluster's, ``None`` where none is involved; when it
-    began (RFC 3339) and how long it took in seconds; ``more`` is the command's own part.
+    began (RFC 3339) and how long it took in seconds; how it ended, and what to do next; ``more`` is the
+    command's own part.
     """
     return {
         "schema": SCHEMA,
@@ -75,6 +87,10 @@ def document(
         "started": started,
         "duration_s": round(duration_s, 3),
         "exit_code": int(exit_code),
+        "headline": headline(hosts, exit_code, ending).text,
+        "cut_short": ending.cut_short,
+        "dry_run": ending.dry_run,
+        "next": next_step,
         "hosts": [dataclasses.asdict(host) for host in hosts],
         **(more or {}),
     }

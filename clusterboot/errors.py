@@ -135,6 +135,14 @@ class UnsettledError(ClusterbootError):
     exit_code = ExitCode.UNSETTLED
 
 
+class InterruptedVisit(KeyboardInterrupt):
+    """An interrupt, with what had become of each host by then."""
+
+    def __init__(self, hosts: tuple[HostResult, ...]) -> None:
+        super().__init__()
+        self.hosts = hosts
+
+
 @dataclass(frozen=True)
 class HostResult:
     """What became of one host in one command: a row of every summary and JSON document.

@@ -46,7 +46,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         before = state.launches
         end = measure_pairs(run, plan.rounds, plan.options)
         state.counters = counting.end(visit, end)
-        done = conclude_map(visit, state, [end])
+        done = conclude_map(visit, state, [end], budgeted=options.budget_s is not None)
         return replace(
             done,
             what=plan.what,

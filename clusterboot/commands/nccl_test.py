@@ -45,7 +45,8 @@ def nccl_test(context: Context, options: NcclTestOptions, said: Expectation) -> 
             error = found
         if plan is None or error is not None or visit.ledger.refusals:
             done = refused(visit, plan, error)
-            return replace(done, folder=result_folder(context, "nccl-test")) if done.report else done
+            is_kept = done.report is not None and not context.dry_run
+            return replace(done, folder=result_folder(context, "nccl-test")) if is_kept else done
         folder = result_folder(context, "nccl-test")
         expectation = expected_of(plan, said)
         runs = run_repeatedly(visit, plan, folder, context.scrubber)

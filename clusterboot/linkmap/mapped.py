@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusterboot.checks.ready import Ready
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts.node import NodeFacts
+from clusterboot.headline import CutShort
 from clusterboot.hostfiles.outputs import render_all, slots_of
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.programs.collbench.pairs_options import Cost
@@ -25,7 +26,7 @@ class LinkMapped:
     """What a link map came to.
 
     ``cost`` is what the first launch was expected to take, ``launched`` how many there were;
-    ``files`` are the hostfiles that changed.
+    ``files`` are the hostfiles that changed; ``cut_short`` says what ended it before it was done.
     """
 
     hosts: tuple[HostResult, ...]
@@ -41,21 +42,37 @@ class LinkMapped:
     files: tuple[str, ...] = ()
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
     backend: str | None = None
+    cut_short: CutShort | None = None
 
 
-def conclude_map(visit: Visit, state: LinkState, ends: Sequence[RunEnd] = ()) -> LinkMapped:
+def conclude_map(
+    visit: Visit, state: LinkState, ends: Sequence[RunEnd] = (), *, budgeted: bool = False
+) -> LinkMapped:
     """Judge a map, measured or not; a node that could not take part is one of its findings.
 
-    Parameters: how its launches ended.
+    Parameters: how its launches ended; whether a budget bounded them: then a pair that was not measured was
+    cut off by it.
     """
     for host in visit.ledger.rows:
         if host.status != "ok":
             for place in state.nodes:
                 if host_of(place) == host.name:
                     state.set_aside[place] = f"{host.stage}: {host.cause}"
+    cut_short = next((end.cut_short for end in ends if end.cut_short), None)
+    if cut_short is None and visit.fleet.watchdog.out_of_time:
+        cut_short = "deadline"
+    if (
+        cut_short is None
+        and budgeted
+        and state.lacks([each for each in state.nodes if each not in state.set_aside])
+    ):
+        cut_short = "budget"
     inference = state.inference()
+    if cut_short:
+        # What was not measured may be at fault as well.
+        inference = replace(inference, verdict="inconclusive")
     code = measured_code(visit.ledger.rows, ends, is_good=inference.verdict == "ok")
-    return LinkMapped(visit.ledger.rows, code, state, inference)
+    return LinkMapped(visit.ledger.rows, code, state, inference, cut_short=cut_short)
 
 
 def good_hostfiles(visit: Visit, ready: Ready, inference: Inference) -> dict[str, str]:

@@ -48,7 +48,7 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
     """Run the planned rounds, then what they leave open."""
     limit_s = time.monotonic() + options.budget_s if options.budget_s else None
     run, end = _run_all(run, plan)
-    if end.how == "interrupted":
+    if end.cut_short:
         return end
     crowd = run.state.see_crowd(run.state.inference())
     if crowd is not None:
@@ -57,11 +57,11 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
         end = _calm(run, plan, limit_s) or end
     for _ in range(_MOST_SETTLING):
         chosen = _open(run.state, options.mode)
-        following = _also(run, chosen, plan, limit_s) if chosen and end.how != "interrupted" else None
+        following = _also(run, chosen, plan, limit_s) if chosen and not end.cut_short else None
         if following is None:
             break
         end = following
-    if end.how != "interrupted":
+    if not end.cut_short:
         long_s = _LONG * plan.options.pair_s
         longer = replace(plan, options=replace(plan.options, least_s=long_s, most_s=2 * long_s))
         end = _also(run, _at_length(run.state), longer, limit_s) or end
@@ -109,7 +109,7 @@ def _calm(run: LinkRun, plan: LinkPlan, limit_s: float | None) -> RunEnd | None:
             break
         run.context.events.note("measurements are noisy; repeating all pairs")
         end, done = run.launch(LinkPlan(rounds, plan.options), slots)
-        if end.how == "interrupted" or not done:
+        if end.cut_short or not done:
             break
     return end
 
@@ -182,7 +182,7 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
         end, rounds = run.launch(plan, slots)
         measured = [each for each in plan.rounds if each.taking != "solo"]
         left = remaining(measured, run.state.known(_at(run.state, slots)))
-        if not left or end.how == "interrupted" or rounds == len(plan.rounds) or launch == _MOST_RELAUNCHES:
+        if not left or end.cut_short or rounds == len(plan.rounds) or launch == _MOST_RELAUNCHES:
             break
         if not rounds:
             run.put_out_unfit(slots)
@@ -202,7 +202,7 @@ def _run_all(run: LinkRun, plan: LinkPlan) -> tuple[LinkRun, RunEnd]:
         run = replace(run, ready=replace(run.ready, start=start))
         before, slots = slots, ranks_of(run.visit, run.ready, run.by)
         plan = LinkPlan(_moved(left, before, slots), plan.options)
-    if end.how != "interrupted" and np.isnan(run.state.both_gb_s).all():
+    if not end.cut_short and np.isnan(run.state.both_gb_s).all():
         told = end.detail or f"mpirun ended with exit status {end.exit_code}"
         error = PartialError(f"the launch failed: {told}", stage="launch", remedy=f"see {run.folder}/run.log")
         run.visit.ledger.fail(run.ready.start, error)

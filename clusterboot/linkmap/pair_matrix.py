@@ -94,6 +94,13 @@ class PairMatrix:
     segments: Segments | None = None
     one_way_samples: Samples | None = None
 
+    @property
+    def measured(self) -> tuple[int, int]:
+        """How many pairs were measured, in one direction at least, and how many there are."""
+        known = ~np.isnan(self.bandwidth_gb_s)
+        count = len(self.nodes)
+        return int(np.count_nonzero(np.triu(known | known.T, 1))), count * (count - 1) // 2
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -130,6 +130,12 @@ class LinkState:
         )
         return Known(one_way, both)
 
+    def lacks(self, places: Sequence[str]) -> bool:
+        """Tell whether any pair of these places has not been measured."""
+        at = [self.nodes.index(place) for place in places]
+        known = self.known(at)
+        return not bool((known.one_way | known.both | np.eye(len(at), dtype=bool)).all())
+
     def take(
         self,
         row: PairRow,

@@ -45,6 +45,7 @@ from clusterboot.trust.prove import prove
 from clusterboot.verdict.placing import short
 
 from .endpoints import By, host_of, launched_on
+from .map_ending import map_ending
 from .measurement_plan import LinkPlan
 from .progress import LinkState
 
@@ -138,7 +139,7 @@ class LinkRun:
         save(self.folder, render(self._document(), self.context.scrubber))
 
     def _document(self) -> Mapping[str, Any]:
-        context = self.context
+        context, inference = self.context, self.state.inference()
         return document(
             "link-map",
             cluster=context.cluster.name,
@@ -146,7 +147,9 @@ class LinkRun:
             duration_s=time.time() - context.started_s,
             exit_code=ExitCode.VALIDATION,
             hosts=self.visit.ledger.rows,
-            more={**self.state.to_json(self.state.inference()), "verdict": "inconclusive"},
+            ending=map_ending(self.state.matrix, inference, "interrupted"),
+            next_step=f"link-map --resume {self.folder}",
+            more={**self.state.to_json(inference), "verdict": "inconclusive"},
         )
 
 

@@ -71,14 +71,11 @@ def _number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if value < 1000 else f"{value:.1f}"
 
 
-def show_verdict(to: Console, report: LogReport) -> None:
-    """Print a log's verdict with its reason, then each test's, each problem, and the remarks."""
-    several, judgement = len(report.tests) > 1, report.judgement
-    each_ok = several and all(judged.verdict == "ok" for judged in judgement.tests)
-    # What holds for each of several is said of each, not of the first alone.
-    whole = f"{len(report.tests)} tests" if each_ok and report.verdict == "ok" else judgement.overall.reason
-    say(to, _verdict(report.verdict, whole))
-    if several:
+def show_judgement(to: Console, report: LogReport) -> None:
+    """Print each test's verdict with its reason, each problem, and the remarks."""
+    judgement = report.judgement
+    # The reason of a single test is the headline's, unless all is well.
+    if len(report.tests) > 1 or report.verdict == "ok":
         for test, judged in zip(report.tests, judgement.tests, strict=True):
             to.print(
                 _verdict(judged.verdict, f"{test.collective or 'a test'}: {judged.reason}", "  "),

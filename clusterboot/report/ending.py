@@ -1,4 +1,4 @@
-"""Lines for people: one at a time, and those after a command on a cluster: failures, what to try next."""
+"""Lines for people: one at a time, and those after a command: what it came to, failures, what to do next."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from rich.text import Text
 
 from clusterboot.errors import HostResult
 from clusterboot.folding import by_value, fold
+from clusterboot.headline import Headline, State
 from clusterboot.printable import one_line
+
+_STYLES: dict[State, str] = {
+    "ok": "bold green",
+    "partial": "bold yellow",
+    "bad": "bold red",
+    "inconclusive": "bold yellow",
+    "dry run": "bold",
+}
 
 
 def say(console: Console, line: Text) -> None:
@@ -29,15 +38,18 @@ def show_failures(console: Console, hosts: Sequence[HostResult]) -> None:
         say(console, line)
 
 
-def count_states(hosts: Sequence[HostResult]) -> str:
-    """Say how many hosts are in which state: ``7 ok, 1 unreachable``."""
-    counts = by_value({host.name: host.status for host in hosts})
-    return ", ".join(f"{len(names)} {status}" for status, names in counts)
+def show_headline(console: Console, line: Headline) -> None:
+    """Print what a command came to."""
+    say(console, Text(line.text, style=_STYLES[line.state]))
 
 
-def show_summary(console: Console, lines: Sequence[str], next_command: str | None) -> None:
-    """Print the closing lines of a command, and what to try next."""
+def show_lines(console: Console, lines: Sequence[str]) -> None:
+    """Print the closing lines of a command."""
     for line in lines:
         say(console, Text(line))
-    if next_command:
-        say(console, Text.assemble("Next: ", (next_command, "bold cyan")))
+
+
+def show_next(console: Console, next_step: str | None) -> None:
+    """Print what can help next, where anything can."""
+    if next_step:
+        say(console, Text.assemble("Next: ", (next_step, "bold cyan")))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,18 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.folding import fold
+from clusterboot.headline import Headline
 from clusterboot.linkmap.inference.picture import draw
 from clusterboot.linkmap.pair_matrix import Finding, Inference, PairMatrix
 from clusterboot.printable import one_line
 
-from .ending import say, show_summary
+from .ending import say, show_headline
 
 # Two characters a cell and 15 for a row's name: 79 columns.
 _MOST_CELLS = 32
 _NAME = 10
 _LEGEND = "row sends, column receives; X dead, . not measured"
 _DIRECTIONS = {"out": "sending", "in": "receiving", "both": "both directions"}
-_VERDICTS = {"ok": "bold green", "inconclusive": "bold yellow", "slow": "bold red"}
 _COLOURS = ((0.2, "white on red3"), (0.5, "black on dark_orange"), (0.8, "black on yellow3"))
 _FAST = "black on green3"
 
@@ -36,27 +35,17 @@ def show_matrix(
     title: str,
     matrix: PairMatrix,
     inference: Inference,
-    command: Callable[[str], str] = "invoke {}".format,
+    line: Headline,
 ) -> None:
-    """Print a matrix's verdict, its findings, what else to know, the heat map, and what to run next.
-
-    Parameters: ``command`` makes a command line of a task with its options.
-    """
-    count = len(inference.findings)
-    told = f"{count} finding{'s' if count != 1 else ''}" if count else "nothing is at fault"
-    if not count and inference.verdict != "ok":
-        told = "nothing can be concluded"
-    verdict = (inference.verdict, _VERDICTS[inference.verdict])
+    """Print what a matrix came to, its findings, what else to know, and the heat map."""
     say(to, Text(one_line(title, 300), style="bold"))
-    say(to, Text.assemble(verdict, f": {told} among {len(matrix.nodes)} nodes"))
+    show_headline(to, line)
     for finding in inference.findings:
         say(to, _finding(finding))
     for note in inference.notes:
         say(to, Text(f"  note: {one_line(note, 300)}", style="dim"))
-    for line in heat_map(matrix):
-        to.print(line, soft_wrap=True)
-    task = next_task(inference)
-    show_summary(to, [], command(task) if task else None)
+    for row in heat_map(matrix):
+        to.print(row, soft_wrap=True)
 
 
 def heat_map(matrix: PairMatrix) -> list[Text]:
@@ -95,20 +84,6 @@ def _range(expected: Cells) -> str:
         return ""
     least, most = f"{known.min():.3g}", f"{known.max():.3g}"
     return f", {least}{f' to {most}' if least != most else ''} GB/s"
-
-
-def next_task(inference: Inference) -> str | None:
-    """Say what to run next: what settles an open finding, else a benchmark without the bad nodes.
-
-    Returns: a task with its options, as a shell takes them.
-    """
-    open_ = [host for finding in inference.findings for pair in finding.next_pairs for host in pair]
-    if open_:
-        return f"link-map --hosts {shlex.quote(fold(dict.fromkeys(open_)))}"
-    if inference.verdict == "inconclusive":
-        return "link-map"
-    bad = [host for finding in inference.findings if finding.kind == "node" for host in finding.hosts]
-    return f"nccl-test --exclude {shlex.quote(fold(dict.fromkeys(bad)))}" if bad else None
 
 
 def _finding(finding: Finding) -> Text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,13 +12,16 @@ import numpy as np
 from clusterboot.document import SCHEMA, parse
 from clusterboot.errors import HostResult, UsageError
 from clusterboot.facts.node import NodeFacts
+from clusterboot.headline import CutShort, Ending, Headline
 from clusterboot.linkmap.formats.cells import Rows, matrix_of
 from clusterboot.linkmap.formats.reading import read_matrix
 from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.map_ending import map_ending
 from clusterboot.linkmap.pair_matrix import Finding, Inference, PairMatrix, Rates
 from clusterboot.printable import one_line, printable
 from clusterboot.programs.records import BenchTest, Problem
 
+from .about import About
 from .factlines import FactLine, fact_lines
 
 T = TypeVar("T")
@@ -66,6 +69,41 @@ class SavedRun:
     both_gb_s: Rates | None = None
     inference: Inference | None = None
     facts: tuple[FactLine, ...] = ()
+    cut_short: CutShort | None = None
+    dry_run: bool = False
+
+    @property
+    def about(self) -> About:
+        """What the run's headline is made of, and what else each format says of it."""
+        error = self.told.get("error")
+        ending = Ending(
+            self.verdict, self.told.get("reason", ""), (), "", self.cut_short, self.dry_run, error
+        )
+        if self.matrix is not None and self.inference is not None:
+            ending = replace(map_ending(self.matrix, self.inference, self.cut_short), dry_run=self.dry_run)
+        return About(
+            self.command,
+            self.exit_code or 0,
+            ending,
+            self.hosts,
+            self.cluster,
+            self.started,
+            self.duration_s,
+            self.told.get("backend"),
+            self.told.get("next"),
+        )
+
+    @property
+    def headline(self) -> Headline:
+        """What the run came to, in the words that it was told with."""
+        made = self.about.headline
+        return Headline(made.state, self.told.get("headline") or made.text)
+
+    @property
+    def sign(self) -> str:
+        """The word of the run's badge: its verdict, unless a host is not done or there is none."""
+        state = self.headline.state
+        return self.verdict if self.verdict and state in ("ok", "bad", "inconclusive") else state
 
 
 def read_runs(data: bytes, name: str) -> tuple[SavedRun, ...]:
@@ -126,7 +164,13 @@ def _run(document: Mapping[str, Any], name: str) -> SavedRun:
         verdict=_word(document.get("verdict")),
         hosts=_of(tuple[HostResult, ...], document, "hosts", name, ()),
         notes=_notes(document.get("notes")),
-        told={key: told for key in _TOLD if (told := _word(document.get(key)))} | _mpi(document.get("mpi")),
+        told={
+            **{key: told for key in _TOLD if (told := _word(document.get(key)))},
+            **_mpi(document.get("mpi")),
+            **_error(document.get("error")),
+        },
+        cut_short=next((each for each in _CUT_SHORT if each == document.get("cut_short")), None),
+        dry_run=document.get("dry_run") is True,
         tests=_of(tuple[BenchTest, ...], document, "tests", name, ()),
         problems=(*_of(tuple[Problem, ...], document, "problems", name, ()), *_logins(document)),
         expected=_of(tuple[Expected, ...], document, "expected", name, ()),
@@ -138,8 +182,9 @@ def _run(document: Mapping[str, Any], name: str) -> SavedRun:
 # What is shown of a run as it stands in the document.
 _TOLD = (
     *("reason", "what", "backend", "launch_host", "ranks", "network", "network_reason", "mode", "keys"),
-    *("expected_from", "expected_derivation", "rounds", "launches", "folder"),
+    *("expected_from", "expected_derivation", "rounds", "launches", "folder", "headline", "next"),
 )
+_CUT_SHORT: tuple[CutShort, ...] = ("interrupted", "deadline", "budget")
 
 
 def _logins(document: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -239,6 +284,12 @@ def _notes(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         return ()
     return tuple(printable(note) for note in value if isinstance(note, str))
+
+
+def _error(value: Any) -> dict[str, str]:
+    """Read why a whole command failed."""
+    cause = _word(value.get("cause")) if isinstance(value, dict) else None
+    return {"error": cause} if cause else {}
 
 
 def _mpi(value: Any) -> dict[str, str]:

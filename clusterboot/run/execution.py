@@ -73,7 +73,7 @@ def execute(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
 
 
 def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
-    allowed_s = _allowed_s(visit, launch)
+    allowed_s, late = _limit(visit, launch)
     frame = SupervisedStream(nonce := new_nonce())
     host = visit.machine(start)
     hostfile = LAUNCHERS[launch.spec.mpi.kind].hostfile(launch.slots)
@@ -90,7 +90,10 @@ def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
     )
     log.begin(launch.spec.run_id)
     overseer = Overseer(
-        visit, launch.spec.run_id, launch.slots, log, timeout_s=allowed_s, stall_s=launch.stall_s
+        *(visit, launch.spec.run_id, launch.slots, log),
+        timeout_s=allowed_s,
+        late=late,
+        stall_s=launch.stall_s,
     )
     wire = Wire(
         visit.fleet.session(host),
@@ -107,23 +110,31 @@ def _run(visit: Visit, start: str, launch: Launch, log: LineLog) -> RunEnd:
                 log.cut()
                 return stopped
     if wire.error is not None and frame.end is None:
+        if visit.fleet.watchdog.out_of_time:
+            return late
         return who_is_lost(visit, start, launch.spec.run_id, launch.slots, wire.error)
-    return _ended(frame.end, int(allowed_s))
+    return _ended(frame.end, late)
 
 
-def _allowed_s(visit: Visit, launch: Launch) -> float:
-    """Cut the run's time to what the command's deadline leaves beyond what clearing up takes."""
+def _limit(visit: Visit, launch: Launch) -> tuple[float, RunEnd]:
+    """Cut the run's time to what the command's deadline leaves beyond what clearing up takes.
+
+    Returns: the time in seconds, and how a run ends that takes longer.
+    """
     left_s = visit.fleet.watchdog.allow_s(launch.timeout_s + _RESERVE_S) - _RESERVE_S
-    return max(1.0, left_s)
+    allowed_s = max(1.0, left_s)
+    if left_s < launch.timeout_s:
+        return allowed_s, RunEnd("deadline", detail=f"--deadline ended it after {allowed_s:.0f} s")
+    return allowed_s, RunEnd("timed-out", detail=f"it did not end within {allowed_s:.0f} s")
 
 
-def _ended(end: SupervisedEnd | None, timeout_s: int) -> RunEnd:
+def _ended(end: SupervisedEnd | None, late: RunEnd) -> RunEnd:
     if end is None:
         return RunEnd("unknown", detail="the launching node's shell ended before the run did")
     if end.how == "exited":
         return RunEnd("exited", end.exit_code)
     if end.how == "deadline":
-        return RunEnd("timed-out", detail=f"it did not end within {timeout_s} s")
+        return late
     if end.how == "not-started":
         return RunEnd("could-not-launch", detail="the launching node's home cannot be written")
     return RunEnd("interrupted", detail="it was stopped on the launching node")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from clusterboot.errors import ExitCode, HostResult
+from clusterboot.headline import CutShort
 from clusterboot.programs.records import Problem, Verdict
 from clusterboot.session.visit import exit_code
 
@@ -15,6 +16,7 @@ from .reap import BadEnd
 End = Literal[
     "exited",
     "timed-out",
+    "deadline",
     "stalled",
     "node-lost",
     "line-lost",
@@ -24,9 +26,11 @@ End = Literal[
     "unknown",
 ]
 
+_CUT_SHORT: tuple[CutShort, ...] = ("interrupted", "deadline")
 # What a run proves that was ended from outside once it had begun, whatever its table has.
 ENDED: Mapping[End, Verdict] = {
     "timed-out": "hung",
+    "deadline": "inconclusive",
     "stalled": "hung",
     "node-lost": "failed",
     "line-lost": "inconclusive",
@@ -38,9 +42,9 @@ ENDED: Mapping[End, Verdict] = {
 class RunEnd:
     """How a run ended, as whoever started it saw it; ``unknown`` for a log that somebody has.
 
-    ``timed-out`` at its time limit, ``stalled`` because it had not moved for long or could not
-    move again, ``node-lost`` with one of its nodes, ``line-lost`` with the operator's connection to
-    the node that it was launched from, ``flooded`` by output without end.
+    ``timed-out`` at its time limit, ``deadline`` at the whole command's, ``stalled`` because it had not moved
+    for long or could not move again, ``node-lost`` with one of its nodes, ``line-lost`` with the operator's
+    connection to the node that it was launched from, ``flooded`` by output without end.
     ``exit_code`` is mpirun's where it exited; ``detail`` one line for the user; ``problems`` what
     the nodes said, each with its host. ``bad_ends`` has by host which of its ranks it says itself did
     not end well, ``None`` where it could not be asked; empty after a run that ended well.
@@ -51,6 +55,11 @@ class RunEnd:
     detail: str = ""
     problems: tuple[Problem, ...] = ()
     bad_ends: Mapping[str, tuple[BadEnd, ...] | None] = field(default_factory=dict)
+
+    @property
+    def cut_short(self) -> CutShort | None:
+        """What of the operator's ended it before its time, if anything did."""
+        return next((each for each in _CUT_SHORT if each == self.how), None)
 
 
 def measured_code(hosts: tuple[HostResult, ...], ends: Iterable[RunEnd], *, is_good: bool) -> ExitCode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError, UnreachableError
@@ -29,8 +30,9 @@ Said = dict[str, "tuple[RankProcess, ...] | None"]
 class Overseer:
     """Decides when a run is ended from outside.
 
-    Parameters: the run's name and nodes; its log; ``timeout_s`` is the time it may take, ``stall_s``
-    for how long it may be silent, both in seconds; with ``None`` its silence is its own affair.
+    Parameters: the run's name and nodes; its log; ``timeout_s`` is the time it may take, and ``late`` how it
+    ends then; ``stall_s`` is for how long it may be silent, both in seconds; with ``None`` its silence is its
+    own affair.
     """
 
     def __init__(
@@ -41,13 +43,14 @@ class Overseer:
         log: LineLog,
         *,
         timeout_s: float,
+        late: RunEnd,
         stall_s: float | None,
     ) -> None:
         self._visit = visit
         self._run_id = run_id
         self._slots = slots
         self._log = log
-        self._timeout_s = timeout_s
+        self._late = late
         self._stall_s = stall_s
         self._end_s = time.monotonic() + timeout_s
         self._first_look_s = min(_FIRST_LOOK_S, (stall_s or 0.0) / 2)
@@ -59,8 +62,9 @@ class Overseer:
             return RunEnd("flooded", detail="it printed more than any benchmark does", problems=self._flood())
         quiet_s = self._log.quiet_s
         if time.monotonic() >= self._end_s:
-            detail = f"it did not end within {self._timeout_s:.0f} s"
-            return RunEnd("timed-out", detail=detail, problems=self._named(quiet_s))
+            # Whom it waited for says nothing where the operator gave it no more time.
+            problems = () if self._late.cut_short else self._named(quiet_s)
+            return replace(self._late, problems=problems)
         if self._stall_s is None:
             return None
         if quiet_s < self._first_look_s:

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from clusterboot import files, interrupts
-from clusterboot.errors import ClusterbootError, UsageError
+from clusterboot.errors import ClusterbootError, InterruptedVisit, UsageError
 from clusterboot.inventory.cluster import Cluster
 from clusterboot.nodes.sessions import Nodes
 from clusterboot.scrub import Scrubber
@@ -110,6 +110,8 @@ class Context:
                 except ClusterbootError as error:
                     error.hosts = error.hosts or ledger.rows
                     raise
+                except KeyboardInterrupt:
+                    raise InterruptedVisit(ledger.unfinished("interrupted before it was done")) from None
 
 
 def _not_own(folder: Path, cause: str | None) -> UsageError:

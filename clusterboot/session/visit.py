@@ -87,6 +87,12 @@ class Ledger:
         """Give those of ``hosts`` that are still in."""
         return tuple(host for host in hosts if self._results[host.name].status == "ok")
 
+    def unfinished(self, cause: str) -> tuple[HostResult, ...]:
+        """Give all hosts' results where nothing was done to its end: who is still in was skipped."""
+        return tuple(
+            replace(row, status="skipped", cause=cause) if row.status == "ok" else row for row in self.rows
+        )
+
     @property
     def rows(self) -> tuple[HostResult, ...]:
         """All hosts' results in the cluster file's order."""

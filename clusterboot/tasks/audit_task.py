@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import ExitCode, UsageError
-from clusterboot.report.ending import show_summary
+from clusterboot.report.about import About
+from clusterboot.report.ending import show_lines
 
 from .command import Call, Outcome, command
 from .options import here, next_command, running_lab
@@ -49,18 +50,19 @@ def audit(call: Call, cluster: str = "", log: str = "", verify: bool = False, ex
         where = f"The audit log is {path}"
         return Outcome(
             more={"log": path},
-            show=lambda to: show_summary(to, [where], next_command("audit --verify", cluster)),
+            next_step=next_command("audit --verify", cluster),
+            show=lambda to, _: show_lines(to, [where]),
         )
     verdict = check(path, expected or None)
     flaws: list[FlawJson] = [{"line": flaw.line, "cause": flaw.cause} for flaw in verdict.flaws]
 
-    def show(to: Console) -> None:
+    def show(to: Console, _: About) -> None:
         for flaw in verdict.flaws:
             to.print(Text(f"line {flaw.line} {flaw.cause}", style="red"), soft_wrap=True)
         state = f"{len(verdict.flaws)} flaws" if verdict.flaws else "whole"
         lines = [f"{path}: {verdict.entries} entries, {state}", f"Last line's SHA-256: {verdict.last_hash}"]
         lines.append("Keep it on another machine; later: audit --verify --expect THAT-HASH")
-        show_summary(to, lines, None)
+        show_lines(to, lines)
 
     code = ExitCode.VALIDATION if verdict.flaws else ExitCode.OK
     more: AuditVerifiedJson = {

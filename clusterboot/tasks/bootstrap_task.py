@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
 from clusterboot.errors import UsageError
 from clusterboot.folding import by_value, fold
+from clusterboot.headline import Ending
 from clusterboot.report import ending as report
 
 from .changes import below_home, changes, folded, show_changes
@@ -20,6 +22,7 @@ from .options import WRITING, choice, context, next_command, shown_path
 if TYPE_CHECKING:
     from clusterboot.commands.bootstrap import Bootstrapped
     from clusterboot.inventory.cluster import KeyMode, VerifyMode
+    from clusterboot.report.about import About
     from clusterboot.session.context import Context
     from clusterboot.trust.blaming import LoginFinding
 
@@ -58,14 +61,16 @@ def bootstrap_task(
     at = replace(at, encrypt_keys=encrypt_keys)
     mode = cast("KeyMode", keys) if keys else None
     result = bootstrap(at, cast("VerifyMode", verify or at.cluster.options.verify), mode)
-    then = next_command("nccl-test", shared["cluster"])
+    written = partial(next_command, cluster=shared["cluster"])
     # What the nodes are now is what later runs are read against.
     keep = result.facts and not at.dry_run
     return Outcome(
         result.exit_code,
         result.hosts,
         _bootstrap_document(at, result),
-        lambda to: _show_bootstrap(to, at, result, then),
+        ending=Ending(reason=_not_done(result), dry_run=at.dry_run),
+        next_step=_next_step(at, result, written),
+        show=lambda to, about: _show_bootstrap(to, about, at, result),
         save=(lambda text: save(result_folder(at, "bootstrap"), text)) if keep else None,
     )
 
@@ -75,7 +80,6 @@ def _bootstrap_document(at: Context, result: Bootstrapped) -> BootstrapJson:
 
     plan = result.addresses
     return {
-        "dry_run": at.dry_run,
         "keys": result.mode,
         "keys_reason": result.choice,
         "finished": result.stopped is None,
@@ -107,7 +111,7 @@ def _finding(one: LoginFinding) -> LoginFindingJson:
     }
 
 
-def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -> None:
+def _show_bootstrap(to: Console, about: About, at: Context, result: Bootstrapped) -> None:
     from clusterboot.report.nodes import show_nodes
 
     if result.facts:
@@ -132,16 +136,34 @@ def _show_bootstrap(to: Console, at: Context, result: Bootstrapped, then: str) -
         lines += [
             f"Would change on {fold(names)}: {paths}" for paths, names in by_value(folded(result.edits))
         ]
-        lines.append("Nothing was changed (--dry-run)")
-        report.show_summary(to, lines, None)
-        return
+    else:
+        lines += _done(at, result)
+    report.show_lines(to, lines)
+    report.show_headline(to, about.headline)
+
+
+def _done(at: Context, result: Bootstrapped) -> list[str]:
+    """Say what was done: nothing of keys, logins and hostfiles that were not looked at or written."""
+    lines = []
     changed = [host.name for host in result.hosts if host.changed]
-    lines.append(f"Keys: changed on {fold(changed)}" if changed else "Keys: all in place, nothing changed")
+    good = [host.name for host in result.hosts if host.status == "ok"]
+    if changed:
+        lines.append(f"Keys: changed on {fold(changed)}")
+    elif good:
+        lines.append(f"Keys: in place on {fold(good)}, nothing changed")
     if result.launch_host:
         lines.append(f"Logins: checked from {result.launch_host}, where mpirun will start")
     lines += pair_lines(result.pairs)
-    lines.append(f"Hosts: {report.count_states(result.hosts)}; hostfiles in {_relative(at)}")
-    report.show_summary(to, lines, _next_step(at, result, then))
+    if result.facts:
+        lines.append(f"Hostfiles: in {_relative(at)}")
+    return lines
+
+
+def _not_done(result: Bootstrapped) -> str:
+    """Say why a bootstrap that lost no host is not done: a change of keys that stopped, logins that fail."""
+    count = len(result.pairs)
+    failed = f"{count} login{'s' if count > 1 else ''} between nodes failed" if count else ""
+    return "; ".join(filter(None, (result.stopped, failed)))
 
 
 def _own_names(names: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -153,13 +175,21 @@ def _own_names(names: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [f"Names added on the nodes: {'; '.join(shown)}{more}"]
 
 
-def _next_step(at: Context, result: Bootstrapped, then: str) -> str | None:
-    """Say what comes before ``then`` where the usable nodes lack an MPI; ``None`` where none is usable."""
+def _next_step(at: Context, result: Bootstrapped, written: Callable[[str], str]) -> str | None:
+    """Say what to do about hosts that are not done, else about nodes without an MPI, else what runs now."""
+    from clusterboot.report.next_steps import mend_hosts
     from clusterboot.report.nodes import mpi_to_install
 
-    good = {host.name: result.facts[host.name] for host in result.hosts if host.status == "ok"}
-    first = mpi_to_install(good, at.cluster.options.mpi)
-    return (f"{first}; then {then}" if first else then) if good else None
+    mended = mend_hosts(result.hosts, "bootstrap", written)
+    if mended is not None:
+        return mended
+    if at.dry_run:
+        return written("bootstrap")
+    if result.stopped:
+        return written("bootstrap")
+    good = {host.name: result.facts[host.name] for host in result.hosts if host.name in result.facts}
+    first, then = mpi_to_install(good, at.cluster.options.mpi), written("nccl-test")
+    return f"{first}; then {then}" if first else then
 
 
 def _relative(at: Context) -> str:

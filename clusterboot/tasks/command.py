@@ -20,8 +20,10 @@ from rich.console import Console
 
 from clusterboot import interrupts
 from clusterboot.document import document, render
-from clusterboot.errors import ClusterbootError, ExitCode, HostResult, worst
-from clusterboot.report.ending import show_failures
+from clusterboot.errors import ClusterbootError, ExitCode, HostResult, InterruptedVisit, worst
+from clusterboot.headline import CutShort, Ending
+from clusterboot.report.about import About
+from clusterboot.report.ending import show_failures, show_next
 from clusterboot.report.terminal import Terminal
 from clusterboot.session.visit import exit_code as exit_code_of
 
@@ -32,7 +34,9 @@ from .streams import OutputStream, standard
 if TYPE_CHECKING:
     from clusterboot.scrub import Scrubber
 
-Show = Callable[[Console], None]
+Show = Callable[[Console, About], None]
+# Writes a result in a format for other programs.
+Export = Callable[[About], str]
 # What the operator's own disk says no with, wherever something is written to it.
 _ENVIRONMENT = frozenset(
     {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
@@ -44,13 +48,17 @@ _FEWEST_COLUMNS, _USUAL_COLUMNS = 20, 80
 class Outcome:
     """What a command has to show: its exit code, its hosts, and its own part of the document.
 
-    ``show`` prints the result for people; ``save`` takes the document's text.
+    ``ending`` is what the headline is made of, ``next_step`` what can help next. ``show`` prints the result
+    for people, ``export`` writes it in the format that was asked for; ``save`` takes the document's text.
     """
 
     exit_code: ExitCode = ExitCode.OK
     hosts: tuple[HostResult, ...] = ()
     more: Mapping[str, Any] = field(default_factory=dict)
+    ending: Ending = field(default_factory=Ending)
+    next_step: str | None = None
     show: Show | None = None
+    export: Export | None = None
     save: Callable[[str], Any] | None = None
 
 
@@ -70,10 +78,16 @@ class Call:
         self.scrubber: Scrubber | None = None
         #: The operator's command for a result that is bad, ``""`` for none.
         self.on_bad = ""
+        self.deadline_s: float | None = None
+        self.export: Export | None = None
 
-    def leave_output_to_format(self) -> None:
-        """Keep rows off standard output, which gets another format in the end."""
+    def leave_output_to_format(self, without_result: Export) -> None:
+        """Keep rows off standard output, which gets another format in the end.
+
+        Parameters: what writes that where the command comes to no result.
+        """
         self.terminal = Terminal(self.messages, None)
+        self.export = without_result
 
     def stand_still(self) -> None:
         """Show no moving progress, between whose frames lines of standard output would be lost."""
@@ -86,29 +100,54 @@ class Call:
     def finish(self, outcome: Outcome) -> None:
         """Show an outcome; with ``--json`` that is the one document on standard output."""
         self.terminal.finish()
+        about = self._about(outcome)
         bad = bool(self.on_bad) and outcome.exit_code is ExitCode.VALIDATION
-        text = self._document(outcome) if self.as_json or outcome.save is not None or bad else ""
+        text = self._document(about, outcome.more) if self.as_json or outcome.save is not None or bad else ""
         if outcome.save is not None:
             self._save(outcome.save, text)
         if self.as_json:
             self.output.write(text)
+        elif self.export is not None:
+            text_of = outcome.export or self.export
+            self.output.write(text_of(about))
         elif outcome.show is not None:
-            outcome.show(self.results)
+            outcome.show(self.results, about)
+            show_next(self.results, about.next_step)
         self.output.flush()
         if bad and (problem := run_on_bad(self.on_bad, text)):
             self.warn(problem)
         self.output.check()
 
-    def _document(self, outcome: Outcome) -> str:
+    def _about(self, outcome: Outcome) -> About:
+        duration_s, ending = time.time() - self.started_s, outcome.ending
+        late = self.deadline_s is not None and duration_s >= self.deadline_s
+        lost = any(host.status not in ("ok", "skipped") for host in outcome.hosts)
+        if late and (lost or ending.error is not None):
+            ending = replace(ending, cut_short=ending.cut_short or "deadline")
+        return About(
+            self.command,
+            int(outcome.exit_code),
+            ending,
+            outcome.hosts,
+            self.cluster,
+            time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_s)),
+            duration_s,
+            outcome.more.get("backend"),
+            outcome.next_step,
+        )
+
+    def _document(self, about: About, more: Mapping[str, Any]) -> str:
         return render(
             document(
-                self.command,
-                cluster=self.cluster,
-                started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_s)),
-                duration_s=time.time() - self.started_s,
-                exit_code=outcome.exit_code,
-                hosts=outcome.hosts,
-                more=outcome.more,
+                about.command,
+                cluster=about.cluster,
+                started=about.started,
+                duration_s=about.duration_s or 0.0,
+                exit_code=ExitCode(about.exit_code),
+                hosts=about.hosts,
+                ending=about.ending,
+                next_step=about.next_step,
+                more=more,
             ),
             self.scrubber,
         )
@@ -131,11 +170,14 @@ class Call:
         """
         self.terminal.finish()
         code = worst((error.exit_code, exit_code_of(error.hosts))) if exit_code is None else exit_code
-        show_failures(self.messages, error.hosts)
+        if code is not ExitCode.INTERRUPTED:
+            show_failures(self.messages, error.hosts)
         self.say(error)
         told = {"host": error.host, "stage": error.stage, "cause": error.cause, "remedy": error.remedy}
         try:
-            self.finish(Outcome(code, error.hosts, more={"error": told}))
+            cut_short: CutShort | None = "interrupted" if code is ExitCode.INTERRUPTED else None
+            ending = Ending(error=str(error), cut_short=cut_short)
+            self.finish(Outcome(code, error.hosts, {"error": told}, ending=ending, next_step=error.remedy))
         except ClusterbootError as lost:
             self.say(lost)
         return code
@@ -206,8 +248,10 @@ def _carry_out(call: Call, body: Callable[..., Outcome], options: Mapping[str, A
             call.say(_interrupted())
     except ClusterbootError as error:
         return call.fail(error)
-    except KeyboardInterrupt:
-        return call.fail(_interrupted(), ExitCode.INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        stopped = _interrupted()
+        stopped.hosts = stop.hosts if isinstance(stop, InterruptedVisit) else ()
+        return call.fail(stopped, ExitCode.INTERRUPTED)
     except OSError as problem:
         if problem.errno not in _ENVIRONMENT:
             return _fault(call, problem)

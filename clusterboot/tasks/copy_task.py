@@ -15,6 +15,7 @@ from rich.text import Text
 
 from clusterboot.errors import UsageError
 from clusterboot.folding import by_value, fold
+from clusterboot.headline import Ending
 from clusterboot.report import ending as report
 
 from .command import Call, Outcome, command
@@ -52,9 +53,8 @@ def copy_task(call: Call, shared: Mapping[str, Any], words: Sequence[str] | None
         what = f"{source} ({format_size(file.size_bytes)}, sha256 {file.digest})"
         if at.dry_run:
             names = fold([host.name for host in at.cluster.hosts])
-            return Outcome(
-                show=lambda to: report.say(to, Text(f"Would copy {what} to {destination} on {names}"))
-            )
+            line = Text(f"Would copy {what} to {destination} on {names}")
+            return Outcome(ending=Ending(dry_run=True), show=lambda to, _: report.say(to, line))
         result = copy_file(at, file, destination)
     more = {
         "file": source,
@@ -63,7 +63,7 @@ def copy_task(call: Call, shared: Mapping[str, Any], words: Sequence[str] | None
         "mode": f"{file.mode:04o}",
         "paths": {name: each.path for name, each in result.received.items()},
     }
-    return Outcome(result.exit_code, result.hosts, more, lambda to: _show(to, result, what))
+    return Outcome(result.exit_code, result.hosts, more, show=lambda to, _: _show(to, result, what))
 
 
 @contextmanager

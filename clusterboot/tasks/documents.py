@@ -54,7 +54,6 @@ class LoginFindingJson(TypedDict):
 class BootstrapJson(TypedDict):
     """``bootstrap``."""
 
-    dry_run: bool
     keys: str
     """per-node, ca or shared."""
     keys_reason: str | None
@@ -119,7 +118,6 @@ class CopyJson(TypedDict):
 class RotateKeysJson(TypedDict):
     """``rotate-keys``."""
 
-    dry_run: bool
     keys: str
     """per-node, ca or shared."""
     finished: bool
@@ -131,7 +129,6 @@ class RotateKeysJson(TypedDict):
 class TeardownJson(TypedDict):
     """``teardown``."""
 
-    dry_run: bool
     changed_files: Mapping[str, list[str]]
     """By host."""
     changes: list[ChangeJson]

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import UsageError
-from clusterboot.report.ending import say, show_summary
+from clusterboot.report.about import About
+from clusterboot.report.ending import say, show_lines
 
 from .command import Call, Outcome, command
 from .options import next_command, whole
@@ -41,14 +42,14 @@ def up(  # noqa: PLR0917 - each is an option of the command line
     path = lab.cluster_file(made.name)
     call.cluster = made.name
 
-    def show(to: Console) -> None:
+    def show(to: Console, _: About) -> None:
         word = "already runs" if made.already_running else "is up"
-        which = "lab" if made.name == "lab" else str(path)
         line = f"Lab '{made.name}' {word}: {len(made.nodes)} nodes behind a head, {rate} links"
-        show_summary(to, [line, f"Cluster file: {path}"], next_command("bootstrap", which))
+        show_lines(to, [line, f"Cluster file: {path}"])
 
     more = {"cluster_file": str(path), "nodes": len(made.nodes), "already_running": made.already_running}
-    return Outcome(more=more, show=show)
+    which = "lab" if made.name == "lab" else str(path)
+    return Outcome(more=more, next_step=next_command("bootstrap", which), show=show)
 
 
 @command("lab.down", name=_NAME)
@@ -59,7 +60,7 @@ def down(call: Call, name: str = "lab") -> Outcome:
     call.cluster = name
     was = lab.down(name)
     line = f"Lab {name} is gone" if was else f"There is no lab {name}"
-    return Outcome(more={"removed": was}, show=lambda to: to.print(line))
+    return Outcome(more={"removed": was}, show=lambda to, _: to.print(line))
 
 
 @command("lab.status", name="only the lab of this name")
@@ -72,17 +73,17 @@ def status(call: Call, name: str = "") -> Outcome:
     call.cluster = name or None
     found = lab.status(name or None)
 
-    def show(to: Console) -> None:
+    def show(to: Console, _: About) -> None:
         if not found:
-            show_summary(to, ["No lab runs here"], next_command("lab.up"))
+            show_lines(to, ["No lab runs here"])
         for each in found:
-            show_summary(to, [f"Lab {each.name} is {each.state}; cluster file {each.cluster_file}"], None)
+            show_lines(to, [f"Lab {each.name} is {each.state}; cluster file {each.cluster_file}"])
             table = Table("node", "address", "state", "faults", box=None, pad_edge=False)
             for node in each.machines:
                 table.add_row(node.name, node.address, "up" if node.alive else "dead", ", ".join(node.faults))
             to.print(table)
 
-    return Outcome(more={"labs": found}, show=show)
+    return Outcome(more={"labs": found}, next_step=None if found else next_command("lab.up"), show=show)
 
 
 @command(
@@ -100,10 +101,10 @@ def break_node(call: Call, node: str, fault: str, name: str = "lab") -> Outcome:
         return Outcome(show=_show_faults, more={"faults": list(lab.FAULTS)})
     lab.break_node(name, node, fault)
     mending = next_command(f"lab.mend {node}" + ("" if name == "lab" else f" --name {name}"))
-    return Outcome(show=lambda to: show_summary(to, [f"{node}: fault {fault} made"], mending))
+    return Outcome(next_step=mending, show=lambda to, _: show_lines(to, [f"{node}: fault {fault} made"]))
 
 
-def _show_faults(to: Console) -> None:
+def _show_faults(to: Console, _: About) -> None:
     from rich.table import Table
 
     from clusterboot import lab
@@ -129,4 +130,4 @@ def mend(call: Call, node: str, name: str = "lab") -> Outcome:
         raise UsageError("name the node to mend")
     undone = lab.mend(name, node)
     told = ", ".join(f"fault {fault.text} removed" for fault in undone) if undone else "it has no fault"
-    return Outcome(show=lambda to: to.print(Text(f"{node}: {told}")))
+    return Outcome(show=lambda to, _: to.print(Text(f"{node}: {told}")))

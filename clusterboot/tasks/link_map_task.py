@@ -5,12 +5,14 @@ What it needs is imported when it runs: it would slow the start of all others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
+
+from clusterboot.headline import Ending
 
 from .command import Call, Outcome, command
 from .options import LAUNCH, WRITING, choice, context, next_command, number, size
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from clusterboot.linkmap.endpoints import By
     from clusterboot.linkmap.mapped import LinkMapped
     from clusterboot.linkmap.measurement_plan import MapMode
+    from clusterboot.report.about import About
 
     from .documents import LinkMapJson
 
@@ -62,10 +65,12 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.commands.link_map import link_map
+    from clusterboot.linkmap.map_ending import map_ending
     from clusterboot.linkmap.map_plan import LinkMapOptions
     from clusterboot.programs.collbench.pairs_options import PairsOptions
     from clusterboot.programs.registered import PAIRS
     from clusterboot.report.formats import MATRIX_FORMATS
+    from clusterboot.report.next_steps import after_map
     from clusterboot.report.pages import publish
 
     from . import output_format
@@ -75,9 +80,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     choice("--backend", backend, ("auto", *(each.name for each in PAIRS)))
     largest_bytes = size("-e", e or "4M")
     budget_s = number("--budget", budget)
-    output = output_format.chosen(format, MATRIX_FORMATS)
-    if output:
-        call.leave_output_to_format()
+    output = output_format.chosen(call, format, MATRIX_FORMATS)
     at = context(call, shared, env=env or (), mpi_args=mpi_args)
     call.on_bad = on_bad
     options = LinkMapOptions(
@@ -93,12 +96,20 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     )
     result = link_map(at, options)
     folder = result.folder
-    show = partial(_show, result=result, command=partial(next_command, cluster=shared["cluster"]))
+    matrix = result.state.matrix
+    ending = map_ending(matrix, result.inference, result.cut_short)
+    if folder is None:
+        verdict = None if at.dry_run else "inconclusive"
+        ending = Ending(verdict, "nothing was measured", cut_short=result.cut_short, dry_run=at.dry_run)
+    written = partial(next_command, cluster=shared["cluster"])
     return Outcome(
         result.exit_code,
         result.hosts,
         _document(result, options.mode),
-        output(result.state.matrix, result.inference) if output else show,
+        ending=ending,
+        next_step=after_map(result, written, dry_run=at.dry_run),
+        show=partial(_show, result=result),
+        export=output((matrix, result.inference) if folder else None),
         save=(lambda text: publish(folder, text)) if folder else None,
     )
 
@@ -120,15 +131,15 @@ def _document(result: LinkMapped, mode: MapMode) -> LinkMapJson:
     }
 
 
-def _show(to: Console, result: LinkMapped, command: Callable[[str], str]) -> None:
-    from clusterboot.report.ending import show_failures, show_summary
+def _show(to: Console, about: About, result: LinkMapped) -> None:
+    from clusterboot.report.ending import show_failures, show_headline, show_lines
     from clusterboot.report.matrix import show_matrix
 
     show_failures(to, result.hosts)
     if result.folder is None:
-        show_summary(to, ["Nothing was measured"], command("bootstrap") if not result.cost else None)
+        show_headline(to, about.headline)
         return
     to.print()
-    show_matrix(to, "Link map", result.state.matrix, result.inference, command)
+    show_matrix(to, "Link map", result.state.matrix, result.inference, about.headline)
     saved = f"Saved: {result.folder}/ with report.html"
-    show_summary(to, [f"Ran: {result.what}, from {result.launch_host}", saved], None)
+    show_lines(to, [f"Ran: {result.what}, from {result.launch_host}", saved])

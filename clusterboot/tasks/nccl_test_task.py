@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,13 @@ from rich.text import Text
 
 from clusterboot.document import parse
 from clusterboot.errors import UsageError
+from clusterboot.headline import Ending
 
 from .command import Call, Outcome, command
 from .options import LAUNCH, WRITING, choice, context, next_command, number, size, whole
 
 if TYPE_CHECKING:
+    from clusterboot.report.about import About
     from clusterboot.verdict.benchmarked import Benchmarked, Judged
     from clusterboot.verdict.expectation import Expectation
     from clusterboot.verdict.repeats import Spread
@@ -90,6 +93,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.programs.bench_options import BenchOptions
     from clusterboot.programs.registered import PROGRAMS
     from clusterboot.report.formats import FORMATS
+    from clusterboot.report.next_steps import after_benchmark
     from clusterboot.report.pages import publish
     from clusterboot.run.bench_plan import STALL_S, TIMEOUT_S, NcclTestOptions
     from clusterboot.verdict.expectation import Expectation
@@ -108,11 +112,9 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         dtype=dtype or None,
     )
     choice("--backend", backend, ("auto", *(each.name for each in PROGRAMS)))
-    output = output_format.chosen(format, FORMATS)
+    output = output_format.chosen(call, format, FORMATS)
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
-    if output:
-        call.leave_output_to_format()
     at = context(call, shared, env=env or (), mpi_args=mpi_args)
     call.on_bad = on_bad
     if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
@@ -134,11 +136,21 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         result.exit_code,
         result.hosts,
         _document(result),
-        output(result.report)
-        if output and result.report
-        else lambda to: _show(to, result, next_command("bootstrap", shared["cluster"])),
+        ending=_ending(result, dry_run=at.dry_run),
+        next_step=after_benchmark(
+            result, partial(next_command, cluster=shared["cluster"]), dry_run=at.dry_run
+        ),
+        show=lambda to, about: _show(to, about, result),
+        export=output(result.report),
         save=(lambda text: publish(folder, at.scrubber(text))) if folder else None,
     )
+
+
+def _ending(result: Benchmarked, *, dry_run: bool) -> Ending:
+    if result.report is None:
+        return Ending(cut_short=result.cut_short, dry_run=dry_run)
+    overall = result.report.judgement.overall
+    return Ending(overall.verdict, overall.reason, cut_short=result.cut_short, dry_run=dry_run)
 
 
 def _expectation(min_busbw_gb_s: float | None, baseline: str) -> Expectation:
@@ -213,13 +225,13 @@ def _spread(spread: Spread) -> SpreadJson:
     }
 
 
-def _show(to: Console, result: Benchmarked, before: str) -> None:
+def _show(to: Console, about: About, result: Benchmarked) -> None:
     from clusterboot.report import benchmark as report
-    from clusterboot.report.ending import show_failures, show_summary
+    from clusterboot.report.ending import show_failures, show_headline, show_lines
 
     show_failures(to, result.hosts)
     if result.report is None:
-        show_summary(to, ["No node could be benchmarked"], before)
+        show_headline(to, about.headline)
         return
     for test in (each for each in result.report.tests if each.rows):
         to.print()
@@ -229,19 +241,20 @@ def _show(to: Console, result: Benchmarked, before: str) -> None:
         for line in report.bars(test.rows):
             to.print(Text(line))
     to.print()
+    show_headline(to, about.headline)
     if not result.launched:
         # Hosts' failures are told above, by node set.
         told = any(host.status == "failed" for host in result.hosts)
         overall = dataclasses.replace(result.report.judgement.overall, problems=())
         shown = result.report.with_overall(overall) if told else result.report
-        report.show_verdict(to, shown)
+        report.show_judgement(to, shown)
         what = [f"To be run: {result.what}"] if result.what else []
-        show_summary(to, [*what, f"Saved: {result.folder}/"], None)
+        show_lines(to, [*what, *([f"Saved: {result.folder}/"] if result.folder else [])])
         return
-    report.show_verdict(to, result.report)
+    report.show_judgement(to, result.report)
     lines = [f"Ran: {result.what}, from {result.launch_host}"]
     if result.expectation.source:
         lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())
     if result.folder is not None:
         lines.append(f"Saved: {result.folder}/ with report.html")
-    show_summary(to, lines, None)
+    show_lines(to, lines)

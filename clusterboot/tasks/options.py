@@ -79,7 +79,7 @@ def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), m
             _require_writable(out_dir)
     cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
     cluster = for_this_launch(cluster, env, mpi_args)
-    call.cluster = cluster.name
+    call.cluster, call.deadline_s = cluster.name, deadline_s
     call.scrubber = Scrubber.of(cluster.env)
     for warning in cluster.warnings:
         call.warn(warning)

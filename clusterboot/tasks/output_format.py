@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec
-
-from rich.console import Console
+from typing import TypeVar
 
 from clusterboot.errors import UsageError
+from clusterboot.report.about import About
 
-from .command import Show
+from .command import Call, Export
 from .options import choice
 
-_Result = ParamSpec("_Result")
+T = TypeVar("T")
 
 
-def chosen(name: str, formats: Mapping[str, Callable[_Result, str]]) -> Callable[_Result, Show] | None:
-    """Give what prints a result in a format; ``None`` where none was asked for.
+def chosen(
+    call: Call, name: str, formats: Mapping[str, Callable[[About, T | None], str]]
+) -> Callable[[T | None], Export | None]:
+    """Give what makes of a result what writes it in a format; ``None`` of each where none was asked for.
 
+    From here on standard output is the format's, also where the command comes to no result.
     Errors: :class:`UsageError` for a format that there is not.
     """
     if not name:
-        return None
+        return lambda _: None
     render = formats[choice("--format", name, tuple(formats))]
 
-    def printing(*result: _Result.args, **more: _Result.kwargs) -> Show:
-        def show(to: Console) -> None:
-            to.file.write(render(*result, **more))
+    def exported(result: T | None) -> Export:
+        def export(about: About) -> str:
+            return render(about, result)
 
-        return show
+        return export
 
-    return printing
+    call.leave_output_to_format(exported(None))
+    return exported
 
 
 def require_one(name: str, found: Sequence[object], what: str) -> None:

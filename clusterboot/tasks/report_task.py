@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.errors import UsageError
+from clusterboot.report.about import About
 
 from .command import Call, Outcome, command
 from .options import SHARED, WRITING, here, lab_root, running_lab, whole
@@ -60,7 +61,7 @@ def report_task(  # noqa: PLR0917  # invoke passes them by name
     call.cluster = clusters.pop() if len(clusters) == 1 else None
     size_bytes = path.stat().st_size
 
-    def show(to: Console) -> None:
+    def show(to: Console, _: About) -> None:
         what = (
             f"{runs[0].command} of {runs[0].started}" if len(runs) == 1 else f"{len(runs)} runs side by side"
         )

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from clusterboot.errors import UsageError
 from clusterboot.folding import by_value, fold
+from clusterboot.headline import Ending
 from clusterboot.printable import printable
 from clusterboot.report import ending as report
 
@@ -22,6 +23,7 @@ from .plain_words import PlainWords
 
 if TYPE_CHECKING:
     from clusterboot.commands.run_command import CommandRun, OnHostLine
+    from clusterboot.report.about import About
 
     from .documents import AnswerJson
 
@@ -81,11 +83,14 @@ def run_task(
     if at.dry_run:
         names = [host.name for host in at.cluster.hosts]
         what = job.label.removeprefix("run ")
-        return Outcome(show=lambda to: to.print(Text(f"Would run on {fold(names)}: {what}")))
+        line = Text(f"Would run on {fold(names)}: {what}")
+        return Outcome(ending=Ending(dry_run=True), show=lambda to, _: to.print(line))
     result = run_job(at, job, at.deadline_s or _COMMAND_TIMEOUT_S, _printing(call) if live else None)
     if live:
         return Outcome(
-            result.exit_code, result.hosts, show=lambda _: report.show_failures(call.messages, result.hosts)
+            result.exit_code,
+            result.hosts,
+            show=lambda _, __: report.show_failures(call.messages, result.hosts),
         )
     answers: dict[str, AnswerJson] = {
         name: {
@@ -95,7 +100,12 @@ def run_task(
         }
         for name, said in result.answers.items()
     }
-    return Outcome(result.exit_code, result.hosts, {"answers": answers}, lambda to: _show_answers(to, result))
+    return Outcome(
+        result.exit_code,
+        result.hosts,
+        {"answers": answers},
+        show=lambda to, about: _show_answers(to, about, result),
+    )
 
 
 def _script(path: str) -> bytes:
@@ -126,7 +136,7 @@ def _printing(call: Call) -> OnHostLine:
     return on_line
 
 
-def _show_answers(to: Console, result: CommandRun) -> None:
+def _show_answers(to: Console, about: About, result: CommandRun) -> None:
     said = {
         name: (answer.exit_code, answer.stdout + answer.stderr) for name, answer in result.answers.items()
     }
@@ -138,3 +148,5 @@ def _show_answers(to: Console, result: CommandRun) -> None:
         if text:
             report.say(to, Text(printable(text).rstrip("\n")))
     report.show_failures(to, [host for host in result.hosts if host.name not in result.answers])
+    if about.headline.state != "ok":
+        report.show_headline(to, about.headline)

@@ -9,9 +9,18 @@ from pathlib import Path
 
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, Stage
 from clusterboot.facts.node import NodeFacts
+from clusterboot.headline import CutShort
 from clusterboot.hostfiles.slots import Slot
 from clusterboot.mpi.launcher import Mpi
-from clusterboot.programs.records import BenchTest, Judgement, LogJudgement, LogReport, Problem, ProblemKind
+from clusterboot.programs.records import (
+    BenchTest,
+    Judgement,
+    LogJudgement,
+    LogReport,
+    Problem,
+    ProblemKind,
+    Verdict,
+)
 from clusterboot.run.bench_plan import BenchPlan
 from clusterboot.run.counters import Counters
 from clusterboot.run.runend import RunEnd, measured_code
@@ -45,7 +54,8 @@ class Benchmarked:
 
     ``runs`` are its single runs where there are several, ``spreads`` what they differ by; the report is
     then that of their medians. ``counters`` is what those of each host grew by.
-    ``shares_gpus`` is true where several ranks used one GPU.
+    ``shares_gpus`` is true where several ranks used one GPU. ``cut_short`` says what ended it before it was
+    done.
     """
 
     hosts: tuple[HostResult, ...]
@@ -65,6 +75,7 @@ class Benchmarked:
     spreads: tuple[Spread, ...] = ()
     launched: bool = True
     counters: Mapping[str, Counters] = field(default_factory=dict)
+    cut_short: CutShort | None = None
 
 
 def judge_run(plan: BenchPlan, log: LineLog, end: RunEnd, expectation: Expectation) -> Judged:
@@ -120,6 +131,7 @@ def conclude(visit: Visit, plan: BenchPlan, runs: Sequence[Judged], expectation:
         shares_gpus=shares_gpus(report.tests),
         runs=tuple(runs) if len(runs) > 1 else (),
         spreads=spreads(reports) if len(runs) > 1 else (),
+        cut_short=next((end.cut_short for end in ends if end.cut_short), None),
     )
 
 
@@ -146,7 +158,8 @@ def refused(visit: Visit, plan: BenchPlan | None, error: ClusterbootError | None
     out = visit.ledger.refusals
     told = [HostResult.from_error(error.host or "", error)] if error else []
     rows = [*out, *(row for row in told if row.name not in {each.name for each in out})]
-    so_far = replace(begun(visit, plan), launched=False)
+    late: CutShort | None = "deadline" if visit.fleet.watchdog.out_of_time else None
+    so_far = replace(begun(visit, plan), launched=False, cut_short=late)
     if not rows:
         return so_far
     problems = tuple(
@@ -162,10 +175,13 @@ def refused(visit: Visit, plan: BenchPlan | None, error: ClusterbootError | None
     reason = f"{count} node{'s' if count > 1 else ''} cannot take part, and nothing was launched"
     if not out:
         reason = f"{problems[0].host}: {problems[0].text}" if problems[0].host else problems[0].text
+    verdict: Verdict = "could-not-launch"
+    if late:
+        verdict, reason = "inconclusive", f"--deadline ended it before anything was launched: {reason}"
     return replace(
         so_far,
         exit_code=exit_code(visit.ledger.rows, ExitCode.VALIDATION),
-        report=LogReport((), LogJudgement(Judgement("could-not-launch", reason, problems))),
+        report=LogReport((), LogJudgement(Judgement(verdict, reason, problems))),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from clusterboot.programs.bench_options import BenchOptions
@@ -18,7 +18,7 @@ from clusterboot.programs.records import (
     ProblemKind,
     Verdict,
 )
-from clusterboot.run.runend import ENDED, RunEnd
+from clusterboot.run.runend import ENDED, End, RunEnd
 
 from .bandwidth import plateaus, shortfall
 from .expectation import Expectation, not_judged
@@ -35,7 +35,17 @@ _LIBRARYS_OWN: tuple[ProblemKind, ...] = ("nccl-error", "cuda-error", "timeout")
 _DECIDES_FIRST: tuple[Verdict, ...] = ("inconclusive", "hung", "failed", "could-not-launch")
 NO_MEASURE = "ranks shared a GPU: no measure of bandwidth"
 Complete = Callable[[BenchTest, "BenchOptions | None"], "str | None"]
-_TRUNCATED_REMEDY = "run it again and keep the whole output"
+# A log may have lost its end on the way; a run's own log is whole.
+_TRUNCATED_REMEDY: Mapping[End, str] = {
+    "unknown": "run it again and keep the whole output",
+    "deadline": "give a longer --deadline",
+    "timed-out": "give a longer --time-limit",
+}
+_AGAIN = "run it again"
+# What was cut short proves no bandwidth; what it met before stays.
+_CUT_WORST_FIRST: tuple[Verdict, ...] = (
+    *("wrong-data", "could-not-launch", "failed", "hung", "inconclusive", "slow", "ok"),
+)
 
 
 def judge(
@@ -118,7 +128,7 @@ def _with_warnings(
 def _ended_from_outside(ended: RunEnd, lack: str | None) -> Judgement:
     """Judge a test whose run was ended because it did not end by itself, or could not."""
     reason = ended.detail or (lack and f"it stopped moving: {lack}") or "it is complete, but never ended"
-    truncated = (Problem("truncated", lack, _TRUNCATED_REMEDY),) if lack else ()
+    truncated = (_truncated(lack, ended),) if lack else ()
     return Judgement(ENDED[ended.how], reason, ended.problems or truncated)
 
 
@@ -157,12 +167,16 @@ def _verdict_of(kind: ProblemKind, *, begun: bool) -> Verdict:
 
 
 def _incomplete(test: BenchTest, lack: str, ended: RunEnd) -> Judgement:
-    truncated = Problem("truncated", lack, _TRUNCATED_REMEDY)
+    truncated = _truncated(lack, ended)
     if ended.how == "exited" and ended.exit_code:
         return Judgement("failed", f"it ended with exit code {ended.exit_code}: {lack}", (truncated,))
     if not test.rows and ended.how == "could-not-launch":
         return Judgement("could-not-launch", ended.detail or lack, (truncated,))
     return Judgement("inconclusive", lack, (truncated,))
+
+
+def _truncated(lack: str, ended: RunEnd) -> Problem:
+    return Problem("truncated", lack, _TRUNCATED_REMEDY.get(ended.how, _AGAIN))
 
 
 def _by_bandwidth(test: BenchTest, expectation: Expectation) -> Judgement:
@@ -215,13 +229,14 @@ def _overall(
         parts.append(around)
         problems += tuple(problem for problem in around.problems if problem not in problems)
     problems = tuple(sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0)))
-    worst = min(parts, key=lambda part: _WORST_FIRST.index(part.verdict))
+    order = _CUT_WORST_FIRST if ended.cut_short else _WORST_FIRST
+    worst = min(reversed(parts) if ended.cut_short else parts, key=lambda part: order.index(part.verdict))
     return Judgement(worst.verdict, worst.reason, problems, notes)
 
 
 def _around(log: ParsedLog, ended: RunEnd, options: BenchOptions | None) -> Judgement | None:
     """Judge what stands outside the tests, and tests that are not there at all."""
-    if ended.how == "interrupted":
+    if ended.cut_short:
         return Judgement("inconclusive", ended.detail or "it was interrupted")
     if not log.tests:
         return _without_tests(log, ended)
@@ -231,7 +246,7 @@ def _around(log: ParsedLog, ended: RunEnd, options: BenchOptions | None) -> Judg
     missing = [name for name in options.collectives if name not in seen] if options else []
     if missing and None not in seen:
         text = f"no test of {', '.join(missing)} is there"
-        return Judgement("inconclusive", text, (Problem("truncated", text, _TRUNCATED_REMEDY),))
+        return Judgement("inconclusive", text, (_truncated(text, ended),))
     return None
 
 

@@ -14,7 +14,10 @@ PACKAGE = Path(__file__).parents[2] / "clusterboot"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A room imports the ground floor and the rooms that stand before it in this list.
-GROUND = ("errors", "units", "printable", "interrupts", "files", "scrub", "folding", "schema_1", "document")
+GROUND = (
+    *("errors", "units", "printable", "interrupts", "files", "scrub", "folding", "headline", "schema_1"),
+    "document",
+)
 ROOMS = (
     "mpi",
     "inventory",

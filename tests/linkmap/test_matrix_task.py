@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,9 +16,12 @@ from invoke.exceptions import Exit
 from rich.console import Console
 from simulator import Fabric, Fault, simulate
 
+from clusterboot.headline import headline
 from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.map_ending import map_ending
 from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.report.matrix import heat_map, show_matrix
+from clusterboot.report.next_steps import after_findings
 from clusterboot.tasks.diagnose_task import diagnose_task
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -123,7 +127,7 @@ def test_machine_formats_come_alone_on_standard_output(capsys):
     assert (code, err) == (6, "")
     assert ElementTree.fromstring(out).get("failures") == "1"  # noqa: S314
     _, out, _ = run(capsys, path, as_json=False, wanted="prometheus")
-    assert 'clusterboot_link_verdict{verdict="slow"} 1' in out.splitlines()
+    assert 'clusterboot_link_verdict{cluster="",backend="",verdict="slow"} 1' in out.splitlines()
     _, out, _ = run(capsys, path, as_json=False, wanted="csv")
     assert len(out.splitlines()) == 1 + 16 * 15
 
@@ -152,7 +156,7 @@ def test_a_person_reads_the_finding_before_the_map(capsys):
     code, out, _ = run(capsys, str(FIXTURES / "node-both.json"), as_json=False)
     lines = out.splitlines()
     assert code == 6
-    assert lines[1] == "slow: 1 finding among 16 nodes"
+    assert re.fullmatch(r"slow: node n3 at \d+% of the expected; 120 of 120 pairs measured", lines[1])
     assert lines[2].startswith("  node n3, both directions: n3 sends and receives ")
     assert lines[-1].startswith("Next: ")
     assert lines[-1].endswith(" nccl-test --exclude n3")
@@ -161,7 +165,8 @@ def test_a_person_reads_the_finding_before_the_map(capsys):
 
 def plain(matrix: PairMatrix) -> str:
     to = Console(file=io.StringIO(), width=80, force_terminal=False)
-    show_matrix(to, "m", matrix, infer(matrix))
+    found = infer(matrix)
+    show_matrix(to, "m", matrix, found, headline((), 0, map_ending(matrix, found)))
     return to.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -180,7 +185,9 @@ def test_an_open_finding_says_what_to_measure():
     told = plain(matrix)
     assert "node a or b, both directions: " in told
     assert "not certain: measure a with c, b with d" in told
-    assert "Next: invoke link-map --hosts a,b,c,d" in told
+    step = after_findings(infer(matrix), matrix.nodes)
+    assert step is not None
+    assert step("invoke {}".format) == "invoke link-map --hosts a,b,c,d"
 
 
 def simulated(nodes: int, *faults: Fault) -> PairMatrix:
@@ -211,4 +218,4 @@ def test_long_and_odd_names_do_not_break_the_map():
     names = ("compute-host-000001.example.org", "x" * 200, "[a]", "結果結果結果結果結果")
     matrix = PairMatrix(names, simulated(4).bandwidth_gb_s)
     assert max(line.cell_len for line in heat_map(matrix)) <= 80
-    assert "4 nodes" in plain(matrix)
+    assert "6 of 6 pairs measured" in plain(matrix)

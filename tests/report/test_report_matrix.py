@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import io
 import re
-import shlex
 
 import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from clusterboot.headline import headline
 from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.map_ending import map_ending
 from clusterboot.linkmap.pair_matrix import PairMatrix
-from clusterboot.report.matrix import heat_map, next_task, show_matrix
+from clusterboot.report.matrix import heat_map, show_matrix
 
 
 def matrix(names: list[str], slow: tuple[int, ...] = ()) -> PairMatrix:
@@ -52,25 +53,11 @@ def test_a_pair_that_is_far_too_fast_moves_no_colour_and_tiers_have_their_own() 
     assert re.fullmatch(r"0-9 are tenths of what is expected, [34][.0-9]* to 1[12][.0-9]* GB/s", drawn[-1])
 
 
-def test_findings_come_first_then_the_map_then_what_to_run() -> None:
+def test_the_headline_and_findings_come_before_the_map() -> None:
     pairs = matrix([f"gpu{at:02}" for at in range(1, 13)], slow=(3, 4))
     to = Console(file=io.StringIO(), width=80)
-    show_matrix(to, "Link map", pairs, infer(pairs), "clusterboot {} --cluster lab".format)
+    found = infer(pairs)
+    show_matrix(to, "Link map", pairs, found, headline((), 6, map_ending(pairs, found)))
     assert isinstance(to.file, io.StringIO)
     text = to.file.getvalue()
-    assert text.index(" among 12 nodes") < text.index("node gpu04") < text.index("   1 gpu01")
-    # A shell must take the folded names as one word, not as a pattern.
-    last = text.splitlines()[-1]
-    assert shlex.split(last)[1:] == [
-        "clusterboot",
-        "nccl-test",
-        "--exclude",
-        "gpu[04-05]",
-        "--cluster",
-        "lab",
-    ]
-    assert "'gpu[04-05]'" in last
-
-
-def test_without_a_finding_nothing_is_to_be_run() -> None:
-    assert next_task(infer(matrix(["a", "b", "c", "d"]))) is None
+    assert text.index("slow: node gpu04 at 30%") < text.index("  node gpu04") < text.index("   1 gpu01")

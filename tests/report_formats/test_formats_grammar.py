@@ -9,11 +9,20 @@ from xml.etree import ElementTree
 
 import pytest
 
+from clusterboot.errors import HostResult
+from clusterboot.headline import Ending
 from clusterboot.programs.nccl_tests.parser import parse_log
-from clusterboot.report.formats import to_junit, to_prometheus
+from clusterboot.report.about import About
+from clusterboot.report.to_junit import to_junit
+from clusterboot.report.to_prometheus import to_prometheus
 from clusterboot.verdict.verdict import judge, report_of
 
 LOGS = sorted((Path(__file__).parents[1] / "programs/fixtures").glob("*.txt"))
+
+ABOUT = About(
+    *("nccl-parse", 6, Ending("slow", 'x "y" \\ z\n'), (HostResult("n1"), HostResult("n8", "unreachable"))),
+    *("a", "2026-01-02T03:04:05Z", 2.5, "mpi"),
+)
 
 # Prometheus, "Exposition formats", text format 0.0.4: names, label values with their three escapes,
 # a Go float, and no timestamp here.
@@ -88,5 +97,5 @@ def check_junit(text: str) -> None:
 def test_what_other_programs_read_is_in_their_grammar(path: Path) -> None:
     log = parse_log(path.read_bytes())
     report = report_of(log, judge(log), str(path))
-    check_prometheus(to_prometheus(report))
-    check_junit(to_junit(report))
+    check_prometheus(to_prometheus(ABOUT, report))
+    check_junit(to_junit(ABOUT, report))

@@ -8,8 +8,10 @@ import numpy as np
 
 from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, HostResult
+from clusterboot.headline import Ending
 from clusterboot.linkmap.formats.json import matrix_to_json
 from clusterboot.linkmap.inference.infer import infer
+from clusterboot.linkmap.map_ending import map_ending
 from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.programs.records import BenchTest, Placement, Row
 from clusterboot.report.factlines import FactLine, OddHosts
@@ -58,4 +60,10 @@ def nccl_test(peak_gb_s: float, *, nodes: int = 4, **more: Any) -> str:
 def _result(command: str, names: Any, found: dict[str, Any]) -> str:
     hosts = [HostResult(name) for name in names]
     head = {"cluster": "testing", "started": STARTED, "duration_s": 12.5, **found.pop("head", {})}
-    return render(document(command, exit_code=ExitCode.OK, hosts=hosts, more=found, **head))
+    verdict, cut_short = found["verdict"], found.pop("cut_short", None)
+    code = ExitCode.OK if verdict == "ok" else ExitCode.VALIDATION
+    ending = Ending(verdict, found.get("reason", ""), cut_short=cut_short)
+    if "nodes" in found:
+        matrix = PairMatrix(tuple(found["nodes"]), np.array(found["bandwidth_gb_s"], dtype=float))
+        ending = map_ending(matrix, infer(matrix), cut_short)
+    return render(document(command, exit_code=code, hosts=hosts, ending=ending, more=found, **head))

@@ -131,7 +131,7 @@ def test_earlier_runs_are_told_of_and_broken_or_foreign_ones_left_out(tmp_path: 
     now = save(cluster / "20260109T000000Z-nccl-test", nccl_test(11.0))
     save(cluster / "20260110T000000Z-later", nccl_test(1.0))
     past = earlier(now)
-    assert [(run.command, run.verdict) for run in past.runs] == [("link-map", "slow"), ("nccl-test", "ok")]
+    assert [(run.command, run.sign) for run in past.runs] == [("link-map", "slow"), ("nccl-test", "ok")]
     assert past.runs[0].findings == ("node n2",)
     (note,) = past.notes
     assert "20260103T000000Z-nccl-test (" in note

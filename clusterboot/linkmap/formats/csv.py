@@ -134,6 +134,8 @@ def _of_pairs(header: Sequence[str], lines: Sequence[Sequence[str]], path: str) 
     for line in lines:
         if len(line) != len(header):
             raise bad(path, f"a line has {len(line)} cells for {len(header)} columns")
+    # The lines of hosts, which a link map writes below, have no pair.
+    lines = [line for line in lines if line[column[_SENDER]] or line[column[_RECEIVER]]]
     pairs = [(line[column[_SENDER]], line[column[_RECEIVER]]) for line in lines]
     at = {name: index for index, name in enumerate(dict.fromkeys(name for pair in pairs for name in pair))}
     if len(at) > MOST_NODES:

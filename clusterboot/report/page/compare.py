@@ -35,7 +35,7 @@ def _overview(named: Sequence[Lettered]) -> Html:
                 letter,
                 [when(run.started), el("div", run.name, class_="faint")],
                 f"{run.command} on {run.cluster or 'no cluster'}",
-                badge(run.verdict),
+                badge(run.sign),
                 [el("div", f"{what} {number(value)} GB/s") for what, value in line.figures],
                 [el("div", each) for each in line.findings],
                 duration(run.duration_s),

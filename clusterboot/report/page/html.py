@@ -11,7 +11,12 @@ from clusterboot.printable import printable
 
 _VOID = frozenset({"meta", "br", "input", "col", "hr"})
 # A verdict is told by its sign and word; colour only helps.
-_SIGNS = {"ok": ("✓", "good"), "inconclusive": ("?", "open")}
+_SIGNS = {
+    "ok": ("✓", "good"),
+    "inconclusive": ("?", "open"),
+    "partial": ("!", "open"),
+    "dry run": ("○", "none"),
+}
 
 
 class Html(str):

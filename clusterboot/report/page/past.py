@@ -18,7 +18,7 @@ class PastRun:
 
     started: str
     command: str
-    verdict: str | None
+    sign: str
     duration_s: float | None
     figures: tuple[tuple[str, float], ...]
     findings: tuple[str, ...]
@@ -43,7 +43,7 @@ def in_a_line(run: SavedRun, folder: str) -> PastRun:
         figures += [("pairs, median", float(np.median(known)))] if known.size else []
     findings = run.inference.findings if run.inference is not None else ()
     found = tuple(f"{each.kind} {', '.join(each.hosts[:3])}" for each in findings)
-    return PastRun(run.started, run.command, run.verdict, run.duration_s, tuple(figures), found, folder)
+    return PastRun(run.started, run.command, run.sign, run.duration_s, tuple(figures), found, folder)
 
 
 def history(run: SavedRun, past: Past) -> Html | None:
@@ -67,7 +67,7 @@ def _line(run: PastRun) -> list[Child]:
     return [
         join(el("span", when(run.started), class_="nowrap"), el("div", run.folder, class_="faint")),
         run.command,
-        badge(run.verdict),
+        badge(run.sign),
         [el("div", f"{what} {number(value)} GB/s") for what, value in run.figures],
         [el("div", each) for each in found],
         duration(run.duration_s),

@@ -11,19 +11,10 @@ from clusterboot.folding import by_value, fold
 from clusterboot.linkmap.pair_matrix import Finding
 from clusterboot.printable import listed
 
-from ..matrix import next_task
+from ..next_steps import after_findings
 from ..saved import SavedRun
 from .html import Child, Html, badge, duration, el, join, number, section, table, when
 
-_HEADINGS = {
-    "ok": "Nothing is at fault",
-    "slow": "Slower than it should be",
-    "wrong-data": "Wrong data",
-    "failed": "The benchmark failed",
-    "hung": "The benchmark hung",
-    "could-not-launch": "The benchmark could not be launched",
-    "inconclusive": "Nothing can be concluded",
-}
 _RENAMED = {
     "backend": "benchmark",
     "mpi": "MPI",
@@ -52,20 +43,14 @@ _DIRECTIONS = {"out": "outbound only", "in": "inbound only", "both": "both direc
 
 def summary(run: SavedRun) -> Html:
     """Say the verdict, why, and in a few figures what it rests on."""
-    bad_hosts = _bad_hosts(run)
-    heading = _HEADINGS.get(run.verdict or "", "")
-    if run.inference is not None and run.inference.findings and run.verdict != "ok":
-        count = len(run.inference.findings)
-        heading = f"{count} finding{'s' if count != 1 else ''}"
-    if not heading:
-        heading = f"{len(bad_hosts)} of {len(run.hosts)} hosts failed" if bad_hosts else "Done on all hosts"
-    verdict = run.verdict or ("failed" if bad_hosts else "ok" if run.exit_code == 0 else None)
+    line = run.headline
+    reason = run.told.get("reason", "")
     time = el("time", when(run.started), datetime=run.started)
     return el(
         "header",
         el("p", f"{run.command} · {run.cluster or 'no cluster'} · ", time, class_="eyebrow"),
-        el("h1", badge(verdict, big=True), " ", heading),
-        el("p", run.told["reason"], class_="lead") if "reason" in run.told else None,
+        el("h1", badge(run.sign, big=True), " ", line.text),
+        el("p", reason, class_="lead") if reason and reason not in line.text else None,
         el(
             "dl",
             [el("div", el("dt", what), el("dd", value)) for what, value in _figures(run)],
@@ -111,18 +96,27 @@ def findings(run: SavedRun) -> Html:
         cards.append(_card(f"{fold(names)} {status}", said, "", remedy or ""))
     return section(
         "Findings",
-        el("ol", cards, class_="findings") if cards else el("p", "Nothing was found at fault."),
+        el("ol", cards, class_="findings") if cards else el("p", _nothing_found(run)),
         [el("p", note, class_="note") for note in run.notes],
         _next(run),
         id_="findings",
     )
 
 
+def _nothing_found(run: SavedRun) -> str:
+    """Say what no finding means: only of a run that is ok that nothing is at fault."""
+    if run.headline.state == "ok":
+        return "Nothing was found at fault."
+    return run.told.get("reason") or run.headline.text
+
+
 def _next(run: SavedRun) -> Html | None:
-    task = next_task(run.inference) if run.inference is not None else None
-    if task is None:
+    command = run.told.get("next")
+    if command is None and run.inference is not None and run.matrix is not None:
+        step = after_findings(run.inference, run.matrix.nodes)
+        command = step("clusterboot {}".format) if step else None
+    if command is None:
         return None
-    command = f"clusterboot {task}"
     copy = el("button", "Copy", type="button", data_copy=command, class_="small")
     return el("p", "Run next: ", el("code", command), " ", copy, class_="next")
 
