@@ -16,8 +16,8 @@ from ..records import BenchTest, Layout, ParsedLog, Placement, Problem, Rank, Ro
 from .json_text import load_json, number
 
 _HALVES = ("out_of_place", "in_place")
-# What every such document begins with; any other JSON is no benchmark's.
-_KEYS = ("args", "env", "nccl_version")
+# Beside "args", what such a document has; any other JSON is no benchmark's.
+_KEYS = frozenset({"env", "nccl_version", "config", "results"})
 
 
 def read_own_json(text: str) -> ParsedLog | None:
@@ -25,13 +25,10 @@ def read_own_json(text: str) -> ParsedLog | None:
 
     Returns: its one test with every row that is whole; ``None`` for any other text.
     """
-    if text.lstrip()[:1] != "{" or '"args"' not in text:
-        return None
-    loaded = load_json(text)
-    if loaded is None or not isinstance(loaded[0], dict) or not all(key in loaded[0] for key in _KEYS[:1]):
+    if '"args"' not in text or (loaded := load_json(text)) is None:
         return None
     document: Mapping[str, Any] = loaded[0]
-    if not any(key in document for key in (*_KEYS[1:], "config", "results")):
+    if "args" not in document or not _KEYS & document.keys():
         return None
     return ParsedLog((_test(document, whole=loaded[1]),), began="config" in document)
 

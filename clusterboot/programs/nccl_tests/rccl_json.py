@@ -8,11 +8,11 @@ a string. It has neither the counts nor the parameters of the sweep nor the host
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..bench_options import nominal_sizes
 from ..collectives import COLLECTIVES
 from ..records import BenchTest, ParsedLog, Placement, Row, Sweep
 from .json_text import load_json, number
@@ -111,12 +111,10 @@ def _placement(record: Record) -> Placement:
 
 def _sweep(sizes: Sequence[int]) -> Sweep | None:
     """Give the sweep that goes through just these sizes; ``None`` where a size is missing in it."""
-    each = sorted(set(sizes))
-    if len(each) < 2 or each[0] <= 0:
-        return Sweep(each[0], each[0], 2, by_factor=True) if each and each[0] > 0 else None
-    pairs = list(itertools.pairwise(each))
-    if each[1] % each[0] == 0 and all(low * (each[1] // each[0]) == high for low, high in pairs):
-        return Sweep(each[0], each[-1], each[1] // each[0], by_factor=True)
-    step = each[1] - each[0]
-    even = all(high - low == step for low, high in pairs)
-    return Sweep(each[0], each[-1], step, by_factor=False) if even else None
+    each = tuple(sorted(set(sizes)))
+    if not each or each[0] <= 0:
+        return None
+    first, second, last = each[0], each[:2][-1], each[-1]
+    by_factor = Sweep(first, last, max(2, second // first), by_factor=True)
+    by_step = Sweep(first, last, second - first, by_factor=False)
+    return next((sweep for sweep in (by_factor, by_step) if nominal_sizes(sweep) == each), None)
