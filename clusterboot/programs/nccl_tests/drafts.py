@@ -89,24 +89,16 @@ def _groups(drafts: list[Draft]) -> Iterator[list[Draft]]:
     group: list[Draft] = []
     for draft in drafts:
         single = all(rank.rank == 0 for rank in draft.ranks) or _repeats(draft.ranks)
-        if group and (not single or not _may_be_copies(group[0], draft)):
+        sweeps = {each.test.sweep for each in (*group[:1], draft)} - {None}
+        if group and (not single or len(sweeps) > 1):
             yield group
             group = []
         group.append(draft)
-        if not single and not _overlaps(group):
+        if not single and all(each.test.concluded for each in group[:-1]):
             yield group
             group = []
     if group:
         yield group
-
-
-def _may_be_copies(first: Draft, other: Draft) -> bool:
-    known = [each for each in (first.test.sweep, other.test.sweep) if each is not None]
-    return len(set(known)) < 2
-
-
-def _overlaps(group: list[Draft]) -> bool:
-    return any(not draft.test.concluded for draft in group[:-1])
 
 
 def _repeats(ranks: list[Rank]) -> bool:

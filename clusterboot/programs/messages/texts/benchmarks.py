@@ -5,12 +5,12 @@ Sources: ``src/common.h``, ``src/common.cu`` and ``src/util.cu`` of nccl-tests a
 """
 
 from ..pattern import texts
+from .programs import TIME
+from .transports import CUDA
 
 _NCCL = "run again with NCCL_DEBUG=WARN and look for the first warning of that host"
-_CUDA = "check the host's GPUs and driver with nvidia-smi and its kernel log for Xid"
 _DRIVER = "install a newer NVIDIA driver there, or a program built for an older CUDA"
 _USAGE = "correct the options or the number of ranks a node"
-_TIME = "raise the limit, or find what stopped moving with a smaller run"
 MIN_BANDWIDTH_REMEDY = "the average was below NCCL_TESTS_MIN_BW; look at the largest sizes, not at it"
 
 BENCHMARKS = (
@@ -31,7 +31,7 @@ BENCHMARKS = (
         r"(?:^|[\s\d]){name}: Test CUDA failure {some}CUDA driver version is insufficient",
         running=True,
     ),
-    *texts("cuda-error", _CUDA, r"^collbench: {name}: (?:no GPU|GPU \d+) can(?:not)? be used"),
+    *texts("cuda-error", CUDA, r"^collbench: {name}: (?:no GPU|GPU \d+) can(?:not)? be used"),
     *texts(
         "usage",
         "start no more ranks a node than it has GPUs (--procs-per-node), or test the way with --share-gpu",
@@ -42,7 +42,7 @@ BENCHMARKS = (
         "choose another --dtype, or install a newer NCCL",
         r"^collbench: {name}: NCCL \S+ or later is needed for \w+",
     ),
-    *texts("timeout", _TIME, r"(?:^|[\s\d]){name}: Test timeout \(", running=True),
+    *texts("timeout", TIME, r"(?:^|[\s\d]){name}: Test timeout \(", running=True),
     *texts(
         "nccl-error",
         _NCCL,
@@ -52,14 +52,14 @@ BENCHMARKS = (
     ),
     *texts(
         "cuda-error",
-        _CUDA,
+        CUDA,
         r"(?:^|[\s\d]){name}: Test (?:CUDA|HIP) failure ",
         r"(?:Test CUDA|Test HIP|^Cuda|^HIP) failure \S",
         r"\[KERNEL_LAUNCH_ERROR\]",
         running=True,
     ),
     *texts("cuda-error", _DRIVER, "CUDA driver version is insufficient"),
-    *texts("cuda-error", _CUDA, "no CUDA-capable device is detected", "(?:{name} kernel: …)?NVRM: Xid"),
+    *texts("cuda-error", CUDA, "no CUDA-capable device is detected", "(?:{name} kernel: …)?NVRM: Xid"),
     *texts(
         "usage",
         _USAGE,
@@ -84,7 +84,7 @@ BENCHMARKS = (
     ),
     *texts("killed", "ask for smaller sizes with -e", r"^collbench: rank \d+: cannot allocate"),
     *texts("min-bandwidth", MIN_BANDWIDTH_REMEDY, r"Avg bus bandwidth ?: ?\S+ FAILED"),
-    *texts("timeout", _TIME, "Watchdog caught collective operation timeout", running=True),
+    *texts("timeout", TIME, "Watchdog caught collective operation timeout", running=True),
 )
 
 CONSEQUENCES = texts(

@@ -6,9 +6,8 @@ words only.
 """
 
 from ..pattern import texts
-from .programs import EXECUTABLE, KILLED
+from .programs import EXECUTABLE, KILLED, TIME
 
-_TIME = "raise the limit, or find what stopped moving with a smaller run"
 _PROXY = "see whether that node can be logged in to and has this MPI: run bootstrap"
 _OPTIONS = "correct mpirun's options"
 _HOSTS = "write the hostfile again with bootstrap: HOST:SLOTS a line"
@@ -23,7 +22,7 @@ HYDRA = (
         r"(?:\[proxy:?[\d:]*@{name}\]{some})?execvp error on file \S+",
         r"\[mpiexec@\S+ …unable to get path to the \w+ executable",
     ),
-    *texts("timeout", _TIME, "APPLICATION TIMED OUT, TIMEOUT = "),
+    *texts("timeout", TIME, "APPLICATION TIMED OUT, TIMEOUT = "),
     *texts(
         "killed",
         KILLED,

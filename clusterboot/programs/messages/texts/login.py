@@ -5,12 +5,12 @@ Source: OpenSSH's ``sshconnect.c``, ``sshconnect2.c``, ``kex.c``, ``packet.c``, 
 """
 
 from ..pattern import texts
+from .programs import LOST
 
 _LOGIN = "run bootstrap: it proves every login that the launch needs and names the failing pair"
 _KEY = "compare the host's key with its console's, then pin it with bootstrap"
 _ROUTE = "see whether that host is up, and whether sshd listens there: bootstrap shows each host's way"
 _NAME = "use the addresses of bootstrap's hostfile, or give every node that name in DNS or /etc/hosts"
-_LOST = "see whether that host is still up, and its kernel log and network at that time"
 
 LOGIN = (
     *texts(
@@ -44,7 +44,7 @@ LOGIN = (
     *texts("ssh", _NAME, "ssh: Could not resolve hostname {host}: "),
     *texts(
         "ssh",
-        _LOST,
+        LOST,
         "Connection (?:closed|reset) by (?:remote host )?{host} port",
         r"Connection to {host}(?: port \d+)? (?:closed by remote host|timed out)",
         r"banner exchange: Connection (?:to|from) {host} port \d+: ",

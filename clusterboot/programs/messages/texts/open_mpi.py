@@ -12,12 +12,10 @@ import re
 from ...records import ProblemKind
 from ..pattern import Pattern, texts
 from ..where import over_lines
-from .programs import EXECUTABLE, KILLED
+from .programs import EXECUTABLE, KILLED, LOST, SAID_NO_MORE, TIME
 from .transports import CUDA, FABRIC, MEMLOCK
 
-_TIME = "raise the limit, or find what stopped moving with a smaller run"
 _SLOTS = "give every node its number of GPUs as slots, or start fewer ranks"
-_LOST = "see whether that host is still up, and its kernel log and network at that time"
 _DAEMONS = "see the lines around it; run bootstrap to prove the launch tree"
 _ROUTE = (
     "choose a network that all nodes share (oob_tcp_if_include), and see whether a firewall lies between them"
@@ -39,7 +37,7 @@ _APPLICATION = "see the lines of the ranks before it: the program itself gave up
 ENDS = (
     *texts(
         "killed",
-        _LOST,
+        LOST,
         "{daemon} has lost communication with a remote daemon",
         "A critical communication path was lost to:",
         "failed to receive scheduled heartbeat communications",
@@ -57,7 +55,7 @@ ENDS = (
     ),
     *texts(
         "timeout",
-        _TIME,
+        TIME,
         "time limit for job (?:execution|launch) has been reached",
         "processes appear to have stalled",
         "request has timed out and will therefore fail",
@@ -155,7 +153,6 @@ GENERAL = texts(
     strength="faint",
 )
 
-_SAID_NO_MORE = "the program said no more than that; run it alone on that node"
 CONSEQUENCES = (
     *texts(
         "mpi-launch",
@@ -180,7 +177,7 @@ CONSEQUENCES = (
     ),
     *texts(
         "killed",
-        _SAID_NO_MORE,
+        SAID_NO_MORE,
         r"exited due to process rank {rank} with PID \d+ on node {host} (?:exiting|calling)",
         strength="weak",
         running=True,
@@ -198,7 +195,7 @@ def _families(*rows: tuple[ProblemKind, str, str]) -> tuple[Pattern, ...]:
 # What a message between two rules is about that none of the above is: the first that fits.
 FAMILIES = _families(
     ("missing-library", "install libz on all nodes, or build Open MPI without it", r"decompressed"),
-    ("timeout", _TIME, r"[Tt]imed out|time limit|not changing"),
+    ("timeout", TIME, r"[Tt]imed out|time limit|not changing"),
     ("killed", KILLED, r"exceeded (?:\w+ ){,6}memory|memory limit"),
     ("cuda-error", CUDA, r"call to (?:cu[A-Z]\w+|allocate memory within the CUDA)"),
     ("missing-executable", EXECUTABLE, r"executable (?:\S+ ){,9}could not be found|fork agent"),

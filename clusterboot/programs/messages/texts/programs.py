@@ -9,6 +9,9 @@ from ..pattern import texts
 _LIBRARY = "install it on every node, or name its folder in LD_LIBRARY_PATH of the cluster file's env"
 EXECUTABLE = "install it at the same path on every node, or set clusterboot.mpi.prefix"
 KILLED = "look at that host's kernel log and memory at that time"
+LOST = "see whether that host is still up, and its kernel log and network at that time"
+TIME = "raise the limit, or find what stopped moving with a smaller run"
+SAID_NO_MORE = "the program said no more than that; run it alone on that node"
 _MEMORY = "give the job more memory, or ask for smaller sizes; see that host's kernel log"
 
 LOADER = (

@@ -7,11 +7,9 @@ Aurora.
 """
 
 from ..pattern import texts
-from .programs import EXECUTABLE, KILLED
+from .programs import EXECUTABLE, KILLED, LOST, SAID_NO_MORE, TIME
 
-_TIME = "raise the limit, or find what stopped moving with a smaller run"
 _SLOTS = "ask for as many nodes, tasks and GPUs as the allocation has"
-_LOST = "see whether that host is still up, and its kernel log and network at that time"
 _STEP = "see slurmd's log on the nodes that are named, and whether sinfo shows them as idle or down"
 _PMIX = "see whether all nodes of the step reach each other, and whether they have one version of PMIx"
 _PALS = "see palsd's log on that node; free what it names (PMI ports, CXI resources, GPUs), or leave it out"
@@ -22,7 +20,7 @@ SCHEDULERS = (
     *texts("missing-executable", EXECUTABLE, r"slurmstepd: error: execve\(\): "),
     *texts(
         "timeout",
-        _TIME,
+        TIME,
         "DUE TO TIME LIMIT",
         "job killed: walltime",
         "TERM_RUNLIMIT",
@@ -46,7 +44,7 @@ SCHEDULERS = (
     ),
     *texts(
         "killed",
-        _LOST,
+        LOST,
         "srun: error: Node failure on {host}",
         r"CANCELLED AT (?:\S+ )?DUE TO (?:NODE FAIL|PREEMPT|JOB REQUEUE)",
         r"srun: error: Job allocation \d+ has been revoked",
@@ -104,7 +102,6 @@ SCHEDULERS = (
     *texts("mpi-launch", _POD, "error: unable to upgrade connection", r"Error from server \("),
 )
 
-_SAID_NO_MORE = "the program said no more than that; run it alone on that node"
 CONSEQUENCES = (
     # The line that names the node stands before it.
     *texts("mpi-launch", _STEP, "srun: error: Application launch (?:add )?failed", strength="weak"),
@@ -117,7 +114,7 @@ CONSEQUENCES = (
     ),
     *texts(
         "killed",
-        _SAID_NO_MORE,
+        SAID_NO_MORE,
         r"srun: error: {host}: tasks? [\d,-]+: Exited with exit code",
         r"^(?:{host}: )?rank {rank} exited with code",
         strength="weak",
