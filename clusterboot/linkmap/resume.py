@@ -15,6 +15,7 @@ from clusterboot.errors import UsageError
 from clusterboot.hostfiles.slots import Slot
 
 from .endpoints import host_of
+from .formats.cells import rates_of
 from .formats.reading import read_matrix
 from .inference.schedule import MOST_LOOKS
 from .pair_matrix import PairMatrix, Rates
@@ -91,9 +92,10 @@ def resume(stored: Earlier, nodes: Sequence[str]) -> LinkState:
         at, was = np.ix_(here, here), np.ix_(there, there)
         state.segments.sent[at] = earlier.segments.sent[was]
         state.segments.resent[at] = earlier.segments.resent[was]
-    take(state.both_gb_s, _square(document.get("both_gb_s"), len(earlier.nodes)))
+    if isinstance(both := document.get("both_gb_s"), list):
+        take(state.both_gb_s, rates_of(str(stored.path), "both_gb_s", both, earlier.nodes))
     state.rounds, state.launches, state.measurements = (
-        _count(document.get(key)) for key in ("rounds", "launches", "measurements")
+        int(_number(document.get(key))) for key in ("rounds", "launches", "measurements")
     )
     state.crowd = _crowd(document.get("crowd"))
     known = np.argwhere(~np.isnan(state.both_gb_s) | ~np.isnan(state.one_way_gb_s))
@@ -102,25 +104,15 @@ def resume(stored: Earlier, nodes: Sequence[str]) -> LinkState:
     return state
 
 
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
-
-
 def _crowd(value: Any) -> Crowd | None:
     if not isinstance(value, dict):
         return None
-    pairs = [_count(value.get(key)) for key in ("pairs_together", "pairs_at_once")]
-    rates = [_rate(value.get(key)) for key in ("alone_gb_s", "together_gb_s")]
-    return Crowd(rates[0], rates[1], pairs[0], pairs[1]) if min(pairs) > 0 else None
+    together, at_once = (int(_number(value.get(key))) for key in ("pairs_together", "pairs_at_once"))
+    rates = [_number(value.get(key)) for key in ("alone_gb_s", "together_gb_s")]
+    return Crowd(rates[0], rates[1], together, at_once) if together and at_once else None
 
 
-def _square(rows: Any, size: int) -> Rates | None:
-    """Read a further matrix of a result; what is no such matrix is as good as not there."""
-    if not isinstance(rows, list) or any(not isinstance(row, list) or len(row) != size for row in rows):
-        return None
-    return np.array([[_rate(cell) for cell in row] for row in rows]) if len(rows) == size else None
-
-
-def _rate(value: Any) -> float:
-    is_rate = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-    return float(value) if is_rate else math.nan
+def _number(value: Any) -> float:
+    """Give a number of a document, 0 for what is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return value if is_number else 0

@@ -180,7 +180,7 @@ def test_mpigraph_with_several_ranks_a_host_keeps_the_ranks():
         (MPIGRAPH[: MPIGRAPH.index("gpu2:1 to")], "no row of gpu2:1"),
         (MPIGRAPH[: MPIGRAPH.index("Send\t")], "without its table"),
         (MPIGRAPH.replace("\t5100.000", ""), "2 cells for 3"),
-        (MPIGRAPH.replace("5100.000", "x"), "could not convert"),
+        (MPIGRAPH.replace("5100.000", "x"), "'x' is not a bandwidth"),
     ],
 )
 def test_what_is_no_matrix_is_one_clear_error(text: str, cause: str):

@@ -61,9 +61,9 @@ def matrix_of(path: str, rows: Rows) -> PairMatrix:
     Errors: :class:`UsageError` that names the file, and the cell where one is at fault.
     """
     nodes = _names(path, rows.nodes)
-    bandwidth_gb_s = _square(path, "bandwidth_gb_s", rows.bandwidth_gb_s, nodes)
+    bandwidth_gb_s = rates_of(path, "bandwidth_gb_s", rows.bandwidth_gb_s, nodes)
     further = {
-        name: _square(path, name, cells, nodes)
+        name: rates_of(path, name, cells, nodes)
         for name in ("latency_us", "one_way_gb_s")
         if (cells := getattr(rows, name)) is not None
     }
@@ -106,7 +106,8 @@ def _names(path: str, names: Sequence[Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _square(path: str, what: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Rates:
+def rates_of(path: str, what: str, rows: Sequence[Any], nodes: tuple[str, ...]) -> Rates:
+    """Check one matrix of a file, which calls it ``what``; errors as for :func:`matrix_of`."""
     size = len(nodes)
     if len(rows) != size:
         raise bad(path, f"{what} has {len(rows)} rows for {size} nodes")
@@ -131,7 +132,7 @@ def _counts(
 
 
 def _table(path: str, what: str, rows: Sequence[Any], name: str, nodes: tuple[str, ...]) -> Rates:
-    return _square(path, f"{what}.{name}", [_column(row, name) for row in rows], nodes)
+    return rates_of(path, f"{what}.{name}", [_column(row, name) for row in rows], nodes)
 
 
 def _column(row: Any, name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .cells import Rows, bad
+from .cells import Rows, bad, bandwidth
 from .stored import Format, Table
 
 # mpiGraph.c divides by 1024*1024 and prints "MB/s".
@@ -48,17 +48,11 @@ def _tables(text: str, path: str) -> Iterator[tuple[str, list[str], list[list[fl
             row = _ROW.match(next(lines, ""))
             if not row or f"{row[1]}:{row[2]}" != name:
                 raise bad(path, f"mpiGraph's table {header[1]} has no row of {name}")
-            rows.append(_numbers(row[4].split(), len(names), name, path))
+            words = row[4].split()
+            if len(words) != len(names):
+                raise bad(path, f"mpiGraph's row of {name} has {len(words)} cells for {len(names)} nodes")
+            rows.append([bandwidth(word, f"{path}: mpiGraph's row of {name}") for word in words])
         yield header[1], names, rows
-
-
-def _numbers(words: list[str], count: int, name: str, path: str) -> list[float]:
-    if len(words) != count:
-        raise bad(path, f"mpiGraph's row of {name} has {len(words)} cells for {count} nodes")
-    try:
-        return [float(word) for word in words]
-    except ValueError as problem:
-        raise bad(path, f"mpiGraph's row of {name}: {problem}") from None
 
 
 def _short(names: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from .cells import bad
@@ -127,18 +127,13 @@ def _read(text: str, path: str) -> list[PairFigure]:
     figures = []
     for test in tests:
         ends = test.heading
-        both = "Bidirectional" in test.words
         if ends is None and not named and len(test.gids) == 2:
             # What is local to a server's log is remote to its client.
             ends = (test.gids["local"], test.gids["remote"])
             ends = ends[::-1] if is_server else ends
         ends = ends[::-1] if ends and test.program == _READS else ends
-        what = f"{test.program}{', both directions together' if both else ''}"
-        largest = max(test.points, default=None)
-        pulls = test.program == _READS
-        figures.append(
-            PairFigure(what, path, ends, test.rate_gb_s, not both, test.why, test.device, largest, pulls)
-        )
+        made = _figure(test.program, test.words, path, test.rate_gb_s, max(test.points, default=None))
+        figures.append(replace(made, ends=ends, why=test.why, rail=test.device))
     if not figures:
         raise bad(path, "it has no bandwidth test of perftest")
     return figures
@@ -151,14 +146,15 @@ def _from_json(text: str, path: str) -> list[PairFigure]:
         said = {
             key: word or number for key, word, number in _JSON_VALUE.findall(text[test.end() : following])
         }
-        both = "Bidirectional" in test["words"]
-        program = _PROGRAMS[test["verb"]]
-        what = f"{program}{', both directions together' if both else ''}"
-        rate, size = _json_rate(said, path)
-        figures.append(
-            PairFigure(what, path, None, rate, not both, None, said.get("Device"), size, program == _READS)
-        )
+        made = _figure(_PROGRAMS[test["verb"]], test["words"], path, *_json_rate(said, path))
+        figures.append(replace(made, rail=said.get("Device")))
     return figures
+
+
+def _figure(program: str, words: str, path: str, rate: float | None, size: int | None) -> PairFigure:
+    both = "Bidirectional" in words
+    what = f"{program}, both directions together" if both else program
+    return PairFigure(what, path, None, rate, not both, largest_bytes=size, pulls=program == _READS)
 
 
 def _json_rate(said: Mapping[str, str], path: str) -> tuple[float, int]:
