@@ -17,13 +17,17 @@ from clusterboot.trust.launching_host import visit_to_launch
 from clusterboot.verdict.benchmarked import Benchmarked, conclude, judge_run, refused, with_counters
 from clusterboot.verdict.derived import expected_of
 from clusterboot.verdict.expectation import Expectation
+from clusterboot.verdict.kept_baseline import KeptBaseline
 from clusterboot.verdict.locating import locate_wrong_data
 
 
-def nccl_test(context: Context, options: NcclTestOptions, said: Expectation) -> Benchmarked:
+def nccl_test(
+    context: Context, options: NcclTestOptions, said: Expectation, kept: KeptBaseline | None = None
+) -> Benchmarked:
     """Run the benchmark on every bootstrapped node that can be reached.
 
-    Parameters: the command's context; what to run; what was said to be expected of it.
+    Parameters: the command's context; what to run; what was said to be expected of it; the cluster's kept
+    baseline.
     Returns: the verdict, and what became of each host; the output and the result are saved
     whatever happens. Where a node that answers cannot take part nothing is launched: what the
     others would give is no proof of the cluster, and to leave one out is for the operator to choose.
@@ -48,7 +52,7 @@ def nccl_test(context: Context, options: NcclTestOptions, said: Expectation) -> 
             is_kept = done.report is not None and not context.dry_run
             return replace(done, folder=result_folder(context, "nccl-test")) if is_kept else done
         folder = result_folder(context, "nccl-test")
-        expectation = expected_of(plan, said)
+        expectation = expected_of(plan, said, kept)
         runs = run_repeatedly(visit, plan, folder, context.scrubber)
         judged = [judge_run(plan, log, end, expectation) for log, end in runs]
         judged[-1] = locate_wrong_data(visit, plan, judged[-1], folder / "locate.log", context.scrubber)

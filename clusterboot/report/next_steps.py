@@ -64,7 +64,7 @@ def after_benchmark(result: Benchmarked, written: Written, *, dry_run: bool = Fa
     return _after_failure(overall, good, written)
 
 
-def _after_good(result: Benchmarked, written: Written) -> str | None:
+def _after_good(result: Benchmarked, written: Written) -> str:
     if result.shares_gpus:
         return f"{written('nccl-test')}, where each rank has a GPU of its own"
     if result.expectation.baseline is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, TypeVar
 
@@ -79,8 +79,11 @@ class SavedRun:
         ending = Ending(
             self.verdict, self.told.get("reason", ""), (), "", self.cut_short, self.dry_run, error
         )
-        if self.matrix is not None and self.inference is not None:
-            ending = replace(map_ending(self.matrix, self.inference, self.cut_short), dry_run=self.dry_run)
+        if self.dry_run and not self.exit_code:
+            # It measured nothing, whatever stands in its matrix.
+            ending = Ending(dry_run=True)
+        elif self.matrix is not None and self.inference is not None:
+            ending = map_ending(self.matrix, self.inference, self.cut_short)
         return About(
             self.command,
             self.exit_code or 0,

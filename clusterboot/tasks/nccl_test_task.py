@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from clusterboot.document import parse
-from clusterboot.errors import UsageError
+from clusterboot.errors import ExitCode, UsageError
 from clusterboot.headline import Ending
 
 from .command import Call, Outcome, command
@@ -52,7 +52,8 @@ _GPU_END_BYTES = 8 * 1024**3
     dtype="float (default), double, int32; on GPUs also half, bfloat16 and what nccl-tests has",
     share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     min_busbw="GB/s that must be sustained at the large end of the sweep",
-    baseline="a result.json to compare with",
+    baseline="a result.json to compare with (default the run that was kept)",
+    keep_baseline="keep this run, if it is ok, as what later ones are held against",
     launch_from="the node to launch from, or head (default the first good one)",
     procs_per_node="ranks a node, in place of the hostfile's slots",
     repeat="run it so often, and judge the medians",
@@ -78,6 +79,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     share_gpu: bool = False,
     min_busbw: str = "",
     baseline: str = "",
+    keep_baseline: bool = False,
     launch_from: str = "",
     procs_per_node: str = "",
     repeat: str = "",
@@ -97,6 +99,8 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.report.pages import publish
     from clusterboot.run.bench_plan import STALL_S, TIMEOUT_S, NcclTestOptions
     from clusterboot.verdict.expectation import Expectation
+    from clusterboot.verdict.kept_baseline import keep_baseline as keep
+    from clusterboot.verdict.kept_baseline import kept_baseline
 
     from . import output_format
 
@@ -130,8 +134,17 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         stall_s=number("--no-progress", no_progress) or STALL_S,
         repeat=whole("--repeat", repeat, 1, _MOST_RUNS) or 1,
     )
-    result = nccl_test(at, options, expectation)
+    kept = None if keep_baseline else kept_baseline(at.state_dir)
+    result = nccl_test(at, options, expectation, kept)
     folder = result.folder
+    keeps = keep_baseline and not at.dry_run
+
+    def save(text: str) -> None:
+        if folder is not None:
+            publish(folder, at.scrubber(text))
+        if keeps and result.exit_code is ExitCode.OK:
+            keep(at.state_dir, at.scrubber(text))
+
     return Outcome(
         result.exit_code,
         result.hosts,
@@ -140,9 +153,9 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         next_step=after_benchmark(
             result, partial(next_command, cluster=shared["cluster"]), dry_run=at.dry_run
         ),
-        show=lambda to, about: _show(to, about, result),
+        show=lambda to, about: _show(to, about, result, kept_as=_kept_line(result) if keeps else None),
         export=output(result.report),
-        save=(lambda text: publish(folder, at.scrubber(text))) if folder else None,
+        save=save if folder else None,
     )
 
 
@@ -225,7 +238,13 @@ def _spread(spread: Spread) -> SpreadJson:
     }
 
 
-def _show(to: Console, about: About, result: Benchmarked) -> None:
+def _kept_line(result: Benchmarked) -> str:
+    if result.exit_code is ExitCode.OK:
+        return "Baseline: this run is kept, and later ones are held against it"
+    return "Baseline: not kept, since the run is not ok on every node"
+
+
+def _show(to: Console, about: About, result: Benchmarked, kept_as: str | None) -> None:
     from clusterboot.report import benchmark as report
     from clusterboot.report.ending import show_failures, show_headline, show_lines
 
@@ -255,6 +274,8 @@ def _show(to: Console, about: About, result: Benchmarked) -> None:
     lines = [f"Ran: {result.what}, from {result.launch_host}"]
     if result.expectation.source:
         lines.append(f"Expected: from {result.expectation.source}. {result.expectation.derivation}".rstrip())
+    if kept_as:
+        lines.append(kept_as)
     if result.folder is not None:
         lines.append(f"Saved: {result.folder}/ with report.html")
     show_lines(to, lines)

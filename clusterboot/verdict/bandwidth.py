@@ -39,6 +39,8 @@ _USUAL_ITERATIONS = 20
 # nccl-tests prints figures with two decimals, collbench those below 1 with four. What has more is reckoned
 # from a time.
 _PRINTED_DECIMALS = (2, 4)
+# Of fewer figures one that is low may be as right as the others.
+_FEWEST_FIGURES = 3
 # The rates of lines are exact; the printed figures are not.
 _ABOVE_LINE = 1.05
 
@@ -146,9 +148,10 @@ def _is_near(busbw_gb_s: float, level_gb_s: float) -> bool:
     return abs(busbw_gb_s - level_gb_s) <= level_gb_s * _NEAR
 
 
-def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
+def shortfall(test: BenchTest, expectation: Expectation, *, is_median: bool = False) -> Shortfall:
     """Hold a complete test against what is expected of it, and against itself.
 
+    Parameters: ``is_median`` is true for a test that stands for several runs.
     Returns: reasons where it is slow, or its sweep collapses; notes; ``compared`` false where nothing
     was there to compare with, ``comparable`` false where a baseline was given and does not fit.
     """
@@ -176,10 +179,12 @@ def shortfall(test: BenchTest, expectation: Expectation) -> Shortfall:
     notes += flattered
     if expectation.baseline is None:
         return Shortfall(tuple(reasons), notes, compared, impossible=impossible)
-    against = _against_baseline(test, expectation.baseline)
-    return Shortfall(
-        (*reasons, *against.reasons), (*notes, *against.notes), True, against.comparable, impossible
-    )
+    against = _against_baseline(test, expectation.baseline, is_median=is_median)
+    # What nobody asked to compare with may not fit.
+    comparable = against.comparable or expectation.baseline.is_kept
+    compared = compared or against.comparable
+    reasons += against.reasons
+    return Shortfall(tuple(reasons), (*notes, *against.notes), compared, comparable, impossible)
 
 
 def _above_line(test: BenchTest, line_gb_s: float | None) -> tuple[str | None, tuple[str, ...]]:
@@ -311,7 +316,7 @@ def _half_digit(busbw_gb_s: float) -> float:
     return 0.0 if decimals is None else 0.5 * 10.0**-decimals
 
 
-def _against_baseline(test: BenchTest, baseline: Baseline) -> Shortfall:
+def _against_baseline(test: BenchTest, baseline: Baseline, *, is_median: bool) -> Shortfall:
     name = test.collective or ""
     if name not in baseline.ranks:
         return Shortfall((), (f"the baseline has no {name or 'such'} test",), comparable=False)
@@ -319,15 +324,17 @@ def _against_baseline(test: BenchTest, baseline: Baseline) -> Shortfall:
         note = f"the baseline has {baseline.ranks[name]} ranks, this run {len(test.ranks)}"
         return Shortfall((), (note,), comparable=False)
     compared = changes(test, baseline)
-    reasons = tuple(
-        str(change) for change in compared if change.beyond_noise and change.now_gb_s < change.before_gb_s
-    )
+    slow = [change for change in compared if change.beyond_noise and change.now_gb_s < change.before_gb_s]
+    # One figure of several may be that of a moment; what more of them show is none.
+    is_outlier = len(slow) == 1 and len(compared) >= _FEWEST_FIGURES and not is_median
+    reasons = () if is_outlier else tuple(map(str, slow))
     better = [change for change in compared if change.beyond_noise and change.now_gb_s > change.before_gb_s]
     within = sum(not change.beyond_noise for change in compared)
     known = {change.size_bytes for change in compared}
     unknown = tuple(sorted({row.size_bytes for row in test.rows if row.size_bytes} - known))
     notes = (
         f"{within} of {len(compared)} figures are within noise of the baseline",
+        *((f"a single outlier: {slow[0]}; --repeat 3 tells whether it stays",) if is_outlier else ()),
         *((f"{len(better)} are better beyond noise, as {better[-1]}",) if better else ()),
         *((f"not in the baseline: {_sizes(unknown)}",) if unknown else ()),
     )

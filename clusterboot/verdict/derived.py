@@ -24,6 +24,7 @@ from .hardware import (
     Share,
     gpu_model,
 )
+from .kept_baseline import KeptBaseline, with_kept
 
 Memory = Literal["gpu", "host"]
 
@@ -89,13 +90,17 @@ def expected(
     )
 
 
-def expected_of(plan: BenchPlan, said: Expectation) -> Expectation:
-    """Give what was said to be expected, else what the hardware should reach, and what no line exceeds."""
+def expected_of(plan: BenchPlan, said: Expectation, kept: KeptBaseline | None = None) -> Expectation:
+    """Give what was said to be expected, else what the hardware should reach, and what no line exceeds.
+
+    Parameters: ``kept`` is the cluster's kept baseline, which counts beside either.
+    """
     facts, collectives = plan.on.facts, plan.bench.collectives
     if said == Expectation():
         memory: Memory = "gpu" if plan.program.on_gpu else "host"
         interfaces = {entry.host: entry.interface for entry in plan.ready.addresses.addresses}
         said = expected(facts, collectives, plan.ranks, memory=memory, interfaces=interfaces)
+    said = with_kept(said, kept, plan.program.name)
     return replace(said, line_gb_s=line_limits(facts, collectives, plan.ranks))
 
 

@@ -32,12 +32,14 @@ class Baseline:
     """An earlier result: busbw in 10^9 bytes a second at each size, and the ranks it had.
 
     Of what it repeats the median counts; ``noise`` is half of the repeats' range over their
-    median, for the sizes that it has more than once.
+    median, for the sizes that it has more than once. One that ``is_kept`` was not asked for with this run:
+    what it does not fit is not held against it.
     """
 
     busbw_gb_s: Mapping[BaselineKey, float]
     ranks: Mapping[str, int] = field(default_factory=dict)
     noise: Mapping[BaselineKey, float] = field(default_factory=dict)
+    is_kept: bool = False
 
 
 @dataclass(frozen=True)

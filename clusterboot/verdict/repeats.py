@@ -126,7 +126,7 @@ def _by_medians(
     if not reports:
         return Judgement("inconclusive", "nothing was run")
     medians = median_tests(reports)
-    shortfalls = [shortfall(test, expectation) for test in medians]
+    shortfalls = [shortfall(test, expectation, is_median=len(reports) > 1) for test in medians]
     reasons = [reason for each in shortfalls for reason in each.reasons]
     if problems:
         # A complete table with a problem is below a minimum that was set in the benchmark itself.
