@@ -17,6 +17,7 @@ from clusterboot.run.launching import make_ready
 from clusterboot.session.context import Context
 from clusterboot.session.results import result_folder
 from clusterboot.trust.launching_host import visit_to_launch
+from clusterboot.trust.measuring_claim import measuring
 
 
 def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
@@ -29,7 +30,10 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
     programs = programs_asked(options)
     earlier = read_earlier(options.resume) if options.resume else None
     nothing = begin_map(options, earlier, [host.name for host in context.cluster.hosts])
-    with visit_to_launch(context, options.launch_from) as visit:
+    with (
+        visit_to_launch(context, options.launch_from) as visit,
+        measuring(visit, "link-map", wait=context.wait) as claim,
+    ):
         ready = make_ready(visit, seek=True)
         if ready is None or len(visit.good) < options.least_nodes:
             return conclude_map(visit, nothing)
@@ -39,6 +43,7 @@ def link_map(context: Context, options: LinkMapOptions) -> LinkMapped:
         context.events.note(in_words(plan.price))
         if context.dry_run:
             return replace(conclude_map(visit, state), exit_code=ExitCode.OK, what=plan.what, cost=plan.price)
+        claim()
         counting = Counting.begin(visit, ready)
         path = provide(visit, ready)
         folder = result_folder(context, "link-map")

@@ -14,6 +14,7 @@ from clusterboot.session.context import Context
 from clusterboot.session.results import result_folder
 from clusterboot.session.visit import exit_code
 from clusterboot.trust.launching_host import visit_to_launch
+from clusterboot.trust.measuring_claim import measuring
 from clusterboot.verdict.benchmarked import Benchmarked, conclude, judge_run, refused, with_counters
 from clusterboot.verdict.derived import expected_of
 from clusterboot.verdict.expectation import Expectation
@@ -34,7 +35,10 @@ def nccl_test(
     Errors: before anything is contacted :class:`UsageError` for what no benchmark that was asked for can do.
     """
     programs = asked(options.backend, PROGRAMS, options.bench, share_gpu=options.share_gpu)
-    with visit_to_launch(context, options.launch_from) as visit:
+    with (
+        visit_to_launch(context, options.launch_from) as visit,
+        measuring(visit, "nccl-test", wait=context.wait) as claim,
+    ):
         plan = error = None
         try:
             ready = make_ready(visit)
@@ -43,6 +47,7 @@ def nccl_test(
                 if context.dry_run:
                     context.events.note(f"would launch {plan.what}, from {ready.start}")
                     return Benchmarked(visit.ledger.rows, exit_code(visit.ledger.rows), what=plan.what)
+                claim()
                 counting = Counting.begin(visit, ready)
                 plan = equip(visit, plan)
         except ValidationError as found:

@@ -28,6 +28,7 @@ class Context:
     ``state_dir`` is the operator's folder for this cluster; hostfiles and results go below
     ``out_dir``. ``deadline_s`` bounds the whole command. ``ask_passphrase`` is ``None`` where
     there is no terminal; the same is said of host keys by ``interactive``.
+    With ``wait`` a measurement waits for another's end on its nodes.
     With ``encrypt_keys`` a key that the operator's machine keeps is made with a passphrase.
     ``reach`` opens the way to the nodes for a block: over SSH, or another one with sessions.
     """
@@ -41,6 +42,7 @@ class Context:
     fanout: int | None = None
     deadline_s: float | None = None
     interactive: bool = False
+    wait: bool = False
     ask_passphrase: Callable[[Path], str] | None = None
     encrypt_keys: bool = False
     started_s: float = field(default_factory=time.time)

@@ -45,6 +45,7 @@ _MODES = ("adaptive", "full")
     format="csv, junit or prometheus on standard output, instead of the table",
     env=LAUNCH["env"],
     mpi_args=LAUNCH["mpi_args"],
+    wait=LAUNCH["wait"],
     on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
@@ -61,6 +62,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     format: str = "",  # noqa: A002  # the option's name
     env: Sequence[str] | None = None,
     mpi_args: str = "",
+    wait: bool = False,
     on_bad: str = "",
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
@@ -81,7 +83,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     largest_bytes = size("-e", e or "4M")
     budget_s = number("--budget", budget)
     output = output_format.chosen(call, format, MATRIX_FORMATS)
-    at = context(call, shared, env=env or (), mpi_args=mpi_args)
+    at = context(call, shared, env=env or (), mpi_args=mpi_args, wait=wait)
     call.on_bad = on_bad
     options = LinkMapOptions(
         cast("MapMode", mode),

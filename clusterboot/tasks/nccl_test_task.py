@@ -62,6 +62,7 @@ _GPU_END_BYTES = 8 * 1024**3
     format="csv, junit or prometheus on standard output, in place of the table",
     env=LAUNCH["env"],
     mpi_args=LAUNCH["mpi_args"],
+    wait=LAUNCH["wait"],
     on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
@@ -88,6 +89,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     format: str = "",  # noqa: A002  # the option's name
     env: Sequence[str] | None = None,
     mpi_args: str = "",
+    wait: bool = False,
     on_bad: str = "",
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
@@ -119,7 +121,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     output = output_format.chosen(call, format, FORMATS)
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
-    at = context(call, shared, env=env or (), mpi_args=mpi_args)
+    at = context(call, shared, env=env or (), mpi_args=mpi_args, wait=wait)
     call.on_bad = on_bad
     if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")

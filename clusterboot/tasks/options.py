@@ -39,12 +39,15 @@ WRITING: Mapping[str, str] = {
 # Of commands that launch.
 LAUNCH: Mapping[str, str] = {
     "env": "a variable for every rank, may be given again; K alone takes its value, a secret's, from here",
+    "wait": "wait for another measurement on these nodes to end, instead of being refused",
     "mpi_args": "further words for mpirun, in quotes: '--mca btl_tcp_links 2'",
 }
 _MOST_DIGITS = 18
 
 
-def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), mpi_args: str = "") -> Context:
+def context(
+    call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), mpi_args: str = "", wait: bool = False
+) -> Context:
     """Read the cluster file that the options mean, and make what flows start from.
 
     Parameters: the command at work; the values of :data:`SHARED`; those of :data:`LAUNCH`, which go
@@ -94,6 +97,7 @@ def context(call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), m
         fanout=fanout,
         deadline_s=deadline_s,
         interactive=interactive,
+        wait=wait,
         ask_passphrase=_asking() if interactive else None,
         started_s=call.started_s,
     )

@@ -13,7 +13,7 @@ from clusterboot import files
 from clusterboot.errors import ClusterbootError, PartialError
 from clusterboot.folding import fold
 from clusterboot.inventory.cluster import Host
-from clusterboot.nodes.question import both
+from clusterboot.nodes.question import Question, both
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
@@ -40,9 +40,8 @@ def claimed(visit: Visit, command: str | None = None) -> Iterator[Claim]:
     to be changed: so that what is not changed is not touched.
     Errors: :class:`PartialError` where somebody else holds a node: nothing was changed then.
     """
-    operator = "" if visit.dry_run else _operator(visit.state_dir)
+    operator = "" if visit.dry_run else operator_name(visit.state_dir)
     hosts: list[Host] = []
-    interrupted = False
 
     def claim_all(
         command: str, names: Collection[str] | None = None, known: Mapping[str, Surveyed] | None = None
@@ -52,7 +51,7 @@ def claimed(visit: Visit, command: str | None = None) -> Iterator[Claim]:
         hosts[:] = [host for host in visit.good if names is None or host.name in names]
         if not hosts:
             return
-        claim = changing.claim(visit.cluster.name, operator, command, _who())
+        claim = changing.claim(visit.cluster.name, operator, command, who_am_i())
         key = public_key(visit.cluster.name)
         wanted = {host.name for host in hosts}
 
@@ -68,20 +67,28 @@ def claimed(visit: Visit, command: str | None = None) -> Iterator[Claim]:
         _refuse(visit.cluster.name, {name: holder for name, (holder, _) in said.items()})
         _refuse_other_keys({name: found for name, (_, found) in said.items()}, known or {})
 
-    try:
+    with releasing(visit, changing.release(visit.cluster.name, operator), hosts):
         if command:
             claim_all(command)
         yield claim_all
+
+
+@contextmanager
+def releasing(visit: Visit, release: Question[None], hosts: Sequence[Host]) -> Iterator[None]:
+    """Ask ``release`` of those of ``hosts`` that can be reached, at the end of a block, however it ends."""
+    interrupted = False
+    try:
+        yield
     except KeyboardInterrupt:
         interrupted = True
         raise
     finally:
-        if interrupted or visit.fleet.watchdog.out_of_time:
+        if hosts and (interrupted or visit.fleet.watchdog.out_of_time):
             # The connections are gone with what ended the command, or there is no time left on them.
             with suppress(ClusterbootError), visit.again(_RELEASE_S) as again:
-                _release(again, operator, hosts)
+                _release(again, release, hosts)
         else:
-            _release(visit, operator, hosts)
+            _release(visit, release, hosts)
 
 
 def refuse_held(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
@@ -91,16 +98,15 @@ def refuse_held(visit: Visit, surveyed: Mapping[str, Surveyed]) -> None:
     """
     if visit.dry_run:
         return
-    operator = _operator(visit.state_dir)
+    operator = operator_name(visit.state_dir)
     found = {name: answer.keys.holder for name, answer in surveyed.items()}
     held = {name: who for name, who in found.items() if who and who.is_in_the_way_of(operator)}
     _refuse(visit.cluster.name, held)
 
 
-def _release(visit: Visit, operator: str, hosts: Sequence[Host]) -> None:
-    question = changing.release(visit.cluster.name, operator)
+def _release(visit: Visit, release: Question[None], hosts: Sequence[Host]) -> None:
     reached = [host for host in hosts if visit.ledger[host.name].status != "unreachable"]
-    visit.fleet.each(reached, lambda session: session.ask(question))
+    visit.fleet.each(reached, lambda session: session.ask(release))
 
 
 def _refuse(cluster: str, found: Mapping[str, Holder | None]) -> None:
@@ -131,7 +137,7 @@ def _refuse_other_keys(now: Mapping[str, str | None], known: Mapping[str, Survey
         )
 
 
-def _operator(state_dir: Path) -> str:
+def operator_name(state_dir: Path) -> str:
     """Give the operator's lasting name: one for each cluster and folder of state."""
     path = state_dir / _FILE
     try:
@@ -144,7 +150,8 @@ def _operator(state_dir: Path) -> str:
     return known
 
 
-def _who() -> str:
+def who_am_i() -> str:
+    """Give the user and the machine that this runs as and on, for others to read."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

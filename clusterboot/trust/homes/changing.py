@@ -18,6 +18,10 @@ _LOOK = """f="$HOME/"OWN/changing
 echo "changing seen $(($(date +%s) - $(stat -c %Y "$f"))) $(head -c 400 "$f" | head -n 1)"
 exit 0"""
 _HELD = re.compile(r"(?m)^changing (?:seen|held) (-?\d{1,12}) (\S+) (\S+) (\S+) (\S+)$")
+# Nodes that share a home are measured by themselves.
+_MEASURING = '"measuring.$(uname -n | tr -cd A-Za-z0-9.-)"'
+# After a day a claim for a measurement that somebody else left behind counts no more.
+_LONGEST_RUN_S = 24 * 3600
 #: The longest that taking or releasing takes, in seconds: single writes are waited for.
 TIMEOUT_S = install.TIMEOUT_S
 
@@ -39,6 +43,19 @@ def release(cluster: str, operator: str) -> Question[None]:
     return Question.of_one(section, lambda _: None, "keys", TIMEOUT_S)
 
 
+def measure(cluster: str, operator: str, command: str, who: str) -> Question[Holder | None]:
+    """Claim a node for a measurement, as :func:`claim` does for a change; the two do not meet."""
+    words = (operator, str(_LONGEST_RUN_S), _word(command), _word(who))
+    section = _section("run.claim", cluster, "cb_claim", words, _MEASURING)
+    return Question.of_one(section, holder, "launch", TIMEOUT_S)
+
+
+def end_measurement(cluster: str, operator: str) -> Question[None]:
+    """Take the claim for a measurement back, where it is this operator's."""
+    section = _section("run.release", cluster, "cb_release", (operator,), _MEASURING)
+    return Question.of_one(section, lambda _: None, "launch", TIMEOUT_S)
+
+
 def look_section(cluster: str) -> Section:
     """Write the script that tells who changes the cluster, and changes nothing itself."""
     own = shlex.quote(OWN_DIR.format(name=cluster))
@@ -54,9 +71,11 @@ def holder(said: SectionOutput) -> Holder | None:
     return Holder(*words, max(0, int(held[1])), held[2])
 
 
-def _section(name: str, cluster: str, function: str, words: tuple[str, ...]) -> Section:
+def _section(
+    name: str, cluster: str, function: str, words: tuple[str, ...], file: str = "changing"
+) -> Section:
     own = f'"$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}'
-    call = f"{function} {own} {' '.join(map(shlex.quote, words))}"
+    call = f"{function} {own} {file} {' '.join(map(shlex.quote, words))}"
     return Section(name, "\n".join((install.functions("install.sh"), install.functions("changing.sh"), call)))
 
 
