@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusterboot.programs.nccl_tests.frames import RULE
+from clusterboot.programs.messages.frames import RULE
 from clusterboot.programs.nccl_tests.parser import parse_log
 from clusterboot.verdict.verdict import judge
 

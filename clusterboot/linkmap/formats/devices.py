@@ -44,13 +44,13 @@ def _captions(pattern: re.Pattern[str], lines: Sequence[str]) -> Iterator[tuple[
             yield at, match
 
 
-def _numbered(lines: Sequence[str], at: int, corner: str, path: str) -> tuple[list[int], list[int], Cells]:
-    """Read a table whose columns and rows are numbered.
+def _square(lines: Sequence[str], at: int, corner: str, path: str) -> tuple[list[int], Cells]:
+    """Read a table whose columns and rows have the same numbers.
 
     Parameters: the lines; the place of its line of columns; the word in that line's corner, ``""``
     for none; the file's name for errors.
-    Returns: the columns' numbers, the rows' numbers, the cells; ``None`` is N/A.
-    Errors: :class:`UsageError` where a row has more or fewer cells than there are columns.
+    Returns: the numbers, the cells; ``None`` is N/A.
+    Errors: :class:`UsageError` for a table that is not square.
     """
     words = lines[at].split() if at < len(lines) else []
     if corner and words[:1] == [corner]:
@@ -69,13 +69,8 @@ def _numbered(lines: Sequence[str], at: int, corner: str, path: str) -> tuple[li
             raise bad(path, f"its table in line {at + 1} has {of}")
         numbers.append(int(row[0]))
         cells.append([None if word.upper() in {"N/A", "-"} else bandwidth(word, path) for word in row[1:]])
-    return columns, numbers, cells
-
-
-def _square(lines: Sequence[str], at: int, corner: str, path: str) -> tuple[list[int], Cells]:
-    columns, rows, cells = _numbered(lines, at, corner, path)
-    if columns != rows:
-        raise bad(path, f"its table in line {at + 1} has {len(rows)} rows for {len(columns)} columns")
+    if columns != numbers:
+        raise bad(path, f"its table in line {at + 1} has {len(numbers)} rows for {len(columns)} columns")
     return columns, cells
 
 
@@ -167,7 +162,7 @@ def _read_p2p(text: str, path: str) -> list[Table]:
     for at, match in captions:
         if match["what"] == "Latency" and match["unit"] == "us":
             key = (match["mode"], match["how"])
-            latencies.setdefault(key, _numbered(lines, at + 1, "GPU", path)[2])
+            latencies.setdefault(key, _square(lines, at + 1, "GPU", path)[1])
     tables = []
     for at, match in captions:
         if match["what"] == "Bandwidth" and match["unit"] == "GB/s":

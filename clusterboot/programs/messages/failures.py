@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..nccl_tests.drafts import Place
-from ..nccl_tests.frames import GOES_ON, LONGEST, MARK, RULE, ends_a_run, frames, gives_up
 from ..nccl_tests.log_lines import Line
 from ..records import Problem
+from .frames import GOES_ON, LONGEST, MARK, RULE, ends_a_run, frames, gives_up
 from .nccl_warnings import WARNING, is_fatal, remedy_for
 from .pattern import SPEAKER, WORD, Pattern
 from .texts import PATTERNS

@@ -37,8 +37,8 @@ class Draft:
             self.test,
             ranks=tuple(self.ranks),
             rows=tuple(self.rows),
-            problems=distinct(self.problems),
-            warnings=distinct_warnings(self.warnings),
+            problems=_distinct(self.problems),
+            warnings=_distinct_warnings(self.warnings),
         )
 
 
@@ -50,7 +50,7 @@ class Place:
     begun: bool
 
 
-def distinct(problems: list[Problem]) -> tuple[Problem, ...]:
+def _distinct(problems: list[Problem]) -> tuple[Problem, ...]:
     """Keep the first of each kind on each host: all ranks of a job tell the same story."""
     kept: dict[tuple[str, str | None], Problem] = {}
     for problem in problems:
@@ -67,7 +67,7 @@ def _same_words(problem: Problem, other: Problem) -> bool:
     return other.host is not None and other.kind == problem.kind and problem.text in other.text
 
 
-def distinct_warnings(warnings: list[Problem]) -> tuple[Problem, ...]:
+def _distinct_warnings(warnings: list[Problem]) -> tuple[Problem, ...]:
     """Keep the first warning of each rank, and not more than can be read."""
     kept: dict[tuple[str | None, int | None], Problem] = {}
     for problem in warnings:

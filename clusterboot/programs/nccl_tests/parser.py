@@ -11,7 +11,7 @@ from ..messages.nccl_warnings import WARNING, WarnedProcess, is_harmless, proces
 from ..messages.texts.transports import TRANSPORTS
 from ..records import BenchTest, ParsedLog, Problem, Row, Tool
 from . import headers
-from .drafts import Draft, Place, distinct, distinct_warnings, without_single_rank_jobs
+from .drafts import Draft, Place, without_single_rank_jobs
 from .log_lines import Line, decode, split
 from .own_json import read_own_json
 from .rccl_json import read_rccl_json
@@ -28,8 +28,7 @@ class _LogReader:
     def __init__(self) -> None:
         self.reader = RowReader()
         self.drafts: list[Draft] = []
-        self.outside: list[Problem] = []
-        self.outside_warnings: list[Problem] = []
+        self.around = Draft()  # What is said before, between and after the tests.
         self.weak: list[Found] = []
         self.prelude: set[str] = set()
         self.everywhere: set[str] = set()
@@ -171,7 +170,7 @@ class _LogReader:
             self.weak.append(replace(found, problem=problem))
             return
         self.began = self.began or pattern.running
-        (place.draft.problems if place.draft else self.outside).append(problem)
+        (place.draft or self.around).problems.append(problem)
 
     def _keep_warning(self, found: Found, place: Place) -> None:
         self.began = True
@@ -181,7 +180,7 @@ class _LogReader:
         self.warned.add((id(place.draft), process))
         host = self._known(process.host)
         problem = replace(found.problem, host=host, rank=self.ranks.get(replace(process, host=host)))
-        (place.draft.warnings if place.draft else self.outside_warnings).append(problem)
+        (place.draft or self.around).warnings.append(problem)
 
     def _known(self, host: str) -> str:
         """Take off a host's name what is glued to its front: the end of a row that was broken off."""
@@ -209,26 +208,25 @@ class _LogReader:
         self._close_rows()
         for found in self.messages.finish():
             self._keep(found)
-        for kept in (self.outside, self.outside_warnings):
-            kept.sort(key=_line_of)
-        for draft in self.drafts:
+        for draft in (self.around, *self.drafts):
             draft.problems.sort(key=_line_of)
             draft.warnings.sort(key=_line_of)
         drafts = without_single_rank_jobs(self.drafts)
         if len(drafts) == 1 and drafts[0].test.collective is None and len(self.everywhere) == 1:
             drafts[0].set(collective=next(iter(self.everywhere)))
         explained = any(draft.problems or draft.test.out_of_bounds for draft in drafts)
-        if not self.outside and not explained:
+        outside = self.around.problems
+        if not outside and not explained:
             self._explain_by_what_is_left(drafts)
-        elif not explained and all(problem.kind == "mpi-launch" for problem in self.outside):
+        elif not explained and all(problem.kind == "mpi-launch" for problem in outside):
             # Daemons that could not be started: a login that failed is why. What names no host may be
             # explained by what its processes or their transport said on one.
-            nameless = not any(problem.host for problem in self.outside)
-            causes = (found.problem for found in self.weak if _may_explain(found, nameless=nameless))
-            self.outside = sorted([*self.outside, *causes], key=_line_of)
-        tests = tuple(draft.finish() for draft in drafts)
+            nameless = not any(problem.host for problem in outside)
+            outside += [found.problem for found in self.weak if _may_explain(found, nameless=nameless)]
+            outside.sort(key=_line_of)
+        around, *tests = (draft.finish() for draft in (self.around, *drafts))
         began = self.began or any(draft.begun for draft in drafts)
-        return ParsedLog(tests, distinct(self.outside), distinct_warnings(self.outside_warnings), began)
+        return ParsedLog(tuple(tests), around.problems, around.warnings, began)
 
     def _explain_by_what_is_left(self, drafts: list[Draft]) -> None:
         """Let the strongest of the texts count that prove nothing beside others."""
@@ -247,7 +245,7 @@ class _LogReader:
         left = left or (faint if unfinished or not drafts else [])
         self.began = self.began or any(found.pattern.running for found in left)
         told = sorted((found.problem for found in left), key=_line_of)
-        (drafts[-1].problems if unfinished else self.outside).extend(told)
+        (drafts[-1] if unfinished else self.around).problems.extend(told)
 
 
 def parse_log(data: bytes | str) -> ParsedLog:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ..messages.where import over_lines
+from .where import over_lines
 
 RULE = "-" * 74
 # What stands for a rule in a text whose lines were joined.
