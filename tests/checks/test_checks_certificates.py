@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusterboot.trust.validity import NodeTime, Validity, objections
+from clusterboot.checks.certificates import NodeTime, Validity, objections
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 HOUR = 3600.0
