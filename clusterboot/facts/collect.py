@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from clusterboot.inventory.cluster import Options
 from clusterboot.nodes.question import Question, Reply
 from clusterboot.nodes.script import Section
 
 from . import clock, gpu, home, mpi, network, rdma, software, system
-from .fact import Fact, Wanted
+from .fact import Fact
 from .node import NodeFacts
 
 #: In the order in which they are asked for.
@@ -25,14 +26,14 @@ FACTS: tuple[Fact, ...] = (
 _FIELDS = frozenset(field.name for field in fields(NodeFacts))
 
 
-def question(wanted: Wanted) -> Question[NodeFacts]:
+def question(options: Options) -> Question[NodeFacts]:
     """Ask a node for every fact; all sections' names begin with ``facts.``.
 
     The clock's sections stand first and last, so that what runs between them does not blur it.
-    Errors: as :meth:`Fact.body`; the question's ``parse`` raises
+    Parameters: what the cluster file says of where to look. Errors: its ``parse`` raises
     :class:`clusterboot.errors.PartialError` at stage ``facts`` where the reply is not a Linux node's.
     """
-    asked = (Section(f"facts.{fact.name}", fact.body(wanted)) for fact in FACTS)
+    asked = (Section(f"facts.{fact.name}", fact.body(options)) for fact in FACTS)
     stamps = Section("facts.clock", clock.SCRIPT), Section("facts.clock-end", clock.SCRIPT)
     return Question((stamps[0], *asked, stamps[1]), _parse, "facts")
 

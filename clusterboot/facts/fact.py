@@ -6,19 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the cluster file says of where to look on the nodes.
-
-    The directory of nccl-tests' programs, MPI's prefix and its environment module, and folders of NCCL's
-    libraries; paths are absolute.
-    """
-
-    tests_dir: str | None = None
-    mpi_prefix: str | None = None
-    mpi_module: str | None = None
-    lib_dirs: tuple[str, ...] = ()
+from clusterboot.inventory.cluster import Options
 
 
 @dataclass(frozen=True)
@@ -26,18 +14,16 @@ class Fact:
     """One question of the many that a survey asks in one round trip; ``FACTS`` in ``collect.py`` lists them.
 
     ``name`` is that of its file; its section's is ``facts.NAME``. ``script`` is POSIX ``sh``, or writes
-    it; it has no input, and what it prints is all that counts. ``read`` gives of that the fields of
-    :class:`clusterboot.facts.node.NodeFacts` by name, whatever the text is; of a name that is no
-    field's the value is kept in ``more``, which tables and JSON show as they show the others.
+    it by what the cluster file says of where to look; it has no input, and what it prints is all that
+    counts. ``read`` gives of that the fields of :class:`clusterboot.facts.node.NodeFacts` by name,
+    whatever the text is; of a name that is no field's the value is kept in ``more``, which tables and JSON
+    show as they show the others.
     """
 
     name: str
-    script: str | Callable[[Wanted], str]
+    script: str | Callable[[Options], str]
     read: Callable[[str], Mapping[str, Any]]
 
-    def body(self, wanted: Wanted) -> str:
-        """Write the script.
-
-        Errors: :class:`clusterboot.errors.UsageError` for a path that is not absolute or not printable.
-        """
-        return self.script if isinstance(self.script, str) else self.script(wanted)
+    def body(self, options: Options) -> str:
+        """Write the script."""
+        return self.script if isinstance(self.script, str) else self.script(options)

@@ -6,12 +6,12 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from clusterboot.errors import UsageError
+from clusterboot.inventory.cluster import Options
 from clusterboot.mpi.launcher import Mpi
 from clusterboot.mpi.launchers import LAUNCHERS
 
 from . import modules
-from .fact import Fact, Wanted
+from .fact import Fact
 from .search_paths import MPI_BIN
 from .text import PRELUDE, absolute, clean
 
@@ -57,14 +57,13 @@ done"""
 _ROOTS = ("/usr/lib64/", "/usr/mpi/", "/usr/local/", "/")
 
 
-def script(wanted: Wanted) -> str:
+def script(options: Options) -> str:
     """Write the script.
 
     Where the cluster file names a prefix or a module nothing else is looked at: another MPI of the same
     node is not the one asked for.
-    Errors: ``UsageError`` for a prefix that is not a clean absolute path.
     """
-    prefix, module = wanted.mpi_prefix, wanted.mpi_module
+    prefix, module = options.mpi.prefix, options.mpi.module
     traces = [launcher.traces for launcher in LAUNCHERS.values()]
     folders = [*(folder for each in traces for folder in each.folders), *MPI_BIN]
     folders.sort(key=lambda folder: next(at for at, root in enumerate(_ROOTS) if folder.startswith(root)))
@@ -72,7 +71,7 @@ def script(wanted: Wanted) -> str:
     if module:
         search = _BY_MODULE
     if prefix:
-        search = f"look {shlex.quote(checked_path(prefix, 'mpi.prefix').rstrip('/'))}/bin"
+        search = f"look {shlex.quote(prefix.rstrip('/'))}/bin"
     body = _SNIPPET.replace("LOOK", "\n  ".join(each.look for each in traces if each.look))
     body = body.replace("PROGRAMS", _words(each.programs for each in traces))
     body = body.replace("COMPILERS", _words(each.compilers for each in traces)).replace("SEARCH", search)
@@ -81,20 +80,6 @@ def script(wanted: Wanted) -> str:
 
 def _words(groups: Iterable[tuple[str, ...]]) -> str:
     return " ".join(dict.fromkeys(word for group in groups for word in group))
-
-
-def checked_path(path: str, option: str) -> str:
-    """Give ``path`` without a last slash.
-
-    Errors: ``UsageError`` naming ``option`` where it is not absolute or not printable.
-    """
-    if absolute(path) is None:
-        raise UsageError(
-            f"clusterboot.{option} {path!r} is no absolute path",
-            stage="facts",
-            remedy="write the path as it is on the nodes, from / on",
-        )
-    return path.rstrip("/") or "/"
 
 
 def parse(text: str) -> tuple[Mpi, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 
-from .fact import Fact, Wanted
-from .mpi import checked_path
+from clusterboot.inventory.cluster import Options
+
+from .fact import Fact
 from .node import Software
 from .search_paths import CUDA_LIB, CUDA_RUNTIMES, NCCL_LIB, NCCL_TEST_NAMES, NCCL_TESTS, RCCL_LIB
 from .text import PRELUDE, absolute, known, pairs
@@ -65,14 +66,11 @@ _TEST = re.compile(r".*/([a-z_]+_perf)(?:_mpi)?")
 _SSH_VERSION = re.compile(r"(OpenSSH_[^\s,]+|Dropbear \S+)")
 
 
-def script(wanted: Wanted) -> str:
-    """Write the script; what the cluster file names is looked at first.
-
-    Errors: ``UsageError`` for a directory that is not a clean absolute path.
-    """
-    tests_dir, lib_dirs = wanted.tests_dir, wanted.lib_dirs
-    preferred = f"tests {shlex.quote(checked_path(tests_dir, 'nccl.tests_dir'))}" if tests_dir else ":"
-    given = " ".join(shlex.quote(checked_path(path, "nccl.lib_dirs")) for path in lib_dirs)
+def script(options: Options) -> str:
+    """Write the script; what the cluster file names is looked at first."""
+    tests_dir, lib_dirs = options.nccl.tests_dir, options.nccl.lib_dirs
+    preferred = f"tests {shlex.quote(tests_dir.rstrip('/'))}" if tests_dir else ":"
+    given = " ".join(shlex.quote(path.rstrip("/")) for path in lib_dirs)
     body = (
         _SNIPPET.replace("HEADER", "nccl.h")
         .replace("RUNTIMES", " ".join(CUDA_RUNTIMES))

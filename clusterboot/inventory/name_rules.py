@@ -107,8 +107,8 @@ def check_line(text: str) -> str:
 
 
 def check_remote_folder(text: str) -> str:
-    """Let an absolute path on the nodes through."""
-    if not check_line(text).startswith("/"):
+    """Let an absolute, printable path on the nodes through."""
+    if not text.startswith("/") or not text.isprintable():
         raise RuleError(f"{shown(text)} is not an absolute path", "write the path on the nodes from '/' on")
     return text
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
 from clusterboot.facts import collect
-from clusterboot.facts.fact import Wanted
 from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import Cluster
 from clusterboot.nodes.question import Question, both
@@ -203,9 +202,8 @@ def survey(visit: Visit, *, make_key: bool, make_next: bool = False) -> dict[str
 def ask(cluster: Cluster, session: Session, *, make_key: bool, make_next: bool = False) -> Surveyed:
     """Ask one host what it is; parameters as for :func:`survey`."""
     options = cluster.options
-    wanted = Wanted(options.nccl.tests_dir, options.mpi.prefix, options.mpi.module, options.nccl.lib_dirs)
     keys = question(cluster.name, make_key=make_key, make_next=make_next)
-    found, survey = session.ask(both(collect.question(wanted), keys))
+    found, survey = session.ask(both(collect.question(options), keys))
     if options.mpi.kind:
         found = replace(found, mpi=tuple(mpi for mpi in found.mpi if mpi.kind == options.mpi.kind))
     return Surveyed(found, survey, session.host_key_blob)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from clusterboot.errors import PartialError
 from clusterboot.facts.collect import question
-from clusterboot.facts.fact import Wanted
 from clusterboot.facts.node import NodeFacts
+from clusterboot.inventory.cluster import Options
 from clusterboot.nodes.question import Clock, Reply
 from clusterboot.nodes.script import SectionOutput
 
-QUESTION = question(Wanted())
+QUESTION = question(Options())
 NAMES = [section.name for section in QUESTION.sections]
 SYSTEM = (
     b"/proc/sys/kernel/hostname:n1\n/proc/sys/kernel/osrelease:6.1.0\n/proc/sys/kernel/arch:x86_64\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot.facts import modules, mpi
-from clusterboot.facts.fact import Wanted
+from clusterboot.inventory.cluster import MpiOptions, Options
 
 BEFORE = "@before\nHOME=/h\nPATH=/usr/bin\n\n@load\n"
 AFTER = "\n@after\nHOME=/h\nPATH=/usr/bin\n"
@@ -39,7 +39,7 @@ def test_the_loading_lines_take_hostile_names_as_names(tmp_path: Path) -> None:
 
 
 def test_a_prefix_or_a_module_leaves_no_other_place_to_look() -> None:
-    assert "for d in $PATH" in mpi.script(Wanted())
-    assert "for d in $PATH" not in mpi.script(Wanted(mpi_prefix="/opt/x"))
-    assert "/opt/openmpi*/bin" in mpi.script(Wanted())
-    assert "/opt/openmpi*/bin" not in mpi.script(Wanted(mpi_module="openmpi"))
+    assert "for d in $PATH" in mpi.script(Options())
+    assert "for d in $PATH" not in mpi.script(Options(mpi=MpiOptions(prefix="/opt/x")))
+    assert "/opt/openmpi*/bin" in mpi.script(Options())
+    assert "/opt/openmpi*/bin" not in mpi.script(Options(mpi=MpiOptions(module="openmpi")))

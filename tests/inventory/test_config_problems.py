@@ -22,6 +22,16 @@ def test_every_problem_of_a_file_comes_at_once(problems_of: Refused) -> None:
     assert found == expected.splitlines()
 
 
+@pytest.mark.parametrize("path", ["relative", "~/mpi", r'"/a\nrm -rf /"', r'"/a\e[2J"'])
+@pytest.mark.parametrize("key", ["mpi: {prefix", "nccl: {tests_dir", "nccl: {lib_dirs"])
+def test_a_path_on_the_nodes_is_absolute_and_printable(problems_of: Refused, key: str, path: str) -> None:
+    (problem,) = problems_of(
+        f"type: fleet\nname: test\nssh_config: {{hosts: [a]}}\nclusterboot:\n  {key}: {path}}}\n"
+    )
+    assert "cluster.yaml:5:" in problem
+    assert "is not an absolute path; write the path on the nodes" in problem
+
+
 def test_a_problem_has_its_parts(write: Callable[[str], Path], environ: dict[str, str]) -> None:
     path = write("type: fleet\nname: test\nssh_config: {hosts: [a, a]}\n")
     with pytest.raises(ConfigError) as caught:

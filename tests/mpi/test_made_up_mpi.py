@@ -13,11 +13,10 @@ import pytest
 
 from clusterboot.checks.program_files import fitness_section, other_mpi, parse_fitness
 from clusterboot.facts.collect import question
-from clusterboot.facts.fact import Wanted
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles.outputs import render_all
 from clusterboot.hostfiles.slots import Slot
-from clusterboot.inventory.cluster import MpiOptions
+from clusterboot.inventory.cluster import MpiOptions, Options
 from clusterboot.inventory.loader import load
 from clusterboot.inventory.problems import ConfigError
 from clusterboot.mpi.launcher import Launcher, Mpi, RunSpec, TreeLogin
@@ -70,11 +69,11 @@ def spec(bin_: Path, **more: Any) -> RunSpec:
 
 
 def test_it_is_found_and_known_from_others(bin_: Path, tmp_path: Path) -> None:
-    asked = question(Wanted(mpi_prefix=str(bin_.parent)))
+    asked = question(Options(mpi=MpiOptions(prefix=str(bin_.parent))))
     facts = asked.parse(Reply(ask(tmp_path, *asked.sections)))
 
     assert facts.mpi == (Mpi("tinympi", "1.2.3", f"{bin_}/tinyrun", f"{bin_}/tinycc"),)
-    (section,) = (each for each in question(Wanted()).sections if each.name == "facts.mpi")
+    (section,) = (each for each in question(Options()).sections if each.name == "facts.mpi")
     assert "/opt/tinympi*/bin" in section.body
 
 
