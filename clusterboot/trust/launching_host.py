@@ -30,11 +30,10 @@ from .change import Change, change
 from .claims import sources_of
 from .homes import install, tagged_lines
 from .homes.install import removal_section
-from .homes.known import KEY_FILE, OWN_DIR, Edit, Member, NodeFile, Survey
-from .homes.nodeconfig import render_config, render_known_hosts
+from .homes.known import OWN_DIR, Edit, Member, NodeFile, Terms
 from .homes.tagged_lines import lets_launcher_in
 from .members import as_member
-from .plan import distinct_names, lacks_restrict, prefers_cheap_exchange
+from .plan import lacks_restrict, plan_head
 from .prove import prove
 from .shared_home import by_home
 from .survey import Surveyed, ask, changeable, usable
@@ -210,14 +209,12 @@ def _introduce(
     )
     assert visit.launcher is not None  # noqa: S101  # as above
     head = _member(visit.launcher, found, address, addresses)
-    cheap = visit.cluster.options.kex_algorithms != "openssh" and prefers_cheap_exchange(
-        found.facts.software.ssh_version
-    )
+    terms = Terms(openssh_kex=visit.cluster.options.kex_algorithms == "openssh")
 
     def equip(session: Session) -> tuple[str, ...]:
         def plan(anew: bool) -> Change | None:
             state = ask(visit.cluster, session, make_key=False).keys if anew else found.keys
-            return _installed(cluster, _own_edits(cluster, members, state, cheap_exchange=cheap))
+            return _installed(cluster, plan_head(cluster, members, head, state, terms))
 
         return change(session, cluster, plan)
 
@@ -242,23 +239,6 @@ def _introduce(
 def config_path(cluster: str) -> str:
     """Give the configuration that ssh on the head is told, seen from its home."""
     return f"{OWN_DIR.format(name=cluster)}/config"
-
-
-def _own_edits(
-    cluster: str, members: Sequence[Member], survey: Survey, *, cheap_exchange: bool
-) -> tuple[Edit, ...]:
-    """Plan the head's own files: whom it logs in to, and their host keys.
-
-    Errors: :class:`PartialError` where one of them cannot be written.
-    """
-    members = distinct_names(members)
-    name = survey.key.file if survey.key else KEY_FILE
-    config = render_config(cluster, members, cheap_exchange=cheap_exchange, identity=name)
-    edits = (
-        tagged_lines.edit_own(usable(survey.own_known_hosts), render_known_hosts(members)),
-        tagged_lines.edit_own(usable(survey.own_config), config),
-    )
-    return tuple(changeable(edit) for edit in edits if edit is not None)
 
 
 def _admission(cluster: str, head: Member, file: NodeFile, *, lacks_restrict: bool) -> tuple[Edit, ...]:

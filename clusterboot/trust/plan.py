@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
@@ -70,7 +70,7 @@ def plan_homes(
         try:
             _require_config(survey)
             edits = (*_own_edits(home, writer), _config_edit(home), _login_edit(home, keep_hosts))
-            todo = tuple(changeable(edit) for edit in edits if edit is not None)
+            todo = _changeable(edits)
         except PartialError as error:
             error.host = writer
             plans[writer] = error
@@ -84,6 +84,21 @@ def plan_homes(
                 _dropped(survey, terms),
             )
     return plans
+
+
+def plan_head(
+    cluster: str, members: Sequence[Member], head: Member, survey: Survey, terms: Terms
+) -> tuple[Edit, ...]:
+    """Plan the own files of a head that is no node: whom it logs in to, and their host keys.
+
+    Errors: :class:`PartialError` where one of them cannot be written.
+    """
+    home = _Home(cluster, distinct_names(members), (head,), survey, terms)
+    return _changeable(_own_edits(home, head.name))
+
+
+def _changeable(edits: Iterable[Edit | None]) -> tuple[Edit, ...]:
+    return tuple(changeable(edit) for edit in edits if edit is not None)
 
 
 def identity(survey: Survey, terms: Terms) -> str:
