@@ -20,8 +20,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from clusterboot.checks.planned import Planned
 from clusterboot.checks.ready import Ready
+from clusterboot.checks.subjects import Planned
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles.slots import AddressPlan, NodeAddress, Slot
 from clusterboot.inventory.loader import load

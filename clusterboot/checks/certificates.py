@@ -16,7 +16,7 @@ from clusterboot.trust.homes.tagged_lines import kinds
 from clusterboot.trust.survey import Surveyed
 
 from .check import Check
-from .surveyed import SurveyedNodes
+from .subjects import SurveyedNodes
 
 # Clocks that are as far off as this, and agree among themselves as well as that, are right: the one
 # that they are compared with is wrong. In seconds.
@@ -53,7 +53,6 @@ class CertificatesHold(Check[SurveyedNodes, None]):
     """
 
     def judge(self, subject: SurveyedNodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
-        """Name who could not log in, or be logged in to, for the time being."""
         nodes = {
             name: NodeTime(_found(answer), answer.facts.clock_skew_s)
             for name, answer in subject.surveyed.items()
@@ -69,7 +68,6 @@ class ClocksAgree(Check[SurveyedNodes, None]):
     certificate_hours: int
 
     def judge(self, subject: SurveyedNodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
-        """Name whose clock is wrong."""
         ends_s = subject.now_s + self.certificate_hours * 3600
         made = Validity("a certificate made now", subject.now_s - BACKDATED_S, ends_s)
         nodes = {

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from clusterboot.session.visit import UnfitError
 
 from .check import Check
-from .surveyed import SurveyedNodes
+from .subjects import SurveyedNodes
 
 
 class KeysThere(Check[SurveyedNodes, None]):
     """Each node has a key of this cluster, and its configuration."""
 
     def judge(self, subject: SurveyedNodes, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
-        """Name who has none."""
         return {
             name: UnfitError(
                 "ssh",

@@ -8,7 +8,7 @@ from clusterboot.session.visit import UnfitError
 from clusterboot.units import format_size
 
 from .check import Check
-from .planned import Planned
+from .subjects import Planned
 
 # NCCL and MPI register buffers of hundreds of MiB a rank; systemd's default is 8 MiB.
 _LEAST_KIB = 1024 * 1024
@@ -18,7 +18,6 @@ class MemoryLockable(Check[Planned, None]):
     """Each node with an active RDMA port lets a non-interactive shell lock enough memory."""
 
     def judge(self, subject: Planned, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
-        """Name who lets too little be locked."""
         found: dict[str, UnfitError] = {}
         for name, node in subject.ready.facts.items():
             limit_kib = node.limits.memlock_kib

@@ -20,7 +20,7 @@ from clusterboot.printable import listed
 from clusterboot.session.visit import UnfitError
 
 from .check import Check
-from .planned import PORTS, Planned
+from .subjects import PORTS, Planned
 
 TIMEOUT_S = 5
 _LANES = 8

@@ -15,8 +15,8 @@ from clusterboot.programs.records import ProblemKind
 from clusterboot.session.visit import UnfitError
 
 from .check import Check
-from .planned import Planned
 from .ready import Ready
+from .subjects import Planned
 
 # ldd is the loader's own word, under the very environment that the ranks will have. A static MPI has
 # no library, but the name of its first function somewhere. A script may start anything: it is believed.

@@ -8,11 +8,10 @@ from .certificates import CertificatesHold
 from .check import Check
 from .keys import KeysThere
 from .memlock import MemoryLockable
-from .planned import Planned
 from .ports import PortsOpen
 from .program_files import ProgramsThere
 from .slot_count import SlotsEnough
-from .surveyed import SurveyedNodes
+from .subjects import Planned, SurveyedNodes
 
 #: Once the nodes have said what they are, before anything depends on their logins.
 SURVEYED: tuple[Check[SurveyedNodes, Any], ...] = (KeysThere(), CertificatesHold())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from clusterboot.session.visit import UnfitError
 
 from .check import Check
-from .planned import Planned
+from .subjects import Planned
 
 _REMEDY = "find its missing GPUs (nvidia-smi there), or give --procs-per-node or --exclude"
 
@@ -17,7 +17,6 @@ class SlotsEnough(Check[Planned, None]):
     """Each node has as many slots as most have, of two as the one with more, and a GPU for each rank."""
 
     def judge(self, subject: Planned, answers: Mapping[str, None]) -> Mapping[str, UnfitError]:
-        """Name who has more or fewer."""
         counts = Counter(slot.slots for slot in subject.slots)
         ranks = max(counts, key=lambda count: (counts[count], count), default=0)
         found: dict[str, UnfitError] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from clusterboot.checks.certificates import ClocksAgree
 from clusterboot.checks.check import require
-from clusterboot.checks.surveyed import SurveyedNodes
+from clusterboot.checks.subjects import SurveyedNodes
 from clusterboot.errors import ExitCode, HostResult
 from clusterboot.facts.node import NodeFacts
 from clusterboot.hostfiles import outputs

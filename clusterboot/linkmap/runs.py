@@ -13,10 +13,10 @@ from statistics import median
 from typing import Any
 
 from clusterboot.checks.check import require
-from clusterboot.checks.planned import Planned
 from clusterboot.checks.ports import PortsOpen
 from clusterboot.checks.ready import Ready
 from clusterboot.checks.registry import EQUIPPED
+from clusterboot.checks.subjects import Planned
 from clusterboot.document import document, render
 from clusterboot.errors import ExitCode, ValidationError
 from clusterboot.hostfiles.slots import Slot

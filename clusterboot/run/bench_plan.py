@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clusterboot.checks.check import require
-from clusterboot.checks.planned import Planned
 from clusterboot.checks.ready import Ready
 from clusterboot.checks.registry import EQUIPPED, PLANNED
+from clusterboot.checks.subjects import Planned
 from clusterboot.hostfiles.outputs import slots_of
 from clusterboot.hostfiles.slots import Slot
 from clusterboot.mpi.launcher import RunSpec

@@ -9,7 +9,7 @@ from clusterboot.checks.agreement import agree_on_mpi
 from clusterboot.checks.check import require
 from clusterboot.checks.ready import Ready
 from clusterboot.checks.registry import SURVEYED
-from clusterboot.checks.surveyed import SurveyedNodes
+from clusterboot.checks.subjects import SurveyedNodes
 from clusterboot.errors import ValidationError
 from clusterboot.facts.node import NodeFacts
 from clusterboot.folding import fold

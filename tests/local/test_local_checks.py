@@ -10,7 +10,7 @@ from local_cluster import LocalCluster, planned
 
 from clusterboot.checks.check import Check, require
 from clusterboot.checks.memlock import MemoryLockable
-from clusterboot.checks.planned import Planned
+from clusterboot.checks.subjects import Planned
 from clusterboot.commands.facts import inventory
 from clusterboot.errors import PartialError
 from clusterboot.facts.node import Limits, RdmaPort

@@ -1,4 +1,4 @@
-"""What is to be launched, as far as checks look at it."""
+"""What checks look at: what nodes said that they are, and what is to be launched on them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from clusterboot.hostfiles.slots import Slot
+from clusterboot.trust.survey import Surveyed
 
 from .ready import Ready
 
 # Inside Linux's range for local ports, from which listeners that ask for any port get one.
 PORTS = (32768, 60999)
+
+
+@dataclass(frozen=True)
+class SurveyedNodes:
+    """The answers to a survey, by host, of the cluster of a name, and the operator's clock, in seconds."""
+
+    cluster: str
+    surveyed: Mapping[str, Surveyed]
+    now_s: float
+
+    def of(self, hosts: Collection[str]) -> SurveyedNodes:
+        """Give the answers of ``hosts`` alone."""
+        return replace(self, surveyed={name: said for name, said in self.surveyed.items() if name in hosts})
 
 
 @dataclass(frozen=True)
