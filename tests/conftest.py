@@ -10,13 +10,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from repetition import share
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
 
-settings.register_profile("clusterboot", max_examples=share(50), deadline=None)
+# How long a machine takes to draw or to try an example is no test.
+settings.register_profile(
+    "clusterboot", max_examples=share(50), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("clusterboot")
 
 _obstacle = cache(labs.obstacle)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from patience import HANGS_S
+from ports import held_port
 
 from clusterboot.hostfiles.outputs import write
 from clusterboot.hostfiles.ssh import render_known_hosts, render_ssh_config
@@ -31,9 +32,8 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.host_key = new_key(folder / "host key")
         (folder / "authorized").write_text(new_key(folder / "user % key"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self._holder = socket.socket()
+        self.port = held_port(self._holder, "127.0.0.1")
         config = folder / "sshd_config"
         config.write_text(
             f'HostKey "{folder}/host key"\nAuthorizedKeysFile "{folder}/authorized"\nStrictModes no\n'
@@ -52,6 +52,7 @@ class Machine:
     def stop(self) -> None:
         self.process.terminate()
         self.process.communicate()
+        self._holder.close()
 
 
 @pytest.fixture

@@ -279,7 +279,11 @@ _lines = st.one_of(
 
 
 @given(st.lists(_lines, max_size=14), st.sampled_from(["node1", "node2", "NODE1", "real"]))
-@settings(max_examples=share(102), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=share(102),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_reads_any_file_that_ssh_accepts_as_ssh_does(tmp_path: Path, lines: list[str], host: str) -> None:
     config = tmp_path / "config"
     config.write_text("\n".join(lines) + "\n")

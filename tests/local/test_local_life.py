@@ -186,10 +186,10 @@ def test_facts_and_commands_come_from_each_home(cluster: LocalCluster) -> None:
 
 def test_what_is_silent_costs_only_itself(cluster: LocalCluster) -> None:
     before = {*Path("/proc").glob("[0-9]*")}
-    said = run_job(cluster.context(), shell_job('[ "$ADDRESS" != 10.77.0.2 ] || sleep 86399'), 0.5)
+    said = run_job(cluster.context(), shell_job('[ "$ADDRESS" != 10.77.0.2 ] || sleep 86399'), 5)
     hosts = {host.name: host for host in said.hosts}
 
-    assert (hosts["n2"].status, hosts["n2"].cause) == ("unreachable", "no answer within 0.5 s")
+    assert (hosts["n2"].status, hosts["n2"].cause) == ("unreachable", "no answer within 5 s")
     assert hosts["n1"].status == hosts["n3"].status == "ok"
     assert not [path for path in {*Path("/proc").glob("[0-9]*")} - before if _runs(path, "86399")]
 

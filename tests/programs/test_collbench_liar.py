@@ -28,7 +28,7 @@ def test_what_a_rank_says_of_others_is_not_taken(tmp_path: Path) -> None:
         [
             *MPIRUN,
             *("-x", "ASAN_OPTIONS=detect_leaks=0", "-n", "3"),
-            *(str(honest), "pairs", "-T", "0.1", "-e", "64K", "-L", "1", "-s", str(rounds)),
+            *(str(honest), "pairs", "-T", "0.1", "-e", "64K", "-L", "8", "-s", str(rounds)),
             *(":", "-n", "1", str(liar)),
         ],
         capture_output=True,

@@ -191,7 +191,7 @@ def test_ranks_with_different_versions_of_nccl_are_refused_by_name(bench: Bench)
 
 def test_all_pairs_meet_over_nccl_and_a_slow_gpu_shows(bench: Bench) -> None:
     host = os.uname().nodename
-    done = bench.pairs(5, "-T 0.3 -e 256K", FAKE_NCCL_MBPS="400", FAKE_NCCL_SLOW=f"{host}:3")
+    done = bench.pairs(5, "-T 0.3 -e 256K -L 60", FAKE_NCCL_MBPS="400", FAKE_NCCL_SLOW=f"{host}:3")
     log = parse_pairs(done.stdout.encode())
     assert done.returncode == 0, done.stderr
     assert log.concluded
@@ -199,17 +199,21 @@ def test_all_pairs_meet_over_nccl_and_a_slow_gpu_shows(bench: Bench) -> None:
     assert [(node.node, node.device) for node in log.nodes] == [(rank, rank) for rank in range(5)]
     met = sorted((row.sender, row.receiver) for row in log.rows)
     assert met == [(one, other) for one in range(5) for other in range(5) if one != other]
-    slowest_good = min(row.busbw_gb_s for row in log.rows if 3 not in (row.sender, row.receiver))
-    fastest_bad = max(row.busbw_gb_s for row in log.rows if 3 in (row.sender, row.receiver))
-    # 0.04 and 0.4 GB/s: what is faked keeps its pace with whole messages, this machine may have other work.
-    assert fastest_bad < 0.1 < slowest_good
+    best = [
+        max(row.busbw_gb_s for row in log.rows if rank in (row.sender, row.receiver)) for rank in range(5)
+    ]
+    # 0.04 and 0.4 GB/s: what is faked keeps its pace with whole messages, and this machine may have other
+    # work, which holds up some of the pairs.
+    assert [rate < 0.1 for rate in best] == [False, False, False, True, False]
     assert all(row.latency_us for row in log.rows)
 
 
 def test_nothing_that_waits_on_the_way_is_left_out_of_the_time(bench: Bench) -> None:
     """The line carries 0.4 GB/s; 4 MB wait on the way while one end hears late that it may begin."""
     late = f"{os.uname().nodename}:1"
-    done = bench.pairs(3, "-T 0.2 -e 256K", FAKE_NCCL_MBPS="400", FAKE_NCCL_BUFFER="4e6", FAKE_NCCL_LATE=late)
+    done = bench.pairs(
+        3, "-T 0.2 -e 256K -L 60", FAKE_NCCL_MBPS="400", FAKE_NCCL_BUFFER="4e6", FAKE_NCCL_LATE=late
+    )
     log = parse_pairs(done.stdout.encode())
     assert log.concluded, done.stderr
     assert {(each.sender, each.receiver, each.both) for each in log.samples} == {
@@ -224,7 +228,7 @@ def test_a_gpu_that_nothing_comes_from_is_a_dead_pair_and_stops_nobody_else(
 ) -> None:
     schedule = tmp_path / "rounds"
     schedule.write_text("0-1 2-3\n0-3\n")
-    done = bench.pairs(4, f"-T 0.1 -e 64K -L 1 -s {schedule}", **{fault: f"{os.uname().nodename}:2"})
+    done = bench.pairs(4, f"-T 0.1 -e 64K -L 8 -s {schedule}", **{fault: f"{os.uname().nodename}:2"})
     log = parse_pairs(done.stdout.encode())
     assert done.returncode == 0, done.stderr
     assert log.concluded
@@ -237,7 +241,7 @@ def test_a_rank_without_a_gpu_of_its_own_is_set_aside_and_told(bench: Bench) -> 
     done = bench.pairs(3, "-T 0.1 -e 64K", FAKE_GPUS="2")
     assert done.returncode != 0
     assert "too few GPUs: 3 requested but only 2 were found" in done.stderr
-    shared = bench.pairs(3, "-T 0.1 -e 64K --share-gpu", FAKE_GPUS="2")
+    shared = bench.pairs(3, "-T 0.1 -e 64K -L 60 --share-gpu", FAKE_GPUS="2")
     log = parse_pairs(shared.stdout.encode())
     assert log.ranks_on_a_gpu == 2
     assert all(row.busbw_gb_s > 0 for row in log.rows)

@@ -215,7 +215,7 @@ def test_without_a_schedule_every_pair_meets_once_and_nobody_twice_a_round(
 def test_the_rounds_of_a_file_are_run_as_they_stand(collbench: Run, tmp_path: Path) -> None:
     schedule = tmp_path / "rounds"
     schedule.write_text("2-0\n\n1-3 0-2\n")
-    log = parse_pairs(collbench(4, ["pairs", "-T", "0.02", "-s", str(schedule)]).stdout.encode())
+    log = parse_pairs(collbench(4, ["pairs", "-T", "0.02", "-L", "60", "-s", str(schedule)]).stdout.encode())
     met = [(row.round, row.sender, row.receiver) for row in log.rows]
     assert met == [(0, 2, 0), (0, 0, 2), (2, 1, 3), (2, 3, 1), (2, 0, 2), (2, 2, 0)]
     assert log.ended_rounds == (0, 1, 2)
@@ -248,7 +248,7 @@ def test_no_memory_or_undefined_behaviour_fault_under_sanitizers(tmp_path: Path)
     assert len(parse_log(done.stdout).tests) == len(NAMES)
     assert "ERROR: AddressSanitizer" not in done.stderr
     assert "runtime error" not in done.stderr
-    mapped = run(3, "pairs -T 0.02", ASAN_OPTIONS="detect_leaks=0")
+    mapped = run(3, "pairs -T 0.02 -L 60", ASAN_OPTIONS="detect_leaks=0")
     assert mapped.returncode == 0, mapped.stderr
     assert parse_pairs(mapped.stdout.encode()).concluded
     assert "runtime error" not in mapped.stderr

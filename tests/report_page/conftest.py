@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from patience import HANGS_S
 from playwright.sync_api import Browser, sync_playwright
 
 
@@ -16,6 +17,6 @@ def browser() -> Iterator[Browser]:
     # Chromium refuses its sandbox to root; its shared memory is small in containers.
     flags = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=flags)
+        started = driver.chromium.launch(executable_path=program, args=flags, timeout=1000 * HANGS_S)
         yield started
         started.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from page_runs import link_map, nccl_test
+from patience import HANGS_S
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from clusterboot.report.page import page as page_of
@@ -19,6 +20,7 @@ Opened = Callable[..., Page]
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
+    context.set_default_timeout(1000 * HANGS_S)
     yield context
     context.close()
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from connect_helpers import KeyFile, Sshd, Stub, Way, until_listening, write_key  # type: ignore[import-not-found]
 from patience import HANGS_S
+from ports import held_port
 
 from clusterboot import lab as labs
 from clusterboot.ssh.fleet import Fleet
@@ -64,6 +65,7 @@ def stub() -> Iterator[Callable[..., Stub]]:
 def sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
     """Start real sshds: ``sshd("MaxAuthTries 3", address="::1")``; they end with the test."""
     running: list[subprocess.Popen[bytes]] = []
+    ports = ExitStack()
 
     def start(*settings: str, address: str = "127.0.0.1", host_key: KeyFile | None = None) -> Sshd:
         folder = tmp_path / f"sshd{len(running)}"
@@ -71,9 +73,7 @@ def sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
         host_key = host_key or write_key(folder / "host")
         login_key = write_key(folder / "login")
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.bind((address, 0))
-            port = probe.getsockname()[1]
+        port = held_port(ports.enter_context(socket.socket(family)), address)
         config = folder / "config"
         lines = [
             *settings,
@@ -104,6 +104,7 @@ def sshd(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
     for process in running:
         with process:
             process.kill()
+    ports.close()
 
 
 @pytest.fixture(scope="session")

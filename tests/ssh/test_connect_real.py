@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from connect_helpers import Way, echo, error_of, said  # type: ignore[import-not-found]
+from ports import held_port
 
 from clusterboot.errors import HostKeySeen
 from clusterboot.inventory.cluster import Host
@@ -186,13 +187,11 @@ def test_several_hops_jumps_of_a_hosts_own_and_none_at_all_go_together(way: Way,
 
 def test_a_dead_second_hop_is_named(way: Way, sshd: StartSshd) -> None:
     first, node = sshd(), sshd()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        closed = probe.getsockname()[1]
-    second = replace(first.login, port=closed)
-
-    error = error_of(
-        way.fleet(known=first.known()).each([Host("n", node.login, (first.login, second))], echo)["n"]
-    )
+    with socket.socket() as holder:
+        second = replace(first.login, port=held_port(holder, "127.0.0.1"))
+        error = error_of(
+            way.fleet(known=first.known()).each([Host("n", node.login, (first.login, second))], echo)["n"]
+        )
 
     assert error.stage == "gateway"
     assert f"127.0.0.1:{first.port} cannot reach port" in error.cause

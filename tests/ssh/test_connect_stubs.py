@@ -20,6 +20,7 @@ from connect_helpers import (  # type: ignore[import-not-found]
     hold,
     host_at,
 )
+from ports import held_port
 
 from clusterboot.errors import UnreachableError
 from clusterboot.inventory.cluster import Host, Login
@@ -184,10 +185,9 @@ def test_a_penalty_is_not_tried_again_in_a_hurry() -> None:
 
 
 def test_a_port_that_nobody_listens_on_is_told_at_once_and_once(way: Way, key: KeyFile) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-
-    error = error_of(way.fleet().each([host_at(port, key)], echo)["n"])
+    with socket.socket() as holder:
+        port = held_port(holder, "127.0.0.1")
+        error = error_of(way.fleet().each([host_at(port, key)], echo)["n"])
 
     assert (error.stage, error.cause) == ("connect", f"cannot connect to port {port}: Connection refused")
     assert len(way.audit_path.read_text().splitlines()) == 1

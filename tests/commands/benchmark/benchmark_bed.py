@@ -121,7 +121,7 @@ class Bed:
         """Wait until no process of the run is left. Returns: for how long, in seconds."""
         began_s = time.monotonic()
         while left := {name: found for name in nodes or self.names if (found := self.processes(name))}:
-            assert time.monotonic() - began_s < 60, f"still there: {left}"
+            assert time.monotonic() - began_s < HANGS_S, f"still there: {left}"
             time.sleep(0.1)
         return time.monotonic() - began_s
 

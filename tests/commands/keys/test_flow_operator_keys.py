@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 from operator_fixture import Operator
@@ -81,7 +82,7 @@ def no_agent(path: Path, *, listening: bool) -> Iterator[str]:
 def test_a_stale_agent_is_no_hindrance_with_a_key_and_named_without_one(
     doors: labs.Lab, operator: Operator, listening: bool
 ) -> None:
-    limit = ("--hosts", "n1", "--deadline", "4")
+    limit = ("--hosts", "n1", "--deadline", str(HANGS_S))
     with no_agent(operator.folder / "stale", listening=listening) as sock:
         keyed = cluster(operator, doors, doors.folder / "node_key")
         assert said(operator, *keyed, *limit, expect=0, SSH_AUTH_SOCK=sock)["hosts"][0]["status"] == "ok"
