@@ -14,7 +14,7 @@ from clusterboot.programs.records import Problem
 
 from .supervise import shell_text
 
-_ANSWER_S = 5.0
+_ANSWER_S = 15.0
 _LINE = re.compile(r"process (\d{1,9}) ([A-Za-z]) (\d{1,18}) (\d{1,9})")
 _GONE = "see whether that host is up and reachable, and its kernel log at that time"
 _STOPPED = (
