@@ -59,6 +59,9 @@ install_packages() {
   case $missing in
     *openssh-server*) say "note: Debian's openssh-server also starts this machine's own sshd" ;;
   esac
+  case $missing in
+    *prometheus*) say "note: Debian's prometheus also starts a server, at port 9090" ;;
+  esac
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2 ||
     die "apt-get could not install: ${packages[*]}"
 }
