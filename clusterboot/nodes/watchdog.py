@@ -24,6 +24,9 @@ _SWEEP_AT = 1024
 _STOOD_STILL_S = 0.5
 _MOMENT_S = 1.0
 
+# What the causes of hosts have in them that the whole command's deadline kept from answering.
+OF_DEADLINE = "the command's deadline"
+
 
 class DeadlineError(Exception):
     """A wait ran into its deadline, into the whole command's, or into one host's share of that.
@@ -36,9 +39,9 @@ class DeadlineError(Exception):
         super().__init__(timeout_s, whole, shared)
         self.words = f"within {timeout_s:.3g} s"
         if shared:
-            self.words = "in half of the command's deadline"
+            self.words = f"in half of {OF_DEADLINE}"
         if whole:
-            self.words = "before the command's deadline"
+            self.words = f"before {OF_DEADLINE}"
 
 
 @dataclass

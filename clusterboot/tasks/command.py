@@ -22,6 +22,7 @@ from clusterboot import interrupts
 from clusterboot.document import document, render
 from clusterboot.errors import ClusterbootError, ExitCode, HostResult, InterruptedVisit, worst
 from clusterboot.headline import CutShort, Ending
+from clusterboot.nodes.watchdog import OF_DEADLINE
 from clusterboot.report.about import About
 from clusterboot.report.ending import show_failures, show_next
 from clusterboot.report.terminal import Terminal
@@ -119,11 +120,13 @@ class Call:
         self.output.check()
 
     def _about(self, outcome: Outcome) -> About:
-        duration_s, ending = time.time() - self.started_s, outcome.ending
-        late = self.deadline_s is not None and duration_s >= self.deadline_s
-        lost = any(host.status not in ("ok", "skipped") for host in outcome.hosts)
-        if late and (lost or ending.error is not None):
-            ending = replace(ending, cut_short=ending.cut_short or "deadline")
+        duration_s, ending, next_step = time.time() - self.started_s, outcome.ending, outcome.next_step
+        lost = [host for host in outcome.hosts if host.status not in ("ok", "skipped")]
+        if self._is_late(duration_s, lost, outcome.hosts) and (lost or ending.error is not None):
+            cut_short = ending.cut_short or "deadline"
+            step = f"the same command with a --deadline longer than {self.deadline_s:g} s"
+            next_step = next_step if ending.cut_short else step
+            ending = replace(ending, cut_short=cut_short)
         return About(
             self.command,
             int(outcome.exit_code),
@@ -133,8 +136,15 @@ class Call:
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started_s)),
             duration_s,
             outcome.more.get("backend"),
-            outcome.next_step,
+            next_step,
         )
+
+    def _is_late(self, duration_s: float, lost: Sequence[HostResult], hosts: Sequence[HostResult]) -> bool:
+        """Tell whether the command's deadline ended it: its time was up, or no host had enough of it."""
+        if self.deadline_s is None:
+            return False
+        none_done = len(lost) == len(hosts) and any(OF_DEADLINE in (host.cause or "") for host in lost)
+        return duration_s >= self.deadline_s or none_done
 
     def _document(self, about: About, more: Mapping[str, Any]) -> str:
         return render(
