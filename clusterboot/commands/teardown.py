@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from clusterboot.errors import ExitCode, HostResult
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.session.context import Context
 from clusterboot.session.visit import exit_code
 from clusterboot.trust import policy
 from clusterboot.trust import remembered as members_state
-from clusterboot.trust.homes.known import OWN_DIR, Edit
+from clusterboot.trust.homes.known import Edit
 from clusterboot.trust.launching_host import HEAD, take_back_head, was_used
 from clusterboot.trust.operator_claim import claimed
 from clusterboot.trust.taking_back import clean_homes, clean_others, look
@@ -48,7 +49,7 @@ def teardown(context: Context) -> TornDown:
             plans = {name: remaining for name, remaining in found.items() if remaining.anything}
             paths = {name: remaining.paths for name, remaining in plans.items()}
             if head_launched:
-                paths[HEAD] = (OWN_DIR.format(name=cluster.name),)
+                paths[HEAD] = (cluster_folder(cluster.name),)
             edits = {name: remaining.edits for name, remaining in plans.items()}
             return TornDown(visit.ledger.rows, exit_code(visit.ledger.rows), paths, edits)
         # Before the nodes' lines go, by which another operator's machine would know of it.

@@ -18,7 +18,8 @@ from clusterboot.mpi.launcher import SSH_AGENT, Mpi, RunSpec
 from clusterboot.mpi.launchers import LAUNCHERS
 from clusterboot.mpi.script_names import new_run_id, run_folder
 from clusterboot.session.visit import Visit
-from clusterboot.trust.launching_host import HEAD, config_path, prepare_head, prove_head
+from clusterboot.trust.homes.nodeconfig import config_path
+from clusterboot.trust.launching_host import HEAD, prepare_head, prove_head
 from clusterboot.trust.members import addressed
 from clusterboot.trust.prove import prove, seek_start
 from clusterboot.trust.survey import survey

@@ -30,7 +30,7 @@ from .change import Change, change
 from .claims import sources_of
 from .homes import install, tagged_lines
 from .homes.install import removal_section
-from .homes.known import OWN_DIR, Edit, Member, NodeFile, Terms
+from .homes.known import Edit, Member, NodeFile, Terms
 from .homes.tagged_lines import lets_launcher_in
 from .members import as_member
 from .plan import lacks_restrict, plan_head
@@ -234,11 +234,6 @@ def _introduce(
     admitted = visit.stage("head's key", [host for host in visit.good if host.name in writers], admit)
     if found.keys.key_created or any(equipped.values()) or any(admitted.values()):
         visit.events.note("the head has a key of its own to the nodes now, until teardown takes it back")
-
-
-def config_path(cluster: str) -> str:
-    """Give the configuration that ssh on the head is told, seen from its home."""
-    return f"{OWN_DIR.format(name=cluster)}/config"
 
 
 def _admission(cluster: str, head: Member, file: NodeFile, *, lacks_restrict: bool) -> tuple[Edit, ...]:

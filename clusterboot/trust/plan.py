@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from clusterboot.errors import PartialError
+from clusterboot.mpi.script_names import cluster_folder
 
 from .homes import tagged_lines
-from .homes.known import KEY_FILE, OWN_DIR, PER_NODE, Edit, FileKind, Member, NodeFile, NodeKey, Survey, Terms
+from .homes.known import KEY_FILE, PER_NODE, Edit, FileKind, Member, NodeFile, NodeKey, Survey, Terms
 from .homes.nodeconfig import render_config, render_known_hosts
 from .survey import changeable, usable
 
@@ -140,7 +141,7 @@ class _Home:
 def _own_edits(home: _Home, writer: str) -> Iterator[Edit | None]:
     """Give the edits of the cluster's own folder, none of which can lock anybody out."""
     survey, terms = home.survey, home.terms
-    own, name = OWN_DIR.format(name=home.cluster), identity(survey, terms)
+    own, name = cluster_folder(home.cluster), identity(survey, terms)
     if terms.phase != "switch":
         yield tagged_lines.edit_own(usable(survey.own_known_hosts), home.known_hosts)
     if terms.phase in ("all", "in"):

@@ -18,7 +18,7 @@ from clusterboot.session.visit import UnfitError, Visit
 
 from . import verify
 from .blaming import LoginFinding, Weighed, by_cause, second_looks, weigh
-from .homes.known import OWN_DIR
+from .homes.nodeconfig import config_path
 from .verify import LoginFailure, timed
 
 # A node that cannot reach any other is no place to launch from; so many are tried.
@@ -222,11 +222,8 @@ def try_logins(
         mine = targets[session.name]
         identity = (cluster, with_what[session.name]) if with_what else None
         # The head's ssh knows of the nodes from clusterboot's own file alone.
-        config = (
-            f"{OWN_DIR.format(name=cluster)}/config"
-            if visit.launcher and session.name == visit.launcher.name
-            else None
-        )
+        from_head = visit.launcher is not None and session.name == visit.launcher.name
+        config = config_path(cluster) if from_head else None
         crowded = len(targets) > 8
         return session.ask(verify.logins(session.name, mine, identity, crowded=crowded, config=config))
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from clusterboot.facts.node import NodeFacts
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section
 from clusterboot.nodes.sessions import Session
 from clusterboot.session.visit import Visit
 
 from . import remembered as members_state
-from .homes.known import OWN_DIR
 from .survey import Surveyed
 
 Groups = tuple[tuple[str, ...], ...]
@@ -103,6 +103,6 @@ def _probed(visit: Visit, hosts: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _do(cluster: str, name: str, verb: str, session: Session) -> bool:
-    path = shlex.quote(f"{OWN_DIR.format(name=cluster)}/{name}")
+    path = shlex.quote(f"{cluster_folder(cluster)}/{name}")
     section = Section("keys.probe", f'{verb} "$HOME/"{path} >/dev/null 2>&1')
     return session.ask(Question.of_one(section, lambda said: said.exit_code == 0, "keys"))

@@ -13,6 +13,7 @@ from clusterboot.errors import PartialError
 from clusterboot.facts import collect
 from clusterboot.facts.node import NodeFacts
 from clusterboot.inventory.cluster import Cluster
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.nodes.question import Question, both
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.nodes.sessions import Session
@@ -21,13 +22,13 @@ from clusterboot.session.visit import Visit
 from clusterboot.ssh.knownhosts import key_type_of
 
 from .homes import changing, install
-from .homes.known import OWN_DIR, Edit, FileKind, NodeFile, NodeKey, Survey
+from .homes.known import Edit, FileKind, NodeFile, NodeKey, Survey
 
 _FILES = {
     "authorized_keys": ".ssh/authorized_keys",
     "config": ".ssh/config",
-    "own_config": f"{OWN_DIR}/config",
-    "own_known_hosts": f"{OWN_DIR}/known_hosts",
+    "own_config": "{own}/config",
+    "own_known_hosts": "{own}/known_hosts",
 }
 _OWN_FILES = ("own_config", "own_known_hosts")
 # More than any of these files is for a thousand nodes; four of them fit into one answer.
@@ -231,7 +232,7 @@ def question(cluster: str, *, make_key: bool, make_next: bool = False) -> Questi
 
 def _key_section(cluster: str, make: str = "") -> Section:
     """Give the piece that tells a node's key, after ``make`` has been done."""
-    own = f'd="$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}\n'
+    own = f'd="$HOME/"{cluster_folder(cluster)}\n'
     names = _KEY_NAMES.replace("@MOST@", str(_MOST_BYTES))
     return Section("keys.identity", own + names + make + _SHOW_KEYS)
 
@@ -248,13 +249,13 @@ def public_key(cluster: str) -> Question[str | None]:
 
 def file_section(name: str, cluster: str) -> Section:
     """Give the piece of a script that shows one of the files, by its field's name in :class:`Survey`."""
-    path = _FILES[name].format(name=cluster)
+    path = _FILES[name].format(own=cluster_folder(cluster))
     return Section(f"keys.file.{name}", _SHOW_FILE.format(path=shlex.quote(path), most=_MOST_BYTES + 1))
 
 
 def parse_file(outputs: Mapping[str, SectionOutput], name: str, cluster: str) -> NodeFile:
     """Read what :func:`file_section` said."""
-    return _file(outputs[f"keys.file.{name}"], _FILES[name].format(name=cluster))
+    return _file(outputs[f"keys.file.{name}"], _FILES[name].format(own=cluster_folder(cluster)))
 
 
 def _parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Survey:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clusterboot.facts import home
 from clusterboot.inventory.cluster import Host
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.nodes.sessions import Session
@@ -15,7 +15,7 @@ from clusterboot.session.visit import Visit
 
 from .change import Change, change
 from .homes.install import removal_section
-from .homes.known import OWN_DIR, Edit
+from .homes.known import Edit
 from .homes.tagged_lines import take_back
 from .survey import SHOW_LEFT, file_section, parse_file, usable
 
@@ -98,7 +98,7 @@ def remains(cluster: str) -> Question[Remaining]:
     Its ``parse`` raises :class:`PartialError` where a file cannot be read that may have lines of ours: the
     cluster's folder stays then, so that the next call looks again.
     """
-    own = shlex.quote(OWN_DIR.format(name=cluster))
+    own = cluster_folder(cluster)
     state = '[ -e "$d" ] || exit 0\n[ -e "$d/config" ] && echo installed || echo present'
     script = f'd="$HOME/"{own}\n{state}\n{_CREATED}\nexit 0'
     files = (file_section(name, cluster) for name in _FILES)
@@ -118,6 +118,6 @@ def _parse(outputs: Mapping[str, SectionOutput], cluster: str) -> Remaining:
         home=where.identity if where else None,
         files=tuple(file.content for file in files),
         edits=tuple(edit for edit in edits if edit is not None),
-        own_dir=OWN_DIR.format(name=cluster) if state else None,
+        own_dir=cluster_folder(cluster) if state else None,
         left_behind="left" in outputs["keys.left"].text,
     )

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
 from clusterboot.ssh.refusals import REFUSALS
-
-from .homes.known import OWN_DIR
 
 # How many logins one node tries at once. OpenSSH's MaxStartups (10:30:100) is per target: where all
 # nodes try all, each target has on average as many at its door as each source tries.
@@ -188,7 +187,7 @@ def logins(
     if config is not None:
         lines.append(f'cb_config="$HOME/"{shlex.quote(config)}')
     if identity is not None:
-        own = OWN_DIR.format(name=identity[0])
+        own = cluster_folder(identity[0])
         lines.append(_WITH_IDENTITY.format(own=shlex.quote(own), line=shlex.quote(f"~/{own}/{identity[1]}")))
     addresses = tuple(targets.values())
     width = PARALLEL_OF_ALL if crowded else _PARALLEL

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
 
 from . import install
-from .known import LONGEST_CHANGE_S, OWN_DIR, Holder
+from .known import LONGEST_CHANGE_S, Holder
 
 # Without a process where nobody is at it, as mostly.
 _LOOK = """f="$HOME/"OWN/changing
@@ -58,7 +59,7 @@ def end_measurement(cluster: str, operator: str) -> Question[None]:
 
 def look_section(cluster: str) -> Section:
     """Write the script that tells who changes the cluster, and changes nothing itself."""
-    own = shlex.quote(OWN_DIR.format(name=cluster))
+    own = cluster_folder(cluster)
     return Section("keys.changing", _LOOK.replace("OWN", own))
 
 
@@ -74,7 +75,7 @@ def holder(said: SectionOutput) -> Holder | None:
 def _section(
     name: str, cluster: str, function: str, words: tuple[str, ...], file: str = "changing"
 ) -> Section:
-    own = f'"$HOME/"{shlex.quote(OWN_DIR.format(name=cluster))}'
+    own = f'"$HOME/"{cluster_folder(cluster)}'
     call = f"{function} {own} {file} {' '.join(map(shlex.quote, words))}"
     return Section(name, "\n".join((install.functions("install.sh"), install.functions("changing.sh"), call)))
 

@@ -10,11 +10,12 @@ from functools import cache
 from importlib import resources
 
 from clusterboot.errors import PartialError
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.nodes.question import Question
 from clusterboot.nodes.script import Section, SectionOutput
 from clusterboot.printable import one_line
 
-from .known import OWN_DIR, Edit
+from .known import Edit
 
 _RESULT = re.compile(r"file (\S+) (changed|raced|failed)(?: (.*))?")
 _LOCK = re.compile(r"(?m)^lock failed (.*)$")
@@ -57,7 +58,7 @@ def section(cluster: str, edits: Sequence[Edit], *, drop: Sequence[str] = ()) ->
     Parameters: ``drop`` are names of files in the cluster's own folder that go once the edits
     are made.
     """
-    own = OWN_DIR.format(name=cluster)
+    own = cluster_folder(cluster)
     lines = [
         functions("install.sh"),
         f'd="$HOME/"{shlex.quote(own)}',
@@ -74,7 +75,7 @@ def section(cluster: str, edits: Sequence[Edit], *, drop: Sequence[str] = ()) ->
 
 def removal_section(cluster: str, edits: Sequence[Edit]) -> Section:
     """Write the script that makes ``edits`` and then removes the cluster's own folder."""
-    own = shlex.quote(OWN_DIR.format(name=cluster))
+    own = cluster_folder(cluster)
     lines = [functions("install.sh"), 'if [ -d "$HOME/.ssh" ]; then', "cb_lock"]
     lines += [
         *map(_made, edits),

@@ -12,8 +12,6 @@ from clusterboot.inventory.cluster import KeyMode
 FileKind = Literal["absent", "file", "unusable"]
 Phase = Literal["all", "in", "switch", "out"]
 
-# Where a node's own files are, below its home; {name} is the cluster's.
-OWN_DIR = ".ssh/clusterboot/{name}"
 KEY_FILE = "id_ed25519"
 # A rotation of a thousand nodes takes minutes. Who is silent for so long was killed, or is cut off.
 LONGEST_CHANGE_S = 3600

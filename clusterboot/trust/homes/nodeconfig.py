@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from clusterboot.mpi.script_names import cluster_folder
 from clusterboot.ssh.knownhosts import render_line
 
-from .known import KEY_FILE, OWN_DIR, Member
+from .known import KEY_FILE, Member
 
 # For ssh the first value counts. So a "Host *" of the user's own, meant for the world outside, does
 # not send logins between nodes through a bastion, keep a master process that mpirun would wait for,
@@ -25,6 +26,11 @@ _WHATEVER_THE_USER_SETS = (
 )
 _LINE_CHARS = 900
 _OPENING = "# Written by clusterboot; changes are overwritten by the next bootstrap."
+
+
+def config_path(cluster: str) -> str:
+    """Give the path of a node's configuration, seen from its home; the head's ssh is told it as it is."""
+    return f"{cluster_folder(cluster)}/config"
 
 
 def render_config(
@@ -66,7 +72,7 @@ def _entry(member: Member) -> str:
 
 
 def _settings(cluster: str, *, cheap_exchange: bool, identity: str) -> str:
-    own = "~/" + OWN_DIR.format(name=cluster)
+    own = "~/" + cluster_folder(cluster)
     lines = [
         f"  IdentityFile {own}/{identity}",
         "  IdentitiesOnly yes",
