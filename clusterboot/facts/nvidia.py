@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from .node import Gpu, GpuFacts
 from .text import clean, integer, known
@@ -84,7 +85,8 @@ def parse_topology(text: str) -> dict[str, dict[str, str]]:
         if legend:
             names[legend[1]] = clean(legend[2])
         elif not columns and line[:1].isspace() and words[:1] and _DEVICE.fullmatch(words[0]):
-            columns = _devices(words)
+            # Up to ``CPU Affinity``.
+            columns = list(dict.fromkeys(takewhile(_DEVICE.fullmatch, words)))
         elif columns and words and words[0] in columns and len(words) > len(columns):
             rows.setdefault(words[0], words[1 : len(columns) + 1])
     return {
@@ -95,9 +97,3 @@ def parse_topology(text: str) -> dict[str, dict[str, str]]:
         }
         for row, cells in rows.items()
     }
-
-
-def _devices(words: list[str]) -> list[str]:
-    """Give the header's leading words, up to ``CPU Affinity``."""
-    end = next((place for place, word in enumerate(words) if not _DEVICE.fullmatch(word)), len(words))
-    return list(dict.fromkeys(words[:end]))

@@ -92,7 +92,7 @@ def choose_addresses(
         if node is None:
             placed[host.name] = Excluded(host.name, "nothing is known of it")
         elif host.internal_ip is not None:
-            placed[host.name] = _placed(host.name, _named(host.internal_ip, node), _MISNAMED)
+            placed[host.name] = _named(host.name, host.internal_ip, node)
         else:
             free.append(host.name)
     lines = ["internal_ip of each host"] if _chosen(placed) else []
@@ -101,8 +101,7 @@ def choose_addresses(
         network = subnet.network
         lines.append(line)
         for name in free:
-            found = subnet.members.get(name) or _absent(network, facts[name])
-            placed[name] = _placed(name, found, _UNPLACED)
+            placed[name] = subnet.members.get(name) or _absent(name, network, facts[name])
     contested = _contested(_chosen(placed), facts)
     placed |= _doubles(_chosen(placed), contested, facts, owners or {})
     chosen = _chosen(placed)
@@ -119,25 +118,22 @@ def choose_addresses(
     )
 
 
-def _placed(host: str, found: _Candidate | str, remedy: str) -> _Candidate | Excluded:
-    """Give an address, or the reason why there is none and what to do."""
-    return Excluded(host, found, remedy) if isinstance(found, str) else found
-
-
 def _chosen(placed: Mapping[str, _Candidate | Excluded]) -> dict[str, _Candidate]:
     """Give the hosts that have an address."""
     return {name: each for name, each in placed.items() if isinstance(each, _Candidate)}
 
 
-def _named(internal_ip: str, node: NodeFacts) -> _Candidate | str:
+def _named(host: str, internal_ip: str, node: NodeFacts) -> _Candidate | Excluded:
     """Find the address that the cluster file says a host has."""
     wanted = ip_address(internal_ip)
     having = [candidate for candidate in _all_addresses(node) if candidate.ip == wanted]
     if not having:
         have = ", ".join(str(candidate.ip) for candidate in _all_addresses(node))
-        return f"its internal_ip {wanted} is on none of its interfaces, which have {have or 'no address'}"
+        reason = f"its internal_ip {wanted} is on none of its interfaces, which have {have or 'no address'}"
+        return Excluded(host, reason, _MISNAMED)
     best = max(having, key=lambda candidate: candidate.up)
-    return best if best.up else f"its internal_ip {wanted} is on {best.interface}, which is down"
+    down = Excluded(host, f"its internal_ip {wanted} is on {best.interface}, which is down", _MISNAMED)
+    return best if best.up else down
 
 
 def _given(network: Network, names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[_Subnet, str]:
@@ -151,13 +147,15 @@ def _given(network: Network, names: Sequence[str], facts: Mapping[str, NodeFacts
     return subnet, f"{subnet.where if members else network}: named by ssh_config.network"
 
 
-def _absent(network: Network, node: NodeFacts) -> str:
+def _absent(host: str, network: Network, node: NodeFacts) -> Excluded:
     """Say why a host has no address in the chosen network."""
     down = [c for c in _all_addresses(node) if not c.up and c.ip in network]
     if down:
-        return f"{down[0].interface}, which has its address {down[0].ip} in {network}, is down"
-    have = ", ".join(f"{c.ip} on {c.interface}" for c in _all_addresses(node) if c.up)
-    return f"it has no address in {network}, only {have}" if have else f"it has no address in {network}"
+        reason = f"{down[0].interface}, which has its address {down[0].ip} in {network}, is down"
+    else:
+        have = ", ".join(f"{c.ip} on {c.interface}" for c in _all_addresses(node) if c.up)
+        reason = f"it has no address in {network}" + (f", only {have}" if have else "")
+    return Excluded(host, reason, _UNPLACED)
 
 
 def _inferred(names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[_Subnet, str]:
