@@ -203,11 +203,12 @@ def test_each_fault_alone_is_one_problem(problems_of: Refused, text: str, expect
         ("ssh-dss AAAA", "'ssh-dss' is not a type of host key"),
         ("ssh-ed25519", "is cut off or damaged"),
         ("ssh-ed25519 !!!!", "is not base64"),
+        ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB", "is cut off or damaged"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYH", "is cut off or damaged"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAABAABAgM=", "is cut off or damaged"),
         (
             "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
-            "is cut off or damaged",
+            "is of type 'ssh-ed25519'",
         ),
         ("ssh-ed25519 AAAAB3NzaC1yc2EAAAADAQAB", "is of type 'ssh-rsa'"),
     ],
