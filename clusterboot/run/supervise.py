@@ -138,7 +138,8 @@ def _sweep_others(targets: Sequence[str], agent: Sequence[str]) -> list[str]:
 class SupervisedStream:
     """Standard output of a supervised run, taken out of its frame as it comes.
 
-    ``end`` is set once the end line has come; a stream that closes before has been cut off.
+    ``begun`` is true once the script has been read and is at work. ``end`` is set once the end line has
+    come; a stream that closes before has been cut off.
     """
 
     def __init__(self, nonce: str) -> None:
@@ -147,14 +148,9 @@ class SupervisedStream:
         mark = nonce.encode() + b" "
         self._begin = mark + b"begin\n"
         self._last = mark + b"end "
-        self._begun = False
+        self.begun = False
         self._pending = b""
         self.end: SupervisedEnd | None = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether the script has been read and is at work."""
-        return self._begun
 
     def feed(self, data: bytes) -> bytes:
         """Take what came; give what of it the launcher wrote.
@@ -162,11 +158,11 @@ class SupervisedStream:
         A few bytes that may be the start of the end line are held back until more comes.
         """
         self._pending += data
-        if not self._begun:
+        if not self.begun:
             _, found, rest = self._pending.partition(self._begin)
             if not found:
                 return b""
-            self._begun, self._pending = True, rest
+            self.begun, self._pending = True, rest
         written, found, rest = self._pending.partition(self._last)
         if found:
             self._read_end(rest)

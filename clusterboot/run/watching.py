@@ -15,7 +15,7 @@ from clusterboot.session.visit import Visit
 
 from .runend import RunEnd
 from .runlog import LineLog
-from .standstill import RankProcess, Standstill, all_run, ranks_there, standstill
+from .standstill import RankProcess, Snapshot, Standstill, all_run, ranks_there, standstill
 
 # A row that takes so long is worth a look at the nodes, and each further one of twice the time.
 _FIRST_LOOK_S = 10.0
@@ -23,8 +23,6 @@ _FIRST_LOOK_S = 10.0
 _BETWEEN_S = 2.0
 _WAY = "check the network between here and there; what it ran was ended on the nodes"
 _FLOOD = "run the program by hand and see what it prints"
-
-Said = dict[str, "tuple[RankProcess, ...] | None"]
 
 
 class Overseer:
@@ -103,7 +101,7 @@ class Overseer:
         return standstill(before, after, {slot.host: slot.slots for slot in self._slots})
 
 
-def ask(visit: Visit, run_id: str, slots: Sequence[Slot]) -> Said:
+def ask(visit: Visit, run_id: str, slots: Sequence[Slot]) -> Snapshot:
     """Ask nodes at once which ranks of a run they have.
 
     Returns: by host, ``None`` where it did not answer; one that answered with an error is left out.
@@ -119,13 +117,11 @@ def ask(visit: Visit, run_id: str, slots: Sequence[Slot]) -> Said:
             return second.ask(question)
 
     outcomes = visit.fleet.each(hosts, look)
-    said: Said = {}
-    for name, outcome in outcomes.items():
-        if isinstance(outcome, UnreachableError):
-            said[name] = None
-        elif not isinstance(outcome, ClusterbootError):
-            said[name] = outcome
-    return said
+    return {
+        name: outcome if isinstance(outcome, tuple) else None
+        for name, outcome in outcomes.items()
+        if isinstance(outcome, tuple | UnreachableError)
+    }
 
 
 def who_is_lost(
