@@ -29,7 +29,7 @@ BEFORE_CONTACT = (
     *("inventory/", "lab/", "tasks/", "report/", "linkmap/formats/", "programs/bench_options.py"),
     *("programs/collbench/pairs_options.py", "commands/inputs.py", "session/context.py"),
     *("ssh/audit.py", "ssh/identity.py", "verdict/expectation.py", "linkmap/resume.py"),
-    *("facts/mpi.py", "linkmap/measurement_plan.py"),
+    "linkmap/measurement_plan.py",
 )
 # Single functions of modules that also run afterwards.
 FUNCTIONS = {
