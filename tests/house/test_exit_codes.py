@@ -37,6 +37,7 @@ FUNCTIONS = {
     ("run/choice.py", "asked"),
     ("trust/authority.py", "load"),
     ("trust/launching_host.py", "launch_place"),
+    ("verdict/kept_baseline.py", "kept_baseline"),
 }
 # Where what may be found out too late is given another code.
 CONVERTED = {("linkmap/map_plan.py", "settle_map"), ("trust/authority.py", "_held")}
