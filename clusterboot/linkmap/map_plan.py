@@ -161,7 +161,7 @@ def in_words(price: Cost) -> str:
     """Say what a launch will cost, in one line."""
     most = "" if price.bytes_most is None else f", at most {format_size(price.bytes_most)}"
     return (
-        f"{price.measurements} measurements of {price.pairs} pairs in {price.rounds} rounds: "
+        f"{price.pairs} pairs in {price.rounds} rounds, {price.measurements} measurements: "
         f"about {price.time_s:.0f} s{most}"
     )
 

@@ -90,7 +90,7 @@ def _finding(finding: Finding) -> Text:
     what = f"{finding.kind} {finding.where}" if finding.where else finding.kind
     hosts = " or ".join(finding.hosts) if finding.next_pairs else fold(finding.hosts)
     if finding.kind == "link":
-        sign = {"out": " -> ", "in": " <- ", "both": " <-> "}[finding.direction]
+        sign = {"out": " to ", "in": " from ", "both": " with "}[finding.direction]
         hosts = sign.join(finding.hosts)
     # How slow it is stands in the evidence, except where nothing came through.
     dead = "dead; " if finding.fraction_of_expected == 0 else ""

@@ -132,6 +132,6 @@ def _progress(console: Console) -> Progress:
 def _plain_states(counts: Counter[str], total: int) -> str:
     """Say it without a bar: ``8 of 8 ok``, or ``6 of 8 ok, 1 failed, 1 unreachable``."""
     if not counts:
-        return "nothing to do"
+        return "none needed"
     failed = [f"{count} {state}" for state, count in counts.items() if state != "ok"]
     return ", ".join([f"{counts['ok']} of {total} ok", *failed])

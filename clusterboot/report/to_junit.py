@@ -9,6 +9,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from clusterboot.errors import HostResult
+from clusterboot.folding import fold
 from clusterboot.linkmap.pair_matrix import Finding, Inference, PairMatrix
 from clusterboot.printable import one_line, printable
 from clusterboot.programs.records import LogReport, Problem
@@ -97,7 +98,9 @@ def _of_map(matrix: PairMatrix, inference: Inference) -> list[_Case]:
     of_node = {each.hosts[0]: each for each in single}
     cases = [of_finding(node, of_node[node]) if node in of_node else _Case(node) for node in matrix.nodes]
     cases += [
-        of_finding(f"{each.kind} {'-'.join(each.hosts)}", each)
+        of_finding(
+            f"{each.kind} {' with '.join(each.hosts) if each.kind == 'link' else fold(each.hosts)}", each
+        )
         for each in inference.findings
         if each not in single
     ]

@@ -71,7 +71,7 @@ def not_judged(expectation: Expectation) -> str:
     """Say that a bandwidth was held against nothing, why, and what would judge it."""
     why = "" if expectation.min_busbw_gb_s is not None else expectation.derivation
     why = why or "no minimum and no earlier result applies to this run"
-    return f"bandwidth not judged: {why}; give --min-busbw or --baseline"
+    return f"bandwidth not judged: {why}; give --min-busbw, or keep a good run with --keep-baseline"
 
 
 class ExpectedJson(TypedDict):

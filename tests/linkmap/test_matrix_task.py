@@ -86,7 +86,7 @@ def test_a_folder_of_logs_of_pairs_is_a_matrix_a_measurement(capsys):
     assert any("gpu-003 and gpu-004: dead; " in note for note in files[0]["notes"])
     _, out, _ = run(capsys, folder, as_json=False)
     assert f"{folder}: alltoall_perf, 2 ranks" in out.replace("\n", "")
-    assert "link gpu-003 <-> gpu-004, both directions: dead" in out
+    assert "link gpu-003 with gpu-004, both directions: dead" in out
 
 
 def test_a_folder_of_folders_is_told_how_to_name_them(capsys, tmp_path):

@@ -62,7 +62,7 @@ def test_without_a_terminal_a_stage_is_one_plain_line() -> None:
     listener.finish()
     assert text_of(to) == (
         "nodes inspected: 2 of 3 ok, 1 unreachable\n"
-        "keys installed: nothing to do\n"
+        "keys installed: none needed\n"
         "logins from n1: 0 of 2 ok, 2 failed\n"
     )
 

@@ -53,8 +53,11 @@ def test_junit_fails_the_bad_node_and_the_bad_link_and_passes_the_others() -> No
     matrix = a_map()
     root = ElementTree.fromstring(written(matrix_to_junit, matrix))  # noqa: S314
     cases = {str(case.get("name")): case for case in root.iter("testcase")}
-    assert set(cases) == {*NODES, "link c-d"}
-    assert {name for name, case in cases.items() if case.find("failure") is not None} == {"b", "link c-d"}
+    assert set(cases) == {*NODES, "link c with d"}
+    assert {name for name, case in cases.items() if case.find("failure") is not None} == {
+        "b",
+        "link c with d",
+    }
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("7", "2", "0")
     told = cases["b"].find("failure")
     assert told is not None
