@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from clusterboot.linkmap.pair_matrix import PairMatrix
 from clusterboot.programs.records import PLACEMENTS
 from clusterboot.units import format_size
 
 from ..saved import SavedRun
+from .changed import common_share, what_changed
 from .curves import on, points
 from .html import Child, Html, badge, chart, duration, el, folded, number, section, table, when
-from .maps import Cells, heat_map, map_of, packed
+from .maps import common_scale, heat_map, map_of, packed
 from .past import in_a_line
 
 # A run with the letter that names it.
@@ -23,7 +22,14 @@ Lettered = tuple[str, SavedRun]
 def comparison(runs: Sequence[SavedRun]) -> list[Html]:
     """Show runs, of which there are at most 26, the first being what the others are held against."""
     named = [(chr(ord("A") + at), run) for at, run in enumerate(runs)]
-    return [part for part in (_overview(named), _tests(named), _matrices(named)) if part is not None]
+    parts = (_changes(named), _overview(named), _tests(named), _matrices(named))
+    return [part for part in parts if part is not None]
+
+
+def _changes(named: Sequence[Lettered]) -> Html:
+    """Begin with what changed against the first run, a sentence for each of the others."""
+    (_, first), *others = named
+    return el("div", [el("p", f"{letter}: {what_changed(first, run)}") for letter, run in others])
 
 
 def _overview(named: Sequence[Lettered]) -> Html:
@@ -88,7 +94,8 @@ def _matrices(named: Sequence[Lettered]) -> Html | None:
     mapped = [(letter, run, run.matrix) for letter, run in named if run.matrix is not None]
     if not mapped:
         return None
-    maps = [el("article", el("h3", f"{at} "), map_of(f"matrix-{at}", run)) for at, run, _ in mapped]
+    scale = common_scale([run for _, run, _ in mapped])
+    maps = [el("article", el("h3", f"{at} "), map_of(f"matrix-{at}", run, scale)) for at, run, _ in mapped]
     first_letter, _, first = mapped[0]
     changes = [_difference(first_letter, first, letter, matrix) for letter, _, matrix in mapped[1:]]
     return section("Every pair", el("div", maps, changes, class_="maps"), id_="map")
@@ -96,19 +103,10 @@ def _matrices(named: Sequence[Lettered]) -> Html | None:
 
 def _difference(first_letter: str, first: PairMatrix, letter: str, matrix: PairMatrix) -> Html | None:
     """Show the bandwidth of the nodes that both maps have, as a share of the first's."""
-    common = [node for node in first.nodes if node in set(matrix.nodes)]
+    common, ratio = common_share(first, matrix)
     if len(common) < 2:
         return None
-    before, after = (_part(each, common) for each in (first, matrix))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(before > 0, after / before, np.nan)
     label = f"{letter} as a share of {first_letter}"
     view = {"label": label, "unit": "%", "full": 100.0, "low": False, "split": True, **packed(ratio * 100)}
     heading = el("h3", f"{letter} against {first_letter}")
     return el("article", heading, heat_map(f"change-{letter}", common, [view]))
-
-
-def _part(matrix: PairMatrix, nodes: Sequence[str]) -> Cells:
-    at = {node: index for index, node in enumerate(matrix.nodes)}
-    index = [at[node] for node in nodes]
-    return matrix.bandwidth_gb_s[np.ix_(index, index)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,20 @@ def link_matrix(run: SavedRun) -> Html | None:
     return section("Every pair", map_of("matrix", run), *tables, id_="map")
 
 
-def map_of(name: str, run: SavedRun) -> Html:
-    """Place a run's heat map, with the nodes and links that its findings name marked."""
+def common_scale(runs: Sequence[SavedRun]) -> dict[str, float]:
+    """Give the far end of the colours for each view that any of several runs has: the best of their own."""
+    scale: dict[str, float] = {}
+    for view in (each for run in runs for each in _views(run)):
+        best = min if view["low"] else max
+        scale[view["label"]] = best(view["full"], scale.get(view["label"], view["full"]))
+    return scale
+
+
+def map_of(name: str, run: SavedRun, scale: Mapping[str, float] | None = None) -> Html:
+    """Place a run's heat map, with the nodes and links that its findings name marked.
+
+    Parameters: ``scale`` has the far end of the colours for views that are seen beside others.
+    """
     nodes = run.matrix.nodes if run.matrix is not None else ()
     findings = run.inference.findings if run.inference is not None else ()
     at = {node: index for index, node in enumerate(nodes)}
@@ -47,7 +59,8 @@ def map_of(name: str, run: SavedRun) -> Html:
             a, b = (at[host] for host in finding.hosts)
             links += [[a, b]] if finding.direction in ("out", "both") else []
             links += [[b, a]] if finding.direction in ("in", "both") else []
-    return heat_map(name, nodes, _views(run), [index for node, index in at.items() if node in named], links)
+    views = [{**view, "full": (scale or {}).get(view["label"], view["full"])} for view in _views(run)]
+    return heat_map(name, nodes, views, [index for node, index in at.items() if node in named], links)
 
 
 def heat_map(
