@@ -11,20 +11,21 @@ from dataclasses import dataclass
 
 from .pattern import Pattern
 
-# `host:pid:tid [device] file.cc:line (function) NCCL WARN text`: with its first words, over line breaks.
+# How the library's lines begin: `host:pid:tid [device] file.cc:line (function) NCCL LEVEL`, over line breaks.
+LIBRARY = (
+    r"(?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*):(?P<pid>\d+):\d+[ \n]\[(?P<device>\d*)[^\]\n]*\]"
+    r"(?:[ \n]\S+:\d+)?(?:[ \n]\(\w+\))?[ \n]NCCL[ \n]"
+)
+# With its first words.
 WARNING = Pattern(
     "nccl-error",
     "NCCL",
-    re.compile(
-        r""
-        r"(?P<host>[A-Za-z0-9_.-]+):(?P<pid>\d+):\d+[ \n]\[(?P<device>\d*)[^\]\n]*\]"
-        r"(?:[ \n]\S+:\d+)?(?:[ \n]\(\w+\))?[ \n]NCCL[ \n](?:WARN|ERROR)(?P<said>[ \n]+\S+(?:[ \n]\S+)?)?"
-    ),
+    re.compile(rf"{LIBRARY}(?:WARN|ERROR)(?P<said>[ \n]+\S+(?:[ \n]\S+)?)?"),
     "read that host's lines before it; NCCL_DEBUG=INFO says more",
     running=True,
 )
 _SAYS_RANK = re.compile(r"\brank (\d+) nranks \d+")
-_LIBRARY_LINE = re.compile(r"(?P<host>[A-Za-z0-9_.-]+):(?P<pid>\d+):\d+ \[(?P<device>\d+)[^\]]*\]")
+_LIBRARY_LINE = re.compile(LIBRARY)
 # All that stands before good tables: a transport that is not there, a setting that is not taken.
 _HARMLESS = re.compile(
     r"Failed to open lib(?:ibverbs|mlx5|nccl-net|nccl-tuner)|NET/Plugin ?: |.{0,60}No plugin found"
@@ -117,7 +118,7 @@ class WarnedProcess:
 
 
 def process_of(match: re.Match[str]) -> WarnedProcess:
-    """Give the process whose warning this is."""
+    """Give the process whose line this is."""
     return WarnedProcess(match["host"], int(match["pid"]), int(match["device"]) if match["device"] else None)
 
 
@@ -140,6 +141,4 @@ def rank_said(text: str) -> tuple[WarnedProcess, int] | None:
     """Read which rank a process is, from the library's own line on its communicator."""
     said = _SAYS_RANK.search(text) if " nranks " in text else None
     match = _LIBRARY_LINE.search(text) if said else None
-    if said is None or match is None:
-        return None
-    return WarnedProcess(match["host"], int(match["pid"]), int(match["device"])), int(said[1])
+    return (process_of(match), int(said[1])) if said and match else None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Set
 from dataclasses import dataclass, replace
 
+from ..messages.nccl_warnings import LIBRARY
 from ..records import Row
 from . import headers
 from .log_lines import Line, segments
@@ -22,11 +23,8 @@ from .table import (
     take_redop,
 )
 
-# A library's own line: `host:pid:tid [device] NCCL INFO …`, in newer versions with a source
-# file before NCCL. It can begin in the middle of a row.
-_NCCL_LINE = re.compile(
-    r"(?P<host>[A-Za-z0-9][A-Za-z0-9_.-]*):\d+:\d+ \[[^\]]*\](?: \S+:\d+)?(?: \(\w+\))? NCCL [A-Z]+\b"
-)
+# A library's own line, which can begin in the middle of a row.
+_NCCL_LINE = re.compile(rf"{LIBRARY}[A-Z]+\b")
 # What may stand behind the last cell of a piece: -S's time, another program's bracketed line.
 _AFTER_CELLS = re.compile(r"\s*(?:$|\[|\||\d{4}-\d\d-\d\d \d\d:)")
 # No cell: a row with this in it is never finished.
