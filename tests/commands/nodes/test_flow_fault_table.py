@@ -171,7 +171,7 @@ def test_a_fault_of_the_head_is_one_line_for_all_behind_it(scene: Scene, told: T
 
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line)
+    (line,) = (line for line in done.stdout.splitlines() if str(scene.lab.head_address) in line)
     assert line.startswith(f"n[1-2] {told.status} {told.stage}: {scene.lab.head_address}")
     assert re.search(told.cause, line), line
     assert told.remedy in line
@@ -194,7 +194,7 @@ def test_the_head_dying_in_mid_run_is_one_line_for_all_behind_it(
             labs.mend(lab.name, "head")
 
     words = {"sshd-stopped": "the connection to the gateway was lost", "powered-off": "the gateway does not"}
-    (line,) = (line for line in done.stdout.splitlines() if line)
+    (line,) = (line for line in done.stdout.splitlines() if str(lab.head_address) in line)
     assert line.startswith(f"n[1-2] {UNREACHABLE} gateway: {lab.head_address}: {words[fault]}"), line
     assert "check that the gateway is up" in line
     assert done.returncode == 4
