@@ -27,6 +27,7 @@ from .measurement_plan import (
     PlannedRound,
     apart_plan,
     in_parts,
+    options_at_length,
     remaining,
 )
 from .progress import Crowd, LinkState
@@ -37,9 +38,7 @@ _MOST_SETTLING = 6
 _MOST_RELAUNCHES = 2
 _MOST_AGAIN = 8
 _MOST_CALMING = 2
-# Pairs of what comes and goes or loses packets are measured for so many times the usual time, and no more of
-# them than this.
-_LONG = 28.0
+# No more pairs are measured at length than this.
 _MOST_AT_LENGTH = 4
 _LISTED = 4
 
@@ -62,14 +61,19 @@ def measure_pairs(run: LinkRun, plan: LinkPlan, options: LinkMapOptions) -> RunE
             break
         end = following
     if not end.cut_short:
-        long_s = _LONG * plan.options.pair_s
-        longer = replace(plan, options=replace(plan.options, least_s=long_s, most_s=2 * long_s))
-        end = _also(run, _at_length(run.state), longer, limit_s) or end
+        rounds, is_steady = _at_length(run.state)
+        whole = options_at_length(plan.options)
+        is_late = limit_s is not None and time.monotonic() + cost(rounds, whole).time_s > limit_s
+        may_end_early = is_steady or is_late
+        longer = replace(plan, options=options_at_length(plan.options, may_end_early=may_end_early))
+        end = _also(run, rounds, longer, limit_s) or end
     return end
 
 
-def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
+def _at_length(state: LinkState) -> tuple[tuple[PlannedRound, ...], bool]:
     """Choose a pair of each node that swings or loses packets, and each such link, to say what it sustains.
+
+    Returns: the pairs, and whether none of them swings or loses packets.
 
     A visit is shorter than what comes and goes may stay away, and than TCP's waits for what is lost, so that
     its figure is chance. Of a node that is bad one way alone two pairs are chosen: a bucket that a visit does
@@ -81,13 +85,16 @@ def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
     losses = find_losses(draw(matrix))
     lossy_links = {ends for ends, _ in losses.links}
     chosen: list[PlannedRound] = []
+    is_steady = True
     for finding in findings:
         ends = tuple(state.nodes.index(host) for host in finding.hosts)
         loses = ends[0] in losses.nodes if finding.kind == "node" else {ends, ends[::-1]} & lossy_links
         is_one_way_node = finding.kind == "node" and finding.direction != "both"
         is_alive = bool(finding.fraction_of_expected) and not finding.next_pairs
-        if not is_alive or not (loses or is_one_way_node or finding.stability == "swinging"):
+        comes_and_goes = bool(loses) or finding.stability == "swinging"
+        if not is_alive or not (comes_and_goes or is_one_way_node):
             continue
+        is_steady = is_steady and not comes_and_goes
         others = ends[1:]
         if finding.kind == "node":
             known = np.flatnonzero(~np.isnan(matrix.bandwidth_gb_s[ends[0]])).tolist()
@@ -95,7 +102,7 @@ def _at_length(state: LinkState) -> tuple[PlannedRound, ...]:
         if finding.kind == "node" or len(ends) == 2:
             pairs = (sorted((ends[0], other)) for other in others)
             chosen += (PlannedRound(((one, other),), taking="again") for one, other in pairs)
-    return tuple(chosen[:_MOST_AT_LENGTH])
+    return tuple(chosen[:_MOST_AT_LENGTH]), is_steady
 
 
 def _calm(run: LinkRun, plan: LinkPlan, limit_s: float | None) -> RunEnd | None:

@@ -32,6 +32,8 @@ _SOLO_PAIRS = 4
 # Pairs a few at a time take long: beyond this many seconds, and no budget, fewer are measured.
 _MOST_APART_S = 300.0
 _LEAST_PARTNERS = 2
+# What is measured at length takes so many times the usual time.
+_LONG, _LEAST_LONG = 56.0, 28.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,17 @@ def apart_plan(
         if cost(plan.rounds, options).time_s <= most_s or (mode == "full" and limit_s is None):
             return plan
     return plan if limit_s is None else None
+
+
+def options_at_length(options: PairsOptions, *, may_end_early: bool = False) -> PairsOptions:
+    """Measure pairs for long enough to say what they sustain.
+
+    What swings or loses packets is measured for a time that its samples do not decide on: it would end
+    in a moment in which nothing was lost, and its rate would be that of such moments. What is steady may
+    end after half of it, and so may all where a budget has no time for more.
+    """
+    least_s = (_LEAST_LONG if may_end_early else _LONG) * options.pair_s
+    return replace(options, least_s=least_s, most_s=_LONG * options.pair_s)
 
 
 def rounds_of(mode: MapMode, nodes: int) -> tuple[PlannedRound, ...]:

@@ -18,6 +18,7 @@ from clusterboot.linkmap.measurement_plan import (
     PlannedRound,
     apart_plan,
     first_plan,
+    options_at_length,
     remaining,
 )
 from clusterboot.linkmap.pair_matrix import Finding, Inference
@@ -91,6 +92,15 @@ def test_what_both_directions_are_known_of_is_not_measured_again() -> None:
     assert remaining((PlannedRound(((0, 2),), both_only=True),), known) == ()
     assert remaining((PlannedRound(((0, 2),)),), known) != ()
     assert (0, 1) not in main_pairs(first_plan(4, "full", PairsOptions(), None, known))
+
+
+def test_what_comes_and_goes_is_measured_for_a_time_that_its_samples_do_not_decide_on() -> None:
+    usual = PairsOptions(pair_s=0.5)
+    assert usual.least_s == 0
+    sick = options_at_length(usual)
+    assert sick.least_s == sick.limit_s == 28
+    steady = options_at_length(usual, may_end_early=True)
+    assert usual.limit_s < steady.least_s < steady.limit_s
 
 
 def test_a_shared_fabric_is_measured_a_few_pairs_at_once_and_no_longer_than_allowed() -> None:
