@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
@@ -17,7 +16,7 @@ from clusterboot.report import ending as report
 from .changes import below_home, changes, folded, show_changes
 from .command import Call, Outcome, command
 from .failed_logins import MOST_NAMED, failed_logins, pair_lines
-from .options import WRITING, choice, context, next_command, shown_path
+from .options import WRITING, choice, context, shown_path, writer
 
 if TYPE_CHECKING:
     from clusterboot.commands.bootstrap import Bootstrapped
@@ -61,7 +60,7 @@ def bootstrap_task(
     at = replace(at, encrypt_keys=encrypt_keys)
     mode = cast("KeyMode", keys) if keys else None
     result = bootstrap(at, cast("VerifyMode", verify or at.cluster.options.verify), mode)
-    written = partial(next_command, cluster=shared["cluster"])
+    written = writer(shared)
     # What the nodes are now is what later runs are read against.
     keep = result.facts and not at.dry_run
     return Outcome(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -11,7 +10,7 @@ from rich.console import Console
 from clusterboot.report import ending as report
 
 from .command import Call, Outcome, command
-from .options import SHARED, context, next_command
+from .options import SHARED, context, writer
 
 if TYPE_CHECKING:
     from clusterboot.report.about import About
@@ -36,5 +35,5 @@ def facts_task(call: Call, shared: Mapping[str, Any]) -> Outcome:
             report.show_headline(to, about.headline)
 
     more: FactsJson = {"facts": result.facts}
-    step = mend_hosts(result.hosts, "facts", partial(next_command, cluster=shared["cluster"]))
+    step = mend_hosts(result.hosts, "facts", writer(shared))
     return Outcome(result.exit_code, result.hosts, more, next_step=step, show=show)

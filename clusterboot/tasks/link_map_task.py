@@ -15,7 +15,7 @@ from rich.console import Console
 from clusterboot.headline import Ending
 
 from .command import Call, Outcome, command
-from .options import LAUNCH, WRITING, choice, context, next_command, number, size
+from .options import LAUNCH, WRITING, choice, context, number, size, writer
 
 if TYPE_CHECKING:
     from clusterboot.linkmap.endpoints import By
@@ -103,7 +103,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     if folder is None:
         verdict = None if at.dry_run else "inconclusive"
         ending = Ending(verdict, "nothing was measured", cut_short=result.cut_short, dry_run=at.dry_run)
-    written = partial(next_command, cluster=shared["cluster"])
+    written = writer(shared)
     return Outcome(
         result.exit_code,
         result.hosts,

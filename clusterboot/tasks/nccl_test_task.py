@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from clusterboot.errors import ExitCode, UsageError
 from clusterboot.headline import Ending
 
 from .command import Call, Outcome, command
-from .options import LAUNCH, WRITING, choice, context, next_command, number, size, whole
+from .options import LAUNCH, WRITING, choice, context, number, size, whole, writer
 
 if TYPE_CHECKING:
     from clusterboot.report.about import About
@@ -152,9 +151,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         result.hosts,
         _document(result),
         ending=_ending(result, dry_run=at.dry_run),
-        next_step=after_benchmark(
-            result, partial(next_command, cluster=shared["cluster"]), dry_run=at.dry_run
-        ),
+        next_step=after_benchmark(result, writer(shared), dry_run=at.dry_run),
         show=lambda to, about: _show(to, about, result, kept_as=_kept_line(result) if keeps else None),
         export=output(result.report),
         save=save if folder else None,

@@ -156,6 +156,26 @@ def next_command(task: str, cluster: str | None = None) -> str:
     return f"{program} {task}" + (f" --cluster {shlex.quote(cluster)}" if cluster else "")
 
 
+def writer(shared: Mapping[str, Any]) -> Callable[[str], str]:
+    """Give what writes a command for the user to try on the hosts of the one that is running.
+
+    Parameters: the values of :data:`SHARED`. A bootstrap is of all hosts, whose hostfiles it writes.
+    """
+
+    def written(task: str) -> str:
+        words = shlex.split(task)
+        if words[0] != "bootstrap":
+            if shared["hosts"] and "--hosts" not in words:
+                words += ["--hosts", shared["hosts"]]
+            if shared["exclude"] and "--exclude" in words:
+                words[words.index("--exclude") + 1] += f",{shared['exclude']}"
+            elif shared["exclude"]:
+                words += ["--exclude", shared["exclude"]]
+        return next_command(shlex.join(words), shared["cluster"])
+
+    return written
+
+
 def here() -> Path:
     """Give the folder that the command runs in. Errors: :class:`UsageError` where that was removed."""
     try:

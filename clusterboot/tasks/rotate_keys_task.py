@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,7 +14,7 @@ from clusterboot.report import ending as report
 from .changes import below_home
 from .command import Call, Outcome, command
 from .failed_logins import failed_logins, pair_lines
-from .options import SHARED, context, next_command
+from .options import SHARED, context, writer
 
 if TYPE_CHECKING:
     from clusterboot.commands.rotate_keys import Rotated
@@ -38,7 +37,7 @@ def rotate_keys_task(call: Call, shared: Mapping[str, Any]) -> Outcome:
         "changed_files": below_home(result.edits),
         "failed_logins": failed_logins(result.login_failures),
     }
-    written = partial(next_command, cluster=shared["cluster"])
+    written = writer(shared)
     return Outcome(
         result.exit_code,
         result.hosts,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,7 +13,7 @@ from clusterboot.report import ending as report
 
 from .changes import below_home, changes, folded, show_changes
 from .command import Call, Outcome, command
-from .options import SHARED, context, next_command
+from .options import SHARED, context, writer
 
 if TYPE_CHECKING:
     from clusterboot.commands.teardown import TornDown
@@ -41,7 +40,7 @@ def teardown_task(call: Call, shared: Mapping[str, Any]) -> Outcome:
         result.hosts,
         more,
         ending=Ending(dry_run=at.dry_run),
-        next_step=_next_step(at, result, partial(next_command, cluster=shared["cluster"])),
+        next_step=_next_step(at, result, writer(shared)),
         show=lambda to, about: _show_teardown(to, about, at, result),
     )
 

@@ -32,6 +32,7 @@ from clusterboot.report.page import page
 from clusterboot.report.saved import read_runs
 from clusterboot.tasks.link_map_task import link_map_task
 from clusterboot.tasks.nccl_test_task import nccl_test_task
+from clusterboot.tasks.options import writer
 from clusterboot.verdict.benchmarked import Benchmarked
 from json_schemas import check
 
@@ -352,3 +353,18 @@ def test_the_next_step_can_help(seen: Seen) -> None:
     # What cannot be reached is not to be tried again as it is.
     lost = [host.name for host in seen.ended.hosts if host.status == "unreachable"]
     assert not lost or "; then " in step
+
+
+@pytest.mark.parametrize(
+    ("hosts", "exclude", "task", "written"),
+    [
+        (None, "", "nccl-test --keep-baseline", "nccl-test --keep-baseline"),
+        ("n[1-3]", "", "link-map", "link-map --hosts 'n[1-3]'"),
+        ("n[1-3]", "", "link-map --hosts n1,n2", "link-map --hosts n1,n2"),
+        (None, "n4", "nccl-test --exclude n2", "nccl-test --exclude n2,n4"),
+        ("n[1-3]", "n3", "bootstrap", "bootstrap"),
+    ],
+)
+def test_the_next_command_is_of_the_same_hosts(hosts: Any, exclude: str, task: str, written: str) -> None:
+    shared = {"cluster": "my lab", "hosts": hosts, "exclude": exclude}
+    assert writer(shared)(task).partition(" ")[2] == f"{written} --cluster 'my lab'"
