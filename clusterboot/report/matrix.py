@@ -104,8 +104,10 @@ def _finding(finding: Finding) -> Text:
     )
     line.append(one_line(finding.evidence, 400))
     if finding.next_pairs:
-        pairs = ", ".join(" with ".join(pair) for pair in finding.next_pairs)
-        line.append(f"; not certain: measure {one_line(pairs, 200)}", style="dim")
+        pairs = one_line(", ".join(" with ".join(pair) for pair in finding.next_pairs), 200)
+        # What was never measured has first to be brought to where it can be.
+        unsure = finding.fraction_of_expected is not None
+        line.append(f"; {f'not certain: measure {pairs}' if unsure else 'to be measured again'}", style="dim")
     return line
 
 
