@@ -1,7 +1,8 @@
 """Runs a command line that stops its own process at a moment of its life, where a test is to find it.
 
-Arguments: ``line``, and how a line on standard error begins, or ``records``, and a number of lines in the
-audit log; then those of the command line. It stops once, as soon as that has been written.
+Arguments: the number of a pipe that hears of it just before; ``line``, and how a line on standard error
+begins, or ``records``, and a number of lines in the audit log; then those of the command line. It stops
+once, as soon as that has been written.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from typing import Any
 from clusterboot.__main__ import main
 from clusterboot.ssh.audit import AuditLog
 
+TOLD = int(sys.argv[1])
+
 
 def stop() -> None:
+    os.write(TOLD, b"!")
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
@@ -46,8 +50,8 @@ def after_records(count: int) -> None:
 
 
 if __name__ == "__main__":
-    moment, value = sys.argv[1:3]
-    sys.argv = ["clusterboot", *sys.argv[3:]]
+    moment, value = sys.argv[2:4]
+    sys.argv = ["clusterboot", *sys.argv[4:]]
     if moment == "line":
         after_line(value)
     else:

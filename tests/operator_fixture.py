@@ -75,8 +75,10 @@ class Operator:
         however late it is looked at, it is not over.
         """
         moment = ("line", line) if line else ("records", str(records))
+        hears, told = os.pipe()
         with subprocess.Popen(
-            [sys.executable, str(_HALTING), *moment, *args],
+            [sys.executable, str(_HALTING), str(told), *moment, *args],
+            pass_fds=(told,),
             cwd=self.folder,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
@@ -84,13 +86,16 @@ class Operator:
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
+            os.close(told)
             try:
+                assert os.read(hears, 1), process.communicate()
                 # Its state stays to be asked for by who waits for its end.
                 found = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
                 assert found is not None
                 assert found.si_code == os.CLD_STOPPED, process.communicate()
                 yield process
             finally:
+                os.close(hears)
                 process.kill()
 
     def ssh(self, cluster: str, host: str, command: str) -> subprocess.CompletedProcess[str]:
