@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -108,19 +108,22 @@ def main() -> None:
     results["seed"] = options.seed
     with ProcessPoolExecutor(options.jobs) as pool:
         for part in options.part or PARTS:
-            _measure(part, share, options.seed, pool, results)
-            path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+            for _ in _measure(part, share, options.seed, pool, results):
+                path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (_HERE / "inference.md").write_text(table(results), encoding="utf-8")
     draw(results, _HERE / "inference.svg")
     print(table(results))
 
 
-def _measure(part: str, share: float, seed: int, pool: Executor, results: dict[str, Any]) -> None:
+def _measure(part: str, share: float, seed: int, pool: Executor, results: dict[str, Any]) -> Iterator[None]:
+    """Measure a part, and go on whenever there is something new to be kept."""
     if part == "clean":
         results["clean_in_visits"] = _together(pool, _clean_in_visits, seed, round(_CLEAN * share))
         results["clean"] = _together(pool, _clean_fabrics, seed, round(_CLEAN_LARGE * share))
+        yield
     elif part == "speed":
         results["speed"] = asdict(speed())
+        yield
     else:
         scores = {_key(row): row for row in results["scores"]}
         jobs = [pool.submit(_score, *each, seed) for each in _rows(part, share)]
@@ -130,7 +133,8 @@ def _measure(part: str, share: float, seed: int, pool: Executor, results: dict[s
             told = f"{row['nodes']} nodes, {row['noise']:.0%} noise, {row['scenario']}, {row['shape']}"
             exact = f"{row['exact']} of {row['trials']}"
             print(f"{part}: {number} of {len(jobs)}: {told}, {row['method']}: {exact}", flush=True)
-        results["scores"] = [scores[key] for key in sorted(scores)]
+            results["scores"] = [scores[key] for key in sorted(scores)]
+            yield
 
 
 def _key(row: dict[str, Any]) -> tuple[Any, ...]:
