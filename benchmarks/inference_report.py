@@ -148,7 +148,8 @@ def _speed(speed: Row | None) -> list[str]:
         return []
     return [
         f"- a full matrix of 1,024 nodes: {speed['slowest_s']} s at most, {speed['peak_mib']} MiB; with "
-        f"samples {speed['with_samples_s']} s; with a tenth of all cables bad {speed['many_findings_s']} s"
+        f"samples {speed['with_samples_s']} s; with a tenth of all cables bad {speed['many_findings_s']} s; "
+        "of one processor's time"
     ]
 
 
