@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import subprocess
@@ -23,7 +22,8 @@ def heard() -> Iterator[None]:
 
 
 def press() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+    # To this thread: one that is sent to the process may be heard by another, and later than this returns.
+    signal.raise_signal(signal.SIGINT)
 
 
 def test_it_is_raised_at_once_where_nothing_else_is_at_work() -> None:
@@ -98,7 +98,7 @@ def test_who_presses_again_after_a_while_is_not_kept_waiting(monkeypatch: pytest
 def test_a_process_that_ignores_it_goes_on_doing_so() -> None:
     """As one that a shell script has put in the background, or that runs under nohup."""
     said = python(
-        "interrupts.listening().__enter__(); os.kill(os.getpid(), signal.SIGINT); print('on')", ignored=True
+        "interrupts.listening().__enter__(); signal.raise_signal(signal.SIGINT); print('on')", ignored=True
     )
     assert (said.returncode, said.stdout) == (0, "on\n")
 
