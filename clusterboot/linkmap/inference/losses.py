@@ -26,6 +26,8 @@ _BY_CHANCE = 7.0
 _ENOUGH_SEGMENTS = round(1 / _USUAL_LOSS)
 # What is usual is learnt from so many directions of a tier at least; half of them may be bad.
 _ENOUGH_CELLS = 12
+# Levels of what is expected (logarithm) that are nearer to each other are of one tier.
+_TIER_GAP = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +76,12 @@ def share_of(losses: Losses, cells: Cells) -> float:
 def _limits(shares: Rates, expected: Rates) -> Rates:
     """Give the most that chance and queues can come to, for each cell by its tier; NaN where unknown."""
     limits = np.full(shares.shape, np.nan)
-    for level in np.unique(expected[~np.isnan(shares)]):
-        tier = expected == level
-        known = shares[tier & ~np.isnan(shares)]
+    is_known = ~np.isnan(shares)
+    levels = np.unique(expected[is_known])
+    # What is expected differs a little within a tier, too, by which of its measurements a cell has.
+    for tier_levels in np.split(levels, np.flatnonzero(np.diff(levels) > _TIER_GAP) + 1):
+        tier = np.isin(expected, tier_levels)
+        known = shares[tier & is_known]
         if known.size >= _ENOUGH_CELLS:
             limits[tier] = most_by_chance(known)
     return limits
