@@ -16,7 +16,7 @@ import fabric
 import paramiko
 from fabric.exceptions import GroupException
 from fabric.group import GroupResult
-from invoke.exceptions import UnexpectedExit
+from invoke.exceptions import ThreadException, UnexpectedExit
 
 from clusterboot import interrupts
 from clusterboot.errors import ClusterbootError
@@ -131,6 +131,8 @@ class GroupMember(PinnedConnection):
         The block is given what notes the exit status of a result, and gives that result back.
         """
         self.open()
+        # Nothing runs that could not be written down.
+        self._fleet.audit.ready()
         watchdog, started_s = self.door.watchdog, time.monotonic()
         left_s = watchdog.allow_s(math.inf)
         code: int | None = None
@@ -145,7 +147,10 @@ class GroupMember(PinnedConnection):
                 yield ended
         except DeadlineError as late:
             raise silent(self.name, "run", late) from None
-        except (UnexpectedExit, paramiko.SSHException, EOFError) as problem:
+        except ClusterbootError:
+            # Some of them are ConnectionErrors as well.
+            raise
+        except (UnexpectedExit, ThreadException, paramiko.SSHException, EOFError, OSError) as problem:
             if not self.is_connected:
                 raise lost(self.name, "run") from None
             if isinstance(problem, UnexpectedExit):

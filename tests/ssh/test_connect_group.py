@@ -23,8 +23,9 @@ from invoke import Responder
 from invoke.exceptions import UnexpectedExit
 
 import clusterboot
-from clusterboot.errors import TrustError, UnreachableError, UsageError
+from clusterboot.errors import ClusterbootError, TrustError, UnreachableError, UsageError
 from clusterboot.inventory.cluster import Host
+from clusterboot.ssh.audit import AuditLog
 from clusterboot.ssh.group import PinnedGroup
 
 pytestmark = pytest.mark.usefixtures("no_threads_left")
@@ -237,6 +238,21 @@ def test_a_connection_that_is_lost_is_said_so_and_made_anew_by_the_next_call(two
         two.run("kill -9 $PPID; exec sleep 60", hide=True)
     assert {error.cause for error in caught.value.result.failed.values()} == {"the connection was lost"}
     assert {result.stdout for result in two.run("echo back", hide=True).values()} == {"back\n"}
+
+
+def test_nothing_runs_that_could_not_be_written_down(
+    two: PinnedGroup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: AuditLog) -> None:
+        raise ClusterbootError("the audit log cannot be written: no space left")
+
+    monkeypatch.setattr(AuditLog, "ready", full)
+    with pytest.raises(GroupException) as caught:
+        two.run(f"touch {tmp_path / 'done'}", hide=True)
+    assert {error.cause for error in caught.value.result.failed.values()} == {
+        "the audit log cannot be written: no space left"
+    }
+    assert not (tmp_path / "done").exists()
 
 
 def test_connect_reads_the_cluster_file_and_gives_its_nodes(
