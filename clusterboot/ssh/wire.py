@@ -100,7 +100,8 @@ class PinnedTransport(paramiko.Transport):
         self.fell_silent = False
         self.host_key_types: tuple[str, ...] = ()
         self.greeted = threading.Event()
-        self._asked_s = 0.0
+        # Before anything was asked: earlier than any moment of the clock, which may just have begun.
+        self._asked_s = -math.inf
         self._opening = threading.local()
         self._refusals: dict[int, tuple[int, str]] = {}
         self._abandoned: dict[int, paramiko.Channel] = {}
