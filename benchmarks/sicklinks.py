@@ -122,6 +122,8 @@ def main() -> None:
     )
     parser.add_argument("--fresh", action="store_true", help="forget the runs that were made before")
     asked = parser.parse_args()
+    if not shutil.which("iperf3"):
+        parser.error("iperf3 is not installed: it is what link-map's figures are held against")
     end_s = time.monotonic() + asked.within
     results = begun(HERE / "sicklinks.json", {"nodes": NODES, "rate": RATE}, fresh=asked.fresh)
     made = {(run["case"], run["number"]) for run in results["runs"]}
