@@ -36,7 +36,7 @@ from . import (
     run_task,
     teardown_task,
 )
-from .plain_words import CommandTask, PlainWords, split, unknown
+from .cli.plain_words import CommandTask, PlainWords, split, unknown
 
 namespace = Collection(
     audit_task.audit,
@@ -107,7 +107,7 @@ class CommandLine(Program):
     def _require_known(self, name: str, task: CommandTask, words: Sequence[str]) -> None:
         wrong = unknown(task, words, self.collection.task_names)
         if wrong is not None:
-            from .reflexes import hint
+            from .cli.reflexes import hint
 
             told = hint(name, wrong, task.options, self.initial_context.flags)
             raise Exit(f"error: {name}: there is no option {wrong}; {told}", code=int(ExitCode.USAGE))
@@ -133,13 +133,13 @@ class CommandLine(Program):
 
     def print_help(self) -> None:
         """Print the page on all commands."""
-        from . import help as helping
+        from .cli import help as helping
 
         sys.stdout.write(helping.overview(self._program, self.collection, helping.columns()))
 
     def print_task_help(self, name: str) -> None:
         """Print a command's page; of a task of somebody else's, invoke's own."""
-        from . import help as helping
+        from .cli import help as helping
 
         task = self.collection[name]
         if not isinstance(task, CommandTask):
@@ -171,7 +171,7 @@ class CommandLine(Program):
             super().print_help()
             raise Exit
         if isinstance(asked, str) and asked not in self.parser.contexts:
-            from . import help as helping
+            from .cli import help as helping
 
             if chapter := helping.chapter(self._program, self.collection, asked, helping.columns()):
                 sys.stdout.write(chapter)

@@ -14,8 +14,8 @@ from clusterboot.errors import ExitCode, UsageError
 from clusterboot.report.about import About
 from clusterboot.report.ending import show_lines
 
-from .command import Call, Outcome, command
-from .options import here, next_command, running_lab
+from .cli.command import Call, Outcome, command
+from .cli.options import here, next_command, running_lab
 
 if TYPE_CHECKING:
     from .documents import AuditVerifiedJson, FlawJson

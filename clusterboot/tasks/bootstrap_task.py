@@ -14,9 +14,9 @@ from clusterboot.headline import Ending
 from clusterboot.report import ending as report
 
 from .changes import below_home, changes, folded, show_changes
-from .command import Call, Outcome, command
+from .cli.command import Call, Outcome, command
+from .cli.options import WRITING, choice, context, shown_path, writer
 from .failed_logins import MOST_NAMED, failed_logins, pair_lines
-from .options import WRITING, choice, context, shown_path, writer
 
 if TYPE_CHECKING:
     from clusterboot.commands.bootstrap import Bootstrapped

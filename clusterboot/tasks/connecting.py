@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command import Call
-from .options import context
+from .cli.command import Call
+from .cli.options import context
 
 if TYPE_CHECKING:
     from clusterboot.ssh.group import PinnedGroup

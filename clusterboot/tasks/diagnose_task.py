@@ -11,7 +11,7 @@ from clusterboot.errors import ExitCode
 from clusterboot.headline import headline
 from clusterboot.report.about import About
 
-from .command import Call, Outcome, command
+from .cli.command import Call, Outcome, command
 
 
 @command(
@@ -30,8 +30,8 @@ def diagnose_task(call: Call, matrix: str, format: str = "") -> Outcome:  # noqa
     from clusterboot.report.matrix import show_matrix
     from clusterboot.report.next_steps import after_findings
 
-    from . import output_format
-    from .options import next_command
+    from .cli import output_format
+    from .cli.options import next_command
 
     output = output_format.chosen(call, format, MATRIX_FORMATS)
     found = read_matrices(read_inputs(matrix, sys.stdin.buffer, MOST_BYTES + 1), matrix)

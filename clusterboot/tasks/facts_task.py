@@ -9,8 +9,8 @@ from rich.console import Console
 
 from clusterboot.report import ending as report
 
-from .command import Call, Outcome, command
-from .options import SHARED, context, writer
+from .cli.command import Call, Outcome, command
+from .cli.options import SHARED, context, writer
 
 if TYPE_CHECKING:
     from clusterboot.report.about import About

@@ -12,8 +12,8 @@ from clusterboot.errors import UsageError
 from clusterboot.report.about import About
 from clusterboot.report.ending import say, show_lines
 
-from .command import Call, Outcome, command
-from .options import next_command, whole
+from .cli.command import Call, Outcome, command
+from .cli.options import next_command, whole
 
 _NAME = "the lab's name (default lab); several can run side by side"
 

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from clusterboot.headline import Ending
 
-from .command import Call, Outcome, command
-from .options import LAUNCH, WRITING, choice, context, number, size, writer
+from .cli.command import Call, Outcome, command
+from .cli.options import LAUNCH, WRITING, choice, context, number, size, writer
 
 if TYPE_CHECKING:
     from clusterboot.linkmap.endpoints import By
@@ -75,7 +75,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.report.next_steps import after_map
     from clusterboot.report.pages import publish
 
-    from . import output_format
+    from .cli import output_format
 
     choice("--mode", mode, _MODES)
     choice("--by", by, ("node", "gpu"))

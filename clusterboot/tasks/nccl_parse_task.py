@@ -14,7 +14,7 @@ from clusterboot.errors import ExitCode
 from clusterboot.headline import Ending, headline
 from clusterboot.report.about import About
 
-from .command import Call, Outcome, command
+from .cli.command import Call, Outcome, command
 
 
 @command(
@@ -30,7 +30,7 @@ def nccl_parse_task(call: Call, log: str, format: str = "") -> Outcome:  # noqa:
     from clusterboot.report.formats import FORMATS
     from clusterboot.verdict.as_json import to_json
 
-    from . import output_format
+    from .cli import output_format
 
     output = output_format.chosen(call, format, FORMATS)
     reports = read_logs(log, sys.stdin.buffer)

@@ -17,8 +17,8 @@ from clusterboot.document import parse
 from clusterboot.errors import ExitCode, UsageError
 from clusterboot.headline import Ending
 
-from .command import Call, Outcome, command
-from .options import LAUNCH, WRITING, choice, context, number, size, whole, writer
+from .cli.command import Call, Outcome, command
+from .cli.options import LAUNCH, WRITING, choice, context, number, size, whole, writer
 
 if TYPE_CHECKING:
     from clusterboot.report.about import About
@@ -103,7 +103,7 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     from clusterboot.verdict.kept_baseline import keep_baseline as keep
     from clusterboot.verdict.kept_baseline import kept_baseline
 
-    from . import output_format
+    from .cli import output_format
 
     bench = BenchOptions(
         collectives=tuple(name.strip() for name in collective.split(",")),

@@ -14,9 +14,9 @@ from rich.text import Text
 from clusterboot.errors import UsageError
 from clusterboot.report.about import About
 
-from .command import Call, Outcome, command
-from .options import SHARED, WRITING, here, lab_root, running_lab, whole
-from .plain_words import PlainWords
+from .cli.command import Call, Outcome, command
+from .cli.options import SHARED, WRITING, here, lab_root, running_lab, whole
+from .cli.plain_words import PlainWords
 
 _UNITS = {
     "m": timedelta(minutes=1),

@@ -12,9 +12,9 @@ from clusterboot.headline import Ending
 from clusterboot.report import ending as report
 
 from .changes import below_home
-from .command import Call, Outcome, command
+from .cli.command import Call, Outcome, command
+from .cli.options import SHARED, context, writer
 from .failed_logins import failed_logins, pair_lines
-from .options import SHARED, context, writer
 
 if TYPE_CHECKING:
     from clusterboot.commands.rotate_keys import Rotated

@@ -17,9 +17,9 @@ from clusterboot.headline import Ending
 from clusterboot.printable import printable
 from clusterboot.report import ending as report
 
-from .command import Call, Outcome, command
-from .options import SHARED, context
-from .plain_words import PlainWords
+from .cli.command import Call, Outcome, command
+from .cli.options import SHARED, context
+from .cli.plain_words import PlainWords
 
 if TYPE_CHECKING:
     from clusterboot.commands.run_command import CommandRun, OnHostLine

@@ -12,8 +12,8 @@ from clusterboot.headline import Ending
 from clusterboot.report import ending as report
 
 from .changes import below_home, changes, folded, show_changes
-from .command import Call, Outcome, command
-from .options import SHARED, context, writer
+from .cli.command import Call, Outcome, command
+from .cli.options import SHARED, context, writer
 
 if TYPE_CHECKING:
     from clusterboot.commands.teardown import TornDown

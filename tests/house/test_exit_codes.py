@@ -18,7 +18,7 @@ from clusterboot.errors import (
     ValidationError,
     worst,
 )
-from clusterboot.tasks.command import Call
+from clusterboot.tasks.cli.command import Call
 
 PACKAGE = Path(__file__).parents[2] / "clusterboot"
 USAGE = {"UsageError", "ConfigError"}

@@ -23,7 +23,7 @@ from clusterboot.tasks import (
     run_task,
     teardown_task,
 )
-from clusterboot.tasks.command import Call, Outcome
+from clusterboot.tasks.cli.command import Call, Outcome
 
 COMMANDS = {
     "bootstrap": (bootstrap_task, bootstrap_task.bootstrap_task, {}),

@@ -30,9 +30,9 @@ from clusterboot.programs.records import (
 )
 from clusterboot.report.page import page
 from clusterboot.report.saved import read_runs
+from clusterboot.tasks.cli.options import writer
 from clusterboot.tasks.link_map_task import link_map_task
 from clusterboot.tasks.nccl_test_task import nccl_test_task
-from clusterboot.tasks.options import writer
 from clusterboot.verdict.benchmarked import Benchmarked
 from json_schemas import check
 

@@ -13,9 +13,9 @@ from local_cluster import LocalCluster, local_cluster
 from clusterboot.inventory.loader import load
 from clusterboot.scrub import Scrubber
 from clusterboot.tasks import namespace
-from clusterboot.tasks.help import EXAMPLES, GROUPS, page
-from clusterboot.tasks.options import for_this_launch
-from clusterboot.tasks.plain_words import CommandTask, split, unknown
+from clusterboot.tasks.cli.help import EXAMPLES, GROUPS, page
+from clusterboot.tasks.cli.options import for_this_launch
+from clusterboot.tasks.cli.plain_words import CommandTask, split, unknown
 from operator_fixture import Operator
 
 COMMANDS = sorted(namespace.task_names)

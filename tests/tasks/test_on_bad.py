@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clusterboot.errors import ExitCode, ValidationError
-from clusterboot.tasks.command import Call, Outcome
-from clusterboot.tasks.on_bad import run_on_bad
+from clusterboot.tasks.cli.command import Call, Outcome
+from clusterboot.tasks.cli.on_bad import run_on_bad
 
 BAD = Outcome(ExitCode.VALIDATION, more={"verdict": "slow"})
 
