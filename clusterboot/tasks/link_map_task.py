@@ -5,7 +5,7 @@ What it needs is imported when it runs: it would slow the start of all others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,7 @@ from rich.console import Console
 from clusterboot.headline import Ending
 
 from .cli.command import Call, Outcome, command
-from .cli.options import LAUNCH, WRITING, choice, context, number, size, writer
+from .cli.options import LAUNCHING, choice, context, number, size, writer
 
 if TYPE_CHECKING:
     from clusterboot.linkmap.endpoints import By
@@ -32,21 +32,13 @@ _MODES = ("adaptive", "full")
 
 @command(
     "link-map",
-    shared=WRITING,
-    iterable=("env",),
+    shared=LAUNCHING,
     mode="adaptive or full (default adaptive: some pairs in full, and then what settles it)",
     budget="seconds that the measuring may take",
     e="largest message (default 4M, 64M in GPU memory)",
     by="node or gpu (default node): gpu maps rank to rank, so that a bad NVLink, slot or rail shows",
     backend="auto, nccl or mpi (default auto: nccl for --by gpu where all nodes can, else mpi)",
-    share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     resume="an earlier result.json: only what it lacks is measured",
-    launch_from="the node to launch from, or head (default the first that reaches all others)",
-    format="csv, junit or prometheus on standard output, instead of the table",
-    env=LAUNCH["env"],
-    mpi_args=LAUNCH["mpi_args"],
-    wait=LAUNCH["wait"],
-    on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     call: Call,
@@ -56,14 +48,7 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     e: str = "",
     by: str = "node",
     backend: str = "auto",
-    share_gpu: bool = False,
     resume: str = "",
-    launch_from: str = "",
-    format: str = "",  # noqa: A002  # the option's name
-    env: Sequence[str] | None = None,
-    mpi_args: str = "",
-    wait: bool = False,
-    on_bad: str = "",
 ) -> Outcome:
     """Measure every pair of nodes in one launch, draw the matrix, name the bad node, link or group."""
     from clusterboot.commands.link_map import link_map
@@ -82,18 +67,17 @@ def link_map_task(  # noqa: PLR0917  # invoke passes them by name
     choice("--backend", backend, ("auto", *(each.name for each in PAIRS)))
     largest_bytes = size("-e", e or "4M")
     budget_s = number("--budget", budget)
-    output = output_format.chosen(call, format, MATRIX_FORMATS)
-    at = context(call, shared, env=env or (), mpi_args=mpi_args, wait=wait)
-    call.on_bad = on_bad
+    output = output_format.chosen(call, shared["format"], MATRIX_FORMATS)
+    at = context(call, shared)
     options = LinkMapOptions(
         cast("MapMode", mode),
         PairsOptions(max_bytes=largest_bytes),
         budget_s,
         Path(resume) if resume else None,
-        launch_from or None,
+        shared["launch_from"] or None,
         cast("By", by),
         backend,
-        share_gpu,
+        shared["share_gpu"],
         None if e else _GPU_BYTES,
     )
     result = link_map(at, options)

@@ -6,7 +6,7 @@ What it needs is imported when it runs: it would slow the start of all others.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from clusterboot.errors import ExitCode, UsageError
 from clusterboot.headline import Ending
 
 from .cli.command import Call, Outcome, command
-from .cli.options import LAUNCH, WRITING, choice, context, number, size, whole, writer
+from .cli.options import LAUNCHING, choice, context, number, size, whole, writer
 
 if TYPE_CHECKING:
     from clusterboot.report.about import About
@@ -38,8 +38,7 @@ _GPU_END_BYTES = 8 * 1024**3
 
 @command(
     "nccl-test",
-    shared=WRITING,
-    iterable=("env",),
+    shared=LAUNCHING,
     collective="which, separated by commas (default all_reduce)",
     backend="a program, as nccl-tests, nccl or mpi (default auto: the first of them that all nodes have)",
     b="smallest size (default 8)",
@@ -49,20 +48,13 @@ _GPU_END_BYTES = 8 * 1024**3
     w="warm-up iterations (default 5)",
     c="1 to check the data, 0 not to (default 1)",
     dtype="float (default), double, int32; on GPUs also half, bfloat16 and what nccl-tests has",
-    share_gpu="let ranks share a GPU, over sockets: a test of the way itself, no measure of bandwidth",
     min_busbw="GB/s that must be sustained at the large end of the sweep",
     baseline="a result.json to compare with (default the run that was kept)",
     keep_baseline="keep this run, if it is ok, as what later ones are held against",
-    launch_from="the node to launch from, or head (default the first good one)",
     procs_per_node="ranks a node, in place of the hostfile's slots",
     repeat="run it so often, and judge the medians",
     no_progress="end a run that prints nothing for so many seconds (default 300)",
     time_limit="end a run after so many seconds (default 900)",
-    format="csv, junit or prometheus on standard output, in place of the table",
-    env=LAUNCH["env"],
-    mpi_args=LAUNCH["mpi_args"],
-    wait=LAUNCH["wait"],
-    on_bad="a shell command to run where the exit code is 6, with the result's JSON on its standard input",
 )
 def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     call: Call,
@@ -76,20 +68,13 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
     w: str = "5",
     c: str = "1",
     dtype: str = "",
-    share_gpu: bool = False,
     min_busbw: str = "",
     baseline: str = "",
     keep_baseline: bool = False,
-    launch_from: str = "",
     procs_per_node: str = "",
     repeat: str = "",
     no_progress: str = "",
     time_limit: str = "",
-    format: str = "",  # noqa: A002  # the option's name
-    env: Sequence[str] | None = None,
-    mpi_args: str = "",
-    wait: bool = False,
-    on_bad: str = "",
 ) -> Outcome:
     """Launch a collective benchmark with mpirun, stream it, parse it, judge it, save it."""
     from clusterboot.commands.nccl_test import nccl_test
@@ -117,20 +102,19 @@ def nccl_test_task(  # noqa: PLR0917  # invoke passes them by name
         dtype=dtype or None,
     )
     choice("--backend", backend, ("auto", *(each.name for each in PROGRAMS)))
-    output = output_format.chosen(call, format, FORMATS)
+    output = output_format.chosen(call, shared["format"], FORMATS)
     expectation = _expectation(number("--min-busbw", min_busbw), baseline)
     ranks_per_node = whole("--procs-per-node", procs_per_node, 1)
-    at = context(call, shared, env=env or (), mpi_args=mpi_args, wait=wait)
-    call.on_bad = on_bad
+    at = context(call, shared)
     if at.cluster.options.expected_busbw_gb_s and expectation == Expectation():
         expectation = Expectation(at.cluster.options.expected_busbw_gb_s, source="the cluster file")
     options = NcclTestOptions(
         bench,
         backend=backend,
-        launch_from=launch_from or None,
+        launch_from=shared["launch_from"] or None,
         ranks_per_node=ranks_per_node,
-        end_bytes_on_gpus=None if e or share_gpu else _GPU_END_BYTES,
-        share_gpu=share_gpu,
+        end_bytes_on_gpus=None if e or shared["share_gpu"] else _GPU_END_BYTES,
+        share_gpu=shared["share_gpu"],
         timeout_s=whole("--time-limit", time_limit, 1, _LONGEST_S) or TIMEOUT_S,
         stall_s=number("--no-progress", no_progress) or STALL_S,
         repeat=whole("--repeat", repeat, 1, _MOST_RUNS) or 1,

@@ -257,23 +257,9 @@ def printed(patch: pytest.MonkeyPatch, task: Any, ended: Ended, wanted: str) -> 
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
     patch.setattr("sys.stdout", out)
     patch.setattr("sys.stderr", err)
-    shared = {
-        "cluster": None,
-        "hosts": None,
-        "results_dir": None,
-        "exclude": "",
-        "fanout": "",
-        "deadline": "",
-    }
-    flags = {"dry_run": ended.dry_run, "accept_new": False}
+    wanted_as = {"json": wanted == "json", "format": wanted if wanted != "json" else ""}
     with pytest.raises(Exit) as exit_:
-        task(
-            InvokeContext(),
-            **shared,
-            **flags,
-            json=wanted == "json",
-            format=wanted if wanted != "json" else "",
-        )
+        task(InvokeContext(), dry_run=ended.dry_run, **wanted_as)
     texts = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
     return exit_.value.code, texts[0], texts[1]
 

@@ -42,6 +42,8 @@ Export = Callable[[About], str]
 _ENVIRONMENT = frozenset(
     {errno.EACCES, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR, errno.EPERM, errno.EROFS}
 )
+# Options that commands share and that may be given again and again.
+_SEVERAL_TIMES = ("env",)
 _FEWEST_COLUMNS, _USUAL_COLUMNS = 20, 80
 
 
@@ -218,7 +220,7 @@ def command(
         def run(_: InvokeContext, json: bool = False, **options: Any) -> None:
             call = Call(name, as_json=json)
             if shared is not None:
-                options["shared"] = {key: options.pop(key) for key in shared}
+                options["shared"] = {key: options.pop(key, _default(key)) for key in shared}
             with interrupts.listening():
                 code = int(_carry_out(call, body, options))
             raise Exit(code=code)
@@ -235,7 +237,7 @@ def command(
             name=name.rpartition(".")[2],
             help=explained,
             auto_shortflags=False,
-            iterable=list(iterable),
+            iterable=[*iterable, *(key for key in shared or () if key in _SEVERAL_TIMES)],
         )
         task.words = words
         flags = {to_flag(p.name.replace("_", "-")): p.default for p in [*own, *common]}
@@ -297,4 +299,6 @@ def _option(name: str, default: Any) -> inspect.Parameter:
 def _default(name: str) -> Any:
     if name in ("cluster", "hosts", "results_dir"):
         return None  # told from an empty word
-    return False if name in ("dry_run", "accept_new") else ""
+    if name in _SEVERAL_TIMES:
+        return None
+    return False if name in ("dry_run", "accept_new", "share_gpu", "wait") else ""

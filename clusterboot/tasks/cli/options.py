@@ -36,22 +36,25 @@ WRITING: Mapping[str, str] = {
     **SHARED,
     "results_dir": "where results go, and hostfiles (default $CLUSTERBOOT_RESULTS, else by the cluster file)",
 }
-# Of commands that launch.
-LAUNCH: Mapping[str, str] = {
+# Of commands that launch a measurement.
+LAUNCHING: Mapping[str, str] = {
+    **WRITING,
+    "launch_from": "the node to launch from, or head (default the first that reaches all others)",
+    "share_gpu": "let ranks share a GPU, over sockets: smoke test only; bandwidth is not judged",
     "env": "a variable for every rank, may be given again; K alone takes its value, a secret's, from here",
-    "wait": "wait for another measurement on these nodes to end, instead of being refused",
     "mpi_args": "further words for mpirun, in quotes: '--mca btl_tcp_links 2'",
+    "wait": "wait for another measurement on these nodes to end, instead of being refused",
+    "on_bad": "a shell command to run where the exit code is 6, with the result's JSON on its standard input",
+    "format": "csv, junit or prometheus on standard output, in place of the table",
 }
 _MOST_DIGITS = 18
 
 
-def context(
-    call: Call, shared: Mapping[str, Any], *, env: Sequence[str] = (), mpi_args: str = "", wait: bool = False
-) -> Context:
+def context(call: Call, shared: Mapping[str, Any]) -> Context:
     """Read the cluster file that the options mean, and make what flows start from.
 
-    Parameters: the command at work; the values of :data:`SHARED`; those of :data:`LAUNCH`, which go
-    before what the cluster file says.
+    Parameters: the command at work; the values of :data:`SHARED`, :data:`WRITING` or :data:`LAUNCHING`,
+    of which the last go before what the cluster file says.
     Errors: :class:`UsageError` for an option or a file; nothing is contacted.
     """
     from clusterboot.inventory.loader import load
@@ -81,7 +84,8 @@ def context(
         if not shared["dry_run"]:
             _require_writable(out_dir)
     cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
-    cluster = for_this_launch(cluster, env, mpi_args)
+    cluster = for_this_launch(cluster, shared.get("env") or (), shared.get("mpi_args", ""))
+    call.on_bad = shared.get("on_bad", "")
     call.cluster, call.deadline_s = cluster.name, deadline_s
     call.scrubber = Scrubber.of(cluster.env)
     for warning in cluster.warnings:
@@ -97,7 +101,7 @@ def context(
         fanout=fanout,
         deadline_s=deadline_s,
         interactive=interactive,
-        wait=wait,
+        wait=shared.get("wait", False),
         ask_passphrase=_asking() if interactive else None,
         started_s=call.started_s,
     )
@@ -127,7 +131,7 @@ def lab_root() -> Path:
 
 
 def for_this_launch(cluster: Cluster, env: Sequence[str], mpi_args: str) -> Cluster:
-    """Add to a cluster what :data:`LAUNCH` says, as if the cluster file said it.
+    """Add to a cluster what :data:`LAUNCHING` says, as if the cluster file said it.
 
     Errors: :class:`UsageError` for a name or a word that the file could not have; no value is shown.
     """
