@@ -60,6 +60,9 @@ install_packages() {
     *openssh-server*) say "note: Debian's openssh-server also starts this machine's own sshd" ;;
   esac
   case $missing in
+    *munge*) say "note: Debian's munge also starts this machine's own munged" ;;
+  esac
+  case $missing in
     *prometheus*) say "note: Debian's prometheus also starts a server, at port 9090" ;;
   esac
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2 ||

@@ -38,7 +38,10 @@ def pytest_configure() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip lab tests, with the reason, where no lab can run; but fail them where CI says it is CI."""
-    if item.get_closest_marker("lab") is None or (reason := _obstacle()) is None:
+    if item.get_closest_marker("lab") is None:
+        return
+    reason = _obstacle(slurm=item.get_closest_marker("slurm") is not None)
+    if reason is None:
         return
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must run the lab tests, and {reason}", pytrace=False)
@@ -86,10 +89,10 @@ def _labs() -> Iterator[Callable[..., labs.Lab]]:
     names: list[str] = []
 
     def make(
-        nodes: int = 2, rate: str = "1gbit", shared_home: bool = False, user: str = "ubuntu"
+        nodes: int = 2, rate: str = "1gbit", shared_home: bool = False, user: str = "ubuntu", **slurm: int
     ) -> labs.Lab:
         names.append(_unique_name())
-        return labs.up(names[-1], nodes=nodes, rate=rate, shared_home=shared_home, user=user)
+        return labs.up(names[-1], nodes=nodes, rate=rate, shared_home=shared_home, user=user, **slurm)
 
     try:
         yield make

@@ -21,7 +21,7 @@ from clusterboot.lab.description import LabNode
 from operator_fixture import Operator
 
 # All places of a machine that somebody on it can write to, but for what the lab itself needs.
-_LABS_OWN = ("/run/lab/", "/run/sshd.log")
+_LABS_OWN = ("/run/lab/", "/run/sshd.log", "/run/munge", "/run/slurm")
 PLACES = ("home", "root", "tmp", "var/tmp", "dev/shm", "run", "etc/ssh")
 
 

@@ -6,6 +6,7 @@ It never touches the machine's own sshd, ``~/.ssh`` or routes but the one to its
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "cluster_file",
     "down",
     "find",
+    "login_command",
     "mend",
     "node_exec",
     "node_home",
@@ -57,6 +59,18 @@ def node_exec(
     user that there is not; ``subprocess.TimeoutExpired`` after ``timeout_s`` seconds.
     """
     return run_inside(machine_of(find(name), node), argv, user, text, timeout_s)
+
+
+def login_command(name: str) -> str:
+    """Give the ssh command that logs in to the head of a running lab, whose host key it knows.
+
+    Errors: ``UsageError`` for a lab that there is not.
+    """
+    lab = find(name)
+    pins = f"UserKnownHostsFile={lab.folder / 'known_hosts'}"
+    return shlex.join(
+        ["ssh", "-i", str(lab.folder / "head_key"), "-o", pins, f"{lab.user}@{lab.head_address}"]
+    )
 
 
 def node_home(name: str, node: str) -> Path:

@@ -13,7 +13,12 @@ HEAD = "head"
 SWITCH = "switch"
 USER = "ubuntu"
 UID = 59_000
+# Somebody else: whose jobs keep nodes busy in a lab with Slurm.
+OTHER_USER = "other"
+OTHER_UID = 59_001
 ROOT = "root"
+# The partition that has all nodes of a lab with Slurm.
+PARTITION = "all"
 MAX_NODES = 1000
 
 
@@ -71,7 +76,8 @@ class Lab:
     ``folder`` has all its files; ``index`` chooses its subnets; ``rate_bps`` is the rate of each
     node's link in bits a second; ``user`` is who logs in to the nodes, ``ubuntu`` or ``root``;
     ``link`` is this machine's end of the link to the head, with a random name, since labs in two root
-    directories can share one network; ``already_running`` is true where ``up`` found it as asked for.
+    directories can share one network; ``already_running`` is true where ``up`` found it as asked for;
+    ``slurm`` says that Slurm has the nodes, with ``gpus`` GPUs each that are none.
     """
 
     name: str
@@ -86,6 +92,8 @@ class Lab:
     already_running: bool = False
     user: str = USER
     link: str = ""
+    slurm: bool = False
+    gpus: int = 0
 
     @property
     def uid(self) -> int:
@@ -178,7 +186,16 @@ def node_address(index: int, number: int) -> str:
 
 
 def new_lab(
-    name: str, folder: Path, index: int, nodes: int, rate_bps: int, *, shared_home: bool, user: str = USER
+    name: str,
+    folder: Path,
+    index: int,
+    nodes: int,
+    rate_bps: int,
+    *,
+    shared_home: bool,
+    user: str = USER,
+    slurm: bool = False,
+    gpus: int = 0,
 ) -> Lab:
     """Describe a lab that has not been started, with a link of its own."""
     return Lab(
@@ -188,6 +205,8 @@ def new_lab(
         rate_bps=rate_bps,
         shared_home=shared_home,
         user=user,
+        slurm=slurm,
+        gpus=gpus,
         link=f"cb-{secrets.token_hex(5)}",
         head=LabNode(HEAD, str(cluster_network(index)[-255])),
         nodes=tuple(LabNode(f"n{i}", node_address(index, i)) for i in range(1, nodes + 1)),

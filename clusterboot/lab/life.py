@@ -7,12 +7,12 @@ import select
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clusterboot import units
 from clusterboot.errors import ClusterbootError, UsageError
 
-from . import machine, machine_files, process, store, wiring
+from . import machine, machine_files, process, slurm_daemons, slurm_files, store, wiring
 from .description import (
     HEAD,
     MAX_NODES,
@@ -31,16 +31,34 @@ from .enter import in_network, ip
 
 _STARTED_WITHIN_S = 600.0
 _MIN_RATE_BPS = 1_000_000
+_MAX_GPUS = 64
+
+
+class _Kind(NamedTuple):
+    """What a lab is, beside its size."""
+
+    shared_home: bool
+    user: str
+    slurm: bool
+    gpus: int
 
 
 def up(
-    name: str = "lab", nodes: int = 8, rate: str = "1gbit", shared_home: bool = False, user: str = USER
+    name: str = "lab",
+    nodes: int = 8,
+    rate: str = "1gbit",
+    shared_home: bool = False,
+    user: str = USER,
+    *,
+    slurm: bool = False,
+    gpus: int = 0,
 ) -> Lab:
     """Start a virtual cluster: a head and ``nodes`` compute nodes ``n1`` to ``nN``, ready for use.
 
     Parameters: ``rate`` is that of each node's link, both ways, in tc's words; ``shared_home`` gives all
     nodes one home (the head keeps its own); ``user`` is who logs in, ``ubuntu`` or
-    ``root``. A lab that runs as asked for is left as it is
+    ``root``; with ``slurm`` a real Slurm has the nodes, whose sshd refuses that user, and ``gpus``
+    GPUs each that are none. A lab that runs as asked for is left as it is
     (``already_running``); one of which a part is gone is started anew.
     Errors: ``UsageError`` for a bad parameter, a machine that cannot run it or keep it apart from itself,
     or a running lab with other parameters; ``ClusterbootError`` where starting failed. Nothing is left of a
@@ -51,15 +69,20 @@ def up(
         raise UsageError(f"a lab of {nodes} nodes cannot be made", remedy=f"use 1 to {MAX_NODES}")
     if user not in (USER, ROOT):
         raise UsageError(f"a lab's machine has no user '{user}'", remedy=f"use {USER} or {ROOT}")
+    if gpus and not slurm:
+        raise UsageError("only a lab with Slurm has GPUs that are none", remedy="add --slurm")
+    if not 0 <= gpus <= _MAX_GPUS:
+        raise UsageError(f"a node with {gpus} GPUs cannot be made", remedy=f"use 0 to {_MAX_GPUS}")
     rate_bps = _rate_bps(rate)
-    machine.require()
+    kind = _Kind(shared_home, user, slurm, gpus)
+    machine.require(slurm=slurm)
     machine.require_isolation()
     with machine.lock():
         found = store.load(name)
         if found and is_whole(found):
-            return _same(found, nodes, rate_bps, shared_home, user)
+            return _same(found, nodes, rate_bps, kind)
         _erase(name)
-        lab = new_lab(name, folder, _free_index(), nodes, rate_bps, shared_home=shared_home, user=user)
+        lab = new_lab(name, folder, _free_index(), nodes, rate_bps, **kind._asdict())
         try:
             return _start(lab)
         except BaseException:
@@ -121,13 +144,16 @@ def _rate_bps(rate: str) -> int:
     return rate_bps
 
 
-def _same(lab: Lab, nodes: int, rate_bps: int, shared_home: bool, user: str) -> Lab:
-    if (len(lab.nodes), lab.rate_bps, lab.shared_home, lab.user) != (nodes, rate_bps, shared_home, user):
+def _same(lab: Lab, nodes: int, rate_bps: int, kind: _Kind) -> Lab:
+    own = _Kind(lab.shared_home, lab.user, lab.slurm, lab.gpus)
+    if (len(lab.nodes), lab.rate_bps, own) != (nodes, rate_bps, kind):
         home = ", one home for all" if lab.shared_home else ""
         who = f", logged in to as {lab.user}" if lab.user != USER else ""
+        gpus = f" and {lab.gpus} GPUs a node" if lab.gpus else ""
+        engine = f", with Slurm{gpus}" if lab.slurm else ""
         raise UsageError(
             f"the lab '{lab.name}' is running with other parameters:"
-            f" {len(lab.nodes)} nodes at {lab.rate_bps / 1e6:g}mbit{home}{who}",
+            f" {len(lab.nodes)} nodes at {lab.rate_bps / 1e6:g}mbit{home}{who}{engine}",
             remedy="take it down first with: invoke lab.down",
         )
     return replace(lab, already_running=True)
@@ -147,6 +173,8 @@ def _free_index() -> int:
 def _start(lab: Lab) -> Lab:
     store.create(lab)
     machine_files.write_all(lab, machine.owner())
+    if lab.slurm:
+        slurm_files.write_slurm(lab)
     _ip(wiring.claim_lines(lab))
     no_ipv6 = Path("/proc/sys/net/ipv6/conf", lab.link, "disable_ipv6")
     if no_ipv6.exists():
@@ -156,9 +184,12 @@ def _start(lab: Lab) -> Lab:
         machine.SPAWNER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as spawner:
         try:
-            return _direct(lab, spawner)
+            lab = _direct(lab, spawner)
         finally:
             spawner.kill()
+    if lab.slurm:
+        slurm_daemons.start_all(lab)
+    return lab
 
 
 def _direct(lab: Lab, spawner: subprocess.Popen[str]) -> Lab:
@@ -208,9 +239,13 @@ def _machine_order(lab: Lab, node: LabNode) -> dict[str, Any]:
         # Else a slow link that was mended goes on being slow: the kernel remembers it, tcp_metrics(8).
         "sysctl": {"net/ipv4/tcp_no_metrics_save": "1"},
         "etc": [str(own), str(lab.folder / "etc")],
-        "ssh": str(own / "ssh"),
-        "home": str(lab.home(node.name)),
-        "home_at": lab.home_inside,
+        "binds": [
+            (str(own / "ssh"), "/etc/ssh"),
+            (str(lab.home(node.name)), lab.home_inside),
+            *(slurm_files.binds(lab, node) if lab.slurm else ()),
+        ],
+        # slurmd looks for control groups, of which a machine of the lab has none.
+        "tmpfs": ["/sys/fs/cgroup"] if lab.slurm else [],
         "ip": "\n".join(lines) + "\n",
         "tc": "\n".join(wiring.out_shape(lab, node)) + "\n",
     }

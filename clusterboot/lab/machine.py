@@ -31,6 +31,14 @@ TOOLS = {
     "mpicc": "libopenmpi-dev",
     "chattr": "e2fsprogs",
 }
+# What a lab with Slurm needs besides, also as in script/packages.
+SLURM_TOOLS = {
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
+    "srun": "slurm-client",
+    "munged": "munge",
+    "setpriv": "util-linux",
+}
 
 # Root's tools are not on everybody's PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
@@ -38,14 +46,14 @@ _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", 
 # The program that starts a lab's machines.
 SPAWNER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("spawn.py")))
 
+_PROBE_HOME = "/home/probe"
 # A machine with all the mounts that one has, of folders that are everywhere.
 _PROBE = {
     "hostname": "probe",
     "sysctl": {},
     "etc": [],
-    "ssh": "/proc",
-    "home": "/proc",
-    "home_at": "/home/probe",
+    "binds": [("/proc", "/etc/ssh"), ("/proc", _PROBE_HOME)],
+    "tmpfs": [],
 }
 
 _ENV_KEPT = ("CLUSTERBOOT_LAB_ROOT", "CLUSTERBOOT_CLUSTER", "PYTHONPATH", "VIRTUAL_ENV", "PATH")
@@ -55,29 +63,31 @@ def tool(name: str) -> str:
     """Give the absolute path of a tool. Errors: ``UsageError`` that lists all that are missing."""
     path = shutil.which(name, path=_PATH)
     if path is None:
-        raise UsageError(_missing_tools() or f"{name} is missing", remedy="install it")
+        raise UsageError(
+            _missing_tools(slurm=name in SLURM_TOOLS) or f"{name} is missing", remedy="install it"
+        )
     return path
 
 
-def require() -> None:
-    """Make sure that a lab can be changed here.
+def require(*, slurm: bool = False) -> None:
+    """Make sure that a lab, or one with Slurm, can be changed here.
 
     Without root, the whole program is started again through ``sudo -n``, and this does not return.
     Errors: ``UsageError`` that lists every missing package at once, or asks for root.
     """
-    missing = _missing_tools()
+    missing = _missing_tools(slurm=slurm)
     if missing:
-        packages = " ".join(sorted(set(_absent().values())))
+        packages = " ".join(sorted(set(_absent(slurm=slurm).values())))
         raise UsageError(missing, remedy=f"install them with: apt-get install {packages}")
     if os.geteuid() != 0:
         _start_again_as_root()
 
 
-def obstacle() -> str | None:
-    """Say in words why no lab can run here, for a test that needs one; ``None`` where it can."""
+def obstacle(*, slurm: bool = False) -> str | None:
+    """Say in words why no lab, or none with Slurm, can run here; ``None`` where it can."""
     if os.geteuid() != 0:
         return "a lab needs root"
-    missing = _missing_tools()
+    missing = _missing_tools(slurm=slurm)
     if missing:
         return missing
     return _why_not_isolated()
@@ -97,7 +107,7 @@ def require_isolation() -> None:
 
 def _why_not_isolated() -> str | None:
     """Make a machine of a lab with no network and nothing to do, which ends at once."""
-    order = {"hide": _PROBE["home_at"], "tools": {}, "machines": [_PROBE]}
+    order = {"hide": _PROBE_HOME, "tools": {}, "machines": [_PROBE]}
     text = json.dumps(order) + "\n"
     result = subprocess.run(SPAWNER, input=text, capture_output=True, text=True, check=False)
     try:
@@ -107,12 +117,13 @@ def _why_not_isolated() -> str | None:
     return f"a lab's machines cannot be isolated here: {failed[0]}" if failed else None
 
 
-def _absent() -> dict[str, str]:
-    return {name: package for name, package in TOOLS.items() if shutil.which(name, path=_PATH) is None}
+def _absent(*, slurm: bool) -> dict[str, str]:
+    wanted = {**TOOLS, **(SLURM_TOOLS if slurm else {})}
+    return {name: package for name, package in wanted.items() if shutil.which(name, path=_PATH) is None}
 
 
-def _missing_tools() -> str | None:
-    absent = _absent()
+def _missing_tools(*, slurm: bool) -> str | None:
+    absent = _absent(slurm=slurm)
     return f"a lab needs what is not installed here: {', '.join(absent)}" if absent else None
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from .description import HEAD, ROOT, UID, USER, Lab
+from .description import HEAD, OTHER_UID, OTHER_USER, PARTITION, ROOT, UID, USER, Lab
 
 # Where distributions put it. Source: Debian's and Fedora's openssh-server, Alpine's, Arch's.
 _SFTP_SERVERS = (
@@ -20,20 +20,30 @@ _SFTP_SERVERS = (
     "/usr/lib/ssh/sftp-server",
 )
 
-# Limits (MaxStartups, MaxSessions, LoginGraceTime) are not set: they stay OpenSSH's own. No PAM:
-# its modules would want the outer machine's services (logind, audit) inside the namespaces.
+# What pam_slurm_adopt says to a user without a job on the node, at each node of a lab with Slurm: every login
+# is refused, after its key was accepted. Source: Slurm's contribs/pam_slurm_adopt.
+_REFUSAL = "Access denied by pam_slurm_adopt: you have no active jobs on this node\n"
+_PAM_SSHD = """\
+auth     required  pam_deny.so
+account  optional  pam_echo.so file=/etc/ssh/refusal
+account  required  pam_deny.so
+"""
+
+# Limits (MaxStartups, MaxSessions, LoginGraceTime) are not set: they stay OpenSSH's own. No PAM of the outer
+# machine: its modules would want that one's services (logind, audit) inside the namespaces.
 _SSHD_CONFIG = """\
 Include /etc/ssh/sshd_config.d/*.conf
 HostKey /etc/ssh/ssh_host_ed25519_key
 HostKey /etc/ssh/ssh_host_ecdsa_key
 PidFile /run/sshd.pid
-UsePAM no
+UsePAM {pam}
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin {root}
 PrintMotd no
 AcceptEnv LANG LC_*
 Subsystem sftp {sftp}
+LogLevel {log_level}
 """
 
 _SSH_CONFIG = """\
@@ -81,14 +91,16 @@ def write_all(lab: Lab, owner: tuple[int, int]) -> None:
         _write_machine(lab, machine.name, host_keys)
         _write_home(lab.home(machine.name), login.public, lab.uid)
     for name, key in logins.items():
-        _write(lab.folder / name, key.private, 0o600, owner)
-        _write(lab.folder / f"{name}.pub", f"{key.public} {lab.name}-{name}\n", 0o644, owner)
-    _write(lab.folder / "known_hosts", "".join(pins), 0o644, owner)
-    _write(lab.cluster_file, cluster_file(lab), 0o644, owner)
+        write_file(lab.folder / name, key.private, 0o600, owner)
+        write_file(lab.folder / f"{name}.pub", f"{key.public} {lab.name}-{name}\n", 0o644, owner)
+    write_file(lab.folder / "known_hosts", "".join(pins), 0o644, owner)
+    write_file(lab.cluster_file, cluster_file(lab), 0o644, owner)
 
 
 def cluster_file(lab: Lab) -> str:
-    """Write the cluster file of a lab: a dstack SSH fleet."""
+    """Write the cluster file of a lab: a dstack SSH fleet, or a partition of Slurm's."""
+    if lab.slurm:
+        return _slurm_cluster_file(lab)
     count = len(lab.nodes)
     hosts = "n1" if count == 1 else f"n[1-{count}]"
     return f"""\
@@ -103,6 +115,24 @@ ssh_config:
     - {hosts}
   network: {lab.network}
   proxy_jump:
+    hostname: {lab.head_address}
+    port: 22
+    user: {lab.user}
+    identity_file: {_quoted(lab.folder / "head_key")}
+clusterboot:
+  trust:
+    known_hosts: {_quoted(lab.folder / "known_hosts")}
+"""
+
+
+def _slurm_cluster_file(lab: Lab) -> str:
+    return f"""\
+# A lab on this machine, written by lab.up and removed by lab.down.
+type: slurm
+name: {lab.name}
+slurm:
+  partition: {PARTITION}
+  login:
     hostname: {lab.head_address}
     port: 22
     user: {lab.user}
@@ -130,17 +160,28 @@ def login_shell() -> str:
     return "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
 
 
-def sshd_config(lab: Lab) -> str:
-    """Write the settings of every machine's sshd."""
+def sshd_config(lab: Lab, name: str) -> str:
+    """Write the settings of the sshd of a lab's machine ``name``."""
     sftp = next((path for path in _SFTP_SERVERS if Path(path).exists()), "internal-sftp")
-    return _SSHD_CONFIG.format(sftp=sftp, root="prohibit-password" if lab.user == ROOT else "no")
+    refuses = refuses_logins(lab, name)
+    return _SSHD_CONFIG.format(
+        sftp=sftp,
+        root="prohibit-password" if lab.user == ROOT else "no",
+        pam="yes" if refuses else "no",
+        log_level="VERBOSE" if refuses else "INFO",
+    )
+
+
+def refuses_logins(lab: Lab, name: str) -> bool:
+    """Say whether the sshd of a machine refuses its user: on the nodes that Slurm has."""
+    return lab.slurm and name != HEAD
 
 
 def write_host_keys(folder: Path, name: str, host_keys: Mapping[str, KeyPair]) -> None:
     """Write a machine's host keys into what is its /etc/ssh."""
     for kind, key in host_keys.items():
-        _write(folder / f"ssh_host_{kind}_key", key.private, 0o600)
-        _write(folder / f"ssh_host_{kind}_key.pub", f"{key.public} root@{name}\n")
+        write_file(folder / f"ssh_host_{kind}_key", key.private, 0o600)
+        write_file(folder / f"ssh_host_{kind}_key.pub", f"{key.public} root@{name}\n")
 
 
 def _write_shared_etc(lab: Lab) -> None:
@@ -151,27 +192,34 @@ def _write_shared_etc(lab: Lab) -> None:
     texts = {
         "passwd": f"root:x:0:0:root:/root:{shell}\ndaemon:x:1:1:daemon:{nobody}\n"
         f"sshd:x:74:65534:sshd:{nobody}\nnobody:x:65534:65534:nobody:{nobody}\n"
-        f"{USER}:x:{UID}:{UID}:{USER}:/home/{USER}:{shell}\n",
-        "group": f"root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n{USER}:x:{UID}:\n",
-        "shadow": "".join(f"{u}:*:19000:0:99999:7:::\n" for u in ("root", "daemon", "sshd", "nobody", USER)),
-        "gshadow": "".join(f"{group}:*::\n" for group in ("root", "daemon", "tty", "nogroup", USER)),
+        f"{USER}:x:{UID}:{UID}:{USER}:/home/{USER}:{shell}\n"
+        f"{OTHER_USER}:x:{OTHER_UID}:{OTHER_UID}:{OTHER_USER}:/tmp:{shell}\n",
+        "group": "root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n"
+        f"{USER}:x:{UID}:\n{OTHER_USER}:x:{OTHER_UID}:\n",
+        "shadow": "".join(
+            f"{u}:*:19000:0:99999:7:::\n" for u in ("root", "daemon", "sshd", "nobody", USER, OTHER_USER)
+        ),
+        "gshadow": "".join(f"{g}:*::\n" for g in ("root", "daemon", "tty", "nogroup", USER, OTHER_USER)),
         "hosts": hosts_text({machine.name: machine.address for machine in lab.machines}),
         "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
         "resolv.conf": "",
     }
-    folder = _folder(lab.folder / "etc")
+    folder = make_folder(lab.folder / "etc")
     for name, text in texts.items():
-        _write(folder / name, text, 0o640 if "shadow" in name else 0o644)
+        write_file(folder / name, text, 0o640 if "shadow" in name else 0o644)
 
 
 def _write_machine(lab: Lab, name: str, host_keys: Mapping[str, KeyPair]) -> None:
-    own = _folder(_folder(lab.folder / name) / "etc")
-    ssh = _folder(own / "ssh")
-    _write(own / "hostname", name + "\n")
-    _write(own / "machine-id", secrets.token_hex(16) + "\n", 0o444)
-    _folder(ssh / "sshd_config.d")
-    _write(ssh / "sshd_config", sshd_config(lab))
-    _write(ssh / "ssh_config", _SSH_CONFIG)
+    own = make_folder(make_folder(lab.folder / name) / "etc")
+    ssh = make_folder(own / "ssh")
+    write_file(own / "hostname", name + "\n")
+    write_file(own / "machine-id", secrets.token_hex(16) + "\n", 0o444)
+    make_folder(ssh / "sshd_config.d")
+    write_file(ssh / "sshd_config", sshd_config(lab, name))
+    if refuses_logins(lab, name):
+        write_file(ssh / "refusal", _REFUSAL)
+        write_file(make_folder(own / "pam.d") / "sshd", _PAM_SSHD)
+    write_file(ssh / "ssh_config", _SSH_CONFIG)
     write_host_keys(ssh, name, host_keys)
 
 
@@ -179,23 +227,27 @@ def _write_home(home: Path, public: str, uid: int) -> None:
     if home.exists():
         return
     (home / ".ssh").mkdir(parents=True)
-    _write(home / ".ssh" / "authorized_keys", public + " operator\n", 0o600, (uid, uid))
+    write_file(home / ".ssh" / "authorized_keys", public + " operator\n", 0o600, (uid, uid))
     for folder, mode in ((home, 0o750), (home / ".ssh", 0o700)):
         os.chown(folder, uid, uid)
         folder.chmod(mode)
 
 
-def _folder(path: Path) -> Path:
+def make_folder(path: Path) -> Path:
+    """Make a folder of a lab that everybody may look into."""
     path.mkdir()
     path.chmod(0o755)  # Whatever the umask of who starts the lab.
     return path
 
 
-def _write(path: Path, text: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+def write_file(
+    path: Path, content: str | bytes, mode: int = 0o644, owner: tuple[int, int] | None = None
+) -> None:
+    """Write a new file of a lab with its mode and owner."""
     # Never readable by others for a moment: created with its mode, and given away before it has content.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
         if owner:
             os.fchown(descriptor, *owner)
-        file.write(text)
+        file.write(content.encode() if isinstance(content, str) else content)

@@ -50,8 +50,9 @@ def _main() -> int:
 
     ``order``: ``hide`` is the folder that no machine may see; ``machines`` a list, each with
     ``hostname``, ``sysctl`` (path below /proc/sys to value) and, but for the switch, ``etc`` (folders
-    laid over /etc, the first wins), ``ssh`` and ``home`` (folders), ``home_at``, ``ip`` and ``tc`` (batch
-    text); ``tools`` the absolute paths of ``ip``, ``tc``, ``sshd`` and ``sleep``.
+    laid over /etc, the first wins), ``binds`` (pairs: a folder, and where the machine has it), ``tmpfs``
+    (empty folders that it has besides), ``ip`` and ``tc`` (batch text); ``tools`` the absolute paths of
+    ``ip``, ``tc``, ``sshd`` and ``sleep``.
     """
     os.umask(0o022)
     os.chdir("/")
@@ -124,7 +125,7 @@ def _boot(number: int, machine: dict[str, Any], order: dict[str, Any], go: int, 
     _report(report, "ready", number, "-")
     if os.read(go, 1) != b"g":
         os._exit(1)
-    if "ssh" in machine:
+    if "etc" in machine:
         _run([tools["ip"], "-batch", "-"], machine["ip"])
         _run([tools["tc"], "-batch", "-"], machine["tc"])
         _run([tools["sshd"], "-E", "/run/sshd.log"], "")
@@ -139,10 +140,10 @@ def _make_mounts(machine: dict[str, Any], hide: str) -> None:
     """Give the machine its own view of the files: /usr is shared, whatever it writes is its own."""
     # Opened before anything is covered: a lab's folder may be below /tmp, /home or /root.
     sources = [os.open(path, os.O_PATH) for path in machine.get("etc", [])]
-    ssh, home = (os.open(machine[key], os.O_PATH) if key in machine else -1 for key in ("ssh", "home"))
+    binds = [(os.open(source, os.O_PATH), target) for source, target in machine.get("binds", [])]
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     _mount("sysfs", "/sys", "sysfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-    if ssh < 0:
+    if "etc" not in machine:
         return
     _tmpfs("/run", "755")
     for name in ("sshd", "lock", "lab", "lab/upper", "lab/work"):
@@ -152,14 +153,15 @@ def _make_mounts(machine: dict[str, Any], hide: str) -> None:
         "overlay", "/etc", "overlay", 0, f"lowerdir={layers},upperdir=/run/lab/upper,workdir=/run/lab/work"
     )
     Path("/run/lab").chmod(0o700)
-    # Over /etc/ssh, not below it: the outer machine's host keys must not show through.
-    _bind(ssh, "/etc/ssh")
     for path, mode in (("/tmp", "1777"), ("/var/tmp", "1777"), ("/dev/shm", "1777"), ("/root", "700")):  # noqa: S108
         _tmpfs(path, mode)
     _mount("devpts", "/dev/pts", "devpts", _MS_NOSUID | _MS_NOEXEC, "newinstance,mode=620,gid=5,ptmxmode=666")
-    _tmpfs("/home", "755")
-    Path(machine["home_at"]).mkdir(exist_ok=True)
-    _bind(home, machine["home_at"])
+    for path in ("/home", *machine["tmpfs"]):
+        _tmpfs(path, "755")
+    for source, target in binds:
+        # Over a folder of /etc, not below it: the outer machine's own keys must not show through.
+        Path(target).mkdir(exist_ok=True)
+        _bind(source, target)
     # Where the lab's folder can still be reached, close it: the other homes and keys are not the node's.
     if Path(hide).is_dir():
         _mount("tmpfs", hide, "tmpfs", _MS_RDONLY, "mode=000")

@@ -24,6 +24,8 @@ _NAME = "the lab's name (default lab); several can run side by side"
     rate="each node's link rate, as tc writes it (default 1gbit)",
     shared_home="one home directory for all nodes",
     user="who logs in to the nodes: ubuntu or root (default ubuntu)",
+    slurm="a real Slurm has the nodes, and their sshd refuses the user",
+    gpus="with --slurm, GPUs a node that are none, for Slurm to give away (default 0)",
     name=_NAME,
 )
 def up(  # noqa: PLR0917 - each is an option of the command line
@@ -32,13 +34,15 @@ def up(  # noqa: PLR0917 - each is an option of the command line
     rate: str = "1gbit",
     shared_home: bool = False,
     user: str = "ubuntu",
+    slurm: bool = False,
+    gpus: str = "0",
     name: str = "lab",
 ) -> Outcome:
     """Start a virtual cluster: a head and N nodes, each with its own real sshd."""
     from clusterboot import lab
 
     count = whole("--nodes", nodes, 1)
-    made = lab.up(name, count or 8, rate, shared_home, user)
+    made = lab.up(name, count or 8, rate, shared_home, user, slurm=slurm, gpus=whole("--gpus", gpus, 0) or 0)
     path = lab.cluster_file(made.name)
     call.cluster = made.name
 
@@ -49,7 +53,8 @@ def up(  # noqa: PLR0917 - each is an option of the command line
 
     more = {"cluster_file": str(path), "nodes": len(made.nodes), "already_running": made.already_running}
     which = "lab" if made.name == "lab" else str(path)
-    return Outcome(more=more, next_step=next_command("bootstrap", which), show=show)
+    step = lab.login_command(made.name) if slurm else next_command("bootstrap", which)
+    return Outcome(more=more, next_step=step, show=show)
 
 
 @command("lab.down", name=_NAME)

@@ -46,13 +46,14 @@ def bin_with(tmp_path: Path) -> Path:
 
 def test_each_line_is_whole() -> None:
     assert [row for row in ROWS if len(row) != 4] == []
-    assert {row[0] for row in ROWS} == {"demo", "tests", "mpis", "fresh", "benchmarks"}
+    assert {row[0] for row in ROWS} == {"demo", "slurm", "tests", "mpis", "fresh", "benchmarks"}
     assert len({row[1] for row in ROWS}) == len(ROWS)
 
 
 def test_a_lab_asks_for_the_same_packages() -> None:
     demo = {row[1]: row[2] for row in ROWS if row[0] == "demo"}
     assert {name: demo.get(name) for name in machine.TOOLS} == machine.TOOLS
+    assert {row[1]: row[2] for row in ROWS if row[0] == "slurm"} == machine.SLURM_TOOLS
 
 
 def test_nothing_is_installed_where_nothing_is_missing(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_all_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_without_root_and_without_sudo_it_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(machine, "_absent", dict)
+    monkeypatch.setattr(machine, "_absent", lambda **_: {})
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(machine, "_PATH", str(tmp_path))
     with pytest.raises(UsageError, match="as root"):
@@ -214,7 +214,7 @@ def test_with_sudo_the_same_command_is_started_again(monkeypatch: pytest.MonkeyP
     sudo = tmp_path / "sudo"
     sudo.write_text("#!/bin/sh\nexit 0\n")
     sudo.chmod(0o755)
-    monkeypatch.setattr(machine, "_absent", dict)
+    monkeypatch.setattr(machine, "_absent", lambda **_: {})
     monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(machine, "_PATH", str(tmp_path))
     monkeypatch.setattr(machine.sys, "orig_argv", ["python", "-m", "clusterboot", "lab.up"])

@@ -11,7 +11,7 @@ import pytest
 def gate(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The suite's conftest, on a machine that cannot run a lab."""
     found = next(p for p in pytestconfig.pluginmanager.get_plugins() if hasattr(p, "make_lab"))
-    monkeypatch.setattr(found, "_obstacle", lambda: "this machine lacks sshd")
+    monkeypatch.setattr(found, "_obstacle", lambda **_: "this machine lacks sshd")
     return found
 
 

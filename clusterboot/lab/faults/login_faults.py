@@ -60,7 +60,9 @@ def configure(lab: Lab, fault: Fault) -> None:
     else:
         banner.unlink(missing_ok=True)
     path = _etc_ssh(lab, node) / "sshd_config"
-    path.write_text("".join(f"{line}\n" for line in lines) + machine_files.sshd_config(lab), encoding="utf-8")
+    path.write_text(
+        "".join(f"{line}\n" for line in lines) + machine_files.sshd_config(lab, node.name), encoding="utf-8"
+    )
     sshd.restart(node)
 
 

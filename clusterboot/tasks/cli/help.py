@@ -30,6 +30,8 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "rate": "RATE",
         "shared-home": "",
         "user": "NAME",
+        "slurm": "",
+        "gpus": "N",
         "name": "NAME",
     },
     "Sizes and repetitions": {
@@ -96,7 +98,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "rotate-keys": ("rotate-keys",),
     "teardown": ("teardown --dry-run",),
     "audit": ("audit --verify",),
-    "lab.up": ("lab.up --nodes 8", "lab.up --nodes 4 --rate 10gbit --shared-home"),
+    "lab.up": ("lab.up --nodes 8", "lab.up --nodes 4 --rate 10gbit --shared-home", "lab.up --slurm"),
     "lab.down": ("lab.down",),
     "lab.status": ("lab.status",),
     "lab.break": ("lab.break n5 help", "lab.break n5 slow-link"),
