@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from .description import HEAD, OTHER_UID, OTHER_USER, PARTITION, ROOT, UID, USER, Lab
+from .description import HEAD, OTHER_UID, OTHER_USER, PARTITION, ROOT, UID, USER, Lab, LabNode
 
 # Where distributions put it. Source: Debian's and Fedora's openssh-server, Alpine's, Arch's.
 _SFTP_SERVERS = (
@@ -97,12 +97,19 @@ def write_all(lab: Lab, owner: tuple[int, int]) -> None:
     write_file(lab.cluster_file, cluster_file(lab), 0o644, owner)
 
 
-def cluster_file(lab: Lab) -> str:
-    """Write the cluster file of a lab: a dstack SSH fleet, or a partition of Slurm's."""
+def cluster_file(lab: Lab, hops: Sequence[LabNode] = ()) -> str:
+    """Write the cluster file of a lab: a dstack SSH fleet, or a partition of Slurm's.
+
+    Parameters: the machines that a fleet is reached through in place of the head alone, and which are
+    then none of its hosts.
+    """
     if lab.slurm:
         return _slurm_cluster_file(lab)
     count = len(lab.nodes)
     hosts = "n1" if count == 1 else f"n[1-{count}]"
+    if hops:
+        hosts = "\n    - ".join(node.name for node in lab.nodes if node not in hops)
+    ways = [_hop(lab, hop, "    - " if hops else "    ") for hop in hops or (lab.head,)]
     return f"""\
 # A lab on this machine, written by lab.up and removed by lab.down.
 type: fleet
@@ -115,14 +122,18 @@ ssh_config:
     - {hosts}
   network: {lab.network}
   proxy_jump:
-    hostname: {lab.head_address}
-    port: 22
-    user: {lab.user}
-    identity_file: {_quoted(lab.folder / "head_key")}
+{"".join(ways)}\
 clusterboot:
   trust:
     known_hosts: {_quoted(lab.folder / "known_hosts")}
 """
+
+
+def _hop(lab: Lab, hop: LabNode, first: str) -> str:
+    address, key = (lab.head_address, "head_key") if hop.name == HEAD else (hop.address, "node_key")
+    lines = [f"hostname: {address}", "port: 22", f"user: {lab.user}"]
+    lines.append(f"identity_file: {_quoted(lab.folder / key)}")
+    return first + f"\n{' ' * len(first)}".join(lines) + "\n"
 
 
 def _slurm_cluster_file(lab: Lab) -> str:

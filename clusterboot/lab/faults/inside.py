@@ -1,4 +1,4 @@
-"""The lab's small programs, which go on inside a machine: ``inside.py door|flap|starve [ARGUMENT…]``.
+"""The lab's small programs, which go on inside a machine: ``inside.py door|flap|relay|starve [ARGUMENT…]``.
 
 Each gets ready and gives what is then done for good, in the background. Its process number comes on standard
 output once it is ready. All of it has nothing but the standard library, and is not among the machine's
@@ -59,6 +59,38 @@ def _answer(kind: str, conn: socket.socket) -> None:
             time.sleep(pause_s)
         while conn.recv(4096):
             continue
+
+
+def _relay(path: str, uid: str, gid: str) -> Callable[[], object]:
+    """Carry each connection to a Unix socket on the outer machine to this machine's own port 22.
+
+    Parameters: the socket's path, and who alone may connect to it.
+    """
+    # A socket's name has 107 bytes at most, unix(7), and its folder may have a longer one.
+    os.chdir(Path(path).parent)
+    listening = socket.socket(socket.AF_UNIX)
+    os.umask(0o177)
+    listening.bind(Path(path).name)
+    os.chown(Path(path).name, int(uid), int(gid))
+    listening.listen(128)
+
+    def serve() -> None:
+        while True:
+            came, _ = listening.accept()
+            with suppress(OSError):
+                onward = socket.create_connection(("127.0.0.1", _PORT))
+                for source, sink in ((came, onward), (onward, came)):
+                    threading.Thread(target=_carry, args=(source, sink), daemon=True).start()
+
+    return serve
+
+
+def _carry(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65536):
+            sink.sendall(piece)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
 
 
 def _flap(_whose: str, order: str) -> Callable[[], object]:
@@ -132,7 +164,12 @@ def _send(pid: int, number: signal.Signals) -> bool:
     return False
 
 
-_PROGRAMS: dict[str, Callable[..., Callable[[], object]]] = {"door": _door, "flap": _flap, "starve": _starve}
+_PROGRAMS: dict[str, Callable[..., Callable[[], object]]] = {
+    "door": _door,
+    "flap": _flap,
+    "relay": _relay,
+    "starve": _starve,
+}
 
 
 def _main(program: str, *args: str) -> int:

@@ -13,6 +13,8 @@ from ..description import Fault, Lab, LabNode
 from ..enter import machine_of
 from .kinds import FaultKind, on_machine
 
+_ASKS_ONCE = "UsePAM yes\nPubkeyAuthentication no\nPasswordAuthentication yes\nPermitRootLogin yes"
+
 # What stands before the lab's own settings; of a keyword that comes twice, sshd takes the first.
 _SETTINGS = {
     "big-banner": "Banner /etc/ssh/banner",
@@ -20,13 +22,17 @@ _SETTINGS = {
     "crowded": "MaxStartups 1:100:1\nLoginGraceTime 0",
     "few-tries": "MaxAuthTries 3",
     "force-command": "ForceCommand /bin/echo this account runs one command only",
-    # The command prints the key that was offered, as one that is let in.
+    "head-by-proxycommand": "ListenAddress 127.0.0.1",
+    "head-otp": "UsePAM yes\nPubkeyAuthentication no\nKbdInteractiveAuthentication yes\nPermitRootLogin yes",
+    "head-password": _ASKS_ONCE,
     "huge-banner": "Banner /etc/ssh/banner",
+    # The command prints the key that was offered, as one that is let in.
     "impostor": "AuthorizedKeysCommand /bin/echo %t %k\nAuthorizedKeysCommandUser nobody\nLogLevel VERBOSE",
     "key-refused": "AuthorizedKeysFile none",
     "keys-elsewhere": "AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u",
     "max-sessions": "MaxSessions 1",
     "max-startups": "MaxStartups 1:100:1",
+    "middle-hop": _ASKS_ONCE,
     "no-forwarding": "AllowTcpForwarding no",
     "no-sessions": "MaxSessions 0",
 }
