@@ -171,6 +171,7 @@ def test_a_middle_hop_wants_a_password_between_two_that_want_none(broken: labs.L
     assert hops[1] in asked[0]
 
 
+@pytest.mark.long
 def test_each_is_mended_whole_and_touches_nothing_outside(broken: labs.Lab) -> None:
     machine, before = outside(), look(broken)
 
