@@ -102,7 +102,7 @@ def run_job(
         return session.ask(question, lambda stream, line: on_line(session.name, stream, line))
 
     with context.visit() as visit:
-        answers = visit.stage("command run", context.cluster.hosts, ask)
+        answers = visit.stage("command run", visit.good, ask)
         for name, said in answers.items():
             if said.exit_code:
                 visit.ledger.fail(name, _ended(said.exit_code))

@@ -127,12 +127,36 @@ class Options:
 
 
 @dataclass(frozen=True)
+class SlurmOptions:
+    """Which nodes of Slurm's a cluster is, and what a job on them is asked for with.
+
+    ``login`` is the machine that has Slurm's commands, ``None`` where that is the operator's own.
+    ``nodes`` names some of the partitions' nodes, empty for all of them. ``args`` are further words for
+    salloc.
+    """
+
+    partitions: tuple[str, ...]
+    nodes: tuple[str, ...] = ()
+    login: Host | None = None
+    account: str | None = None
+    qos: str | None = None
+    reservation: str | None = None
+    constraint: str | None = None
+    time_limit_minutes: int | None = None
+    gpus_per_node: int | None = None
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cluster:
     """A whole, checked cluster file.
 
     ``hosts`` is in the file's order, folded names expanded; ``network`` the interconnect's
     subnet where the file names one; ``env`` goes to every rank; ``warnings`` are lines for
     standard error; ``all_names`` names the file's hosts in order, also those left out on request.
+    ``slurm`` is there where nodes are Slurm's: then ``hosts`` are those that the file names, none where it
+    leaves that to the partition; ``wanted`` and ``unwanted`` are the sets given with ``--hosts`` and
+    ``--exclude``.
     """
 
     name: str
@@ -143,6 +167,9 @@ class Cluster:
     options: Options = field(default_factory=Options)
     warnings: tuple[str, ...] = ()
     all_names: tuple[str, ...] = ()
+    slurm: SlurmOptions | None = None
+    wanted: str | None = None
+    unwanted: str | None = None
 
     @property
     def gateways(self) -> tuple[Login, ...]:

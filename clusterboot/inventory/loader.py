@@ -12,10 +12,11 @@ from .env import read_env
 from .gateways import Routes, make_hosts
 from .locations import Operator
 from .logins import Reading
-from .model import OptionsBlock
+from .model import FleetFile, OptionsBlock
 from .name_rules import check_cluster_name
 from .problems import Problems, RuleError
 from .selection import select
+from .slurm_options import make_slurm, settle_slurm, slurm_hosts
 from .ssh_config import SshConfig
 from .validate import validate
 from .yamlfile import read
@@ -48,25 +49,37 @@ def load(
     if checked is None:
         problems.raise_if_any()
         raise AssertionError("a file that cannot be used has a problem")
-    fleet = checked.fleet
+    file = checked.file
     config = SshConfig(operator, ssh_config, problems, warnings)
     context = Reading(document, path.parent, operator, config, problems, warnings)
-    routes = Routes(context, fleet.ssh_config)
-    all_hosts = make_hosts(context, fleet.ssh_config, routes)
-    options = make_options(context, fleet.clusterboot or OptionsBlock())
-    if checked.whole:
-        options = settle_references(context, options, all_hosts, routes.named)
-    name = fleet.name or _name_from(path, document.node(("name",)) is None, problems)
+    options = make_options(context, file.clusterboot or OptionsBlock())
+    if isinstance(file, FleetFile):
+        slurm, network = None, file.ssh_config.network
+        routes = Routes(context, file.ssh_config)
+        all_hosts = make_hosts(context, file.ssh_config, routes)
+        if checked.whole:
+            options = settle_references(context, options, all_hosts, routes.named)
+    else:
+        slurm, network = make_slurm(context, file.slurm), file.slurm.network
+        all_hosts = slurm_hosts(slurm.nodes)
+        if checked.whole:
+            options = settle_slurm(context, options, slurm)
+    name = file.name or _name_from(path, document.node(("name",)) is None, problems)
     problems.raise_if_any()
+    # Which nodes a partition has, Slurm says later.
+    chosen = select(all_hosts, wanted=hosts, unwanted=exclude) if all_hosts else ()
     return Cluster(
         name,
         path,
-        select(all_hosts, wanted=hosts, unwanted=exclude),
-        network=fleet.ssh_config.network,
+        chosen,
+        network=network,
         env=env,
         options=options,
         warnings=tuple(warnings),
         all_names=tuple(host.name for host in all_hosts),
+        slurm=slurm,
+        wanted=hosts,
+        unwanted=exclude,
     )
 
 

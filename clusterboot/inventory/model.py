@@ -90,7 +90,7 @@ def _digits(value: Any) -> Any:
     )
 
 
-def _listed(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     """Let one thing stand where a list of it may stand."""
     return value if isinstance(value, list) or value is None else [value]
 
@@ -106,7 +106,8 @@ def _text(check: Callable[[str], Any]) -> Callable[[Any], Any]:
     return apply
 
 
-def _network(value: Any) -> Any:
+def as_network(value: Any) -> Any:
+    """Read a subnet; what is absent stays so."""
     return None if value is None else _text(check_network)(value)
 
 
@@ -117,7 +118,8 @@ def _launcher(value: Any) -> Any:
     raise PydanticCustomError("literal_error", "unknown", {"expected": f"{', '.join(others)} or {last}"})
 
 
-def _blocks(value: Any) -> Any:
+def as_blocks(value: Any) -> Any:
+    """Take what dstack allows for a number of blocks."""
     number = _digits(value)
     if value is None or number == "auto" or (type(number) is int and number >= 1):
         return number
@@ -207,7 +209,7 @@ class HostEntry(FileBlock):
     identity_file: Line | None = None
     proxy_jump: Jump = None
     internal_ip: Annotated[str, AfterValidator(check_ip)] | None = None
-    blocks: Annotated[int | str | None, PlainValidator(_blocks)] = None
+    blocks: Annotated[int | str | None, PlainValidator(as_blocks)] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -227,14 +229,14 @@ class SshBlock(FileBlock):
     port: Port | None = None
     identity_file: Line | None = None
     proxy_jump: Jump = None
-    network: Annotated[IPv4Network | IPv6Network | None, PlainValidator(_network)] = None
+    network: Annotated[IPv4Network | IPv6Network | None, PlainValidator(as_network)] = None
 
 
 class TrustBlock(FileBlock):
     """``clusterboot.trust``."""
 
-    known_hosts: Annotated[list[Line] | None, BeforeValidator(_listed)] = None
-    pins: dict[str, Annotated[list[PublicKey], BeforeValidator(_listed), Field(min_length=1)]] | None = None
+    known_hosts: Annotated[list[Line] | None, BeforeValidator(as_list)] = None
+    pins: dict[str, Annotated[list[PublicKey], BeforeValidator(as_list), Field(min_length=1)]] | None = None
 
 
 class MpiBlock(FileBlock):
@@ -250,7 +252,7 @@ class NcclBlock(FileBlock):
     """``clusterboot.nccl``."""
 
     tests_dir: RemoteFolder | None = None
-    lib_dirs: Annotated[list[RemoteFolder] | None, BeforeValidator(_listed)] = None
+    lib_dirs: Annotated[list[RemoteFolder] | None, BeforeValidator(as_list)] = None
     ib_hca: Annotated[str, AfterValidator(check_hca)] | None = None
 
 
@@ -282,7 +284,7 @@ class FleetFile(FileBlock):
     ssh_config: SshBlock
     name: Annotated[str, AfterValidator(check_cluster_name)] | None = None
     placement: Literal["any", "cluster"] | None = None
-    blocks: Annotated[int | str | None, PlainValidator(_blocks)] = None
+    blocks: Annotated[int | str | None, PlainValidator(as_blocks)] = None
     env: Any = None
     clusterboot: OptionsBlock | None = None
 

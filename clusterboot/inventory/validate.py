@@ -1,7 +1,8 @@
-"""From a YAML document to a checked ``FleetFile``, every fault with its line."""
+"""From a YAML document to a checked ``FleetFile`` or ``SlurmFile``, every fault with its line."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .model import BLOCKS, CLOUD_KEYS, NO_HOST, FleetFile
+from .model import BLOCKS, CLOUD_KEYS, NO_HOST, FileBlock, FleetFile
 from .problems import Problems, RuleError, shown
+from .slurm_schema import SLURM_BLOCKS, SlurmFile
 from .yamlfile import YamlDocument
 
 Path = tuple[str | int, ...]
@@ -20,6 +22,8 @@ _MISSING = {
     "ssh_config": "write ssh_config with hosts; fleets in a cloud are not reached from here",
     "hosts": "list the host names under ssh_config.hosts",
     "hostname": "name the machine",
+    "slurm": "write slurm with a partition",
+    "partition": "name it as 'sinfo' lists it",
 }
 
 # What pydantic calls a fault: what is wrong, and what to write instead. The names in
@@ -45,7 +49,7 @@ _WORDS = {
 class Checked:
     """What is right of a file. ``whole`` says that no host or gateway had to be left out."""
 
-    fleet: FleetFile
+    file: FleetFile | SlurmFile
     whole: bool
 
 
@@ -53,27 +57,30 @@ def validate(document: YamlDocument, problems: Problems, warnings: list[str]) ->
     """Check a document against the schema.
 
     Parameters: the document; where to note problems and warnings.
-    Returns: the fleet without the parts that are wrong, so that whatever else is wrong can
+    Returns: the file without the parts that are wrong, so that whatever else is wrong can
     be found too; ``None`` where too little is left.
     """
     data = document.data(problems)
-    _ignore_cloud_keys(data, document, problems, warnings)
-    faults = _faults(data)
+    schema: type[FleetFile | SlurmFile] = SlurmFile if data.get("type") == "slurm" else FleetFile
+    blocks = SLURM_BLOCKS if schema is SlurmFile else BLOCKS
+    if schema is FleetFile:
+        _ignore_cloud_keys(data, document, problems, warnings)
+    faults = _faults(schema, data)
     for fault in faults:
-        problems.add(document.line(fault["loc"]), *_describe(fault))
-    whole = not any(fault["loc"][:1] == ("ssh_config",) for fault in faults)
+        problems.add(document.line(fault["loc"]), *_describe(fault, blocks))
+    whole = not any(fault["loc"][:1] in (("ssh_config",), ("slurm",)) for fault in faults)
     while faults:
         # From the last to the first: what is taken out of a list moves only what comes after it.
         pruned = [_prune(data, fault["loc"]) for fault in reversed(faults)]
         if not all(pruned):
             return None
-        faults = _faults(data)
-    return Checked(FleetFile.model_validate(data), whole)
+        faults = _faults(schema, data)
+    return Checked(schema.model_validate(data), whole)
 
 
-def _faults(data: dict[str, Any]) -> list[ErrorDetails]:
+def _faults(schema: type[FileBlock], data: dict[str, Any]) -> list[ErrorDetails]:
     try:
-        FleetFile.model_validate(data)
+        schema.model_validate(data)
     except ValidationError as error:
         return error.errors(include_url=False)
     return []
@@ -91,12 +98,12 @@ def _ignore_cloud_keys(
         warnings.append(f"{problems.file}:{first}: ignored, as the hosts are there already: {named}")
 
 
-def _describe(fault: ErrorDetails) -> tuple[str, str]:
+def _describe(fault: ErrorDetails, blocks: Mapping[str, type[FileBlock]]) -> tuple[str, str]:
     loc, kind, context = fault["loc"], fault["type"], fault.get("ctx", {})
     words = [step for step in loc if isinstance(step, str) and step != "[key]"]
     key = words[-1] if words else "the file"
     if kind == "extra_forbidden":
-        return _unknown_key(words)
+        return _unknown_key(words, blocks)
     if kind == "missing":
         return f"'{key}' is missing", _MISSING.get(key, "add it")
     rule = context.get("error")
@@ -114,11 +121,11 @@ def _input(value: Any) -> str:
     return kinds.get(type(value), str(value) if isinstance(value, int | float) else shown(value))
 
 
-def _unknown_key(words: list[str]) -> tuple[str, str]:
+def _unknown_key(words: list[str], blocks: Mapping[str, type[FileBlock]]) -> tuple[str, str]:
     key = words[-1]
-    block = next((BLOCKS[word] for word in reversed(words[:-1]) if word in BLOCKS), BLOCKS[""])
+    block = next((blocks[word] for word in reversed(words[:-1]) if word in blocks), blocks[""])
     close = get_close_matches(key, block.model_fields, n=1, cutoff=0.6)
-    elsewhere = [name or "the top" for name, other in BLOCKS.items() if key in other.model_fields]
+    elsewhere = [name or "the top" for name, other in blocks.items() if key in other.model_fields]
     if close:
         remedy = f"did you mean '{close[0]}'?"
     elif elsewhere:

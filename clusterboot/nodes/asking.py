@@ -21,16 +21,18 @@ _NOLOGIN_STATUS = 254
 
 
 class Asking(Generic[T]):
-    """A question's script under a random word of its own, for whatever carries it to a shell and back.
+    """A question's script under a random word (or ``nonce``), for whatever carries it to a shell and back.
 
     ``script`` goes to the standard input of ``sh``, which stays open until ``stdout`` has told all;
     ``stdout`` and ``stderr`` take what comes. With ``on_line`` they pass it on, and the answer's
     sections are empty.
     """
 
-    def __init__(self, question: Question[T], on_line: OnLine | None = None) -> None:
+    def __init__(
+        self, question: Question[T], on_line: OnLine | None = None, *, nonce: str | None = None
+    ) -> None:
         self._question = question
-        self._nonce = script.new_nonce()
+        self._nonce = nonce or script.new_nonce()
         text = script.render(question.sections, self._nonce, guarded=True)
         self.script = text.encode("utf-8", "surrogateescape")
         self.stdout: Collector

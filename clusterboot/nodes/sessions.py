@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from clusterboot.errors import ClusterbootError, Stage
 from clusterboot.inventory.cluster import Host, Login
+from clusterboot.inventory.nodesource import NodeSource
 
 from .lines import OnLine
 from .payload import Payload
@@ -82,9 +83,10 @@ class Session(Protocol):
 class Nodes(Protocol):
     """A way to the hosts of a cluster: sessions that are opened when they are first used, and kept.
 
-    ``watchdog`` ends what takes too long. What made it closes it.
+    ``source`` knows which hosts it leads to; ``watchdog`` ends what takes too long. What made it closes it.
     """
 
+    source: NodeSource
     watchdog: Watchdog
 
     def each(

@@ -30,7 +30,8 @@ class Context:
     there is no terminal; the same is said of host keys by ``interactive``.
     With ``wait`` a measurement waits for another's end on its nodes.
     With ``encrypt_keys`` a key that the operator's machine keeps is made with a passphrase.
-    ``reach`` opens the way to the nodes for a block: over SSH, or another one with sessions.
+    ``reach`` opens the way to the nodes for a block: over SSH, or another one with sessions. ``command`` is
+    what a job of Slurm's is called by.
     """
 
     cluster: Cluster
@@ -47,6 +48,7 @@ class Context:
     encrypt_keys: bool = False
     started_s: float = field(default_factory=time.time)
     reach: Callable[[Context], AbstractContextManager[Nodes]] = over_ssh
+    command: str = ""
 
     @property
     def started(self) -> str:
@@ -98,10 +100,11 @@ class Context:
         with alone(self.state_dir, self.events) if changes and not self.dry_run else nullcontext():
             self.require_own_folders()
             with interrupts.noted_only(), self.reach(self) as nodes:
-                ledger = Ledger(host.name for host in self.cluster.hosts)
+                cluster = replace(self.cluster, hosts=nodes.source.hosts())
+                ledger = Ledger(host.name for host in cluster.hosts)
                 try:
                     yield Visit(
-                        self.cluster,
+                        cluster,
                         self.events,
                         nodes,
                         ledger,

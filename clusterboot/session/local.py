@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clusterboot.errors import ClusterbootError, Stage, UnreachableError
 from clusterboot.inventory.cluster import Host, Login
+from clusterboot.inventory.nodesource import ListedHosts, NodeSource
 from clusterboot.nodes.asking import Asking
 from clusterboot.nodes.collector import TooMuchError
 from clusterboot.nodes.fanout import on_hosts
@@ -181,8 +182,14 @@ class LocalNodes:
     """Sessions in homes on this machine; it is a :class:`clusterboot.nodes.sessions.Nodes`."""
 
     def __init__(
-        self, homes: Mapping[str, LocalHome], watchdog: Watchdog, audit: AuditLog, fanout: int
+        self,
+        homes: Mapping[str, LocalHome],
+        watchdog: Watchdog,
+        audit: AuditLog,
+        fanout: int,
+        source: NodeSource,
     ) -> None:
+        self.source = source
         self.watchdog = watchdog
         self._homes, self._audit, self._fanout = homes, audit, fanout
         self._sessions: dict[str, LocalSession] = {}
@@ -238,8 +245,9 @@ def locally(homes: Mapping[str, LocalHome]) -> Callable[[Context], AbstractConte
     @contextmanager
     def reach(context: Context) -> Iterator[Nodes]:
         fanout = context.fanout or context.cluster.options.fanout
+        source = ListedHosts(context.cluster.hosts)
         with AuditLog(context.state_dir / "audit.jsonl") as audit:
-            nodes = LocalNodes(homes, Watchdog(context.deadline_s), audit, fanout)
+            nodes = LocalNodes(homes, Watchdog(context.deadline_s), audit, fanout, source)
             try:
                 yield nodes
             finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from clusterboot.inventory.nodesource import ListedHosts
 from clusterboot.nodes.watchdog import Watchdog
 from clusterboot.ssh.audit import AuditLog
 from clusterboot.ssh.fleet import Fleet
@@ -36,7 +37,7 @@ def over_ssh(context: Context) -> Iterator[Fleet]:
     fanout = context.fanout or cluster.options.fanout
     with (
         AuditLog(context.state_dir / "audit.jsonl") as audit,
-        Fleet(door, audit, fanout=fanout, ask=ask) as fleet,
+        Fleet(door, audit, fanout=fanout, ask=ask, source=ListedHosts(cluster.hosts)) as fleet,
     ):
         yield fleet
     for accepted in trust.accepted:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from clusterboot.errors import ClusterbootError, HostKeySeen, UnreachableError
 from clusterboot.inventory.cluster import Host, Login
+from clusterboot.inventory.nodesource import ListedHosts, NodeSource
 from clusterboot.nodes.fanout import on_hosts, spread
 from clusterboot.nodes.sessions import Session
 
@@ -22,6 +23,7 @@ from .trust import UnknownHostKeyError
 
 T = TypeVar("T")
 
+_NO_HOSTS = ListedHosts()
 # A gateway is asked for a sign of life so many times before it is given up.
 _BEATS = 3
 # How long what still runs on nodes may take to be told to end, when the fleet is closed.
@@ -38,12 +40,19 @@ class Fleet:
 
     Parameters: ``door`` decides on every login; ``fanout`` is the most hosts at work at
     once; ``ask`` is asked about unknown host keys, once for the gateways of a depth and once for
-    the nodes, ``None`` where nobody is there to ask.
+    the nodes, ``None`` where nobody is there to ask; ``source`` knows the hosts.
     """
 
     def __init__(
-        self, door: Doorkeeper, audit: AuditLog, *, fanout: int, ask: AskAcceptance | None = None
+        self,
+        door: Doorkeeper,
+        audit: AuditLog,
+        *,
+        fanout: int,
+        ask: AskAcceptance | None = None,
+        source: NodeSource = _NO_HOSTS,
     ) -> None:
+        self.source = source
         self.door = door
         self.watchdog = door.watchdog
         self.audit = audit

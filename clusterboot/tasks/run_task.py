@@ -83,7 +83,7 @@ def run_task(
     if at.dry_run:
         names = [host.name for host in at.cluster.hosts]
         what = job.label.removeprefix("run ")
-        line = Text(f"Would run on {fold(names)}: {what}")
+        line = Text(f"Would run on {fold(names) or 'all nodes of the partition'}: {what}")
         return Outcome(ending=Ending(dry_run=True), show=lambda to, _: to.print(line))
     result = run_job(at, job, at.deadline_s or _COMMAND_TIMEOUT_S, _printing(call) if live else None)
     if live:

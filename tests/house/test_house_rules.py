@@ -23,6 +23,7 @@ ROOMS = (
     "inventory",
     "nodes",
     "ssh",
+    "slurm",
     "facts",
     "programs",
     "session",

@@ -17,6 +17,7 @@ from clusterboot.commands.rotate_keys import rotate
 from clusterboot.commands.teardown import teardown
 from clusterboot.errors import ExitCode, UnreachableError
 from clusterboot.inventory.cluster import Host
+from clusterboot.inventory.nodesource import ListedHosts
 from clusterboot.nodes.sessions import Nodes
 from clusterboot.nodes.watchdog import Watchdog
 from clusterboot.session.context import Context
@@ -208,7 +209,7 @@ def test_a_change_after_which_nobody_could_log_in_is_rolled_back(cluster: LocalC
     @contextmanager
     def reach(context: Context) -> Iterator[Nodes]:
         with AuditLog(context.state_dir / "audit.jsonl") as audit:
-            yield _OneLockedOut(cluster.homes, Watchdog(), audit, 3)
+            yield _OneLockedOut(cluster.homes, Watchdog(), audit, 3, ListedHosts(context.cluster.hosts))
 
     one, two, _ = bootstrap(cluster.context(reach=reach), "none").hosts
     assert (one.status, one.changed) == ("ok", True)

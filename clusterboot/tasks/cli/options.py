@@ -48,6 +48,8 @@ LAUNCHING: Mapping[str, str] = {
     "format": "csv, junit or prometheus on standard output, in place of the table",
 }
 _MOST_DIGITS = 18
+# These ask nodes what they are, and need no logins from one to another.
+_ON_SLURM = ("facts", "run")
 
 
 def context(call: Call, shared: Mapping[str, Any]) -> Context:
@@ -61,6 +63,8 @@ def context(call: Call, shared: Mapping[str, Any]) -> Context:
     from clusterboot.inventory.locations import find, results_root, state_dir
     from clusterboot.scrub import Scrubber
     from clusterboot.session.context import Context
+    from clusterboot.session.over_slurm import over_slurm
+    from clusterboot.session.over_ssh import over_ssh
 
     fanout = whole("--fanout", shared["fanout"], 1, 1024)
     deadline_s = number("--deadline", shared["deadline"])
@@ -85,6 +89,11 @@ def context(call: Call, shared: Mapping[str, Any]) -> Context:
             _require_writable(out_dir)
     cluster = load(path, hosts=shared["hosts"], exclude=shared["exclude"] or None)
     cluster = for_this_launch(cluster, shared.get("env") or (), shared.get("mpi_args", ""))
+    if cluster.slurm and call.command not in _ON_SLURM:
+        raise UsageError(
+            f"{call.command} does not work on a cluster of type slurm",
+            remedy=f"these do: {' and '.join(_ON_SLURM)}; see docs/slurm.md",
+        )
     call.on_bad = shared.get("on_bad", "")
     call.cluster, call.deadline_s = cluster.name, deadline_s
     call.scrubber = Scrubber.of(cluster.env)
@@ -104,6 +113,8 @@ def context(call: Call, shared: Mapping[str, Any]) -> Context:
         wait=shared.get("wait", False),
         ask_passphrase=_asking() if interactive else None,
         started_s=call.started_s,
+        reach=over_slurm if cluster.slurm else over_ssh,
+        command=call.command,
     )
 
 
