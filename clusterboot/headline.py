@@ -86,7 +86,11 @@ def _broken_off(ending: Ending) -> tuple[State, list[str]]:
         return "bad", [f"failed: {ending.error}"]
     first = f"{'inconclusive' if ending.verdict else 'not finished'}: {_CUT[ending.cut_short]}"
     error = "" if ending.cut_short == "interrupted" else ending.error or ""
-    return "inconclusive", [first, error, ending.measured, *ending.found]
+    # Not by whoever reads this, then: by somebody on a node, or for want of a sign of life.
+    by_others = (
+        ending.reason if ending.cut_short == "interrupted" and "interrupted" not in ending.reason else ""
+    )
+    return "inconclusive", [first, by_others, error, ending.measured, *ending.found]
 
 
 def _dry_run(ending: Ending, where: str, *, is_whole: bool) -> tuple[State, list[str]]:

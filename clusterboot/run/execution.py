@@ -137,4 +137,7 @@ def _ended(end: SupervisedEnd | None, late: RunEnd) -> RunEnd:
         return late
     if end.how == "not-started":
         return RunEnd("could-not-launch", detail="the launching node's home cannot be written")
+    if end.how == "gone":
+        silent = f"the launching node heard nothing of this machine for {_SILENCE_S} s"
+        return RunEnd("interrupted", detail=f"{silent}, and ended it")
     return RunEnd("interrupted", detail="it was stopped on the launching node")
