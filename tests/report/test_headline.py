@@ -8,14 +8,14 @@ from clusterboot.errors import ExitCode
 from clusterboot.headline import Ending, headline
 
 
+SILENT = "the launching node heard nothing of this machine for 5 s, and ended it"
+
+
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
         ("it was interrupted", "inconclusive: interrupted"),
-        (
-            "the launching node heard nothing of this machine for 5 s, and ended it",
-            "inconclusive: interrupted; the launching node heard nothing of this machine for 5 s, and ended it",
-        ),
+        (SILENT, f"inconclusive: interrupted; {SILENT}"),
     ],
 )
 def test_what_ended_a_run_is_said_unless_its_reader_did(reason: str, text: str) -> None:
