@@ -21,7 +21,6 @@ sys.path[:0] = [str(_TESTS), str(_TESTS / "commands/benchmark")]
 from benchmark_bed import Bed, Running  # noqa: E402  # found where the line above says
 
 from clusterboot import lab as labs  # noqa: E402
-from clusterboot.lab import wiring  # noqa: E402
 from operator_fixture import Operator  # noqa: E402
 
 HOLD = 'set -- "$@" --stall 1'
@@ -43,11 +42,11 @@ def drop(bed: Bed, _run: Running) -> None:
 
 
 def cut(bed: Bed, _run: Running) -> None:
-    subprocess.run(["ip", "link", "set", wiring.outside_link(bed.lab), "down"], check=True)
+    subprocess.run(["ip", "link", "set", bed.lab.link, "down"], check=True)
 
 
 def restore(bed: Bed) -> None:
-    subprocess.run(["ip", "link", "set", wiring.outside_link(bed.lab), "up"], check=True)
+    subprocess.run(["ip", "link", "set", bed.lab.link, "up"], check=True)
 
 
 WAYS: dict[str, Callable[[Bed, Running], None]] = {

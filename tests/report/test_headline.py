@@ -7,7 +7,6 @@ import pytest
 from clusterboot.errors import ExitCode
 from clusterboot.headline import Ending, headline
 
-
 SILENT = "the launching node heard nothing of this machine for 5 s, and ended it"
 
 
