@@ -15,6 +15,19 @@ ResultsAccess = Literal["owner", "group", "all"]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is said of a machine before OpenSSH's configuration is: its name there, what overrides that.
+
+    ``user``, ``port`` and ``identity_file`` are ``None`` where the configuration has the word.
+    """
+
+    name: str
+    user: str | None = None
+    port: int | None = None
+    identity_file: Path | None = None
+
+
+@dataclass(frozen=True)
 class Login:
     """How one machine is dialled and logged in to: a node, or a gateway on the way.
 
@@ -23,6 +36,7 @@ class Login:
     ``identities_only`` nothing else is, neither agent nor OpenSSH's default keys.
     ``known_hosts_files`` stand for OpenSSH's default ones where they are named;
     ``identity_agent`` is a socket's path or ``none``, ``None`` for ``$SSH_AUTH_SOCK``.
+    ``asked`` is what ``ssh`` itself is told of it, ``None`` for all of the above.
     Equal logins are one machine, dialled once.
     """
 
@@ -35,6 +49,7 @@ class Login:
     known_hosts_files: tuple[Path, ...] = ()
     certificate_files: tuple[Path, ...] = ()
     identity_agent: str | None = None
+    asked: Asked | None = field(default=None, compare=False)
 
     @property
     def place(self) -> str:

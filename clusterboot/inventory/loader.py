@@ -10,7 +10,7 @@ from .cluster import Cluster
 from .clusterboot_block import make_options, settle_references
 from .env import read_env
 from .gateways import Routes, make_hosts
-from .locations import Operator
+from .locations import Operator, named_config
 from .logins import Reading
 from .model import OptionsBlock
 from .name_rules import check_cluster_name
@@ -49,7 +49,7 @@ def load(
         problems.raise_if_any()
         raise AssertionError("a file that cannot be used has a problem")
     fleet = checked.fleet
-    config = SshConfig(operator, ssh_config, problems, warnings)
+    config = SshConfig(operator, ssh_config or named_config(environ), problems, warnings)
     context = Reading(document, path.parent, operator, config, problems, warnings)
     routes = Routes(context, fleet.ssh_config)
     all_hosts = make_hosts(context, fleet.ssh_config, routes)

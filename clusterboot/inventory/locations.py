@@ -61,6 +61,31 @@ class Operator:
         return home / rest.lstrip("/")
 
 
+def named_config(environ: Mapping[str, str]) -> Path | None:
+    """Give the file that ``$CLUSTERBOOT_SSH_CONFIG`` puts in the place of the user's and the system's."""
+    named = environ.get("CLUSTERBOOT_SSH_CONFIG")
+    return Path(named).absolute() if named else None
+
+
+def config_for_ssh(environ: Mapping[str, str]) -> Path | None:
+    """Give the file that ``ssh`` has to be told to read; ``None`` where it finds the right ones itself.
+
+    It takes the home from the password database, and clusterboot takes it from ``$HOME``.
+    """
+    named, home = named_config(environ), Operator.here(environ).home
+    if named is not None or home == _home_of_record():
+        return named
+    own = home / ".ssh/config"
+    return own if own.is_file() else Path("/etc/ssh/ssh_config")
+
+
+def _home_of_record() -> Path | None:
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
+
+
 def find(explicit: str | None, *, cwd: Path, environ: Mapping[str, str], running_lab: Path | None) -> Path:
     """Find the cluster file that a command means.
 

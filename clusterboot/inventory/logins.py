@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .cluster import Login
+from .cluster import Asked, Login
 from .locations import Operator
 from .name_rules import canonical, check_hostname, check_user
 from .problems import Problems, RuleError, shown
@@ -99,6 +99,7 @@ def make_login(
     Returns: the login; what ssh_config says is checked like the cluster file's own words.
     """
     hostname = _hostname(context, settings)
+    asked = Asked(settings.host, user, port, identity)
     user = user or _checked(context, "User", settings.user, check_user) or context.operator.user
     port = port or (int(settings.port.text) if settings.port else 22)
     alias = _checked(context, "HostKeyAlias", settings.hostkey_alias, check_hostname)
@@ -113,6 +114,7 @@ def make_login(
         known_hosts_files=paths.known_hosts(settings.known_hosts_files),
         certificate_files=paths.existing(settings.certificate_files),
         identity_agent=_agent(paths, context.operator, settings.identity_agent),
+        asked=asked,
     )
 
 

@@ -63,6 +63,7 @@ class Watchdog:
 
     def __init__(self, deadline_s: float | None = None) -> None:
         self._end_s = time.monotonic() + deadline_s if deadline_s is not None else None
+        self._pauses, self._left_s = 0, math.inf
         self._shares = threading.local()
         self._heap: list[tuple[float, int, Alarm]] = []
         self._count = itertools.count()
@@ -99,6 +100,22 @@ class Watchdog:
             yield
         finally:
             self._shares.end_s = before_s
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Stop the command's clock for a block, in which a person types."""
+        started_s = time.monotonic()
+        with self._changed:
+            if self._pauses == 0 and self._end_s is not None:
+                self._left_s, self._end_s = self._end_s - started_s, math.inf
+            self._pauses += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._pauses -= 1
+                if self._pauses == 0 and self._end_s is not None:
+                    self._end_s = time.monotonic() + self._left_s
 
     def share_s(self, timeout_s: float) -> float:
         """Cut a wait of ``timeout_s`` to half of what the command's deadline leaves.

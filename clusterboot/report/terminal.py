@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from clusterboot import interrupts
 from clusterboot.errors import HostKeySeen, Status
+from clusterboot.printable import one_line
 
 from .ending import say
 
@@ -113,6 +115,21 @@ class Terminal:
         if title:
             self.stage(title, count)
         return answer.strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar away for a block, in which ``ssh`` may ask a person at the terminal."""
+        title, count = self._title, self._count
+        self.finish(dropped=True)
+        try:
+            yield
+        finally:
+            if title:
+                self.stage(title, count)
+
+    def told(self, line: str) -> None:
+        """Show what a server has for the person who logs in to it."""
+        self._console.print(one_line(line), markup=False, highlight=False)
 
 
 def _progress(console: Console) -> Progress:

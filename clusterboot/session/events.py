@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from clusterboot.errors import HostKeySeen, Status
@@ -32,6 +33,12 @@ class Events(Protocol):
     def ask(self, unknown: Sequence[HostKeySeen]) -> bool:
         """Show unknown host keys and ask once whether they are taken; false where nobody answers."""
 
+    def aside(self) -> AbstractContextManager[object]:
+        """Keep the terminal free for a block, in which ``ssh`` may ask a person there."""
+
+    def told(self, line: str) -> None:
+        """Show what a server has for the person who logs in to it; this comes from any thread."""
+
 
 class Silence:
     """The listener that says nothing, and takes no unknown key."""
@@ -54,3 +61,10 @@ class Silence:
     def ask(self, unknown: Sequence[HostKeySeen]) -> bool:  # noqa: ARG002
         """Take none."""
         return False
+
+    def aside(self) -> AbstractContextManager[object]:
+        """Pass."""
+        return nullcontext()
+
+    def told(self, line: str) -> None:
+        """Pass."""

@@ -70,9 +70,19 @@ class AuditLog:
             raise self._unwritable(os.strerror(errno.ENOSPC))
 
     def connection(
-        self, login: Login, via: str | None, key: str | None, outcome: str, duration_s: float
+        self,
+        login: Login,
+        via: str | None,
+        key: str | None,
+        outcome: str,
+        duration_s: float,
+        *,
+        host_key: str | None = None,
     ) -> None:
-        """Record a login that was made or failed: to whom, through which gateway, with which key."""
+        """Record a login that was made or failed: to whom, through which gateway, with which key.
+
+        ``host_key`` is the fingerprint of the machine's own key where OpenSSH's client saw it.
+        """
         self._write(
             event="connect",
             host=login.hostname,
@@ -82,6 +92,7 @@ class AuditLog:
             key=key,
             outcome=outcome,
             duration_s=round(duration_s, 3),
+            **({"host_key": host_key} if host_key else {}),
         )
 
     def command(self, login: Login, name: str, command: str, code: int | None, duration_s: float) -> None:

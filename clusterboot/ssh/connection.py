@@ -1,4 +1,4 @@
-"""Fabric's connection, tamed: pinned on every hop, and never waiting without end."""
+"""Fabric's connection, tamed: pinned, and never waiting without end."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import paramiko
 
 from clusterboot.errors import ClusterbootError, UnreachableError
 from clusterboot.inventory.cluster import Login
-from clusterboot.printable import one_line
 
 from .audit import AuditLog
 from .identity import Identity
-from .retry import TurnedAwayError
+from .mux import MuxStream, NotMuxError, StreamRefusedError
 from .transport import Doorkeeper
-from .wire import PROHIBITED, RESOURCE_SHORTAGE, ChannelRefusedError, PinnedTransport
+from .unanswered import refused_stream
+from .way_in import WayIn
 
 # One configuration for all connections: Fabric reads files and OpenSSH's configuration
 # for each otherwise, and clusterboot has resolved all of that already.
@@ -41,33 +41,33 @@ _LONGEST_WAIT_S = 2.0
 class PinnedConnection(fabric.Connection):  # type: ignore[misc]
     """A Fabric connection to one machine, opened by clusterboot's own rules.
 
-    Parameters: ``login`` says where and who; ``gateway`` is an open connection to the
+    Parameters: ``login`` says where and who; ``way`` is the open way to the
     machine before it, ``None`` for one that is dialled directly; ``door`` decides on host
     keys, identities and deadlines.
     """
 
     # Fabric's context turns unknown attributes into configuration; these are real ones.
     login: Login
+    way: WayIn | None
     door: Doorkeeper
     identity: Identity | None = None
-    stream: socket.socket | paramiko.Channel | None = None
+    stream: socket.socket | None = None
     closed: bool = False
     # Fabric forgot to declare this one: each connection would write it into the shared
     # configuration, which for a moment is empty then, while other threads read it.
     inline_ssh_env: bool = True
 
-    def __init__(self, login: Login, gateway: PinnedConnection | None, door: Doorkeeper) -> None:
+    def __init__(self, login: Login, way: WayIn | None, door: Doorkeeper) -> None:
         super().__init__(
             host=login.hostname,
             user=login.user,
             port=login.port,
-            gateway=gateway,
             config=_CONFIG,
             forward_agent=False,
         )
         # Fabric's client would believe any key. It is never asked, and refuses if it were.
         self.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        self._set(login=login, door=door, identity=None, stream=None, closed=False)
+        self._set(login=login, way=way, door=door, identity=None, stream=None, closed=False)
 
     def __setattr__(self, key: str, value: Any) -> None:
         # All attributes are real ones; to look that up each time is half a connection's cost.
@@ -81,7 +81,7 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
         """
         if self.is_connected:
             return
-        sock = self._dial_through(self.gateway) if self.gateway is not None else self._dial()
+        sock = self._dial_through(self.way) if self.way is not None else self._dial()
         self._hold(sock)
         transport, identity = self.door.admit(sock, self.login)
         self._set(transport=transport, identity=identity)
@@ -94,16 +94,31 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
         elif self.stream is not None:
             _cut(self.stream)
 
-    def _hold(self, sock: socket.socket | paramiko.Channel) -> None:
+    def _hold(self, sock: socket.socket) -> None:
         # In this order, so that close() either sees the stream or is seen here.
         self._set(stream=sock)
         if self.closed:
             _cut(sock)
 
     @property
-    def gateways(self) -> tuple[PinnedConnection, ...]:
-        """The connections that this one runs through, the outermost first."""
-        return (*self.gateway.gateways, self.gateway) if self.gateway is not None else ()
+    def before(self) -> WayIn | None:
+        """The way that this connection runs through."""
+        return self.way
+
+    @property
+    def login_key(self) -> str | None:
+        """The fingerprint of the key that the machine took."""
+        return self.identity.fingerprint if self.identity else None
+
+    @property
+    def ways(self) -> tuple[WayIn, ...]:
+        """The ways that this connection runs through, the outermost first."""
+        ways: list[WayIn] = []
+        way = self.way
+        while way is not None:
+            ways.insert(0, way)
+            way = way.before
+        return tuple(ways)
 
     @contextmanager
     def asking_gateways(self, timeout_s: float) -> Iterator[None]:
@@ -111,14 +126,14 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
 
         So that at its end :meth:`blame_gateway` knows whose silence it was.
         """
-        gateways = self.gateways
-        if not gateways:
+        ways = self.ways
+        if not ways:
             yield
             return
 
         def ask() -> None:
-            for gateway in gateways:
-                gateway.transport.ping()
+            for way in ways:
+                way.ping()
 
         with self.door.watchdog.alarm(timeout_s / 2, ask):
             yield
@@ -133,16 +148,14 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
         owed_s = max(0.4 * waited_s, _LEAST_OWED_S)
         if self.door.watchdog.out_of_time:
             owed_s = min(owed_s, _LONGEST_WAIT_S)
-        for gateway in self.gateways:
-            transport: PinnedTransport = gateway.transport
-            wait_s = owed_s - transport.unanswered_s
+        for way in self.ways:
+            wait_s = owed_s - way.unanswered_s
             # Never without a look at what has come meanwhile: this machine may have been the slow one.
-            transport.stands(min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
-            if transport.unanswered_s >= owed_s:
-                transport.fell_silent = True
-                transport.close()
-            if not transport.is_active():
-                raise gateway_lost(gateway)
+            way.stands(min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
+            if way.unanswered_s >= owed_s:
+                way.give_up()
+            if not way.is_connected:
+                raise gateway_lost(way)
 
     def _dial(self) -> socket.socket:
         login, watchdog = self.login, self.door.watchdog
@@ -193,29 +206,28 @@ class PinnedConnection(fabric.Connection):  # type: ignore[misc]
             remedy="check the name, or write an address in the cluster file",
         )
 
-    def _dial_through(self, gateway: PinnedConnection) -> paramiko.Channel:
-        transport: PinnedTransport = gateway.transport
+    def _dial_through(self, way: WayIn) -> MuxStream:
         login, watchdog = self.login, self.door.watchdog
         timeout_s = self.door.timeouts.connect_s
         allowed_s = watchdog.allow_s(timeout_s)
         try:
             with self.asking_gateways(allowed_s):
-                return transport.open_within("direct-tcpip", allowed_s, (login.hostname, login.port))
-        except ChannelRefusedError as refusal:
-            raise _refused(login, gateway.login, refusal) from None
-        except (paramiko.SSHException, EOFError, OSError):
+                return way.stream(login.hostname, login.port, allowed_s)
+        except StreamRefusedError as refusal:
+            raise refused_stream(login, way.login, str(refusal), own=way.is_own) from None
+        except (NotMuxError, OSError):
             self.blame_gateway(allowed_s)
         words = watchdog.late(timeout_s).words
         raise UnreachableError(
-            f"no answer on port {login.port} {words}, seen from {gateway.login.place}",
+            f"no answer on port {login.port} {words}, seen from {way.login.place}",
             host=login.place,
             stage="connect",
             remedy="the machine may be down or behind a firewall",
         )
 
 
-def open_on_record(connection: PinnedConnection, audit: AuditLog) -> None:
-    """Open a connection, and write down that it was made, or why not.
+def open_on_record(connection: PinnedConnection | WayIn, audit: AuditLog) -> None:
+    """Open a connection or a way in, and write down that it was made, or why not.
 
     Errors: as :meth:`PinnedConnection.open`; :class:`clusterboot.errors.ClusterbootError` where it
     cannot be written down: the connection is closed then.
@@ -224,37 +236,37 @@ def open_on_record(connection: PinnedConnection, audit: AuditLog) -> None:
     outcome, key = "interrupted", None
     try:
         connection.open()
-        outcome, key = "ok", connection.identity.fingerprint if connection.identity else None
+        outcome, key = "ok", connection.login_key
     except ClusterbootError as error:
         outcome = f"{error.stage}: {error.cause}"
         raise
     finally:
-        via = connection.gateway.login.place if connection.gateway is not None else None
+        before = connection.before
+        via = before.login.place if before is not None else None
+        seen = connection.host_key if isinstance(connection, WayIn) else None
         try:
-            audit.connection(connection.login, via, key, outcome, time.monotonic() - started_s)
+            took_s = time.monotonic() - started_s
+            audit.connection(connection.login, via, key, outcome, took_s, host_key=seen)
         except ClusterbootError:
             connection.close()
             raise
 
 
-def gateway_lost(gateway: PinnedConnection) -> UnreachableError:
+def gateway_lost(way: WayIn) -> UnreachableError:
     """Say that the connection to a gateway ended, or fell silent, while hosts behind it were in use."""
-    silent = gateway.transport.fell_silent
+    silent = way.fell_silent
     return UnreachableError(
         "the gateway does not answer any more" if silent else "the connection to the gateway was lost",
-        host=gateway.login.place,
+        host=way.login.place,
         stage="gateway",
         remedy="check that the gateway is up, then run the command again",
     )
 
 
-def _cut(stream: socket.socket | paramiko.Channel) -> None:
-    with suppress(paramiko.SSHException, EOFError, OSError):
+def _cut(stream: socket.socket) -> None:
+    with suppress(OSError):
         # Closing alone would not wake a thread that waits for the socket.
         stream.shutdown(socket.SHUT_RDWR)
-    if isinstance(stream, paramiko.Channel):
-        with suppress(paramiko.SSHException, EOFError, OSError):
-            stream.close()
 
 
 def _in_thread(ask: Callable[[], list[Any]]) -> Future[list[Any]]:
@@ -270,31 +282,3 @@ def _in_thread(ask: Callable[[], list[Any]]) -> Future[list[Any]]:
 
     threading.Thread(target=run, name="clusterboot-resolve", daemon=True).start()
     return answer
-
-
-def _refused(login: Login, gateway: Login, refusal: ChannelRefusedError) -> UnreachableError:
-    text = one_line(refusal.text) or "refused"
-    if refusal.code == PROHIBITED:
-        return UnreachableError(
-            # Without the host's own name: a thousand hosts behind one such head are one line.
-            f"{gateway.place} does not allow forwarding to port {login.port} of this host",
-            host=login.place,
-            stage="gateway",
-            remedy=f"on {gateway.place}, set AllowTcpForwarding yes (and check PermitOpen) in sshd_config",
-        )
-    if refusal.code == RESOURCE_SHORTAGE:
-        return TurnedAwayError(
-            f"{gateway.place} has no room for another forwarded connection: {text}",
-            host=login.place,
-            stage="gateway",
-            remedy=f"look at memory and open files on {gateway.place}, or use a smaller --fanout",
-        )
-    unresolved = any(words in text for words in ("not known", "resol", "associated with hostname"))
-    return UnreachableError(
-        f"{gateway.place} cannot reach port {login.port}: {text}",
-        host=login.place,
-        stage="resolve" if unresolved else "connect",
-        remedy=f"check that {gateway.place} knows the name"
-        if unresolved
-        else "check that the machine is up and sshd runs on that port",
-    )

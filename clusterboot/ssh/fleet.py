@@ -19,8 +19,10 @@ from .retry import Throttle, TurnedAwayError, pause_s
 from .session import SshSession
 from .transport import Doorkeeper
 from .trust import UnknownHostKeyError
+from .way_in import WayIn
 
 T = TypeVar("T")
+C = TypeVar("C", PinnedConnection, WayIn)
 
 # A gateway is asked for a sign of life so many times before it is given up.
 _BEATS = 3
@@ -50,9 +52,9 @@ class Fleet:
         self._fanout = fanout
         self._ask = ask
         self._throttle = Throttle(fanout)
-        self._gateways: dict[tuple[Login, ...], PinnedConnection | ClusterbootError] = {}
+        self._gateways: dict[tuple[Login, ...], WayIn | ClusterbootError] = {}
         self._sessions: dict[str, SshSession] = {}
-        self._open: list[PinnedConnection] = []
+        self._open: list[PinnedConnection | WayIn] = []
         self._closed = False
         self._lock = threading.Lock()
 
@@ -122,13 +124,9 @@ class Fleet:
             session = self._sessions.get(host.name)
         if session is not None and session.connection.is_connected:
             return session
-        # A gateway that is worked on itself needs no second connection.
-        chain = (*host.via, host.login)
-        opened = self._gateway(chain) if chain in self._gateways else None
-        if opened is None:
-            gateway = self._gateway(host.via)
-            with self.watchdog.sharing():
-                opened = self._connect(host.login, gateway)
+        way = self._gateway(host.via)
+        with self.watchdog.sharing():
+            opened = self._patiently(lambda: self._try(PinnedConnection(host.login, way, self.door)))
         session = SshSession(host.name, opened, self.audit)
         with self._lock:
             self._sessions[host.name] = session
@@ -137,7 +135,11 @@ class Fleet:
     def host_keys(self, login: Login) -> tuple[bytes, ...]:
         """Give the plain host keys of ``login``'s machine: those pinned, and those proven in this command."""
         with self._lock:
-            opened = [connection for connection in self._open if connection.login == login]
+            opened = [
+                connection
+                for connection in self._open
+                if isinstance(connection, PinnedConnection) and connection.login == login
+            ]
         seen = [connection.transport.host_key_blob for connection in opened if connection.is_connected]
         proven = map(self.door.trust.proven_key, seen)
         return tuple(dict.fromkeys((*self.door.trust.pinned(login), *proven)))
@@ -161,11 +163,11 @@ class Fleet:
                 continue
             if self.watchdog.out_of_time:
                 # Another host behind it may have found it silent, and ended this one's connection with it.
-                if gateway.transport.fell_silent:
+                if gateway.fell_silent:
                     return gateway_lost(gateway)
                 continue
             # Of a gateway that ended just now the end may come behind that of what ran through it.
-            lost = isinstance(error, UnreachableError) and not gateway.transport.stands(_GATEWAY_PATIENCE_S)
+            lost = isinstance(error, UnreachableError) and not gateway.stands(_GATEWAY_PATIENCE_S)
             if lost or not gateway.is_connected:
                 return gateway_lost(gateway)
         # What is said of a gateway stays said of it, also where time ran out meanwhile.
@@ -186,38 +188,39 @@ class Fleet:
                 self._open_chains([c for c in missing if isinstance(self._gateways[c], UnknownHostKeyError)])
 
     def _open_chains(self, chains: Sequence[tuple[Login, ...]]) -> None:
-        def one(chain: tuple[Login, ...]) -> PinnedConnection | ClusterbootError:
+        client = self.door.client
+
+        def one(chain: tuple[Login, ...]) -> WayIn | ClusterbootError:
             try:
-                return self._connect(chain[-1], self._gateway(chain[:-1]))
+                before = self._gateway(chain[:-1])
+                return self._patiently(lambda: self._try(WayIn(chain[-1], before, self.door)))
             except ClusterbootError as error:
-                if error.stage not in ("hostkey", "gateway"):
-                    error.cause, error.stage = f"{error.stage}: {error.cause}", "gateway"
                 return error
 
-        def done(chain: tuple[Login, ...], outcome: PinnedConnection | ClusterbootError) -> None:
+        def done(chain: tuple[Login, ...], outcome: WayIn | ClusterbootError) -> None:
             self._gateways[chain] = outcome
-            if isinstance(outcome, PinnedConnection):
+            if isinstance(outcome, WayIn) and not outcome.is_own:
                 self._watch(outcome)
 
         if chains:
-            spread(chains, one, done, self._fanout, self.close)
+            with client.aside():
+                # One person answers one question at a time.
+                spread(chains, one, done, 1 if client.answered else self._fanout, self.close)
 
-    def _watch(self, gateway: PinnedConnection) -> None:
-        """Notice a gateway that has fallen silent, however long the commands behind it may run."""
+    def _watch(self, way: WayIn) -> None:
+        """Notice a gateway behind the user's own master that has fallen silent; ours notices by itself."""
         alive_s = self.door.timeouts.alive_s
 
         def beat() -> bool:
-            transport = gateway.transport
-            if transport.owes_for(alive_s):
-                transport.fell_silent = True
-                transport.close()
+            if way.owes_for(alive_s):
+                way.give_up()
             else:
-                transport.ping()
-            return bool(transport.is_active())
+                way.ping()
+            return way.is_connected
 
         self.watchdog.pulse(alive_s / _BEATS, beat)
 
-    def _gateway(self, chain: tuple[Login, ...]) -> PinnedConnection | None:
+    def _gateway(self, chain: tuple[Login, ...]) -> WayIn | None:
         if not chain:
             return None
         gateway = self._gateways[chain]
@@ -227,13 +230,14 @@ class Fleet:
             raise gateway_lost(gateway)
         return gateway
 
-    def _connect(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
+    def _patiently(self, attempt: Callable[[], C]) -> C:
+        """Open a connection, and again where a server only had no room for it just then."""
         tries = 0
         while True:
             tries += 1
             try:
                 with self._throttle.place():
-                    connection = self._try(login, gateway)
+                    opened = attempt()
             except TurnedAwayError as refusal:
                 self._throttle.turned_away()
                 wait_s = pause_s(refusal, tries)
@@ -241,13 +245,12 @@ class Fleet:
                     raise
             else:
                 self._throttle.let_in()
-                return connection
+                return opened
 
-    def _try(self, login: Login, gateway: PinnedConnection | None) -> PinnedConnection:
-        connection = PinnedConnection(login, gateway, self.door)
+    def _try(self, connection: C) -> C:
         with self._lock:
             if self._closed:
-                raise UnreachableError("interrupted", host=login.place, stage="connect")
+                raise UnreachableError("interrupted", host=connection.login.place, stage="connect")
             self._open.append(connection)
         opened = False
         try:

@@ -230,7 +230,7 @@ class SshSession:
 
     def _another_connection(self) -> PinnedConnection:
         old = self.connection
-        fresh = PinnedConnection(old.login, old.gateway, old.door)
+        fresh = PinnedConnection(old.login, old.way, old.door)
         open_on_record(fresh, self._audit)
         return fresh
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import paramiko
@@ -18,6 +18,7 @@ from .identity import AgentError, Identity, IdentityStore
 from .refusals import refusal_of
 from .retry import TurnedAwayError
 from .trust import TrustStore
+from .way_argv import SshClient
 from .wire import PinnedTransport
 
 _MOST_NAMED = 4
@@ -42,12 +43,13 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Doorkeeper:
-    """What every login of one command shares: trust, keys, deadlines."""
+    """What every login of one command shares: trust, keys, deadlines, and how OpenSSH's client is started."""
 
     trust: TrustStore
     identities: IdentityStore
     watchdog: Watchdog
     timeouts: Timeouts
+    client: SshClient = field(default_factory=SshClient)
 
     def admit(self, sock: Any, login: Login) -> tuple[PinnedTransport, Identity]:
         """Turn a fresh byte stream to ``login``'s machine into a logged-in, pinned connection.

@@ -92,6 +92,12 @@ class TrustStore:
             types = [kind + certificate.SUFFIX for kind in bases] + types
         return tuple(types)
 
+    def lines_for(self, login: Login) -> str:
+        """Write a known_hosts file of what is known of ``login``'s machine, for a client of that alone."""
+        lines = [line for name in _names(login) for line in self._lines(login, name)]
+        texts = (f"{line.marker} * {knownhosts.public_text(line.blob)}".lstrip() for line in lines)
+        return "".join(f"{text}\n" for text in dict.fromkeys(texts))
+
     def pinned(self, login: Login) -> tuple[bytes, ...]:
         """Give every key that is pinned for ``login``'s machine, in wire form; no CA's."""
         lines = self._lines(login, login.hostkey_name)
