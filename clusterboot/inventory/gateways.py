@@ -55,7 +55,7 @@ class Routes:
             return self._named(entry.proxy_jump, (*where, "proxy_jump"))
         if self._fleet.proxy_jump is not None:
             return self._named(self._fleet.proxy_jump, (*_FLEET, "proxy_jump"))
-        return self._configured(settings, login, ())
+        return self._configured(settings, login, (), node=True)
 
     def _named(self, hops: Sequence[Hop], where: Where) -> tuple[Login, ...]:
         """Give the gateways that the file names, after those that ssh_config has before the first."""
@@ -81,19 +81,22 @@ class Routes:
         user = hop.user or (None if settings.user else fleet.user)
         return make_login(context, settings, user=user, port=hop.port, identity=identity)
 
-    def _configured(self, settings: Settings, login: Login, behind: tuple[str, ...]) -> tuple[Login, ...]:
+    def _configured(
+        self, settings: Settings, login: Login, behind: tuple[str, ...], *, node: bool = False
+    ) -> tuple[Login, ...]:
         """Give the gateways that ssh_config's ``ProxyJump`` has for a machine.
 
         Parameters: what ssh_config says about it; its login; the machines that this one is
-        a gateway for, from which a loop is known.
+        a gateway for, from which a loop is known; whether it is a ``node`` itself.
         """
         proxy = settings.proxy
         if proxy is None or proxy.text.lower() == "none":
             return ()
         text = proxy.text if settings.proxy_is_jump else as_jump(proxy.text)
         if text is None:
-            warning = f"{proxy.file}:{proxy.line}: ProxyCommand is not used; write ProxyJump, or proxy_jump"
-            if warning not in self._context.warnings:
+            # For a gateway ``ssh`` itself runs it.
+            warning = f"{proxy.file}:{proxy.line}: ProxyCommand is used for gateways only; write proxy_jump"
+            if node and warning not in self._context.warnings:
                 self._context.warnings.append(warning)
             return ()
         behind = (*behind, settings.host)

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from clusterboot.inventory.cluster import Login
 
+# What it is given follows as words of their own: a shell makes nothing of them. It says nothing.
+_WRITE = r"""printf '* %%s %%s\\n' \"$1\" \"$2\" >> \"$0\""""
+
 
 @dataclass(frozen=True)
 class SshClient:
@@ -36,13 +39,19 @@ class SshClient:
         return self.asks or bool(self.askpass)
 
 
-def base_argv(client: SshClient, login: Login, known_hosts: Path, before: Path | None) -> tuple[str, ...]:
+def base_argv(
+    client: SshClient, login: Login, known_hosts: Path, seen: Path | None, before: Path | None
+) -> tuple[str, ...]:
     """Write what leads to a gateway and holds for every ``ssh`` that goes there, its name left out.
 
-    Parameters: ``known_hosts`` has the only host keys that are believed; ``before`` is the control socket
+    Parameters: ``known_hosts`` has the only host keys that are believed; ``seen`` gets the one that the
+    server proves, as a line of a known_hosts file, and is ``None`` where ``ssh`` is older than 8.5, which
+    has no ``KnownHostsCommand``; ``before`` is the control socket
     of the gateway that this one is behind, ``None`` for the first.
     """
     options = [*_of_login(login), *_of_trust(known_hosts)]
+    if seen is not None:
+        options.append(("KnownHostsCommand", f'/bin/sh -c "{_WRITE}" {quoted(seen)} %t %K'))
     if before is not None:
         # A constant but for a path that is ours; ssh puts host and port in, which it has checked.
         jump = shlex.join(["ssh", "-F", "none", "-S", str(before), "-W", "[%h]:%p", "--", "gateway"])
@@ -74,27 +83,6 @@ def master_argv(base: Sequence[str], name: str, control: Path, alive_s: float) -
     }
     words = (word for pair in fixed.items() for word in ("-o", "=".join(pair)))
     return (*base, *words, "-v", "-N", "-T", "--", name)
-
-
-# What it is given follows as words of their own: a shell makes nothing of them.
-_WRITE = r'''printf '* %%s %%s\\n' "$1" "$2" >> "$0"'''
-
-
-def probe_argv(base: Sequence[str], name: str, seen: Path) -> tuple[str, ...]:
-    """Write the command line that learns a server's host key, believes none, and so says nothing to it.
-
-    Each key that the server proves is a line of ``seen``, in the form of a known_hosts file.
-    Source: ssh_config(5), KnownHostsCommand, which is OpenSSH's from 8.5 on.
-    """
-    command = f'/bin/sh -c "{_WRITE.replace(chr(34), chr(92) + chr(34))}" {quoted(seen)} %t %K'
-    options = {
-        "KnownHostsCommand": command,
-        "UserKnownHostsFile": "/dev/null",
-        "BatchMode": "yes",
-        "ControlPath": "none",
-    }
-    words = [word for pair in options.items() for word in ("-o", "=".join(pair))]
-    return (base[0], *words, *base[1:], "-N", "-T", "--", name)
 
 
 def name_of(login: Login) -> str:

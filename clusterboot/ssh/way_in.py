@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 
 from clusterboot.errors import TrustError, UnreachableError
@@ -22,7 +22,7 @@ from . import knownhosts, mux, way_log, way_words
 from .mux import MuxStream, NotMuxError, StreamRefusedError
 from .transport import Doorkeeper
 from .unanswered import refused_stream
-from .way_argv import base_argv, master_argv, name_of, probe_argv
+from .way_argv import base_argv, master_argv, name_of
 from .way_log import WayLog
 
 _WRAPPER = Path(__file__).with_name("bound_to_parent.py")
@@ -55,9 +55,9 @@ class WayIn:
         self.is_own = True
         self._folder = Path(_private_folder())
         self._control = self._folder / "s"
+        self._seen = self._folder / "seen"
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
-        self._started = threading.Event()
         self._closed = False
         self._gone = False
         self._lock = threading.Lock()
@@ -68,8 +68,7 @@ class WayIn:
 
         Errors: :class:`UnreachableError` at stage ``gateway``; :class:`TrustError` for its host key.
         """
-        base = self._base()
-        theirs = self._users_own(base)
+        base, theirs = self._prepare()
         if theirs is not None:
             self._control, self.is_own = theirs, False
             return
@@ -79,7 +78,7 @@ class WayIn:
             except _PinnedNowError:
                 self.log = WayLog()
                 self._gone = False
-                self._log_in(self._base())
+                self._log_in(self._prepare()[0])
         except BaseException:
             self.close()
             raise
@@ -190,26 +189,21 @@ class WayIn:
                 return
             return
 
-    def _base(self) -> tuple[str, ...]:
+    def _prepare(self) -> tuple[tuple[str, ...], Path | None]:
+        """Give the start of command lines to this gateway, and the socket of a master that the user has."""
         known_hosts = self._folder / "known_hosts"
         known_hosts.write_text(self.door.trust.lines_for(self.login))
         before = self.before._control if self.before is not None else None
-        return base_argv(self.door.client, self.login, known_hosts, before)
-
-    def _users_own(self, base: Sequence[str]) -> Path | None:
-        """Find the control socket of a master that the user has open to this gateway."""
-        argv = [*base, "-G", "--", name_of(self.login)]
-        try:
-            said = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=self._allowed_s()
-            ).stdout
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        lines = (line.partition(" ") for line in said.decode(errors="replace").splitlines())
+        for seen in (self._seen, None):
+            base = base_argv(self.door.client, self.login, known_hosts, seen, before)
+            asked = _ask_ssh([*base, "-G", "--", name_of(self.login)], self._allowed_s())
+            if b"knownhostscommand" not in asked.stderr.lower():
+                break
+        lines = (line.partition(" ") for line in asked.stdout.decode(errors="replace").splitlines())
         path = next((value for word, _, value in lines if word == "controlpath"), "none")
-        if path == "none" or not Path(path).exists():
-            return None
-        return Path(path) if mux.is_alive(Path(path), self._allowed_s()) else None
+        if path != "none" and Path(path).exists() and mux.is_alive(Path(path), self._allowed_s()):
+            return base, Path(path)
+        return base, None
 
     def _allowed_s(self) -> float:
         return max(self.door.watchdog.allow_s(self.door.timeouts.connect_s), 0.001)
@@ -231,13 +225,13 @@ class WayIn:
             except DeadlineError as late:
                 raise way_words.late(log, self.login, late.words) from None
             self._thread.join()
-            raise self._failure(base)
+            raise self._failure()
 
-    def _failure(self, base: Sequence[str]) -> UnreachableError | TrustError:
+    def _failure(self) -> UnreachableError | TrustError:
         if self._closed:
             return UnreachableError("interrupted", host=self.login.place, stage="gateway")
         if self.log.says("Host key verification failed") or self.log.says("HOST IDENTIFICATION HAS CHANGED"):
-            return self._objection(base)
+            return self._objection()
         refused = self.log.says(r"[Ss]tdio forwarding request failed|stdio forward")
         if refused is not None and self.before is not None:
             words = self.before.log.why_refused(self.login.hostname, self.login.port, 0, _WORDS_S)
@@ -246,15 +240,9 @@ class WayIn:
             return error
         return way_words.failure(self.log, self.login, answered=self.door.client.answered)
 
-    def _objection(self, base: Sequence[str]) -> TrustError | UnreachableError:
-        """Learn the host key that ``ssh`` would not take, and ask the pins about it."""
-        seen = self._folder / "seen"
-        argv = probe_argv(base, name_of(self.login), seen)
-        with suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=self._allowed_s()
-            )
-        keys = [line.blob for line in knownhosts.read_file(seen)]
+    def _objection(self) -> TrustError | UnreachableError:
+        """Ask the pins about the host key that ``ssh`` would not take."""
+        keys = [line.blob for line in knownhosts.read_file(self._seen)]
         for blob in keys:
             try:
                 self.door.trust.check(self.login, blob)
@@ -307,6 +295,16 @@ class WayIn:
         finally:
             self._gone = True
             self.log.end()
+
+
+def _ask_ssh(argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    """Have ``ssh`` say what its configuration comes to; nothing where it does not within its time."""
+    try:
+        return subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout_s
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return subprocess.CompletedProcess(argv, 1, b"", b"")
 
 
 class _PinnedNowError(UnreachableError):

@@ -42,7 +42,7 @@ TABLE = (
         _FIREWALL,
     ),
     Told(
-        re.compile(r"Unable to negotiate with .*: (.*)"),
+        re.compile(r"Unable to negotiate with .*? port \d+: (.*)"),
         "hostkey",
         "key exchange failed: {}",
         "look at sshd's log and its KexAlgorithms, Ciphers and HostKeyAlgorithms there",

@@ -31,7 +31,6 @@ _AGAIN_S = 0.5
 
 # RFC 4254, section 5.1.
 PROHIBITED = 1
-RESOURCE_SHORTAGE = 4
 
 
 class ChannelRefusedError(Exception):
@@ -53,6 +52,14 @@ class BoundedPacketizer(Packetizer):
 
     def start_handshake(self, timeout: float) -> None:
         """Start no timer: a thread for each connection, where a watchdog serves them all."""
+
+    def write_all(self, out: Any) -> None:
+        """Send all of it; where the other end hung up before our first line, what it said is still read."""
+        try:
+            super().write_all(out)
+        except EOFError:
+            if not out.startswith(b"SSH-2.0-"):
+                raise
 
     def _read_timeout(self, timeout: float) -> bytes:
         data: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
@@ -130,7 +137,6 @@ class PinnedTransport(paramiko.Transport):
     def close(self) -> None:
         """End the connection at once, whoever waits on it, and in whatever state it is."""
         self.active = False
-        # First those who wait, then the socket: its end may take its time on a jammed gateway.
         self._wake()
         for channel in list(self._channels.values()):  # type: ignore[attr-defined]
             channel._unlink()
@@ -138,7 +144,6 @@ class PinnedTransport(paramiko.Transport):
             # Closing alone does not wake a thread that is reading: socket(7) has no such promise.
             with suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
-        # A stream through a gateway says goodbye to it, which may be gone.
         with suppress(paramiko.SSHException, EOFError, OSError):
             self.packetizer.close()
         with suppress(paramiko.SSHException, EOFError, OSError):
@@ -223,9 +228,6 @@ class PinnedTransport(paramiko.Transport):
     @property
     def can_send(self) -> bool:
         """False where a message would wait for somebody on the way to read."""
-        if isinstance(self.sock, paramiko.Channel):
-            below: PinnedTransport = self.sock.transport  # type: ignore[assignment]
-            return self.sock.out_window_size > 0 and below.can_send
         poller = select.poll()
         try:
             poller.register(self.sock, select.POLLOUT)

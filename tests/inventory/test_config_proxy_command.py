@@ -75,4 +75,4 @@ def test_such_a_command_gives_the_gateway_with_its_own_settings(
         [],
     ]
     (warning,) = cluster.warnings
-    assert warning.endswith(".ssh/config:8: ProxyCommand is not used; write ProxyJump, or proxy_jump")
+    assert warning.endswith(".ssh/config:8: ProxyCommand is used for gateways only; write proxy_jump")
