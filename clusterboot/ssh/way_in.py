@@ -25,6 +25,8 @@ from .unanswered import refused_stream
 from .way_argv import base_argv, master_argv, name_of
 from .way_log import WayLog
 
+# Then a server's words are for the person who logs in.
+_AT_LOGIN = (way_log.AUTH, way_log.ASKED)
 _WRAPPER = Path(__file__).with_name("bound_to_parent.py")
 # Whoever waits for a sign of life looks so often.
 _LOOK_S = 0.005
@@ -213,10 +215,11 @@ class WayIn:
         self._thread = threading.Thread(target=self._run, args=(argv,), name="clusterboot-way", daemon=True)
         self._thread.start()
         door, log, timeouts = self.door, self.log, self.door.timeouts
-        bounds_s = (timeouts.connect_s, timeouts.banner_s, timeouts.exchange_s, timeouts.auth_s)
+        auth_s = timeouts.auth_s
+        bounds_s = (timeouts.connect_s, timeouts.banner_s, timeouts.exchange_s, auth_s, auth_s)
         for step, bound_s in enumerate(bounds_s):
             # Nobody knows how long a person takes to type; sshd's LoginGraceTime ends that.
-            asked = step == way_log.AUTH and door.client.answered
+            asked = step == way_log.ASKED and door.client.answered
             waiting = door.watchdog.pausing() if asked else door.watchdog.limit(bound_s, self._kill)
             try:
                 with waiting:
@@ -287,7 +290,7 @@ class WayIn:
             with process.stderr or nullcontext(()) as said:
                 for raw in said:
                     line = self.log.feed(raw.decode(errors="replace").rstrip("\r\n"))
-                    if line is not None and client.tell is not None and self.log.step == way_log.AUTH:
+                    if line is not None and client.tell is not None and self.log.step in _AT_LOGIN:
                         client.tell(line)
             process.wait()
             if self.log.says(r"Timeout, server .* not responding"):

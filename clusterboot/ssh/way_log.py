@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from clusterboot.printable import one_line
 
 # How far a login has come, in the order in which it goes.
-CONNECT, BANNER, EXCHANGE, AUTH, UP = range(5)
+CONNECT, BANNER, EXCHANGE, AUTH, ASKED, UP = range(6)
 _STEPS = (
     (re.compile(r"(?:Connection established\.|Local version string .*)"), BANNER),
     (re.compile(r"Remote protocol version .*"), EXCHANGE),
     (re.compile(r"SSH2_MSG_NEWKEYS received"), AUTH),
+    # From here on a password, a code or a key's passphrase may be asked for.
+    (re.compile(r"Next authentication method: (?:password|keyboard-interactive)"), ASKED),
+    (re.compile(r"(?:Server accepts key|Trying private key): .*"), ASKED),
     (re.compile(r"Entering interactive session\."), UP),
 )
 _HOST_KEY = re.compile(r"Server host key: (\S+) (SHA256:\S+)")

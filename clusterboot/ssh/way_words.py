@@ -89,7 +89,7 @@ def failure(log: WayLog, login: Login, *, answered: bool) -> UnreachableError:
             stage="gateway",
             remedy="look at sshd's log there",
         )
-    if log.step == AUTH and log.says("Permission denied"):
+    if log.step >= AUTH and log.says("Permission denied"):
         return _refused(log, login, offered, answered=answered)
     words = last(log, "")
     cause = f"the server hung up during the login as {login.user}" + (f": {words}" if words else "")
