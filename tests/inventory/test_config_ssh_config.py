@@ -169,7 +169,7 @@ def test_a_proxy_command_is_not_run_and_is_named_once(load_text: Loader, configu
     path = configure("ProxyCommand nc %h %p\n")
     cluster = load_text(FLEET)
     assert [host.via for host in cluster.hosts] == [(), ()]
-    assert cluster.warnings == (f"{path}:1: ProxyCommand is not used; write ProxyJump, or proxy_jump",)
+    assert cluster.warnings == (f"{path}:1: ProxyCommand is used for gateways only; write proxy_jump",)
 
 
 def test_a_file_that_others_can_write_is_refused(problems_of: Refused, configure: Configure) -> None:

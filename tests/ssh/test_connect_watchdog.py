@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 
@@ -182,4 +183,14 @@ def test_what_is_over_is_not_kept(dog: Watchdog) -> None:
             pass
 
     assert len(dog._heap) < 2500
+    dog.stop()
+
+
+def test_the_commands_clock_stands_still_while_somebody_types() -> None:
+    dog = Watchdog(HANGS_S)
+    with dog.pausing(), dog.pausing():
+        assert dog._end_s == math.inf
+        assert not dog.out_of_time
+    # What was left before is what is left then, however long it took.
+    assert 0 < dog.allow_s(math.inf) <= HANGS_S
     dog.stop()
