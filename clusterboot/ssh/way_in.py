@@ -239,7 +239,8 @@ class WayIn:
         if refused is not None and self.before is not None:
             words = self.before.log.why_refused(self.login.hostname, self.login.port, 0, _WORDS_S)
             error = refused_stream(self.login, self.before.login, words, own=self.before.is_own)
-            error.host, error.stage = self.login.place, "gateway"
+            if error.stage != "gateway":
+                error.cause, error.stage = f"{error.stage}: {error.cause}", "gateway"
             return error
         return way_words.failure(self.log, self.login, answered=self.door.client.answered)
 
