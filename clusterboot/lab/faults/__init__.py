@@ -19,6 +19,7 @@ from .link_faults import LINK_FAULTS
 from .login_faults import LOGIN_FAULTS
 from .machines import DOOR_FAULTS, MACHINE_FAULTS
 from .paths import IPV6_FAULTS, PATH_FAULTS, SWITCH_FAULTS
+from .slurm_faults import SLURM_FAULTS
 
 
 def break_node(name: str, node: str, fault: str) -> Fault:
@@ -69,4 +70,5 @@ FAULTS: Mapping[str, FaultKind] = {
     **LINK_FAULTS,
     **PATH_FAULTS,
     **LOGIN_FAULTS,
+    **SLURM_FAULTS,
 }

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from clusterboot.errors import UsageError
 
-from ..description import MAX_NODES, SWITCH, Fault, Lab, LabNode
+from ..description import HEAD, MAX_NODES, SWITCH, Fault, Lab, LabNode
 from ..enter import ip, machine_of, switch_of
 
 # Making gives the fault with what undoing needs, where that is more than the fault as it was asked for.
@@ -36,7 +36,8 @@ class FaultKind:
     ``make`` is given the lab with the fault already in its list; ``undo`` is given the lab with the
     fault no longer in it. With ``paired`` the fault is between two nodes, and written ``kind:OTHER``;
     with ``grouped`` it is of several, and written ``kind:OTHERS``; with ``on_switch`` it is of the
-    ``switch``, and of no machine; with ``amount`` it has a size, and is written ``kind:NUMBER``.
+    ``switch``, and of no machine; with ``amount`` it has a size, and is written ``kind:NUMBER``;
+    with ``slurm`` only a lab with Slurm has it; ``on_head`` says that it is of the head, or of the nodes, alone.
     """
 
     summary: str
@@ -46,6 +47,8 @@ class FaultKind:
     grouped: bool = False
     on_switch: bool = False
     amount: Amount | None = None
+    slurm: bool = False
+    on_head: bool | None = None
 
     @property
     def form(self) -> str:
@@ -86,6 +89,12 @@ def parse_fault(faults: Mapping[str, FaultKind], lab: Lab, node: str, text: str)
         raise UsageError(f"'{text}' is not how this fault is written", remedy=f"write {kind}{known.form}")
     if known.on_switch != (node == SWITCH):
         whose = f"use {SWITCH}" if known.on_switch else "name a node"
+        raise UsageError(f"the fault '{kind}' is not one of {node}", host=node, remedy=whose)
+    if known.slurm and not lab.slurm:
+        remedy = "take this one down and start one with: invoke lab.up --slurm"
+        raise UsageError(f"the fault '{kind}' is one of a lab with Slurm", remedy=remedy)
+    if known.on_head not in (None, node == HEAD):
+        whose = f"use {HEAD}" if known.on_head else "name a compute node"
         raise UsageError(f"the fault '{kind}' is not one of {node}", host=node, remedy=whose)
     amount = _amount(known.amount, other) if known.amount and colon else None
     others = _expanded(other) if known.grouped else (other,) if known.paired else ()

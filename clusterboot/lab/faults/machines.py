@@ -6,7 +6,7 @@ import signal
 from dataclasses import replace
 from functools import partial
 
-from .. import machine, process, sshd, wiring
+from .. import machine, process, slurm_daemons, sshd, wiring
 from ..description import HEAD, Fault, Lab, LabNode
 from ..enter import init_of, ip, machine_of
 from . import background, login_faults
@@ -64,6 +64,8 @@ def _power_on(lab: Lab, fault: Fault) -> None:
         # Else who dialled it meanwhile hears for some seconds more that it is not there: arp(7).
         machine.run([machine.tool("ip"), "neighbour", "flush", "dev", lab.link])
     sshd.start(node)
+    if lab.slurm:
+        slurm_daemons.start_on(lab, node)
 
 
 def _take_door(lab: Lab, fault: Fault) -> None:
