@@ -183,20 +183,24 @@ class SlurmNodes:
         text = node_script(nodes, [asking.script.decode("utf-8", "surrogateescape") for asking in askings])
         stage, label = pendings[0].question.stage, pendings[0].question.on_record
         failure: ClusterbootError | DeadlineError | None = None
+        ended: ClusterbootError | None = None
         try:
             timeout_s = max(self._allowed_s(each.question) for each in pendings)
-            self.run_step(nodes, text, (stdout, stderr), stage, timeout_s, labelled=True, label=label)
+            status = self.run_step(
+                nodes, text, (stdout, stderr), stage, timeout_s, labelled=True, label=label
+            )
+            if status or not all(asking.stdout.told_all for asking in askings):
+                ended = self.why_ended()
         except (ClusterbootError, DeadlineError) as error:
             failure = error
         codes = exit_codes(stderr.words)
-        ended: ClusterbootError | None = None
-        if any(not asking.stdout.told_all for asking in askings) and failure is None:
-            ended = self.why_ended()
         for task, (pending, asking) in enumerate(zip(pendings, askings, strict=True)):
             try:
                 if task in stdout.overflowed | stderr.overflowed:
                     raise too_much(pending.name, pending.question.stage)
-                if not asking.stdout.told_all:
+                # Where a job's end killed a script's command, the script itself may have gone on to its
+                # end: no answer of such a step is believed.
+                if ended is not None or not asking.stdout.told_all:
                     _raise(pending, failure, ended, stderr.words, begun=asking.stdout.begun)
                 pending.outcome = asking.answer(pending.name, codes.get(task, 0))
             except ClusterbootError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import HANGS_S
 
 from clusterboot import lab as labs
 
@@ -25,8 +26,8 @@ def slurm_lab(module_lab: Callable[..., labs.Lab]) -> labs.Lab:
 
 
 @pytest.fixture
-def run(slurm_lab: labs.Lab, tmp_path: Path) -> Run:
-    """Run a command on the lab's partition, reached through its head, and give exit code and document."""
+def cluster(slurm_lab: labs.Lab, tmp_path: Path) -> Path:
+    """Describe the lab's partition, reached through its head."""
     file = tmp_path / "cluster.yaml"
     file.write_text(
         "type: slurm\nname: test\nslurm:\n  partition: all\n  login:\n"
@@ -34,14 +35,25 @@ def run(slurm_lab: labs.Lab, tmp_path: Path) -> Run:
         f"    identity_file: {slurm_lab.folder}/head_key\n"
         f"clusterboot: {{trust: {{known_hosts: {slurm_lab.folder}/known_hosts}}}}\n"
     )
+    return file
+
+
+@pytest.fixture
+def run(cluster: Path) -> Run:
+    """Run a command on the partition, and give exit code and document."""
 
     def runner(*words: str) -> tuple[int, dict[str, Any]]:
-        argv = [sys.executable, "-m", "clusterboot", words[0], "--cluster", str(file), "--json", *words[1:]]
-        env = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
-        done = subprocess.run(argv, capture_output=True, text=True, env=env, cwd=tmp_path, check=False)
+        argv, options = command_line(cluster, words[0], "--json", *words[1:])
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, **options)
         return done.returncode, json.loads(done.stdout)
 
     return runner
+
+
+def command_line(cluster: Path, *words: str) -> tuple[list[str], dict[str, Any]]:
+    argv = [sys.executable, "-m", "clusterboot", words[0], "--cluster", str(cluster), *words[1:]]
+    folder = cluster.parent
+    return argv, {"env": {**os.environ, "XDG_STATE_HOME": str(folder / "state")}, "cwd": folder}
 
 
 def on_head(lab: labs.Lab, *argv: str) -> str:
@@ -85,3 +97,18 @@ def test_a_command_that_needs_logins_is_refused(run: Run) -> None:
     code, document = run("bootstrap")
     assert code == 2
     assert document["error"]["cause"] == "bootstrap does not work on a cluster of type slurm"
+
+
+def test_no_answer_of_a_cancelled_job_is_believed(slurm_lab: labs.Lab, cluster: Path) -> None:
+    """Its end kills the command that a script waits for, and not at once the script, which would go on."""
+    argv, options = command_line(cluster, "run", "--live", f"echo begun; sleep {HANGS_S}; true")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdout=pipe, stderr=pipe, text=True, **options) as process:
+        assert process.stdout is not None
+        began = [process.stdout.readline() for _ in slurm_lab.nodes]
+        assert all(line.endswith("begun\n") for line in began), (began, process.communicate())
+        on_head(slurm_lab, "scancel", on_head(slurm_lab, "squeue", "--noheader", "--format=%i").strip())
+        _, said = process.communicate(timeout=HANGS_S)
+    assert process.returncode == 4, said
+    assert "n[1-4] unreachable" in said
+    assert "somebody cancelled it" in said
