@@ -13,9 +13,6 @@ HEAD = "head"
 SWITCH = "switch"
 USER = "ubuntu"
 UID = 59_000
-# Somebody else: whose jobs keep nodes busy in a lab with Slurm.
-OTHER_USER = "other"
-OTHER_UID = 59_001
 ROOT = "root"
 # The partition that has all nodes of a lab with Slurm.
 PARTITION = "all"

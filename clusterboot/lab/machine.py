@@ -37,7 +37,6 @@ SLURM_TOOLS = {
     "slurmd": "slurmd",
     "srun": "slurm-client",
     "munged": "munge",
-    "setpriv": "util-linux",
 }
 
 # Root's tools are not on everybody's PATH.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from .description import HEAD, OTHER_UID, OTHER_USER, PARTITION, ROOT, UID, USER, Lab, LabNode
+from .description import HEAD, PARTITION, ROOT, UID, USER, Lab, LabNode
 
 # Where distributions put it. Source: Debian's and Fedora's openssh-server, Alpine's, Arch's.
 _SFTP_SERVERS = (
@@ -203,14 +203,10 @@ def _write_shared_etc(lab: Lab) -> None:
     texts = {
         "passwd": f"root:x:0:0:root:/root:{shell}\ndaemon:x:1:1:daemon:{nobody}\n"
         f"sshd:x:74:65534:sshd:{nobody}\nnobody:x:65534:65534:nobody:{nobody}\n"
-        f"{USER}:x:{UID}:{UID}:{USER}:/home/{USER}:{shell}\n"
-        f"{OTHER_USER}:x:{OTHER_UID}:{OTHER_UID}:{OTHER_USER}:/tmp:{shell}\n",
-        "group": "root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n"
-        f"{USER}:x:{UID}:\n{OTHER_USER}:x:{OTHER_UID}:\n",
-        "shadow": "".join(
-            f"{u}:*:19000:0:99999:7:::\n" for u in ("root", "daemon", "sshd", "nobody", USER, OTHER_USER)
-        ),
-        "gshadow": "".join(f"{g}:*::\n" for g in ("root", "daemon", "tty", "nogroup", USER, OTHER_USER)),
+        f"{USER}:x:{UID}:{UID}:{USER}:/home/{USER}:{shell}\n",
+        "group": f"root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n{USER}:x:{UID}:\n",
+        "shadow": "".join(f"{u}:*:19000:0:99999:7:::\n" for u in ("root", "daemon", "sshd", "nobody", USER)),
+        "gshadow": "".join(f"{group}:*::\n" for group in ("root", "daemon", "tty", "nogroup", USER)),
         "hosts": hosts_text({machine.name: machine.address for machine in lab.machines}),
         "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
         "resolv.conf": "",

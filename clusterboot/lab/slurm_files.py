@@ -11,10 +11,8 @@ import re
 import secrets
 from pathlib import Path
 
-from clusterboot.files import replace
-
 from . import machine
-from .description import HEAD, PARTITION, ROOT, Lab, LabNode
+from .description import HEAD, PARTITION, Lab, LabNode
 from .machine_files import make_folder, write_file
 
 #: What a machine has of Slurm's for itself: logs, state, spool. It is in the lab's folder.
@@ -43,7 +41,7 @@ SlurmdLogFile={own}/slurmd.log
 ProctrackType=proctrack/linuxproc
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
-MpiDefault={mpi}
+MpiDefault=pmix
 PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 ReturnToService=2
@@ -57,19 +55,17 @@ PartitionName={urgent} Nodes=ALL PriorityTier=10 MaxTime=INFINITE State=UP
 
 
 def slurm_conf(lab: Lab, cpus: int) -> str:
-    """Write the slurm.conf of all machines, as the lab's list of faults has it.
+    """Write the slurm.conf of all machines.
 
     Parameters: the lab; how many CPUs each node has, of which there is at least one for each GPU.
     Source: slurm.conf(5) of 21.08 to 24.11; what is the default of all of these is not set.
     """
-    faults = {fault.kind for fault in lab.faults}
     count = len(lab.nodes)
     return _SLURM_CONF.format(
         name=lab.name,
         head=HEAD,
-        slurm_user=slurm_user(lab),
+        slurm_user=lab.user,
         own=OWN,
-        mpi="none" if "mpi-default" in faults else "pmix",
         nodes="n1" if count == 1 else f"n[1-{count}]",
         cpus=max(cpus, lab.gpus),
         gres_types="GresTypes=gpu\n" if lab.gpus else "",
@@ -77,11 +73,6 @@ def slurm_conf(lab: Lab, cpus: int) -> str:
         partition=PARTITION,
         urgent=URGENT,
     )
-
-
-def slurm_user(lab: Lab) -> str:
-    """Name the user that slurmctld runs as, who may do everything."""
-    return ROOT if any(fault.kind == "not-operator" for fault in lab.faults) else lab.user
 
 
 def gres_conf(gpus: int) -> str:
@@ -124,16 +115,9 @@ def write_slurm(lab: Lab) -> None:
     version = slurm_version(machine.run([machine.tool("slurmctld"), "-V"]).stdout)
     write_file(shared["slurm"] / "gres.conf", gres_conf(lab.gpus))
     write_file(shared["slurm"] / "cgroup.conf", cgroup_conf(version))
-    write_conf(lab)
+    write_file(shared["slurm"] / "slurm.conf", slurm_conf(lab, os.cpu_count() or 1))
     for node in lab.machines:
         own = make_folder(own_folder(lab, node))
         make_folder(own / ("ctl" if node.name == HEAD else "spool"))
         for number in range(0 if node.name == HEAD else lab.gpus):
             (own / f"gpu{number}").symlink_to("/dev/null")
-
-
-def write_conf(lab: Lab) -> None:
-    """Write the slurm.conf of all machines, once more where it is there."""
-    path = lab.folder / "slurm" / "slurm.conf"
-    replace(path, slurm_conf(lab, os.cpu_count() or 1).encode())
-    path.chmod(0o644)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,10 @@ from clusterboot.errors import UsageError
 from clusterboot.lab import description, machine_files, slurm_files
 
 
-def a_lab(nodes: int = 4, gpus: int = 0, fault: str | None = None, user: str = "ubuntu") -> labs.Lab:
-    lab = description.new_lab(
-        *("lab", Path("/srv/lab"), 3, nodes, 10**9), shared_home=False, slurm=True, gpus=gpus, user=user
+def a_lab(nodes: int = 4, gpus: int = 0) -> labs.Lab:
+    return description.new_lab(
+        *("lab", Path("/srv/lab"), 3, nodes, 10**9), shared_home=False, slurm=True, gpus=gpus
     )
-    return replace(lab, faults=(labs.Fault("head", fault),) if fault else ())
 
 
 def test_slurm_conf_is_described() -> None:
@@ -58,13 +56,6 @@ def test_each_gpu_has_a_device_and_a_cpu() -> None:
     assert slurm_files.gres_conf(8) == "Name=gpu File=/run/slurm/gpu[0-7]\n"
     assert slurm_files.gres_conf(1) == "Name=gpu File=/run/slurm/gpu0\n"
     assert slurm_files.gres_conf(0) == ""
-
-
-@pytest.mark.parametrize(
-    ("fault", "line"), [("mpi-default", "MpiDefault=none"), ("not-operator", "SlurmUser=root")]
-)
-def test_faults_of_the_configuration_are_in_it(fault: str, line: str) -> None:
-    assert line in slurm_files.slurm_conf(a_lab(fault=fault), 2).splitlines()
 
 
 @pytest.mark.parametrize(
