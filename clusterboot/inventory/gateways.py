@@ -10,10 +10,10 @@ from .logins import Reading, Where, make_login
 from .model import Hop, HostEntry, SshBlock
 from .name_rules import canonical, parse_hop
 from .nodeset import MAX_HOSTS
+from .openssh.proxy_command import as_jump
+from .openssh.ssh_config import Settings, SshConfig, expand_tokens
+from .openssh.ssh_lines import Value
 from .problems import RuleError, shown
-from .proxy_command import as_jump
-from .ssh_config import Settings, SshConfig, expand_tokens
-from .ssh_lines import Value
 
 _FLEET: Where = ("ssh_config",)
 

@@ -14,10 +14,10 @@ from .locations import Operator
 from .logins import Reading
 from .model import FleetFile, OptionsBlock
 from .name_rules import check_cluster_name
+from .openssh.ssh_config import SshConfig
 from .problems import Problems, RuleError
 from .selection import select
 from .slurm_options import make_slurm, settle_slurm, slurm_hosts
-from .ssh_config import SshConfig
 from .validate import validate
 from .yamlfile import read
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from .cluster import Login
 from .locations import Operator
 from .name_rules import canonical, check_hostname, check_user
+from .openssh.ssh_config import Settings, SshConfig, expand_tokens
+from .openssh.ssh_lines import Value
 from .problems import Problems, RuleError, shown
-from .ssh_config import Settings, SshConfig, expand_tokens
-from .ssh_lines import Value
 from .yamlfile import YamlDocument
 
 Where = tuple[str | int, ...]

@@ -12,8 +12,8 @@ import yaml
 from clusterboot.inventory.locations import Operator
 from clusterboot.inventory.logins import Reading, make_login
 from clusterboot.inventory.name_rules import parse_hop
+from clusterboot.inventory.openssh.ssh_config import SshConfig
 from clusterboot.inventory.problems import Problems
-from clusterboot.inventory.ssh_config import SshConfig
 from clusterboot.inventory.yamlfile import YamlDocument
 
 HOME = pwd.getpwuid(os.getuid()).pw_dir

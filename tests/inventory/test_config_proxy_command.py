@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusterboot.inventory.cluster import Cluster
-from clusterboot.inventory.proxy_command import as_jump
+from clusterboot.inventory.openssh.proxy_command import as_jump
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .name_rules import canonical
-from .problems import shown
+from clusterboot.inventory.name_rules import canonical
+from clusterboot.inventory.problems import shown
+
 from .ssh_lines import BadLineError, Value
 from .ssh_patterns import pattern_list
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .locations import Operator
-from .problems import Problems, RuleError, shown
+from clusterboot.inventory.locations import Operator
+from clusterboot.inventory.problems import Problems, RuleError, shown
+
 from .ssh_patterns import PatternSet
 
 _MAX_DEPTH = 16
@@ -23,7 +24,7 @@ _MAX_FILES = 1024
 _SPACE = " \t\r\n"
 _FIX = "correct the line; 'ssh -G HOST' tells whether OpenSSH reads it"
 
-# What they say of completing names is read in :mod:`clusterboot.inventory.ssh_canonical`.
+# What they say of completing names is read in :mod:`clusterboot.inventory.openssh.ssh_canonical`.
 CANONICAL_KEYWORDS = frozenset(
     {
         "canonicaldomains",

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .locations import Operator
-from .name_rules import check_port
-from .problems import Problems, RuleError, shown
+from clusterboot.inventory.locations import Operator
+from clusterboot.inventory.name_rules import check_port
+from clusterboot.inventory.problems import Problems, RuleError, shown
+
 from .ssh_canonical import (
     Canonicalization,
     NameServerSilentError,
